@@ -1,0 +1,46 @@
+package org.batchnorm;
+
+import java.util.OptionalDouble;
+
+/**
+ * The immutable configuration of a {@link BatchNorm} layer, with PyTorch's defaults.
+ *
+ * @param features C, the number of features (channels), ≥ 1
+ * @param eps added to the variance before the square root, {@code rstd = 1 / sqrt(var + eps)}; finite, &gt; 0
+ * @param momentum the weight of the newest batch in {@code running = (1 − momentum) · running + momentum · batch} (PyTorch's convention; DJL and Keras use the
+ *     complement), within [0, 1]; empty for the cumulative average, {@code momentum = 1 / numBatchesTracked}
+ * @param affine whether the layer has the parameters γ ({@code weight}) and β ({@code bias})
+ * @param trackRunningStatistics whether the layer keeps running statistics for inference; without them inference uses the batch's own
+ */
+public record BatchNormConfig(
+        int features, double eps, OptionalDouble momentum, boolean affine, boolean trackRunningStatistics) {
+
+    /** PyTorch's default for {@code eps}. */
+    public static final double DEFAULT_EPS = 1e-5;
+
+    /** PyTorch's default for {@code momentum}. */
+    public static final double DEFAULT_MOMENTUM = 0.1;
+
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one is out of range
+     */
+    public BatchNormConfig {
+        if (features < 1) {
+            throw new IllegalArgumentException("features: " + features + " given, must be at least 1");
+        }
+        if (!(eps > 0) || Double.isInfinite(eps)) {
+            throw new IllegalArgumentException("eps: " + eps + " given, must be a finite number greater than 0");
+        }
+        if (momentum.isPresent() && !(momentum.getAsDouble() >= 0 && momentum.getAsDouble() <= 1)) {
+            throw new IllegalArgumentException(
+                    "momentum: " + momentum.getAsDouble() + " given, must be within [0, 1], or empty for the cumulative average");
+        }
+    }
+
+    /** The defaults of PyTorch's {@code BatchNorm1d(features)}: eps 1e-5, momentum 0.1, affine, tracked statistics. */
+    public static BatchNormConfig of(int features) {
+        return new BatchNormConfig(features, DEFAULT_EPS, OptionalDouble.of(DEFAULT_MOMENTUM), true, true);
+    }
+}

@@ -1,0 +1,144 @@
+package org.batchnorm.spi;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds the backends and chooses one. By name a backend is forced: it is opened or an exception says why not. {@value #AUTO} takes the usable backend of the
+ * highest priority, says once in the log why a better one was passed over, and lets the CPU do the work where a device fails.
+ */
+public final class Backends {
+
+    /** System property that names the backend where the caller does not. */
+    public static final String BACKEND_PROPERTY = "org.batchnorm.backend";
+
+    /** The name that leaves the choice to the library. */
+    public static final String AUTO = "auto";
+
+    private static final System.Logger LOG = System.getLogger(Backends.class.getName());
+    private static final Set<String> SAID = ConcurrentHashMap.newKeySet();
+
+    private Backends() {}
+
+    /** Every backend on the class path, usable or not, the highest priority first. A provider that cannot even be loaded stands in the list with the reason. */
+    public static List<BatchNormBackend> all() {
+        List<BatchNormBackend> backends = new ArrayList<>();
+        ServiceLoader.load(BatchNormBackend.class, BatchNormBackend.class.getClassLoader()).stream()
+                .forEach(provider -> backends.add(load(provider)));
+        backends.sort(Comparator.comparingInt(BatchNormBackend::priority).reversed());
+        return List.copyOf(backends);
+    }
+
+    /**
+     * Opens a backend.
+     *
+     * @param name a backend's name, {@value #AUTO}, or empty for what the system property {@value #BACKEND_PROPERTY} says, and {@value #AUTO} where it says nothing
+     * @throws IllegalArgumentException if no backend has that name
+     * @throws BackendUnavailableException if the named backend cannot be used here
+     */
+    public static OpenBackend open(Optional<String> name, BackendOptions options) {
+        String wanted = name.or(() -> Optional.ofNullable(System.getProperty(BACKEND_PROPERTY))).orElse(AUTO);
+        List<BatchNormBackend> all = all();
+        return wanted.equals(AUTO) ? openAutomatically(all, options) : openForced(all, wanted, options);
+    }
+
+    private static OpenBackend openForced(List<BatchNormBackend> all, String name, BackendOptions options) {
+        BatchNormBackend backend = all.stream()
+                .filter(candidate -> candidate.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("backend: \"" + name + "\" given, must be one of " + AUTO + ", "
+                        + all.stream().map(BatchNormBackend::name).collect(Collectors.joining(", "))));
+        Availability availability = backend.availability();
+        if (!availability.usable()) {
+            throw new BackendUnavailableException("backend " + name + " was asked for and cannot be used: " + availability);
+        }
+        return new OpenBackend(name, backend.open(options));
+    }
+
+    private static OpenBackend openAutomatically(List<BatchNormBackend> all, BackendOptions options) {
+        BatchNormOperations device = null;
+        String deviceName = "";
+        for (BatchNormBackend backend : all) {
+            Availability automatic = backend.automatic();
+            if (!automatic.usable()) {
+                sayOnce(System.Logger.Level.INFO, "backend " + backend.name() + " is passed over: " + automatic);
+                continue;
+            }
+            boolean onDevice = !backend.devices().isEmpty();
+            if (onDevice && device != null) {
+                continue;
+            }
+            BatchNormOperations operations;
+            try {
+                operations = backend.open(options);
+            } catch (BackendUnavailableException e) {
+                sayOnce(System.Logger.Level.WARNING, "backend " + backend.name() + " is passed over: " + e.getMessage());
+                continue;
+            }
+            if (onDevice) {
+                device = operations;
+                deviceName = backend.name();
+            } else if (device == null) {
+                return new OpenBackend(backend.name(), operations);
+            } else {
+                return new OpenBackend(deviceName, new FallbackOperations(deviceName, device, backend.name(), operations));
+            }
+        }
+        throw new BackendUnavailableException("no backend can be used: "
+                + all.stream()
+                        .map(backend -> backend.name() + ": " + backend.availability())
+                        .collect(Collectors.joining("; ")));
+    }
+
+    private static BatchNormBackend load(ServiceLoader.Provider<BatchNormBackend> provider) {
+        try {
+            return provider.get();
+        } catch (ServiceConfigurationError | LinkageError e) {
+            return new UnloadableBackend(provider.type().getSimpleName(), e);
+        }
+    }
+
+    static void sayOnce(System.Logger.Level level, String message) {
+        if (SAID.add(message)) {
+            LOG.log(level, message);
+        }
+    }
+
+    /**
+     * A backend that was opened.
+     *
+     * @param name which one
+     * @param operations what it can do; to be closed by whoever opened it
+     */
+    public record OpenBackend(String name, BatchNormOperations operations) {}
+
+    /** Stands for a provider whose class could not be loaded, so that {@code devices} can list it. */
+    private record UnloadableBackend(String name, Throwable failure) implements BatchNormBackend {
+        @Override
+        public int priority() {
+            return Integer.MIN_VALUE;
+        }
+
+        @Override
+        public Availability availability() {
+            Throwable root = failure;
+            for (@Nullable Throwable cause = failure; cause != null; cause = cause.getCause()) {
+                root = cause;
+            }
+            return Availability.unusable("its classes cannot be loaded: " + root, "put the jars that it needs on the class path");
+        }
+
+        @Override
+        public BatchNormOperations open(BackendOptions options) {
+            throw new BackendUnavailableException("backend " + name + " cannot be used: " + availability(), failure);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package org.batchnorm.spi;
+
+/**
+ * The per-feature statistics with which one batch was normalized, C values each. A backend writes them in the forward operation and reads them in the
+ * backward one.
+ *
+ * <p>The mean is kept as the unevaluated sum {@code mean + meanLow}, because one float32 is not enough: at mean 1e5 and standard deviation 1 its rounding alone
+ * would cost 4e-3 in y.
+ */
+public final class BatchStatistics {
+    private final float[] mean;
+    private final float[] meanLow;
+    private final float[] variance;
+    private final float[] rstd;
+
+    /**
+     * Zeroed statistics.
+     *
+     * @param features C, ≥ 1
+     */
+    public BatchStatistics(int features) {
+        mean = new float[features];
+        meanLow = new float[features];
+        variance = new float[features];
+        rstd = new float[features];
+    }
+
+    /** The mean, rounded to float32; (C), the live array. */
+    public float[] mean() {
+        return mean;
+    }
+
+    /** What rounding took from the mean: {@code exact mean ≈ mean + meanLow}; (C), the live array. */
+    public float[] meanLow() {
+        return meanLow;
+    }
+
+    /** The biased variance (divisor m); (C), the live array. */
+    public float[] variance() {
+        return variance;
+    }
+
+    /** {@code 1 / sqrt(variance + eps)}; (C), the live array. */
+    public float[] rstd() {
+        return rstd;
+    }
+}
