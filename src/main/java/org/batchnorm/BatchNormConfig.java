@@ -34,8 +34,8 @@ public record BatchNormConfig(
             throw new IllegalArgumentException("eps: " + eps + " given, must be a finite number greater than 0");
         }
         if (momentum.isPresent() && !(momentum.getAsDouble() >= 0 && momentum.getAsDouble() <= 1)) {
-            throw new IllegalArgumentException(
-                    "momentum: " + momentum.getAsDouble() + " given, must be within [0, 1], or empty for the cumulative average");
+            throw new IllegalArgumentException("momentum: " + momentum.getAsDouble()
+                    + " given, must be within [0, 1], or empty for the cumulative average");
         }
     }
 

@@ -91,7 +91,9 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
                 product = Math.multiplyExact(product, spatial[i]);
             } catch (ArithmeticException e) {
                 throw new IllegalArgumentException(
-                        "spatial: the product of " + java.util.Arrays.toString(spatial) + " overflows 2^63 - 1; give smaller extents", e);
+                        "spatial: the product of " + java.util.Arrays.toString(spatial)
+                                + " overflows 2^63 - 1; give smaller extents",
+                        e);
             }
         }
         return product;

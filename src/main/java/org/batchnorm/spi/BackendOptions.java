@@ -45,7 +45,8 @@ public record BackendOptions(int threads, Optional<String> device) {
         try {
             return Integer.parseInt(given.strip());
         } catch (NumberFormatException e) {
-            throw new IllegalArgumentException("-D" + THREADS_PROPERTY + ": \"" + given + "\" given, must be a positive integer", e);
+            throw new IllegalArgumentException(
+                    "-D" + THREADS_PROPERTY + ": \"" + given + "\" given, must be a positive integer", e);
         }
     }
 }

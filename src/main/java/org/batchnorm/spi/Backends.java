@@ -45,7 +45,8 @@ public final class Backends {
      * @throws BackendUnavailableException if the named backend cannot be used here
      */
     public static OpenBackend open(Optional<String> name, BackendOptions options) {
-        String wanted = name.or(() -> Optional.ofNullable(System.getProperty(BACKEND_PROPERTY))).orElse(AUTO);
+        String wanted = name.or(() -> Optional.ofNullable(System.getProperty(BACKEND_PROPERTY)))
+                .orElse(AUTO);
         List<BatchNormBackend> all = all();
         return wanted.equals(AUTO) ? openAutomatically(all, options) : openForced(all, wanted, options);
     }
@@ -54,11 +55,12 @@ public final class Backends {
         BatchNormBackend backend = all.stream()
                 .filter(candidate -> candidate.name().equals(name))
                 .findFirst()
-                .orElseThrow(() -> new IllegalArgumentException("backend: \"" + name + "\" given, must be one of " + AUTO + ", "
-                        + all.stream().map(BatchNormBackend::name).collect(Collectors.joining(", "))));
+                .orElseThrow(() -> new IllegalArgumentException("backend: \"" + name + "\" given, must be one of "
+                        + AUTO + ", " + all.stream().map(BatchNormBackend::name).collect(Collectors.joining(", "))));
         Availability availability = backend.availability();
         if (!availability.usable()) {
-            throw new BackendUnavailableException("backend " + name + " was asked for and cannot be used: " + availability);
+            throw new BackendUnavailableException(
+                    "backend " + name + " was asked for and cannot be used: " + availability);
         }
         return new OpenBackend(name, backend.open(options));
     }
@@ -80,7 +82,9 @@ public final class Backends {
             try {
                 operations = backend.open(options);
             } catch (BackendUnavailableException e) {
-                sayOnce(System.Logger.Level.WARNING, "backend " + backend.name() + " is passed over: " + e.getMessage());
+                sayOnce(
+                        System.Logger.Level.WARNING,
+                        "backend " + backend.name() + " is passed over: " + e.getMessage());
                 continue;
             }
             if (onDevice) {
@@ -89,7 +93,8 @@ public final class Backends {
             } else if (device == null) {
                 return new OpenBackend(backend.name(), operations);
             } else {
-                return new OpenBackend(deviceName, new FallbackOperations(deviceName, device, backend.name(), operations));
+                return new OpenBackend(
+                        deviceName, new FallbackOperations(deviceName, device, backend.name(), operations));
             }
         }
         throw new BackendUnavailableException("no backend can be used: "
@@ -133,7 +138,8 @@ public final class Backends {
             for (@Nullable Throwable cause = failure; cause != null; cause = cause.getCause()) {
                 root = cause;
             }
-            return Availability.unusable("its classes cannot be loaded: " + root, "put the jars that it needs on the class path");
+            return Availability.unusable(
+                    "its classes cannot be loaded: " + root, "put the jars that it needs on the class path");
         }
 
         @Override

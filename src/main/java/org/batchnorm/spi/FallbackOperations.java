@@ -66,8 +66,8 @@ final class FallbackOperations implements BatchNormOperations {
             float[] dbeta) {
         run(
                 shape,
-                operations -> operations.backward(
-                        shape, x, dy, dx, gamma, statistics, throughStatistics, dgamma, dbeta));
+                operations ->
+                        operations.backward(shape, x, dy, dx, gamma, statistics, throughStatistics, dgamma, dbeta));
     }
 
     @Override
@@ -85,7 +85,8 @@ final class FallbackOperations implements BatchNormOperations {
                 deviceFailed = true;
                 Backends.sayOnce(
                         System.Logger.Level.WARNING,
-                        "backend " + deviceName + " failed and is not used again by this layer, " + cpuName + " does its work: " + e.getMessage());
+                        "backend " + deviceName + " failed and is not used again by this layer, " + cpuName
+                                + " does its work: " + e.getMessage());
             }
         }
         operation.accept(cpu);
