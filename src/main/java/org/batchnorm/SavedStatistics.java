@@ -75,6 +75,7 @@ public final class SavedStatistics {
     }
 
     /** Checks that the backward operation of {@code layer} on {@code x} of {@code given} shape belongs to the forward that filled this. */
+    @SuppressWarnings("ReferenceEquality") // the very layer
     void requireFilledFor(BatchNorm layer, BatchShape given, Object x) {
         if (filledBy == null) {
             throw new IllegalStateException(
@@ -94,6 +95,7 @@ public final class SavedStatistics {
         }
     }
 
+    @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
     private static boolean isSameMemory(Object overwritten, Object x) {
         if (overwritten instanceof float[] || x instanceof float[]) {
             return overwritten == x || isBackedBy(overwritten, x) || isBackedBy(x, overwritten);
@@ -103,6 +105,7 @@ public final class SavedStatistics {
                 .isPresent();
     }
 
+    @SuppressWarnings("ReferenceEquality")
     private static boolean isBackedBy(Object segment, Object array) {
         return segment instanceof MemorySegment memory
                 && memory.heapBase().filter(base -> base == array).isPresent();
