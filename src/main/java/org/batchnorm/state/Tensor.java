@@ -1,5 +1,7 @@
 package org.batchnorm.state;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.reflect.Array;
 import java.util.Arrays;
 
 /**
@@ -53,6 +55,11 @@ public final class Tensor {
      */
     public static Tensor ofLongs(long[] data, long... shape) {
         return new Tensor(DType.I64, data.clone(), data.length, shape);
+    }
+
+    /** A tensor around {@code array}, a float[], double[] or long[] as {@code dtype} says; not copied, so nobody else may keep it. */
+    static Tensor owning(DType dtype, Object array, long[] shape) {
+        return new Tensor(dtype, array, Array.getLength(array), shape);
     }
 
     /** A scalar of one 64-bit integer, of shape (). */
@@ -159,6 +166,20 @@ public final class Tensor {
             }
         }
         return product;
+    }
+
+    /** The elements' memory; read only. */
+    MemorySegment segment() {
+        return segment(dtype, elements).asReadOnly();
+    }
+
+    /** The memory of {@code array}, a float[], double[] or long[] as {@code dtype} says. */
+    static MemorySegment segment(DType dtype, Object array) {
+        return switch (dtype) {
+            case F32 -> MemorySegment.ofArray((float[]) array);
+            case F64 -> MemorySegment.ofArray((double[]) array);
+            case I64 -> MemorySegment.ofArray((long[]) array);
+        };
     }
 
     private Object elementsAs(DType wanted) {
