@@ -1,0 +1,295 @@
+package org.batchnorm.conformance;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.batchnorm.BatchNormConfig;
+import org.batchnorm.BatchShape;
+import org.batchnorm.Layout;
+import org.batchnorm.state.DType;
+import org.batchnorm.state.Safetensors;
+import org.batchnorm.state.SafetensorsException;
+import org.batchnorm.state.Tensor;
+
+/**
+ * One case that every backend must pass: inputs in float32 and what PyTorch computes from them in double precision.
+ *
+ * <p>A case is a safetensors file. Tensors (those with ? may be missing), in the order of the metadata's {@code layout}:
+ *
+ * <ul>
+ *   <li>F32: {@code x}; {@code dy}? of x's shape; {@code weight}?, {@code bias}?, {@code running_mean}?, {@code running_var}? of shape (C);
+ *   <li>I64: {@code num_batches_tracked}?, {@code expected.num_batches_tracked}?, scalars;
+ *   <li>F64: {@code expected.y}; {@code expected.dx}? of x's shape; {@code expected.dweight}?, {@code expected.dbias}?, {@code expected.mean}?,
+ *       {@code expected.rstd}?, {@code expected.running_mean}?, {@code expected.running_var}? of shape (C).
+ * </ul>
+ *
+ * Metadata: {@code format} = {@code batchnorm-case}, {@code version} = {@code 1}, {@code mode} = {@code training|inference}, {@code eps}, {@code momentum} (a number, or
+ * {@code none} for the cumulative average), {@code layout} = {@code channels_first|channels_last}, and {@code pytorch_float32_max_abs_error.<quantity>}?, PyTorch's own
+ * largest error in float32. Without weight and bias the layer has no affine parameters, without running_mean it tracks no statistics.
+ */
+public final class ConformanceCase {
+    private static final String SUFFIX = ".safetensors";
+    private static final String FORMAT = "batchnorm-case";
+    private static final String VERSION = "1";
+    private static final String EXPECTED = "expected.";
+    private static final String PYTORCH_ERROR = "pytorch_float32_max_abs_error.";
+    private static final Set<String> INPUTS =
+            Set.of("x", "dy", "weight", "bias", "running_mean", "running_var", "num_batches_tracked");
+
+    /** Whether the layer trains, or infers and is differentiated as a frozen one. */
+    public enum Mode {
+        /** Batch statistics, running statistics updated; gradients through the statistics. */
+        TRAINING,
+        /** Running statistics where there are any, else the batch's own. */
+        INFERENCE
+    }
+
+    private final String name;
+    private final Mode mode;
+    private final BatchNormConfig config;
+    private final BatchShape shape;
+    private final Map<String, Tensor> tensors;
+    private final Map<Quantity, OptionalDouble> pytorchErrors = new EnumMap<>(Quantity.class);
+
+    private ConformanceCase(String name, Safetensors.Contents contents) {
+        this.name = name;
+        this.tensors = Map.copyOf(contents.tensors());
+        Map<String, String> metadata = contents.metadata();
+        choose(metadata, "format", FORMAT);
+        choose(metadata, "version", VERSION);
+        this.mode =
+                choose(metadata, "mode", "training", "inference").equals("training") ? Mode.TRAINING : Mode.INFERENCE;
+        Layout layout =
+                choose(metadata, "layout", "channels_first", "channels_last").equals("channels_first")
+                        ? Layout.CHANNELS_FIRST
+                        : Layout.CHANNELS_LAST;
+        requireKnownNames();
+        this.shape = shape(required("x", DType.F32).shape(), layout);
+        this.config = new BatchNormConfig(
+                shape.c(),
+                number(metadata, "eps"),
+                momentum(metadata),
+                has("weight") || has("bias"),
+                has("running_mean"));
+        requireTensors();
+        for (Quantity quantity : Quantity.values()) {
+            pytorchErrors.put(quantity, pytorchError(metadata, PYTORCH_ERROR + quantity.tensorName()));
+        }
+    }
+
+    /**
+     * Reads a case; its name is the file's, without {@value #SUFFIX}.
+     *
+     * @throws SafetensorsException if the file is malformed or no valid case; the message names what is wrong and what would be right
+     * @throws IOException if it cannot be read
+     */
+    public static ConformanceCase read(Path file) throws IOException {
+        Safetensors.Contents contents = Safetensors.read(file);
+        String fileName = String.valueOf(file.getFileName());
+        String name = fileName.endsWith(SUFFIX) ? fileName.substring(0, fileName.length() - SUFFIX.length()) : fileName;
+        try {
+            return of(name, contents);
+        } catch (IllegalArgumentException e) {
+            throw new SafetensorsException(file, "no valid conformance case: " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * A case from what a file holds.
+     *
+     * @throws IllegalArgumentException if it is no valid case; the message names what is wrong and what would be right
+     */
+    public static ConformanceCase of(String name, Safetensors.Contents contents) {
+        return new ConformanceCase(name, contents);
+    }
+
+    /** The case's name. */
+    public String name() {
+        return name;
+    }
+
+    /** Training or inference. */
+    public Mode mode() {
+        return mode;
+    }
+
+    /** The layer that the case is about. */
+    public BatchNormConfig config() {
+        return config;
+    }
+
+    /** The shape of x, dy, y and dx. */
+    public BatchShape shape() {
+        return shape;
+    }
+
+    /** The input, {@link #shape()}; a copy. */
+    public float[] x() {
+        return required("x", DType.F32).floats();
+    }
+
+    /** The gradient by y, {@link #shape()}, a copy; empty where the case has no backward. */
+    public Optional<float[]> dy() {
+        return Optional.ofNullable(tensors.get("dy")).map(Tensor::floats);
+    }
+
+    /** A tensor of the layer's state before the forward, under its name there ({@code weight}, {@code running_mean}, …), if the case says it. */
+    public Optional<Tensor> state(String tensorName) {
+        return Optional.ofNullable(tensors.get(tensorName));
+    }
+
+    /** What is expected, F64, or I64 for the count; empty where the case does not say. */
+    public Optional<Tensor> expected(Quantity quantity) {
+        return Optional.ofNullable(tensors.get(EXPECTED + quantity.tensorName()));
+    }
+
+    /** PyTorch's own largest error in float32, where the case says it. */
+    public OptionalDouble pytorchError(Quantity quantity) {
+        return pytorchErrors.getOrDefault(quantity, OptionalDouble.empty());
+    }
+
+    @Override
+    public String toString() {
+        return name + " (" + mode.name().toLowerCase(Locale.ROOT) + ", " + shape + ")";
+    }
+
+    private boolean has(String tensorName) {
+        return tensors.containsKey(tensorName);
+    }
+
+    private void requireKnownNames() {
+        Set<String> known = Arrays.stream(Quantity.values())
+                .map(quantity -> EXPECTED + quantity.tensorName())
+                .collect(Collectors.toCollection(TreeSet::new));
+        known.addAll(INPUTS);
+        Set<String> unknown = new TreeSet<>(tensors.keySet());
+        unknown.removeAll(known);
+        if (!unknown.isEmpty()) {
+            throw new IllegalArgumentException("tensors " + unknown + " given, must be among " + known);
+        }
+    }
+
+    private void requireTensors() {
+        long[] data = required("x", DType.F32).shape();
+        long[] perFeature = {shape.c()};
+        required(EXPECTED + "y", DType.F64);
+        requireIfGiven("dy", DType.F32, data);
+        for (String input : new String[] {"weight", "bias", "running_mean", "running_var"}) {
+            requireIfGiven(input, DType.F32, perFeature);
+        }
+        requireIfGiven("num_batches_tracked", DType.I64);
+        for (Quantity quantity : Quantity.values()) {
+            String tensorName = EXPECTED + quantity.tensorName();
+            switch (quantity) {
+                case Y, DX -> requireIfGiven(tensorName, DType.F64, data);
+                case NUM_BATCHES_TRACKED -> requireIfGiven(tensorName, DType.I64);
+                default -> requireIfGiven(tensorName, DType.F64, perFeature);
+            }
+        }
+        requireTogether("running_mean", "running_var");
+        requireTogether("running_var", "running_mean");
+        requireTogether("num_batches_tracked", "running_mean");
+        requireTogether(EXPECTED + "dx", "dy");
+        requireTogether(EXPECTED + "dweight", "dy");
+        requireTogether(EXPECTED + "dbias", "dy");
+        requireTogether(EXPECTED + "running_mean", "running_mean");
+        requireTogether(EXPECTED + "running_var", "running_mean");
+        requireTogether(EXPECTED + "num_batches_tracked", "running_mean");
+        if (!config.affine()) {
+            requireTogether(EXPECTED + "dweight", "weight");
+            requireTogether(EXPECTED + "dbias", "bias");
+        }
+    }
+
+    private void requireTogether(String given, String wanted) {
+        if (has(given) && !has(wanted)) {
+            throw new IllegalArgumentException(
+                    "tensor \"" + given + "\" given without \"" + wanted + "\", must come with it");
+        }
+    }
+
+    private Tensor required(String tensorName, DType dtype) {
+        Tensor tensor = tensors.get(tensorName);
+        if (tensor == null) {
+            throw new IllegalArgumentException("tensor \"" + tensorName + "\" is missing, must be there as " + dtype);
+        }
+        if (tensor.dtype() != dtype) {
+            throw new IllegalArgumentException("tensor \"" + tensorName + "\" is " + tensor + ", must be " + dtype);
+        }
+        return tensor;
+    }
+
+    private void requireIfGiven(String tensorName, DType dtype, long... wanted) {
+        if (has(tensorName) && !Arrays.equals(required(tensorName, dtype).shape(), wanted)) {
+            throw new IllegalArgumentException("tensor \"" + tensorName + "\" is " + tensors.get(tensorName)
+                    + ", must be " + dtype + Arrays.toString(wanted));
+        }
+    }
+
+    private static BatchShape shape(long[] extents, Layout layout) {
+        if (extents.length < 2) {
+            throw new IllegalArgumentException(
+                    "tensor \"x\" has shape " + Arrays.toString(extents) + ", must have at least two axes, N and C");
+        }
+        boolean last = layout == Layout.CHANNELS_LAST;
+        long c = last ? extents[extents.length - 1] : extents[1];
+        if (c > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(
+                    "tensor \"x\" has " + c + " features, must be at most " + Integer.MAX_VALUE);
+        }
+        long[] spatial = last
+                ? Arrays.copyOfRange(extents, 1, extents.length - 1)
+                : Arrays.copyOfRange(extents, 2, extents.length);
+        return last
+                ? BatchShape.channelsLast(extents[0], (int) c, spatial)
+                : BatchShape.channelsFirst(extents[0], (int) c, spatial);
+    }
+
+    private static OptionalDouble momentum(Map<String, String> metadata) {
+        return "none".equals(metadata.get("momentum"))
+                ? OptionalDouble.empty()
+                : OptionalDouble.of(number(metadata, "momentum"));
+    }
+
+    /** Not a number says nothing: it is as if it were not there. */
+    private static OptionalDouble pytorchError(Map<String, String> metadata, String key) {
+        double error = metadata.containsKey(key) ? number(metadata, key) : Double.NaN;
+        return Double.isNaN(error) ? OptionalDouble.empty() : OptionalDouble.of(error);
+    }
+
+    private static double number(Map<String, String> metadata, String key) {
+        String given = metadata.get(key);
+        try {
+            // As Python writes what is not finite.
+            return switch (String.valueOf(given)) {
+                case "inf" -> Double.POSITIVE_INFINITY;
+                case "-inf" -> Double.NEGATIVE_INFINITY;
+                case "nan" -> Double.NaN;
+                default -> Double.parseDouble(String.valueOf(given));
+            };
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException(
+                    "metadata " + key + ": " + (given == null ? "nothing" : "\"" + given + "\"")
+                            + " given, must be a number",
+                    e);
+        }
+    }
+
+    private static String choose(Map<String, String> metadata, String key, String... right) {
+        String given = metadata.get(key);
+        if (given == null || !Arrays.asList(right).contains(given)) {
+            throw new IllegalArgumentException(
+                    "metadata " + key + ": " + (given == null ? "nothing" : "\"" + given + "\"") + " given, must be "
+                            + String.join(" or ", right));
+        }
+        return given;
+    }
+}

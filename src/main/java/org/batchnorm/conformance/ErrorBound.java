@@ -1,0 +1,76 @@
+package org.batchnorm.conformance;
+
+import java.util.Locale;
+import java.util.OptionalDouble;
+
+/**
+ * The bar for every quantity: with u = 2⁻²⁴ and M the largest finite |expected| value, the largest error must be at most
+ * {@code max(8 · u · M, min(PyTorch's error in float32, 100 · u · M))}. A NaN or an infinity must come exactly where one is expected, and be of the expected kind
+ * (its sign is free).
+ */
+public final class ErrorBound {
+    /** Half the distance from 1 to the next float32: the largest relative error of one rounding. */
+    public static final double UNIT_ROUNDOFF = 0x1p-24;
+
+    private static final double ALWAYS_ALLOWED = 8 * UNIT_ROUNDOFF;
+    private static final double NEVER_EXCEEDED = 100 * UNIT_ROUNDOFF;
+
+    private ErrorBound() {}
+
+    /** The largest error that passes. */
+    public static double of(double[] expected, OptionalDouble pytorchError) {
+        double largest = 0;
+        for (double value : expected) {
+            if (Double.isFinite(value)) {
+                largest = Math.max(largest, Math.abs(value));
+            }
+        }
+        double always = ALWAYS_ALLOWED * largest;
+        return Math.max(always, Math.min(pytorchError.orElse(always), NEVER_EXCEEDED * largest));
+    }
+
+    /**
+     * Holds computed values against the bar.
+     *
+     * @param actual as many as {@code expected}
+     * @throws IllegalArgumentException if the lengths differ
+     */
+    public static QuantityResult check(
+            Quantity quantity, float[] actual, double[] expected, OptionalDouble pytorchError) {
+        if (actual.length != expected.length) {
+            throw new IllegalArgumentException(
+                    "actual: " + actual.length + " values given, must be as many as expected, " + expected.length);
+        }
+        double bound = of(expected, pytorchError);
+        double maxAbs = 0;
+        int worst = 0;
+        for (int i = 0; i < expected.length; i++) {
+            double error = error(actual[i], expected[i]);
+            if (error > maxAbs) {
+                maxAbs = error;
+                worst = i;
+            }
+        }
+        boolean pass = maxAbs <= bound;
+        String message = pass
+                ? ""
+                : String.format(
+                        Locale.ROOT,
+                        "%s: element %d is %s, expected %s; the largest error is %.3e, must be at most %.3e",
+                        quantity.tensorName(),
+                        worst,
+                        actual[worst],
+                        expected[worst],
+                        maxAbs,
+                        bound);
+        return new QuantityResult(quantity, maxAbs, pytorchError, bound, pass, message);
+    }
+
+    private static double error(float actual, double expected) {
+        if (Double.isFinite(expected)) {
+            return Float.isFinite(actual) ? Math.abs(actual - expected) : Double.POSITIVE_INFINITY;
+        }
+        boolean sameKind = Double.isNaN(expected) ? Float.isNaN(actual) : Float.isInfinite(actual);
+        return sameKind ? 0 : Double.POSITIVE_INFINITY;
+    }
+}

@@ -1,0 +1,34 @@
+package org.batchnorm.conformance;
+
+/** What a case may expect of a layer; the names are those of the case files, {@code expected.<name>}. */
+public enum Quantity {
+    /** The output, of x's shape. */
+    Y("y"),
+    /** The gradient by x, of x's shape. */
+    DX("dx"),
+    /** The gradient by γ, (C). */
+    DWEIGHT("dweight"),
+    /** The gradient by β, (C). */
+    DBIAS("dbias"),
+    /** The mean with which the batch was normalized, (C). */
+    MEAN("mean"),
+    /** {@code 1 / sqrt(var + eps)} with which the batch was normalized, (C). */
+    RSTD("rstd"),
+    /** The running mean afterwards, (C). */
+    RUNNING_MEAN("running_mean"),
+    /** The running variance afterwards, (C). */
+    RUNNING_VAR("running_var"),
+    /** The number of batches afterwards, an integer. */
+    NUM_BATCHES_TRACKED("num_batches_tracked");
+
+    private final String tensorName;
+
+    Quantity(String tensorName) {
+        this.tensorName = tensorName;
+    }
+
+    /** Its name in files and reports. */
+    public String tensorName() {
+        return tensorName;
+    }
+}

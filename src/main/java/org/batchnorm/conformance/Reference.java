@@ -1,0 +1,153 @@
+package org.batchnorm.conformance;
+
+import org.batchnorm.BatchShape;
+import org.batchnorm.Layout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Batch normalization in double precision, written as the formulas stand (Ioffe &amp; Szegedy 2015, algorithm 1 and section 3; the conventions are PyTorch's): slow,
+ * plain and serial. It is the oracle that backends are checked against, never a backend.
+ *
+ * <p>Everywhere N samples, C features, S spatial positions, m = N·S; data in the order of the shape's layout.
+ */
+public final class Reference {
+    private Reference() {}
+
+    /** The statistics of a batch, (C) each: mean, biased variance (divisor m), {@code rstd = 1 / sqrt(variance + eps)}. */
+    @SuppressWarnings("ArrayRecordComponent") // a bundle of results, never compared
+    public record Statistics(double[] mean, double[] variance, double[] rstd) {}
+
+    /** The gradients of a loss: by x, of the batch's shape; by gamma and by beta, (C) each. */
+    @SuppressWarnings("ArrayRecordComponent") // a bundle of results, never compared
+    public record Gradients(double[] dx, double[] dgamma, double[] dbeta) {}
+
+    /**
+     * The statistics of a batch, in two passes.
+     *
+     * @param x {@code shape}
+     */
+    public static Statistics statistics(BatchShape shape, double[] x, double eps) {
+        double m = shape.valuesPerFeature();
+        double[] mean = new double[shape.c()];
+        for (int i = 0; i < x.length; i++) {
+            mean[feature(shape, i)] += x[i];
+        }
+        for (int c = 0; c < mean.length; c++) {
+            mean[c] /= m;
+        }
+        double[] variance = new double[shape.c()];
+        for (int i = 0; i < x.length; i++) {
+            int c = feature(shape, i);
+            variance[c] += (x[i] - mean[c]) * (x[i] - mean[c]);
+        }
+        for (int c = 0; c < variance.length; c++) {
+            variance[c] /= m;
+        }
+        return new Statistics(mean, variance, rstd(variance, eps));
+    }
+
+    /** {@code 1 / sqrt(variance + eps)}, (C). */
+    public static double[] rstd(double[] variance, double eps) {
+        double[] rstd = new double[variance.length];
+        for (int c = 0; c < rstd.length; c++) {
+            rstd[c] = 1 / Math.sqrt(variance[c] + eps);
+        }
+        return rstd;
+    }
+
+    /**
+     * {@code y = gamma · (x − mean) · rstd + beta}: the forward operation with given statistics, be they the batch's (training) or the running ones (inference).
+     *
+     * @param x {@code shape}
+     * @param gamma (C); null: ones
+     * @param beta (C); null: zeros
+     * @param mean (C)
+     * @param rstd (C)
+     * @return y, {@code shape}
+     */
+    public static double[] transform(
+            BatchShape shape,
+            double[] x,
+            double @Nullable [] gamma,
+            double @Nullable [] beta,
+            double[] mean,
+            double[] rstd) {
+        double[] y = new double[x.length];
+        for (int i = 0; i < x.length; i++) {
+            int c = feature(shape, i);
+            double normalized = (x[i] - mean[c]) * rstd[c];
+            y[i] = (gamma == null ? normalized : gamma[c] * normalized) + (beta == null ? 0 : beta[c]);
+        }
+        return y;
+    }
+
+    /**
+     * The gradients: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)} through the batch's own
+     * statistics, {@code dx = gamma · rstd · dy} through running ones.
+     *
+     * @param x {@code shape}
+     * @param dy {@code shape}
+     * @param gamma (C); null: ones
+     * @param mean (C)
+     * @param rstd (C)
+     * @param throughStatistics whether the statistics are the batch's own
+     */
+    public static Gradients backward(
+            BatchShape shape,
+            double[] x,
+            double[] dy,
+            double @Nullable [] gamma,
+            double[] mean,
+            double[] rstd,
+            boolean throughStatistics) {
+        double m = shape.valuesPerFeature();
+        double[] dgamma = new double[shape.c()];
+        double[] dbeta = new double[shape.c()];
+        for (int i = 0; i < x.length; i++) {
+            int c = feature(shape, i);
+            dbeta[c] += dy[i];
+            dgamma[c] += dy[i] * ((x[i] - mean[c]) * rstd[c]);
+        }
+        double[] dx = new double[x.length];
+        for (int i = 0; i < x.length; i++) {
+            int c = feature(shape, i);
+            double normalized = (x[i] - mean[c]) * rstd[c];
+            double toMean = throughStatistics ? (dbeta[c] + normalized * dgamma[c]) / m : 0;
+            dx[i] = (gamma == null ? 1 : gamma[c]) * rstd[c] * (dy[i] - toMean);
+        }
+        return new Gradients(dx, dgamma, dbeta);
+    }
+
+    /** {@code (1 − momentum) · running + momentum · batch}, (C); for the variance {@code batch} is the {@link #unbiased} one. */
+    public static double[] updateRunning(double[] running, double[] batch, double momentum) {
+        double[] updated = new double[running.length];
+        for (int c = 0; c < updated.length; c++) {
+            updated[c] = (1 - momentum) * running[c] + momentum * batch[c];
+        }
+        return updated;
+    }
+
+    /** The variance with divisor m − 1, (C), from the one with divisor m. */
+    public static double[] unbiased(double[] variance, long m) {
+        double[] unbiased = new double[variance.length];
+        for (int c = 0; c < unbiased.length; c++) {
+            unbiased[c] = variance[c] * m / (m - 1);
+        }
+        return unbiased;
+    }
+
+    /** The float32 values in double precision, without loss. */
+    public static double[] widen(float[] values) {
+        double[] wide = new double[values.length];
+        for (int i = 0; i < wide.length; i++) {
+            wide[i] = values[i];
+        }
+        return wide;
+    }
+
+    /** The feature to which the value at {@code index} of the batch belongs. */
+    public static int feature(BatchShape shape, long index) {
+        long features = shape.c();
+        return (int) (shape.layout() == Layout.CHANNELS_LAST ? index % features : index / shape.spatial() % features);
+    }
+}

@@ -1,0 +1,63 @@
+package org.batchnorm.conformance;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** The case files among the test resources. They are read from the class path, so that they are found from within the test jar as well. */
+public final class ConformanceFiles {
+    private static final List<String> NAMES = List.of(
+            "eval_n1_c17",
+            "eval_n64_c33",
+            "eval_nchw_3_8_7_7",
+            "eval_without_running_statistics",
+            "train_constant_feature",
+            "train_cumulative_momentum",
+            "train_eps1e-3_momentum0.01",
+            "train_first_row_outlier",
+            "train_mean1000_std1",
+            "train_n32_c128",
+            "train_ncdhw_2_4_3_5_2",
+            "train_nchw_2_3_5_6",
+            "train_ncl_4_7_13",
+            "train_nhwc_2_5_6_3",
+            "train_no_affine");
+
+    private ConformanceFiles() {}
+
+    /** All cases. */
+    public static Stream<ConformanceCase> all() {
+        return NAMES.stream().map(ConformanceFiles::read);
+    }
+
+    /** One case by its name. */
+    public static ConformanceCase read(String name) {
+        try {
+            Path file = copy(name);
+            try {
+                return ConformanceCase.read(file);
+            } finally {
+                Files.delete(file);
+                Files.delete(file.getParent());
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static Path copy(String name) throws IOException {
+        try (InputStream resource = ConformanceFiles.class.getResourceAsStream(name + ".safetensors")) {
+            if (resource == null) {
+                throw new FileNotFoundException(name + ".safetensors is not among the test resources");
+            }
+            Path file = Files.createTempDirectory("conformance").resolve(name + ".safetensors");
+            Files.copy(resource, file);
+            return file;
+        }
+    }
+}
