@@ -1,0 +1,42 @@
+package org.batchnorm.tornadovm;
+
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
+
+/**
+ * What of a device decides the grids.
+ *
+ * @param computeUnits multiprocessors of a GPU, cores of a CPU
+ * @param maxWorkGroup the most work-items of a work-group
+ * @param localMemory bytes of local memory that one work-group may have
+ * @param cpu whether the device is a CPU, where a work-group is a loop on one core
+ */
+public record DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, boolean cpu) {
+
+    /** What CUDA and PTX allow a kernel to declare, whatever more the device has. */
+    private static final int MAX_DECLARED_LOCAL_MEMORY = 48 << 10;
+
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one is out of range
+     */
+    public DeviceLimits {
+        if (computeUnits < 1 || maxWorkGroup < 1 || localMemory < 0) {
+            throw new IllegalArgumentException(
+                    "device limits: " + computeUnits + " compute units, work-groups of " + maxWorkGroup + " and "
+                            + localMemory + " bytes of local memory given, must be at least 1, 1 and 0");
+        }
+    }
+
+    /** The limits of a device as its driver tells them. */
+    public static DeviceLimits of(TornadoDevice device) {
+        long[] workGroup = device.getPhysicalDevice().getDeviceMaxWorkGroupSize();
+        return new DeviceLimits(
+                Math.max(1, device.getPhysicalDevice().getDeviceMaxComputeUnits()),
+                Math.toIntExact(Math.max(1, workGroup[0])),
+                Math.toIntExact(Math.clamp(
+                        device.getPhysicalDevice().getDeviceLocalMemorySize(), 0, MAX_DECLARED_LOCAL_MEMORY)),
+                device.getDeviceType() == TornadoDeviceType.CPU);
+    }
+}

@@ -1,0 +1,161 @@
+package org.batchnorm.tornadovm.kernels;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/** The gradient of the input. */
+public final class InputGradient {
+    private InputGradient() {}
+
+    /**
+     * Through the batch's statistics: {@code dx = gamma·rstd · (dy − dbeta/m − (x − mean) · rstd·dgamma/m)}, which is {@code gamma·rstd/m · (m·dy − dbeta − x̂·dgamma)}
+     * with x̂ = (x − mean) · rstd (Ioffe &amp; Szegedy 2015, section 3).
+     *
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x and dy read and dx written
+     * once, 12 · N·C·S; 28 a work-item for its feature.
+     *
+     * @param x in, the batch that the forward operation got
+     * @param dy in, the gradient of its output
+     * @param dx out, the gradient of its input; may be x or dy
+     * @param parameters in, (2, C): gamma, beta
+     * @param statistics in, (4, C): mean, meanLow, variance, rstd
+     * @param terms in, (3, C), of {@link MergeGradients}
+     * @param samples in, (1)
+     */
+    public static void inputGradient(
+            KernelContext context,
+            FloatArray x,
+            FloatArray dy,
+            FloatArray dx,
+            FloatArray parameters,
+            FloatArray statistics,
+            FloatArray terms,
+            IntArray samples,
+            int rowsPerSample,
+            int columns,
+            int spatial,
+            int span,
+            int tileColumns,
+            int tileRows,
+            int groups) {
+        int lane = context.localIdx;
+        int column = context.groupIdx * tileColumns + lane % tileColumns;
+        int rows = samples.get(0) * rowsPerSample;
+        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int begin = TornadoMath.min(context.groupIdy * share, rows);
+        int end = TornadoMath.min(begin + share, rows);
+        if (column < columns) {
+            int features = columns / span;
+            int feature = column / span;
+            float mean = statistics.get(feature);
+            float meanLow = statistics.get(features + feature);
+            float scale = parameters.get(feature) * statistics.get(3 * features + feature);
+            float meanDy = terms.get(feature);
+            float meanDyLow = terms.get(features + feature);
+            float slope = terms.get(2 * features + feature);
+            int row = begin + lane / tileColumns;
+            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int chunks = count / (Tiles.LOADS / 2);
+            for (int i = 0; i < chunks; i++) {
+                int a0 = Tiles.address(row, column, columns, spatial);
+                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
+                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
+                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                float g0 = dy.get(a0);
+                float g1 = dy.get(a1);
+                float g2 = dy.get(a2);
+                float g3 = dy.get(a3);
+                float x0 = x.get(a0);
+                float x1 = x.get(a1);
+                float x2 = x.get(a2);
+                float x3 = x.get(a3);
+                dx.set(a0, scale * (((g0 - meanDy) - meanDyLow) - ((x0 - mean) - meanLow) * slope));
+                dx.set(a1, scale * (((g1 - meanDy) - meanDyLow) - ((x1 - mean) - meanLow) * slope));
+                dx.set(a2, scale * (((g2 - meanDy) - meanDyLow) - ((x2 - mean) - meanLow) * slope));
+                dx.set(a3, scale * (((g3 - meanDy) - meanDyLow) - ((x3 - mean) - meanLow) * slope));
+                row += Tiles.LOADS / 2 * tileRows;
+            }
+            for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
+                int at = Tiles.address(row, column, columns, spatial);
+                dx.set(at, scale * (((dy.get(at) - meanDy) - meanDyLow) - ((x.get(at) - mean) - meanLow) * slope));
+                row += tileRows;
+            }
+        }
+    }
+
+    /**
+     * Past frozen statistics, which do not depend on x: {@code dx = gamma · rstd · dy}.
+     *
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: dy read and dx written once, 8 ·
+     * N·C·S; 8 a work-item for its feature.
+     *
+     * @param dy in, the gradient of the output
+     * @param dx out, the gradient of the input; may be dy
+     * @param parameters in, (2, C): gamma, beta
+     * @param statistics in, (4, C): mean, meanLow, variance, rstd
+     * @param samples in, (1)
+     */
+    public static void frozenInputGradient(
+            KernelContext context,
+            FloatArray dy,
+            FloatArray dx,
+            FloatArray parameters,
+            FloatArray statistics,
+            IntArray samples,
+            int rowsPerSample,
+            int columns,
+            int spatial,
+            int span,
+            int tileColumns,
+            int tileRows,
+            int groups) {
+        int lane = context.localIdx;
+        int column = context.groupIdx * tileColumns + lane % tileColumns;
+        int rows = samples.get(0) * rowsPerSample;
+        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int begin = TornadoMath.min(context.groupIdy * share, rows);
+        int end = TornadoMath.min(begin + share, rows);
+        if (column < columns) {
+            int features = columns / span;
+            int feature = column / span;
+            float scale = parameters.get(feature) * statistics.get(3 * features + feature);
+            int row = begin + lane / tileColumns;
+            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int chunks = count / Tiles.LOADS;
+            for (int i = 0; i < chunks; i++) {
+                int a0 = Tiles.address(row, column, columns, spatial);
+                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
+                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
+                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                int a4 = Tiles.address(row + 4 * tileRows, column, columns, spatial);
+                int a5 = Tiles.address(row + 5 * tileRows, column, columns, spatial);
+                int a6 = Tiles.address(row + 6 * tileRows, column, columns, spatial);
+                int a7 = Tiles.address(row + 7 * tileRows, column, columns, spatial);
+                float g0 = dy.get(a0);
+                float g1 = dy.get(a1);
+                float g2 = dy.get(a2);
+                float g3 = dy.get(a3);
+                float g4 = dy.get(a4);
+                float g5 = dy.get(a5);
+                float g6 = dy.get(a6);
+                float g7 = dy.get(a7);
+                dx.set(a0, scale * g0);
+                dx.set(a1, scale * g1);
+                dx.set(a2, scale * g2);
+                dx.set(a3, scale * g3);
+                dx.set(a4, scale * g4);
+                dx.set(a5, scale * g5);
+                dx.set(a6, scale * g6);
+                dx.set(a7, scale * g7);
+                row += Tiles.LOADS * tileRows;
+            }
+            for (int i = chunks * Tiles.LOADS; i < count; i++) {
+                int at = Tiles.address(row, column, columns, spatial);
+                dx.set(at, scale * dy.get(at));
+                row += tileRows;
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+package org.batchnorm.tornadovm.kernels;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/** Second stage of the parameters' gradients: the work-groups' sums become dgamma and dbeta, and what the input's gradient needs of them. */
+public final class MergeGradients {
+    private MergeGradients() {}
+
+    /**
+     * Per feature over all groups: {@code dbeta = Σdy}, {@code dgamma = rstd · Σ dy·(x − mean)}, and for {@link InputGradient} {@code dbeta / m} in two parts and
+     * {@code rstd · dgamma / m}, all in float64.
+     *
+     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C; 4 · C
+     * read, 20 · C written. <b>Local memory</b>: 16 bytes a work-item.
+     *
+     * @param partialDy in, (groups, C)
+     * @param partialDyX in, (groups, C)
+     * @param statistics in, (4, C): mean, meanLow, variance, rstd
+     * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
+     * @param terms out, (3, C): dbeta / m, what its rounding lost, rstd · dgamma / m
+     * @param samples in, (1)
+     * @param groups of {@link ReduceGradients}
+     * @param tileColumns features of a work-group
+     * @param tileRows work-items that share a feature's groups
+     */
+    public static void mergeGradients(
+            KernelContext context,
+            DoubleArray partialDy,
+            DoubleArray partialDyX,
+            FloatArray statistics,
+            FloatArray gradients,
+            FloatArray terms,
+            IntArray samples,
+            int rowsPerSample,
+            int features,
+            int span,
+            int groups,
+            int tileColumns,
+            int tileRows) {
+        int lane = context.localIdx;
+        int laneRow = lane / tileColumns;
+        int feature = context.groupIdx * tileColumns + lane % tileColumns;
+
+        double[] sums = context.allocateDoubleLocalArray(tileColumns * tileRows);
+        double[] products = context.allocateDoubleLocalArray(tileColumns * tileRows);
+
+        double sum = 0;
+        double product = 0;
+        if (feature < features) {
+            for (int group = laneRow; group < groups; group += tileRows) {
+                sum += partialDy.get(group * features + feature);
+                product += partialDyX.get(group * features + feature);
+            }
+        }
+        sums[lane] = sum;
+        products[lane] = product;
+        for (int active = tileRows; active > 1; active = (active + 1) / 2) {
+            int half = (active + 1) / 2;
+            context.localBarrier();
+            if (laneRow < active - half) {
+                sums[lane] += sums[lane + half * tileColumns];
+                products[lane] += products[lane + half * tileColumns];
+            }
+        }
+
+        if (laneRow == 0 && feature < features) {
+            double m = (double) samples.get(0) * rowsPerSample * span;
+            PerFeature.storeGradients(statistics, gradients, terms, feature, features, sums[lane], products[lane], m);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+package org.batchnorm.tornadovm.kernels;
+
+import uk.ac.manchester.tornado.api.math.TornadoMath;
+
+/**
+ * What all kernels share: where values stand, how rows are divided, how a few values are summed. Compiled into each kernel that calls it. Sums over a work-group are
+ * written out in every kernel: TornadoVM 5.2 takes a local array that is handed to another method for an array in global memory, and reads past its end.
+ */
+public final class Tiles {
+
+    /** Values that a work-item loads before it uses the first: enough to cover the latency of memory. */
+    public static final int LOADS = 8;
+
+    private Tiles() {}
+
+    /**
+     * The address of a value: {@code row · columns + column} where columns are contiguous ({@code spatial = 1}), else, with {@code row = n · spatial + s},
+     * {@code (n · columns + column) · spatial + s}.
+     */
+    static int address(int row, int column, int columns, int spatial) {
+        return row + (row / spatial) * ((columns - 1) * spatial) + column * spatial;
+    }
+
+    /** How many rows each work-group takes: all groups but the last few the same number, a multiple of what the group loads at once. */
+    static int rowsPerGroup(int rows, int groups, int tileRows) {
+        int step = LOADS * tileRows;
+        int share = (rows + groups - 1) / groups;
+        return (share + step - 1) / step * step;
+    }
+
+    /** How many of {@code rows} rows a work-item takes that starts at row {@code first} and goes on in steps of {@code tileRows}. */
+    static int rowsOfWorkItem(int rows, int first, int tileRows) {
+        return TornadoMath.max((rows - first + tileRows - 1) / tileRows, 0);
+    }
+
+    /** The value, or 0 where it is infinite or NaN, so that a shift by it loses neither kind. */
+    static float finiteOrZero(float value) {
+        return TornadoMath.abs(value) <= Float.MAX_VALUE ? value : 0f;
+    }
+
+    /** The value, or 0 where it is infinite or NaN. */
+    static double finiteOrZero(double value) {
+        return TornadoMath.abs(value) <= Double.MAX_VALUE ? value : 0.0;
+    }
+
+    /** The middle one of three: near the mean of where they come from, and no outlier. */
+    static float median(float a, float b, float c) {
+        return TornadoMath.max(TornadoMath.min(a, b), TornadoMath.min(TornadoMath.max(a, b), c));
+    }
+
+    /** A sum as a tree of depth three, so that rounding grows with 3, not with 8. */
+    static float sum(float a, float b, float c, float d, float e, float f, float g, float h) {
+        return ((a + b) + (c + d)) + ((e + f) + (g + h));
+    }
+}

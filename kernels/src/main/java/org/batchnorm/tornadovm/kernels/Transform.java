@@ -1,0 +1,105 @@
+package org.batchnorm.tornadovm.kernels;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/** Normalize, scale and shift. */
+public final class Transform {
+    private Transform() {}
+
+    /** {@code source}: normalize with statistics (4, C) of a batch. */
+    public static final int BATCH = 0;
+
+    /** {@code source}: normalize with running statistics (2, C). */
+    public static final int RUNNING = 1;
+
+    /**
+     * {@code y = ((x − mean) − meanLow) · (gamma · rstd) + beta} (Ioffe &amp; Szegedy 2015, algorithm 1). The mean is subtracted first and
+     * in two parts, so that a large one cancels exactly. Running statistics have no second part, and their rstd is computed here.
+     *
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x read and y written once, 8 ·
+     * N·C·S; 20 a work-item for its feature.
+     *
+     * @param x in, the batch
+     * @param y out, the batch; may be x
+     * @param parameters in, (2, C): gamma, beta
+     * @param statistics in, (4, C): mean, meanLow, variance, rstd; or, if {@code source} is {@link #RUNNING}, (2, C): mean, variance
+     * @param samples in, (1)
+     * @param eps of use with running statistics only
+     */
+    public static void transform(
+            KernelContext context,
+            FloatArray x,
+            FloatArray y,
+            FloatArray parameters,
+            FloatArray statistics,
+            IntArray samples,
+            int rowsPerSample,
+            int columns,
+            int spatial,
+            int span,
+            int tileColumns,
+            int tileRows,
+            int groups,
+            int source,
+            float eps) {
+        int lane = context.localIdx;
+        int column = context.groupIdx * tileColumns + lane % tileColumns;
+        int rows = samples.get(0) * rowsPerSample;
+        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int begin = TornadoMath.min(context.groupIdy * share, rows);
+        int end = TornadoMath.min(begin + share, rows);
+        if (column < columns) {
+            int features = columns / span;
+            int feature = column / span;
+            float mean = statistics.get(feature);
+            float meanLow = 0f;
+            float rstd;
+            if (source == RUNNING) {
+                rstd = PerFeature.reciprocalSquareRoot(statistics.get(features + feature) + eps);
+            } else {
+                meanLow = statistics.get(features + feature);
+                rstd = statistics.get(3 * features + feature);
+            }
+            float scale = parameters.get(feature) * rstd;
+            float beta = parameters.get(features + feature);
+            int row = begin + lane / tileColumns;
+            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int chunks = count / Tiles.LOADS;
+            for (int i = 0; i < chunks; i++) {
+                int a0 = Tiles.address(row, column, columns, spatial);
+                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
+                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
+                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                int a4 = Tiles.address(row + 4 * tileRows, column, columns, spatial);
+                int a5 = Tiles.address(row + 5 * tileRows, column, columns, spatial);
+                int a6 = Tiles.address(row + 6 * tileRows, column, columns, spatial);
+                int a7 = Tiles.address(row + 7 * tileRows, column, columns, spatial);
+                float x0 = x.get(a0);
+                float x1 = x.get(a1);
+                float x2 = x.get(a2);
+                float x3 = x.get(a3);
+                float x4 = x.get(a4);
+                float x5 = x.get(a5);
+                float x6 = x.get(a6);
+                float x7 = x.get(a7);
+                y.set(a0, ((x0 - mean) - meanLow) * scale + beta);
+                y.set(a1, ((x1 - mean) - meanLow) * scale + beta);
+                y.set(a2, ((x2 - mean) - meanLow) * scale + beta);
+                y.set(a3, ((x3 - mean) - meanLow) * scale + beta);
+                y.set(a4, ((x4 - mean) - meanLow) * scale + beta);
+                y.set(a5, ((x5 - mean) - meanLow) * scale + beta);
+                y.set(a6, ((x6 - mean) - meanLow) * scale + beta);
+                y.set(a7, ((x7 - mean) - meanLow) * scale + beta);
+                row += Tiles.LOADS * tileRows;
+            }
+            for (int i = chunks * Tiles.LOADS; i < count; i++) {
+                int at = Tiles.address(row, column, columns, spatial);
+                y.set(at, ((x.get(at) - mean) - meanLow) * scale + beta);
+                row += tileRows;
+            }
+        }
+    }
+}
