@@ -1,0 +1,206 @@
+package org.batchnorm.cpu;
+
+import org.batchnorm.BatchShape;
+
+/**
+ * How the values of one shape are cut into blocks, which are the units of work of the threads. The cut depends on the shape alone, so that results do not depend on the number of threads.
+ *
+ * <p>There are two views of the values:
+ *
+ * <ul>
+ *   <li><b>rows</b>: a matrix whose columns each belong to one feature. (N,C) and channels-last data are one as they lie; where C is small or no multiple of the vector's lanes,
+ *       {@code fold} rows count as one ({@code column → feature = column mod C}). Channels-first data with few spatial positions are one of C·S columns
+ *       ({@code column → feature = column / S}).
+ *   <li><b>runs</b>: channels-first data with many spatial positions: a run of S values for each image and channel.
+ * </ul>
+ */
+final class Blocks {
+    /** The most rows that float sums may take before they go into double ones. */
+    static final int ROWS = 64;
+
+    /** The longest run that one kernel call takes, for the same reason. */
+    static final int RUN = 2048;
+
+    private static final int MIN_RUN = 32;
+    private static final int MIN_BLOCK = 32 * 1024;
+    private static final int MAX_BLOCKS = 64;
+    private static final int MIN_ROWS = 64;
+    private static final int FOLDED_WIDTH = 128;
+    private static final int FOLD_BELOW = 1024;
+    private static final int ALIGNMENT = 16;
+    private static final int IMAGES_AT_ONCE = 4;
+
+    final BatchShape shape;
+    final int features;
+
+    /** Whether the values are seen as rows; else as runs. */
+    final boolean byRows;
+
+    /** Neighbouring columns that belong to the same feature. */
+    final int repeat;
+
+    /** Rows of the data that count as one row of the matrix. */
+    final int fold;
+
+    /** Columns of the matrix. */
+    final int width;
+
+    /** Rows of the matrix, or images. */
+    final long rows;
+
+    /** Rows of the data, C · repeat wide, that remain after the last whole row of the matrix. */
+    final int looseRows;
+
+    /** Blocks along the rows or images. */
+    final int rowParts;
+
+    /** Blocks along the features. */
+    final int featureParts;
+
+    /** Blocks along the spatial positions. */
+    final int spatialParts;
+
+    private Blocks(BatchShape shape) {
+        this.shape = shape;
+        this.features = shape.c();
+        long target = Math.clamp(shape.elements() / MIN_BLOCK, 1, MAX_BLOCKS);
+        boolean contiguous = shape.featuresContiguous();
+        byRows = contiguous || (shape.spatial() < MIN_RUN && shape.c() * shape.spatial() <= Integer.MAX_VALUE / 2);
+        if (byRows) {
+            repeat = contiguous ? 1 : (int) shape.spatial();
+            int base = features * repeat;
+            long dataRows = contiguous ? shape.n() * shape.spatial() : shape.n();
+            fold = fold(base, dataRows);
+            width = base * fold;
+            rows = dataRows / fold;
+            looseRows = (int) (dataRows % fold);
+            rowParts = (int) Math.clamp(rows / MIN_ROWS, 1, target);
+            featureParts =
+                    fold > 1 ? 1 : (int) Math.clamp(ceilDiv(target, rowParts), 1, ceilDiv(features, 4 * ALIGNMENT));
+            spatialParts = 1;
+        } else {
+            repeat = 1;
+            fold = 1;
+            width = features;
+            rows = shape.n();
+            looseRows = 0;
+            rowParts = (int) Math.clamp(ceilDiv(rows, IMAGES_AT_ONCE), 1, target);
+            featureParts = Math.clamp(ceilDiv(target, rowParts), 1, features);
+            spatialParts = (int)
+                    Math.clamp(ceilDiv(target, (long) rowParts * featureParts), 1, ceilDiv(shape.spatial(), 4 * RUN));
+        }
+    }
+
+    /** The blocks of a shape. */
+    static Blocks of(BatchShape shape) {
+        return new Blocks(shape);
+    }
+
+    private static int fold(int base, long rows) {
+        if (base >= FOLD_BELOW || (base % ALIGNMENT == 0 && base >= FOLDED_WIDTH)) {
+            return 1;
+        }
+        int toAlign = ALIGNMENT / Math.min(ALIGNMENT, Integer.lowestOneBit(base));
+        int fold = toAlign * (int) ceilDiv(FOLDED_WIDTH, (long) base * toAlign);
+        return Math.clamp(rows, 1, fold);
+    }
+
+    /** The number of blocks. */
+    int count() {
+        return rowParts * featureParts * spatialParts;
+    }
+
+    /** The number of partial sums of each feature: blocks that share features. */
+    int partials() {
+        return rowParts * spatialParts;
+    }
+
+    /** The partial sum of its features that a block writes. */
+    int partialOf(int block) {
+        return rowPartOf(block) * spatialParts + spatialPartOf(block);
+    }
+
+    int rowPartOf(int block) {
+        return block / (featureParts * spatialParts);
+    }
+
+    private int featurePartOf(int block) {
+        return block / spatialParts % featureParts;
+    }
+
+    int spatialPartOf(int block) {
+        return block % spatialParts;
+    }
+
+    /** The first row or image of a block; that of the next row part is its end. */
+    long firstRow(int rowPart) {
+        return byRows ? cut(rows, rowParts, rowPart, 1) : cut(rows, rowParts, rowPart, IMAGES_AT_ONCE);
+    }
+
+    long endRow(int rowPart) {
+        return firstRow(rowPart + 1);
+    }
+
+    int firstFeature(int block) {
+        return (int) cut(features, featureParts, featurePartOf(block), byRows ? ALIGNMENT : 1);
+    }
+
+    int endFeature(int block) {
+        return (int) cut(features, featureParts, featurePartOf(block) + 1, byRows ? ALIGNMENT : 1);
+    }
+
+    long firstPosition(int block) {
+        return cut(shape.spatial(), spatialParts, spatialPartOf(block), ALIGNMENT);
+    }
+
+    long endPosition(int block) {
+        return cut(shape.spatial(), spatialParts, spatialPartOf(block) + 1, ALIGNMENT);
+    }
+
+    /** Repeats the values of the C features for every column, in place. */
+    void expand(float[] values) {
+        if (repeat > 1) {
+            for (int c = features - 1; c >= 0; c--) {
+                java.util.Arrays.fill(values, c * repeat, (c + 1) * repeat, values[c]);
+            }
+        }
+        int base = features * repeat;
+        for (int k = 1; k < fold; k++) {
+            System.arraycopy(values, 0, values, k * base, base);
+        }
+    }
+
+    /** Adds the sums of the columns {@code from} to {@code to} to those of their features, {@code sums[at + feature]}. */
+    void addColumns(float[] columns, int from, int to, double[] sums, int at) {
+        if (repeat > 1) {
+            for (int j = from; j < to; j += repeat) {
+                double sum = 0;
+                for (int s = 0; s < repeat; s++) {
+                    sum += columns[j + s];
+                }
+                sums[at + j / repeat % features] += sum;
+            }
+            return;
+        }
+        for (int start = from; start < to; start += features) {
+            int count = Math.min(features, to - start);
+            for (int j = 0; j < count; j++) {
+                sums[at + from + j] += columns[start + j];
+            }
+        }
+    }
+
+    /** Where part {@code part} of {@code parts} begins when {@code length} is cut into nearly equal parts at multiples of {@code unit}. */
+    private static long cut(long length, int parts, int part, int unit) {
+        if (part == parts) {
+            return length;
+        }
+        long units = ceilDiv(length, unit);
+        long perPart = units / parts;
+        return Math.min(length, (perPart * part + units % parts * part / parts) * unit);
+    }
+
+    private static long ceilDiv(long value, long divisor) {
+        return Math.ceilDiv(value, divisor);
+    }
+}

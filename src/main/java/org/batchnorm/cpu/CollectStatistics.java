@@ -1,0 +1,63 @@
+package org.batchnorm.cpu;
+
+/**
+ * The kernel {@code collectStatistics}: sums of {@code x − shift} and {@code (x − shift)²} per column or per channel. The shift lies near the mean, so that the variance that
+ * {@link MergeStatistics} takes from the sums does not cancel.
+ *
+ * <p>{@code x} is a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; positions in it count floats. Bytes moved: 4 a value.
+ */
+interface CollectStatistics {
+
+    /**
+     * A value near each column's mean: the mean of a few rows, without the largest and the smallest, so that one outlier does not move it far. Exact for a constant column.
+     *
+     * @param start position of the first sampled row
+     * @param samples rows to sample, ≥ 1
+     * @param apart distance between sampled rows
+     * @param columns columns of a row
+     * @param shift out, (columns)
+     */
+    void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift);
+
+    /**
+     * Adds the rows of a matrix to float sums per column; at most {@link Blocks#ROWS} rows, which keeps those sums accurate.
+     *
+     * @param start position of the first row's column 0
+     * @param rows rows to add
+     * @param width distance between rows
+     * @param from first column
+     * @param to end of the columns
+     * @param shift in, indexed by column
+     * @param sum in and out, indexed by column
+     * @param square in and out, indexed by column
+     */
+    void rows(Object x, long start, int rows, long width, int from, int to, float[] shift, float[] sum, float[] square);
+
+    /**
+     * Adds runs of one channel after the other to double sums per channel.
+     *
+     * @param start position of the first image's run of channel {@code from}
+     * @param images images, ≥ 1
+     * @param imageApart distance between images
+     * @param from first channel
+     * @param to end of the channels
+     * @param channelApart distance between channels
+     * @param length values of a run, ≤ {@link Blocks#RUN}
+     * @param shift in, indexed by channel
+     * @param sum in and out, {@code sum[at + channel]}
+     * @param square in and out, {@code square[at + channel]}
+     */
+    void runs(
+            Object x,
+            long start,
+            int images,
+            long imageApart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            float[] shift,
+            double[] sum,
+            double[] square,
+            int at);
+}

@@ -1,0 +1,101 @@
+package org.batchnorm.cpu;
+
+import java.util.Arrays;
+
+/** {@link CollectStatistics} in plain loops: pieces of four rows are copied into a {@link Tile} and added there. Without the Vector API, the compiler makes vector code of the loops over tiles. */
+final class ScalarCollectStatistics implements CollectStatistics {
+    @Override
+    public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
+        for (int j = 0; j < columns; j++) {
+            shift[j] = Shift.sample(x, start + j, samples, apart);
+        }
+    }
+
+    @Override
+    public void rows(
+            Object x, long start, int rows, long width, int from, int to, float[] shift, float[] sum, float[] square) {
+        Tile tile = Tile.current();
+        for (int j = from; j < to; j += Tile.SIZE) {
+            int length = Math.min(Tile.SIZE, to - j);
+            System.arraycopy(shift, j, tile.shift, 0, length);
+            System.arraycopy(sum, j, tile.sum, 0, length);
+            System.arraycopy(square, j, tile.product, 0, length);
+            int r = 0;
+            for (; r + 3 < rows; r += 4) {
+                long row = start + r * width + j;
+                Memory.read(x, row, tile.a, 0, length);
+                Memory.read(x, row + width, tile.b, 0, length);
+                Memory.read(x, row + 2 * width, tile.c, 0, length);
+                Memory.read(x, row + 3 * width, tile.d, 0, length);
+                addFour(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
+            }
+            for (; r < rows; r++) {
+                Memory.read(x, start + r * width + j, tile.a, 0, length);
+                addOne(tile.a, tile.shift, tile.sum, tile.product, length);
+            }
+            System.arraycopy(tile.sum, 0, sum, j, length);
+            System.arraycopy(tile.product, 0, square, j, length);
+        }
+    }
+
+    private static void addFour(
+            float[] a, float[] b, float[] c, float[] d, float[] shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float s = shift[j];
+            float da = a[j] - s;
+            float db = b[j] - s;
+            float dc = c[j] - s;
+            float dd = d[j] - s;
+            sum[j] += (da + db) + (dc + dd);
+            square[j] += (da * da + db * db) + (dc * dc + dd * dd);
+        }
+    }
+
+    private static void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = x[j] - shift[j];
+            sum[j] += d;
+            square[j] += d * d;
+        }
+    }
+
+    @Override
+    public void runs(
+            Object x,
+            long start,
+            int images,
+            long imageApart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            float[] shift,
+            double[] sum,
+            double[] square,
+            int at) {
+        Tile tile = Tile.current();
+        int used = Math.min(length, Tile.SIZE);
+        for (int c = from; c < to; c++) {
+            Arrays.fill(tile.sum, 0, used, 0);
+            Arrays.fill(tile.product, 0, used, 0);
+            for (int i = 0; i < images; i++) {
+                long run = start + (c - from) * channelApart + i * imageApart;
+                for (int j = 0; j < length; j += Tile.SIZE) {
+                    int piece = Math.min(Tile.SIZE, length - j);
+                    Memory.read(x, run + j, tile.a, 0, piece);
+                    add(tile.a, shift[c], tile.sum, tile.product, piece);
+                }
+            }
+            sum[at + c] += Tile.total(tile.sum, used);
+            square[at + c] += Tile.total(tile.product, used);
+        }
+    }
+
+    private static void add(float[] x, float shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = x[j] - shift;
+            sum[j] += d;
+            square[j] += d * d;
+        }
+    }
+}

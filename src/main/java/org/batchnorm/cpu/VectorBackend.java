@@ -1,0 +1,50 @@
+package org.batchnorm.cpu;
+
+import org.batchnorm.spi.Availability;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.BackendUnavailableException;
+import org.batchnorm.spi.BatchNormBackend;
+import org.batchnorm.spi.BatchNormOperations;
+
+/** The backend {@code vector}: the JDK's Vector API. This class itself loads without that module. */
+public final class VectorBackend implements BatchNormBackend {
+    private static final String MODULE = "jdk.incubator.vector";
+    private static final int LEAST_LANES = 4;
+
+    /** Found by {@link java.util.ServiceLoader}. */
+    public VectorBackend() {}
+
+    @Override
+    public String name() {
+        return "vector";
+    }
+
+    @Override
+    public int priority() {
+        return 200;
+    }
+
+    @Override
+    public Availability availability() {
+        if (ModuleLayer.boot().findModule(MODULE).isEmpty()) {
+            return Availability.unusable(
+                    "the module " + MODULE + " is not there", "start Java with --add-modules " + MODULE);
+        }
+        int lanes = VectorKernels.lanes();
+        if (lanes < LEAST_LANES) {
+            return Availability.unusable(
+                    "this processor's vectors hold " + lanes + " float, " + LEAST_LANES + " are the least that is fast",
+                    "use the backend scalar");
+        }
+        return Availability.usable("vectors of " + lanes * Float.SIZE + " bits");
+    }
+
+    @Override
+    public BatchNormOperations open(BackendOptions options) {
+        Availability availability = availability();
+        if (!availability.usable()) {
+            throw new BackendUnavailableException("backend " + name() + " cannot be used: " + availability);
+        }
+        return new CpuOperations(VectorKernels.ON_ARRAYS, VectorKernels.ON_SEGMENTS, options.threads());
+    }
+}

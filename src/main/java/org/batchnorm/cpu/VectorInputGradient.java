@@ -1,0 +1,169 @@
+package org.batchnorm.cpu;
+
+import static org.batchnorm.cpu.VectorMemory.FLOATS;
+
+import java.lang.invoke.MethodHandles;
+import jdk.incubator.vector.FloatVector;
+
+/** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs. */
+final class VectorInputGradient implements InputGradient {
+    private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
+    private static final int LANES = FLOATS.length();
+
+    @Override
+    public void rows(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            Object dx,
+            long dxStart,
+            int rows,
+            long width,
+            int from,
+            int to,
+            Coefficients coefficients) {
+        int r = 0;
+        for (; r + 1 < rows; r += 2) {
+            long row = r * width;
+            twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, width, from, to, coefficients);
+        }
+        if (r < rows) {
+            long row = r * width;
+            oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, to, coefficients);
+        }
+    }
+
+    private static void twoRows(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            Object dx,
+            long dxStart,
+            long apart,
+            int from,
+            int to,
+            Coefficients coefficients) {
+        float[] centre = coefficients.centre;
+        float[] dyCentre = coefficients.dyCentre;
+        float[] scale = coefficients.scale;
+        float[] slope = coefficients.slope;
+        float[] offset = coefficients.offset;
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
+            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+            FloatVector g = FloatVector.fromArray(FLOATS, dyCentre, j);
+            FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
+            FloatVector k = FloatVector.fromArray(FLOATS, slope, j);
+            FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
+            FloatVector t0 = load(dy, dyStart + j).sub(g);
+            FloatVector t1 = load(dy, dyStart + apart + j).sub(g);
+            FloatVector first = load(x, xStart + j).sub(m).fma(k, t0).add(b).mul(a);
+            FloatVector second =
+                    load(x, xStart + apart + j).sub(m).fma(k, t1).add(b).mul(a);
+            store(first, dx, dxStart + j);
+            store(second, dx, dxStart + apart + j);
+        }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
+            one(x, xStart + apart + j, dy, dyStart + apart + j, dx, dxStart + apart + j, j, coefficients);
+        }
+    }
+
+    private static void oneRow(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            Object dx,
+            long dxStart,
+            int from,
+            int to,
+            Coefficients coefficients) {
+        float[] centre = coefficients.centre;
+        float[] dyCentre = coefficients.dyCentre;
+        float[] scale = coefficients.scale;
+        float[] slope = coefficients.slope;
+        float[] offset = coefficients.offset;
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
+            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+            FloatVector g = FloatVector.fromArray(FLOATS, dyCentre, j);
+            FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
+            FloatVector k = FloatVector.fromArray(FLOATS, slope, j);
+            FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
+            FloatVector t = load(dy, dyStart + j).sub(g);
+            store(load(x, xStart + j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart + j);
+        }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
+        }
+    }
+
+    private static void one(
+            Object x, long xAt, Object dy, long dyAt, Object dx, long dxAt, int j, Coefficients coefficients) {
+        float t = Memory.get(dy, dyAt) - coefficients.dyCentre[j];
+        float sum = Math.fma(Memory.get(x, xAt) - coefficients.centre[j], coefficients.slope[j], t);
+        Memory.set(dx, dxAt, (sum + coefficients.offset[j]) * coefficients.scale[j]);
+    }
+
+    @Override
+    public void runs(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            Object dx,
+            long dxStart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            Coefficients coefficients) {
+        for (int c = from; c < to; c++) {
+            long run = (c - from) * channelApart;
+            if (length < LANES) {
+                for (int j = 0; j < length; j++) {
+                    one(x, xStart + run + j, dy, dyStart + run + j, dx, dxStart + run + j, c, coefficients);
+                }
+            } else {
+                oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, c, coefficients);
+            }
+        }
+    }
+
+    private static void oneRun(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            Object dx,
+            long dxStart,
+            int length,
+            int c,
+            Coefficients coefficients) {
+        FloatVector m = FloatVector.broadcast(FLOATS, coefficients.centre[c]);
+        FloatVector g = FloatVector.broadcast(FLOATS, coefficients.dyCentre[c]);
+        FloatVector a = FloatVector.broadcast(FLOATS, coefficients.scale[c]);
+        FloatVector k = FloatVector.broadcast(FLOATS, coefficients.slope[c]);
+        FloatVector b = FloatVector.broadcast(FLOATS, coefficients.offset[c]);
+        // The last vector overlaps the one before. Its inputs are read first: dx may be x or dy.
+        int end = length - LANES;
+        FloatVector last = load(dy, dyStart + end).sub(g);
+        last = load(x, xStart + end).sub(m).fma(k, last).add(b).mul(a);
+        for (int j = 0; j < end; j += LANES) {
+            FloatVector t = load(dy, dyStart + j).sub(g);
+            store(load(x, xStart + j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart + j);
+        }
+        store(last, dx, dxStart + end);
+    }
+
+    private static FloatVector load(Object memory, long position) {
+        return VectorMemory.load(ON_ARRAYS, memory, position);
+    }
+
+    private static void store(FloatVector vector, Object memory, long position) {
+        VectorMemory.store(ON_ARRAYS, vector, memory, position);
+    }
+}

@@ -1,0 +1,72 @@
+package org.batchnorm.cpu;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Loads and stores of the vector kernels, on arrays or on segments.
+ *
+ * <p>One loop that meets both kinds of memory is up to 1.7 times slower on either. So each kernel class is loaded twice: as it is, for arrays, and as a hidden class with the same code, for
+ * segments. To the compiler {@link #onArrays} is a constant in each of the two, and only one of the branches below remains.
+ */
+final class VectorMemory {
+    /** The widest vectors that this machine is fast with. */
+    static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+
+    private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
+
+    private VectorMemory() {}
+
+    /** A second copy of a kernel class, which works on segments. */
+    static <T> T onSegments(Class<? extends T> kernel, Class<T> type) {
+        String file = kernel.getSimpleName() + ".class";
+        try (InputStream code = kernel.getResourceAsStream(file)) {
+            if (code == null) {
+                throw new IllegalStateException("class file " + file + " cannot be read");
+            }
+            MethodHandles.Lookup copy = MethodHandles.lookup().defineHiddenClass(code.readAllBytes(), true);
+            return type.cast(copy.lookupClass().getDeclaredConstructor().newInstance());
+        } catch (IOException e) {
+            throw new UncheckedIOException("class file " + file + " cannot be read", e);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("a second copy of " + kernel.getName() + " cannot be made", e);
+        }
+    }
+
+    /** Whether the kernel class that asks is the one for arrays. */
+    static boolean onArrays(MethodHandles.Lookup asking) {
+        return !asking.lookupClass().isHidden();
+    }
+
+    /** The vector at a position. */
+    static FloatVector load(boolean onArrays, Object memory, long position) {
+        return onArrays
+                ? FloatVector.fromArray(FLOATS, (float[]) memory, (int) position)
+                : FloatVector.fromMemorySegment(FLOATS, (MemorySegment) memory, position * Float.BYTES, NATIVE);
+    }
+
+    /** Writes a vector at a position. */
+    static void store(boolean onArrays, FloatVector vector, Object memory, long position) {
+        if (onArrays) {
+            vector.intoArray((float[]) memory, (int) position);
+        } else {
+            vector.intoMemorySegment((MemorySegment) memory, position * Float.BYTES, NATIVE);
+        }
+    }
+
+    /**
+     * The sum of a vector's lanes, always in the same order, which {@link FloatVector#reduceLanes} does not promise: there compiled and interpreted code give different bits.
+     *
+     * @param lanes scratch memory
+     */
+    static double total(FloatVector vector, float[] lanes) {
+        vector.intoArray(lanes, 0);
+        return Tile.total(lanes, FLOATS.length());
+    }
+}

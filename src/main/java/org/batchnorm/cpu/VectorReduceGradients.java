@@ -1,0 +1,201 @@
+package org.batchnorm.cpu;
+
+import static org.batchnorm.cpu.VectorMemory.FLOATS;
+
+import java.lang.invoke.MethodHandles;
+import jdk.incubator.vector.FloatVector;
+
+/** {@link ReduceGradients} on the Vector API. The idea is that of {@link VectorCollectStatistics}, with four rows (or two images) of x and as many of dy at once. */
+final class VectorReduceGradients implements ReduceGradients {
+    private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
+    private static final int LANES = FLOATS.length();
+    private static final int STREAMS = 4;
+
+    @Override
+    public void rows(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            int rows,
+            long width,
+            int from,
+            int to,
+            float[] centre,
+            float[] sum,
+            float[] product) {
+        int apart = rows / STREAMS;
+        for (int r = 0; r < apart; r++) {
+            fourRows(x, xStart + r * width, dy, dyStart + r * width, apart * width, from, to, centre, sum, product);
+        }
+        for (int r = apart * STREAMS; r < rows; r++) {
+            oneRow(x, xStart + r * width, dy, dyStart + r * width, from, to, centre, sum, product);
+        }
+    }
+
+    private static void fourRows(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            long apart,
+            int from,
+            int to,
+            float[] centre,
+            float[] sum,
+            float[] product) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
+            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+            long xAt = xStart + j;
+            long dyAt = dyStart + j;
+            FloatVector g0 = load(dy, dyAt);
+            FloatVector g1 = load(dy, dyAt + apart);
+            FloatVector g2 = load(dy, dyAt + 2 * apart);
+            FloatVector g3 = load(dy, dyAt + 3 * apart);
+            FloatVector p0 = load(x, xAt).sub(m).mul(g0);
+            FloatVector p1 = load(x, xAt + apart).sub(m).fma(g1, p0);
+            FloatVector p2 = load(x, xAt + 2 * apart).sub(m).mul(g2);
+            FloatVector p3 = load(x, xAt + 3 * apart).sub(m).fma(g3, p2);
+            FloatVector.fromArray(FLOATS, sum, j)
+                    .add(g0.add(g1).add(g2.add(g3)))
+                    .intoArray(sum, j);
+            FloatVector.fromArray(FLOATS, product, j).add(p1.add(p3)).intoArray(product, j);
+        }
+        for (int j = end; j < to; j++) {
+            for (int i = 0; i < STREAMS; i++) {
+                add(
+                        Memory.get(x, xStart + i * apart + j),
+                        Memory.get(dy, dyStart + i * apart + j),
+                        j,
+                        centre,
+                        sum,
+                        product);
+            }
+        }
+    }
+
+    private static void oneRow(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            int from,
+            int to,
+            float[] centre,
+            float[] sum,
+            float[] product) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
+            FloatVector g = load(dy, dyStart + j);
+            FloatVector d = load(x, xStart + j).sub(FloatVector.fromArray(FLOATS, centre, j));
+            FloatVector.fromArray(FLOATS, sum, j).add(g).intoArray(sum, j);
+            d.fma(g, FloatVector.fromArray(FLOATS, product, j)).intoArray(product, j);
+        }
+        for (int j = end; j < to; j++) {
+            add(Memory.get(x, xStart + j), Memory.get(dy, dyStart + j), j, centre, sum, product);
+        }
+    }
+
+    private static void add(float value, float gradient, int j, float[] centre, float[] sum, float[] product) {
+        sum[j] += gradient;
+        product[j] = Math.fma(value - centre[j], gradient, product[j]);
+    }
+
+    @Override
+    public void runs(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            int images,
+            long imageApart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            float[] centre,
+            double[] sum,
+            double[] product,
+            int at) {
+        float[] lanes = Tile.current().a;
+        for (int c = from; c < to; c++) {
+            long run = (c - from) * channelApart;
+            int i = 0;
+            for (; i + 1 < images; i += 2) {
+                long image = run + i * imageApart;
+                twoRuns(
+                        x,
+                        xStart + image,
+                        dy,
+                        dyStart + image,
+                        imageApart,
+                        length,
+                        centre[c],
+                        sum,
+                        product,
+                        at + c,
+                        lanes);
+            }
+            if (i < images) {
+                long image = run + i * imageApart;
+                int half = length / 2;
+                twoRuns(x, xStart + image, dy, dyStart + image, half, half, centre[c], sum, product, at + c, lanes);
+                for (int j = 2 * half; j < length; j++) {
+                    double gradient = Memory.get(dy, dyStart + image + j);
+                    sum[at + c] += gradient;
+                    product[at + c] += gradient * (Memory.get(x, xStart + image + j) - centre[c]);
+                }
+            }
+        }
+    }
+
+    private static void twoRuns(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            long apart,
+            int length,
+            float centre,
+            double[] sum,
+            double[] product,
+            int at,
+            float[] lanes) {
+        FloatVector sums = FloatVector.zero(FLOATS);
+        FloatVector sumsLow = sums;
+        FloatVector products = sums;
+        FloatVector productsLow = sums;
+        int end = FLOATS.loopBound(length);
+        for (int j = 0; j < end; j += LANES) {
+            FloatVector g0 = load(dy, dyStart + j);
+            FloatVector g1 = load(dy, dyStart + apart + j);
+            FloatVector d0 = load(x, xStart + j).sub(centre);
+            FloatVector d1 = load(x, xStart + apart + j).sub(centre);
+            // The sums carry what their rounding takes: they may be much smaller than the values.
+            FloatVector added = g0.add(g1);
+            FloatVector sum1 = sums.add(added);
+            sumsLow = sumsLow.add(sums.sub(sum1).add(added));
+            sums = sum1;
+            added = d1.fma(g1, d0.mul(g0));
+            FloatVector product1 = products.add(added);
+            productsLow = productsLow.add(products.sub(product1).add(added));
+            products = product1;
+        }
+        double totalSum = VectorMemory.total(sums, lanes) + VectorMemory.total(sumsLow, lanes);
+        double totalProduct = VectorMemory.total(products, lanes) + VectorMemory.total(productsLow, lanes);
+        for (int j = end; j < length; j++) {
+            for (int i = 0; i < 2; i++) {
+                float gradient = Memory.get(dy, dyStart + i * apart + j);
+                totalSum += gradient;
+                totalProduct += gradient * (Memory.get(x, xStart + i * apart + j) - centre);
+            }
+        }
+        sum[at] += totalSum;
+        product[at] += totalProduct;
+    }
+
+    private static FloatVector load(Object memory, long position) {
+        return VectorMemory.load(ON_ARRAYS, memory, position);
+    }
+}

@@ -1,0 +1,135 @@
+package org.batchnorm.cpu;
+
+import static org.batchnorm.cpu.VectorMemory.FLOATS;
+
+import java.lang.invoke.MethodHandles;
+import jdk.incubator.vector.FloatVector;
+
+/** {@link Transform} on the Vector API. The one idea: rows go in pairs, so that the coefficients are loaded once for two. */
+final class VectorTransform implements Transform {
+    private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
+    private static final int LANES = FLOATS.length();
+
+    @Override
+    public void rows(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            int rows,
+            long width,
+            int from,
+            int to,
+            Coefficients coefficients) {
+        float[] centre = coefficients.centre;
+        float[] scale = coefficients.scale;
+        float[] offset = coefficients.offset;
+        int r = 0;
+        for (; r + 1 < rows; r += 2) {
+            twoRows(x, xStart + r * width, y, yStart + r * width, width, from, to, centre, scale, offset);
+        }
+        if (r < rows) {
+            oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
+        }
+    }
+
+    private static void twoRows(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            long apart,
+            int from,
+            int to,
+            float[] centre,
+            float[] scale,
+            float[] offset) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
+            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+            FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
+            FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
+            FloatVector first = load(x, xStart + j).sub(m).fma(a, b);
+            FloatVector second = load(x, xStart + apart + j).sub(m).fma(a, b);
+            store(first, y, yStart + j);
+            store(second, y, yStart + apart + j);
+        }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
+            one(x, xStart + apart + j, y, yStart + apart + j, centre[j], scale[j], offset[j]);
+        }
+    }
+
+    private static void oneRow(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            int from,
+            int to,
+            float[] centre,
+            float[] scale,
+            float[] offset) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
+            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+            FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
+            FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
+            store(load(x, xStart + j).sub(m).fma(a, b), y, yStart + j);
+        }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
+        }
+    }
+
+    private static void one(Object x, long xAt, Object y, long yAt, float centre, float scale, float offset) {
+        Memory.set(y, yAt, Math.fma(Memory.get(x, xAt) - centre, scale, offset));
+    }
+
+    @Override
+    public void runs(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            Coefficients coefficients) {
+        for (int c = from; c < to; c++) {
+            long run = (c - from) * channelApart;
+            float centre = coefficients.centre[c];
+            float scale = coefficients.scale[c];
+            float offset = coefficients.offset[c];
+            if (length < LANES) {
+                for (int j = 0; j < length; j++) {
+                    one(x, xStart + run + j, y, yStart + run + j, centre, scale, offset);
+                }
+            } else {
+                oneRun(x, xStart + run, y, yStart + run, length, centre, scale, offset);
+            }
+        }
+    }
+
+    private static void oneRun(
+            Object x, long xStart, Object y, long yStart, int length, float centre, float scale, float offset) {
+        FloatVector m = FloatVector.broadcast(FLOATS, centre);
+        FloatVector a = FloatVector.broadcast(FLOATS, scale);
+        FloatVector b = FloatVector.broadcast(FLOATS, offset);
+        // The last vector overlaps the one before. Its input is read first: y may be x.
+        FloatVector last = load(x, xStart + length - LANES).sub(m).fma(a, b);
+        for (int j = 0; j < length - LANES; j += LANES) {
+            store(load(x, xStart + j).sub(m).fma(a, b), y, yStart + j);
+        }
+        store(last, y, yStart + length - LANES);
+    }
+
+    private static FloatVector load(Object memory, long position) {
+        return VectorMemory.load(ON_ARRAYS, memory, position);
+    }
+
+    private static void store(FloatVector vector, Object memory, long position) {
+        VectorMemory.store(ON_ARRAYS, vector, memory, position);
+    }
+}

@@ -1,0 +1,306 @@
+package org.batchnorm.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.batchnorm.BatchShape;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Both CPU backends against double precision: every kind of shape, of memory and of distribution. */
+class CpuAccuracyTest {
+    /** One rounding to float32. */
+    private static final double U = 0x1p-24;
+
+    private static final List<BatchShape> SHAPES = List.of(
+            BatchShape.of(2, 1),
+            BatchShape.of(3, 1),
+            BatchShape.of(1009, 1),
+            BatchShape.of(2, 7),
+            BatchShape.of(5, 3),
+            BatchShape.of(64, 33),
+            BatchShape.of(1000, 100),
+            BatchShape.of(32, 128),
+            BatchShape.of(9, 130),
+            BatchShape.of(300, 17),
+            BatchShape.of(3, 5003),
+            BatchShape.of(70, 2053),
+            BatchShape.of(2049, 64),
+            BatchShape.channelsLast(2, 6, 5, 3),
+            BatchShape.channelsLast(3, 13, 11, 11),
+            BatchShape.channelsLast(4, 32, 17, 19),
+            BatchShape.channelsFirst(2, 3, 2),
+            BatchShape.channelsFirst(5, 4, 3, 3),
+            BatchShape.channelsFirst(7, 33, 2, 2),
+            BatchShape.channelsFirst(9, 300, 3, 3),
+            BatchShape.channelsFirst(1, 1, 31),
+            BatchShape.channelsFirst(1, 5, 33),
+            BatchShape.channelsFirst(6, 8, 7, 7),
+            BatchShape.channelsFirst(3, 7, 14, 14),
+            BatchShape.channelsFirst(1, 3, 101, 103),
+            BatchShape.channelsFirst(11, 3, 47, 53),
+            BatchShape.channelsFirst(2, 4, 3, 5, 37),
+            BatchShape.channelsFirst(1, 1, 300_007));
+
+    static Stream<Arguments> everyShape() {
+        return Stream.of("vector", "scalar")
+                .flatMap(backend -> SHAPES.stream().map(shape -> Arguments.of(backend, shape)));
+    }
+
+    static BatchNormOperations open(String backend, int threads) {
+        return Backends.open(Optional.of(backend), new BackendOptions(threads, Optional.empty()))
+                .operations();
+    }
+
+    @ParameterizedTest
+    @MethodSource("everyShape")
+    void agreesWithDoublePrecision(String backend, BatchShape shape) {
+        for (double[] distribution :
+                new double[][] {{0, 1}, {1000, 1}, {1e5, 1}, {-3, 1e-3}, {1e30, 1e30}, {0, 1e-17}}) {
+            Problem problem = new Problem(shape, distribution[0], distribution[1], 7);
+            check(backend, problem, Arrays.toString(distribution));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void outliersLeaveTheOtherValuesAccurate(String backend) {
+        for (BatchShape shape :
+                List.of(BatchShape.of(100_000, 3), BatchShape.of(999, 100), BatchShape.channelsFirst(9, 3, 50, 50))) {
+            for (int outliers = 1; outliers < 4; outliers++) {
+                Problem problem = new Problem(shape, 0, 1, 11);
+                int m = (int) shape.valuesPerFeature();
+                for (int c = 0; c < shape.c(); c++) {
+                    for (int i = 0; i < outliers; i++) {
+                        problem.x[problem.index(c, i * (m / 4))] = 1e6f;
+                    }
+                }
+                problem.solve();
+                check(backend, problem, outliers + " outliers");
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void constantFeaturesGiveBeta(String backend) {
+        for (float constant : new float[] {0, 1, 1e5f, -0.1f, 3e30f}) {
+            for (BatchShape shape :
+                    List.of(BatchShape.of(777, 5), BatchShape.of(32, 128), BatchShape.channelsFirst(3, 2, 71))) {
+                Problem problem = new Problem(shape, 0, 1, 13);
+                Arrays.fill(problem.x, constant);
+                problem.solve();
+                float[] y = new float[problem.x.length];
+                BatchStatistics statistics = new BatchStatistics(shape.c());
+                open(backend, 2).forward(shape, problem.x, y, problem.gamma, problem.beta, Problem.EPS, statistics);
+                for (int c = 0; c < shape.c(); c++) {
+                    assertThat(statistics.mean()[c]).isEqualTo(constant);
+                    assertThat(statistics.variance()[c]).isZero();
+                    assertThat(y[problem.index(c, 1)]).isEqualTo(problem.beta[c]);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("everyShape")
+    void nanAndInfinityStayInTheirFeature(String backend, BatchShape shape) {
+        Problem clean = new Problem(shape, 0, 1, 17);
+        Problem spoiled = new Problem(shape, 0, 1, 17);
+        int m = (int) shape.valuesPerFeature();
+        for (int c = 0; c < shape.c(); c += 3) {
+            spoiled.x[spoiled.index(c, m / 2)] = c % 2 == 0 ? Float.NaN : Float.POSITIVE_INFINITY;
+            spoiled.dy[spoiled.index(c, m - 1)] = Float.NaN;
+        }
+        BatchNormOperations operations = open(backend, 2);
+        Result expected = new Result(operations, clean);
+        Result given = new Result(operations, spoiled);
+        for (int c = 0; c < shape.c(); c++) {
+            boolean spoilt = c % 3 == 0;
+            if (spoilt) {
+                assertThat(given.statistics.mean()[c])
+                        .isEqualTo(Float.valueOf(c % 2 == 0 ? Float.NaN : Float.POSITIVE_INFINITY));
+                assertThat(given.statistics.variance()[c]).isNaN();
+                assertThat(given.dbeta[c]).isNaN();
+            } else {
+                assertThat(given.dgamma[c]).isEqualTo(expected.dgamma[c]);
+            }
+            if (spoilt) {
+                for (int i = 0; i < m; i++) {
+                    expected.y[clean.index(c, i)] = Float.NaN;
+                    expected.dx[clean.index(c, i)] = Float.NaN;
+                }
+            }
+        }
+        assertThat(given.y).isEqualTo(expected.y);
+        assertThat(given.dx).isEqualTo(expected.dx);
+    }
+
+    @ParameterizedTest
+    @MethodSource("everyShape")
+    void everyKindOfMemoryGivesTheSameBits(String backend, BatchShape shape) {
+        Problem problem = new Problem(shape, 3, 2, 19);
+        BatchNormOperations operations = open(backend, 2);
+        Result expected = new Result(operations, problem);
+        int size = problem.x.length;
+        float[] wide = new float[size + 5];
+        System.arraycopy(problem.x, 0, wide, 5, size);
+        try (Arena confined = Arena.ofConfined();
+                Arena shared = Arena.ofShared()) {
+            MemorySegment slice = MemorySegment.ofArray(wide).asSlice(5 * Float.BYTES);
+            MemorySegment readOnly = MemorySegment.ofArray(problem.x).asReadOnly();
+            MemorySegment bytes = MemorySegment.ofArray(new byte[size * Float.BYTES]);
+            MemorySegment.copy(slice, 0, bytes, 0, bytes.byteSize());
+            for (MemorySegment x :
+                    List.of(slice, readOnly, bytes, copy(confined, problem.x), copy(shared, problem.x))) {
+                for (MemorySegment out : List.of(
+                        MemorySegment.ofArray(new float[size]), copy(confined, problem.x), copy(shared, problem.x))) {
+                    BatchStatistics statistics = new BatchStatistics(shape.c());
+                    operations.forward(shape, x, out, problem.gamma, problem.beta, Problem.EPS, statistics);
+                    assertThat(out.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected.y);
+                    operations.inference(
+                            shape, x, out, problem.gamma, problem.beta, expected.mean, expected.variance, Problem.EPS);
+                    assertThat(out.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected.inferred);
+                    float[] dgamma = new float[shape.c()];
+                    float[] dbeta = new float[shape.c()];
+                    MemorySegment dy = copy(shared, problem.dy);
+                    operations.backward(shape, x, dy, out, problem.gamma, statistics, true, dgamma, dbeta);
+                    assertThat(out.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected.dx);
+                    assertThat(dgamma).isEqualTo(expected.dgamma);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("everyShape")
+    void outputsMayBeInputs(String backend, BatchShape shape) {
+        Problem problem = new Problem(shape, 3, 2, 23);
+        BatchNormOperations operations = open(backend, 2);
+        Result expected = new Result(operations, problem);
+        float[] y = problem.x.clone();
+        operations.forward(shape, y, y, problem.gamma, problem.beta, Problem.EPS, new BatchStatistics(shape.c()));
+        assertThat(y).isEqualTo(expected.y);
+        float[] inferred = problem.x.clone();
+        operations.inference(
+                shape, inferred, inferred, problem.gamma, problem.beta, expected.mean, expected.variance, Problem.EPS);
+        assertThat(inferred).isEqualTo(expected.inferred);
+        float[] gradients = new float[shape.c()];
+        float[] dx = problem.dy.clone();
+        operations.backward(
+                shape, problem.x, dx, dx, problem.gamma, expected.statistics, true, gradients, gradients.clone());
+        assertThat(dx).isEqualTo(expected.dx);
+        dx = problem.x.clone();
+        operations.backward(
+                shape, dx, problem.dy, dx, problem.gamma, expected.statistics, true, gradients, gradients.clone());
+        assertThat(dx).isEqualTo(expected.dx);
+    }
+
+    @Test
+    void anEmptyBatchIsInferred() {
+        float[] one = {1};
+        for (String backend : List.of("vector", "scalar")) {
+            for (BatchShape shape : List.of(BatchShape.of(0, 1), BatchShape.channelsFirst(0, 1, 100))) {
+                open(backend, 2).inference(shape, new float[0], new float[0], null, null, one, one, 1e-5);
+            }
+        }
+    }
+
+    private static MemorySegment copy(Arena arena, float[] values) {
+        return arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+    }
+
+    private static void check(String backend, Problem problem, String what) {
+        Result result = new Result(open(backend, 2), problem);
+        BatchShape shape = problem.shape;
+        String of = backend + " " + shape + " " + what + ": ";
+        double largest = Arrays.stream(problem.mean).map(Math::abs).max().orElseThrow();
+        double spread = Arrays.stream(problem.variance).map(Math::sqrt).max().orElseThrow();
+        // The mean of few features may happen to be nearly 0.
+        assertClose(
+                of + "mean",
+                result.statistics.mean(),
+                problem.mean,
+                Math.max(largest, spread / Math.sqrt((double) shape.valuesPerFeature())));
+        assertClose(of + "variance", result.statistics.variance(), problem.variance);
+        assertClose(of + "rstd", result.statistics.rstd(), problem.rstd());
+        assertClose(of + "y", result.y, problem.y());
+        assertClose(of + "inference", result.inferred, problem.y(result.mean, result.variance));
+        if (shape.valuesPerFeature() > 2) {
+            // Of two values nothing but a multiple of eps is left.
+            assertClose(of + "dx", result.dx, problem.dx());
+        }
+        assertClose(of + "dgamma", result.dgamma, problem.dgamma);
+        assertClose(of + "dbeta", result.dbeta, problem.dbeta);
+        assertClose(of + "frozen dx", result.frozenDx, problem.dxOfFrozen());
+    }
+
+    private static void assertClose(String what, float[] given, double[] expected) {
+        assertClose(what, given, expected, 0);
+    }
+
+    private static void assertClose(String what, float[] given, double[] expected, double least) {
+        double most = least;
+        double error = 0;
+        for (int i = 0; i < given.length; i++) {
+            if (Math.abs(expected[i]) > Float.MAX_VALUE) {
+                assertThat(given[i]).as(what).isInfinite();
+                continue;
+            }
+            most = Math.max(most, Math.abs(expected[i]));
+            error = Math.max(error, Math.abs(given[i] - expected[i]));
+        }
+        if (most == 0) {
+            return;
+        }
+        assertThat(error / most / U).as("%s: largest error / u M", what).isLessThanOrEqualTo(8);
+    }
+
+    /** What a backend makes of a problem. */
+    static final class Result {
+        final float[] y;
+        final float[] inferred;
+        final float[] dx;
+        final float[] frozenDx;
+        final float[] dgamma;
+        final float[] dbeta;
+        final float[] mean;
+        final float[] variance;
+        final BatchStatistics statistics;
+
+        Result(BatchNormOperations operations, Problem problem) {
+            BatchShape shape = problem.shape;
+            statistics = new BatchStatistics(shape.c());
+            y = new float[problem.x.length];
+            operations.forward(shape, problem.x, y, problem.gamma, problem.beta, Problem.EPS, statistics);
+            mean = new float[shape.c()];
+            variance = new float[shape.c()];
+            for (int c = 0; c < shape.c(); c++) {
+                mean[c] = 1.25f * c;
+                variance[c] = 0.5f + c;
+            }
+            inferred = new float[y.length];
+            operations.inference(shape, problem.x, inferred, problem.gamma, problem.beta, mean, variance, Problem.EPS);
+            dgamma = new float[shape.c()];
+            dbeta = new float[shape.c()];
+            frozenDx = new float[y.length];
+            operations.backward(
+                    shape, problem.x, problem.dy, frozenDx, problem.gamma, problem.statistics(), false, dgamma, dbeta);
+            dx = new float[y.length];
+            operations.backward(shape, problem.x, problem.dy, dx, problem.gamma, statistics, true, dgamma, dbeta);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+package org.batchnorm.cpu;
+
+import java.util.Random;
+import org.batchnorm.BatchShape;
+import org.batchnorm.spi.BatchStatistics;
+
+/** A batch with everything that the operations take, and the same operations in double precision, straight from their definitions. */
+final class Problem {
+    static final double EPS = 1e-5;
+
+    final BatchShape shape;
+    final float[] x;
+    final float[] dy;
+    final float[] gamma;
+    final float[] beta;
+    final double[] mean;
+    final double[] variance;
+    final double[] dgamma;
+    final double[] dbeta;
+
+    Problem(BatchShape shape, double center, double deviation, long seed) {
+        this.shape = shape;
+        Random random = new Random(seed);
+        int size = (int) shape.elements();
+        x = new float[size];
+        dy = new float[size];
+        for (int i = 0; i < size; i++) {
+            x[i] = (float) (center + deviation * random.nextGaussian());
+            dy[i] = (float) random.nextGaussian();
+        }
+        gamma = new float[shape.c()];
+        beta = new float[shape.c()];
+        for (int c = 0; c < shape.c(); c++) {
+            gamma[c] = (float) (1 + 0.5 * random.nextGaussian());
+            beta[c] = (float) random.nextGaussian();
+        }
+        mean = new double[shape.c()];
+        variance = new double[shape.c()];
+        dgamma = new double[shape.c()];
+        dbeta = new double[shape.c()];
+        solve();
+    }
+
+    /** Computes what is expected; to be called again where x or dy was changed. */
+    void solve() {
+        double m = shape.valuesPerFeature();
+        for (int c = 0; c < shape.c(); c++) {
+            double sum = 0;
+            for (int i = 0; i < m; i++) {
+                sum += x[index(c, i)];
+            }
+            mean[c] = sum / m;
+            double squares = 0;
+            for (int i = 0; i < m; i++) {
+                double d = x[index(c, i)] - mean[c];
+                squares += d * d;
+            }
+            variance[c] = squares / m;
+            dgamma[c] = 0;
+            dbeta[c] = 0;
+            for (int i = 0; i < m; i++) {
+                int at = index(c, i);
+                dbeta[c] += dy[at];
+                dgamma[c] += dy[at] * (x[at] - mean[c]) * rstd(c);
+            }
+        }
+    }
+
+    /** The position of value i of feature c. */
+    int index(int c, int i) {
+        if (shape.featuresContiguous()) {
+            return i * shape.c() + c;
+        }
+        int spatial = (int) shape.spatial();
+        return (i / spatial * shape.c() + c) * spatial + i % spatial;
+    }
+
+    double rstd(int c) {
+        return 1 / Math.sqrt(variance[c] + EPS);
+    }
+
+    double[] rstd() {
+        double[] rstd = new double[shape.c()];
+        for (int c = 0; c < rstd.length; c++) {
+            rstd[c] = rstd(c);
+        }
+        return rstd;
+    }
+
+    double[] y() {
+        return forEach((at, c) -> (x[at] - mean[c]) * rstd(c) * gamma[c] + beta[c]);
+    }
+
+    double[] y(float[] givenMean, float[] givenVariance) {
+        return forEach(
+                (at, c) -> (x[at] - (double) givenMean[c]) / Math.sqrt(givenVariance[c] + EPS) * gamma[c] + beta[c]);
+    }
+
+    double[] dx() {
+        double m = shape.valuesPerFeature();
+        return forEach(
+                (at, c) -> gamma[c] * rstd(c) * (dy[at] - dbeta[c] / m - (x[at] - mean[c]) * rstd(c) * dgamma[c] / m));
+    }
+
+    double[] dxOfFrozen() {
+        return forEach((at, c) -> gamma[c] * rstd(c) * dy[at]);
+    }
+
+    /** The statistics that a forward operation ought to have left. */
+    BatchStatistics statistics() {
+        BatchStatistics statistics = new BatchStatistics(shape.c());
+        for (int c = 0; c < shape.c(); c++) {
+            statistics.mean()[c] = (float) mean[c];
+            statistics.meanLow()[c] = (float) (mean[c] - statistics.mean()[c]);
+            statistics.variance()[c] = (float) variance[c];
+            statistics.rstd()[c] = (float) rstd(c);
+        }
+        return statistics;
+    }
+
+    private double[] forEach(Formula formula) {
+        double[] values = new double[x.length];
+        for (int c = 0; c < shape.c(); c++) {
+            for (int i = 0; i < shape.valuesPerFeature(); i++) {
+                int at = index(c, i);
+                values[at] = formula.at(at, c);
+            }
+        }
+        return values;
+    }
+
+    private interface Formula {
+        double at(int position, int feature);
+    }
+}
