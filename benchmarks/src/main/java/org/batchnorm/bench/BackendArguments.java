@@ -1,0 +1,60 @@
+package org.batchnorm.bench;
+
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.batchnorm.BatchNorm;
+import org.batchnorm.spi.BackendOptions;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** The options that choose what runs batch norm, the same for all commands. */
+final class BackendArguments {
+    @Option(
+            names = "--backend",
+            paramLabel = "NAME",
+            description = {
+                "What runs batch norm: vector, scalar, tornadovm, or auto for the library's choice; see 'batchnorm devices'.",
+                "Default: the system property org.batchnorm.backend, else auto."
+            })
+    private @Nullable String backend;
+
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "CPU threads. Results do not depend on it. Default: all processors.")
+    private @Nullable Integer threads;
+
+    @Option(
+            names = "--device",
+            paramLabel = "ID",
+            description =
+                    "The device of the tornadovm backend, as 'batchnorm devices' lists it, for example 0:0. Default: its choice.")
+    private @Nullable String device;
+
+    /** The backend asked for; empty for the default. */
+    Optional<String> backend() {
+        return Optional.ofNullable(backend);
+    }
+
+    /** The options asked for, over the defaults. */
+    BackendOptions options() {
+        BackendOptions defaults = BackendOptions.fromSystemProperties();
+        return new BackendOptions(
+                threads == null ? defaults.threads() : threads,
+                Optional.ofNullable(device).or(defaults::device));
+    }
+
+    /** Sets in the builder of a layer what was asked for. */
+    BatchNorm.Builder choose(BatchNorm.Builder builder) {
+        ifGiven(backend, builder::backend);
+        ifGiven(threads, builder::threads);
+        ifGiven(device, builder::device);
+        return builder;
+    }
+
+    private static <T> void ifGiven(@Nullable T value, Consumer<T> use) {
+        if (value != null) {
+            use.accept(value);
+        }
+    }
+}

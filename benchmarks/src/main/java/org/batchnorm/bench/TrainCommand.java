@@ -1,0 +1,247 @@
+package org.batchnorm.bench;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.batchnorm.BatchNorm;
+import org.batchnorm.bench.data.Digits;
+import org.batchnorm.bench.data.IdxDirectory;
+import org.batchnorm.bench.data.TrainTest;
+import org.batchnorm.bench.output.Progress;
+import org.batchnorm.bench.train.Comparison;
+import org.batchnorm.bench.train.ComparisonTable;
+import org.batchnorm.bench.train.Curve;
+import org.batchnorm.bench.train.CurveFiles;
+import org.batchnorm.bench.train.NetworkKind;
+import org.batchnorm.bench.train.OptimizerKind;
+import org.batchnorm.bench.train.Placement;
+import org.batchnorm.bench.train.Settings;
+import org.batchnorm.bench.train.Trainee;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code batchnorm train}. */
+@Command(
+        name = "train",
+        description = {
+            "Trains one network twice, without batch norm and with it, from the same initial weights and on the same batches in the same order, and compares.",
+            "",
+            "Both see the same learning rate, which is one that suits the network without batch norm. The end is a table, and the curves as "
+                    + "CSV, PNG and SVG in the output directory. The same seed gives the same numbers."
+        },
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        footerHeading = "%nExamples:%n",
+        footer = {
+            "  batchnorm train",
+            "  batchnorm train --network paper --epochs 60",
+            "  batchnorm train --optimizer adam --placement before --seed 7",
+            "  batchnorm train --data path/to/mnist --epochs 3 --out mnist",
+            "  batchnorm train --backend scalar --threads 1",
+            "",
+            "Exit codes: 0 trained; 1 failure; 2 wrong usage or input."
+        })
+final class TrainCommand implements Callable<Integer> {
+    private static final int EPOCHS_ON_DIGITS = 30;
+    private static final int EPOCHS_ON_FILES = 5;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Option(
+            names = "--data",
+            paramLabel = "DIR",
+            description = {
+                "A directory with IDX files under MNIST's names (train-images-idx3-ubyte and so on, .gz or not).",
+                "Default: the 1,797 digits of 8 x 8 pixels that come with this program, a fixed fifth of them for testing."
+            })
+    private @Nullable Path data;
+
+    @Option(
+            names = "--network",
+            paramLabel = "NAME",
+            defaultValue = "textbook",
+            description = {
+                "textbook: Linear, LeakyReLU, BatchNorm with widths 200, 100, 50 and the classes.",
+                "paper: three sigmoid layers of 100 (Ioffe and Szegedy 2015, section 4.1).",
+                "Default: ${DEFAULT-VALUE}."
+            })
+    private NetworkKind network = NetworkKind.TEXTBOOK;
+
+    @Option(
+            names = "--placement",
+            paramLabel = "WHERE",
+            description =
+                    "before or after the activation. Default: after in the textbook network, before in the paper's.")
+    private @Nullable Placement placement;
+
+    @Option(
+            names = "--optimizer",
+            paramLabel = "NAME",
+            defaultValue = "sgd",
+            description = "sgd (with momentum 0.9) or adam. Default: ${DEFAULT-VALUE}.")
+    private OptimizerKind optimizer = OptimizerKind.SGD;
+
+    @Option(
+            names = "--learning-rate",
+            paramLabel = "RATE",
+            description = "Of both networks. Default: 0.05 with sgd, 0.003 with adam.")
+    private @Nullable Double learningRate;
+
+    @Option(
+            names = "--batch-size",
+            paramLabel = "N",
+            defaultValue = "60",
+            description = "Images a step. Default: ${DEFAULT-VALUE}.")
+    private int batchSize;
+
+    @ArgGroup
+    private @Nullable Length length;
+
+    /** How long to train: one of the two. */
+    private static final class Length {
+        @Option(
+                names = "--epochs",
+                paramLabel = "N",
+                description = "Passes over the training images. Default: 30 on the digits, 5 with --data.")
+        private @Nullable Integer epochs;
+
+        @Option(names = "--steps", paramLabel = "N", description = "Steps of one batch each, in place of --epochs.")
+        private @Nullable Integer steps;
+    }
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Of the initial weights and the order of the images. Default: ${DEFAULT-VALUE}.")
+    private long seed;
+
+    @Option(
+            names = "--target",
+            paramLabel = "PERCENT",
+            defaultValue = "97",
+            description = "The test accuracy to which the steps are counted. Default: ${DEFAULT-VALUE}.")
+    private double target;
+
+    @Mixin
+    private BackendArguments backend = new BackendArguments();
+
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            defaultValue = "out/train",
+            description = "Where curves.csv and the pictures go; made if missing. Default: ${DEFAULT-VALUE}.")
+    private Path out = Path.of("out", "train");
+
+    @Override
+    public Integer call() throws IOException {
+        if (!(target > 0 && target <= 100)) {
+            throw new IllegalArgumentException("--target: " + target + " given, must be a percentage within (0, 100]");
+        }
+        TrainTest images = data == null ? Digits.load() : IdxDirectory.load(data);
+        Settings settings = settings(images);
+        Placement where = placement == null ? network.defaultPlacement() : placement;
+        prepareOutput();
+        try (Comparison comparison =
+                Comparison.withAndWithout(images, network, where, optimizer, settings, this::batchNorm)) {
+            train(comparison, images, settings, describe(images, where, settings));
+        }
+        return ExitCode.OK;
+    }
+
+    private BatchNorm batchNorm(int features) {
+        return backend.choose(BatchNorm.builder(features)).build();
+    }
+
+    private Settings settings(TrainTest images) {
+        int stepsPerEpoch = Settings.stepsPerEpoch(images, batchSize);
+        double rate = learningRate == null ? optimizer.defaultLearningRate() : learningRate;
+        return new Settings(batchSize, steps(stepsPerEpoch), Settings.evaluateEvery(images, batchSize), rate, seed);
+    }
+
+    private int steps(int stepsPerEpoch) {
+        if (length != null && length.steps != null) {
+            return length.steps;
+        }
+        int defaultEpochs = data == null ? EPOCHS_ON_DIGITS : EPOCHS_ON_FILES;
+        int epochs = length == null || length.epochs == null ? defaultEpochs : length.epochs;
+        if (epochs < 1 || epochs > Integer.MAX_VALUE / stepsPerEpoch) {
+            throw new IllegalArgumentException("--epochs: " + epochs + " given, must be at least 1 and at most "
+                    + Integer.MAX_VALUE / stepsPerEpoch);
+        }
+        return epochs * stepsPerEpoch;
+    }
+
+    /** Finds out before the training whether its results can be written. */
+    private void prepareOutput() throws IOException {
+        try {
+            Files.createDirectories(out);
+            Files.delete(Files.createTempFile(out, ".write-test", null));
+        } catch (IOException e) {
+            throw new IOException("--out: " + out + " cannot be written to: " + ErrorMessages.message(e), e);
+        }
+    }
+
+    private void train(Comparison comparison, TrainTest images, Settings settings, String title) throws IOException {
+        PrintWriter screen = spec.commandLine().getOut();
+        Trainee without = comparison.trainees().getFirst();
+        Trainee with = comparison.trainees().getLast();
+        screen.println(title);
+        screen.println(
+                images.train().size() + " images to train on, " + images.test().size() + " to test with, "
+                        + settings.steps() + " steps; batch norm runs on " + with.batchNormBackend());
+        screen.println();
+        screen.flush();
+        try (Progress progress = Progress.start(screen, "train", settings.steps())) {
+            comparison.run(step -> {
+                progress.stepTo(step, standing(without, step) + " | " + standing(with, step));
+            });
+        }
+        int stepsPerEpoch = Settings.stepsPerEpoch(images, settings.batchSize());
+        ComparisonTable table =
+                new ComparisonTable(comparison.trainees(), Math.min(stepsPerEpoch, settings.steps()), target / 100);
+        screen.println();
+        screen.print(table.render());
+        screen.println();
+        screen.println(table.conclusion());
+        screen.flush();
+
+        CurveFiles files = new CurveFiles(title, comparison.trainees());
+        files.writeCsv(out);
+        files.writePictures(out);
+        screen.println("The curves are in " + out + ": " + String.join(", ", CurveFiles.NAMES) + ".");
+        screen.flush();
+    }
+
+    private static String standing(Trainee trainee, int step) {
+        Curve curve = trainee.curve();
+        String accuracy = curve.evaluations().isEmpty()
+                ? ""
+                : String.format(
+                        Locale.ROOT, ", %.1f %%", 100 * curve.lastEvaluation().testAccuracy());
+        return String.format(Locale.ROOT, "%s: loss %.4f%s", trainee.name(), curve.trainingLoss(step), accuracy);
+    }
+
+    private String describe(TrainTest images, Placement where, Settings settings) {
+        return String.format(
+                Locale.ROOT,
+                "%s: %s network, batch norm %s the activation, %s, learning rate %s, batches of %d, seed %d",
+                images.name(),
+                network,
+                where,
+                optimizer,
+                settings.learningRate(),
+                settings.batchSize(),
+                settings.seed());
+    }
+}

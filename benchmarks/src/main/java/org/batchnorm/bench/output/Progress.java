@@ -1,0 +1,94 @@
+package org.batchnorm.bench.output;
+
+import java.io.Console;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/**
+ * Shows how far a long task has come: on a terminal as a bar with the latest message, elsewhere as a plain line for every twentieth of the way.
+ */
+public abstract class Progress implements AutoCloseable {
+    private static final int PLAIN_LINES = 20;
+
+    private Progress() {}
+
+    /**
+     * Starts to show a task.
+     *
+     * @param out where plain lines go; a bar goes to the terminal
+     * @param task its name
+     * @param steps how many steps it has
+     */
+    @SuppressWarnings("SystemConsoleNull") // JDK 25 went back to a console that is null where there is no terminal.
+    public static Progress start(PrintWriter out, String task, long steps) {
+        Console console = System.console();
+        return console != null && console.isTerminal() ? new Bar(task, steps) : new Lines(out, task, steps);
+    }
+
+    /**
+     * The task has come further.
+     *
+     * @param step how many steps are done
+     * @param message how things stand
+     */
+    public abstract void stepTo(long step, String message);
+
+    /** Ends the showing. */
+    @Override
+    public abstract void close();
+
+    private static final class Bar extends Progress {
+        private static final int UPDATE_MILLIS = 100;
+        private final ProgressBar bar;
+
+        Bar(String task, long steps) {
+            bar = new ProgressBarBuilder()
+                    .setTaskName(task)
+                    .setInitialMax(steps)
+                    .setUpdateIntervalMillis(UPDATE_MILLIS)
+                    .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BAR)
+                    .setConsumer(new ConsoleProgressBarConsumer(new PrintStream(System.out, true)))
+                    .build();
+        }
+
+        @Override
+        public void stepTo(long step, String message) {
+            bar.stepTo(step).setExtraMessage(" " + message);
+        }
+
+        @Override
+        public void close() {
+            bar.close();
+        }
+    }
+
+    private static final class Lines extends Progress {
+        private final PrintWriter out;
+        private final String task;
+        private final long steps;
+        private long shown;
+
+        Lines(PrintWriter out, String task, long steps) {
+            this.out = out;
+            this.task = task;
+            this.steps = steps;
+        }
+
+        @Override
+        public void stepTo(long step, String message) {
+            long reached = step * PLAIN_LINES / steps;
+            if (reached > shown) {
+                shown = reached;
+                out.println(task + " " + step + "/" + steps + ": " + message);
+                out.flush();
+            }
+        }
+
+        @Override
+        public void close() {}
+    }
+}

@@ -1,0 +1,162 @@
+package org.batchnorm.bench.train;
+
+import java.awt.BasicStroke;
+import java.awt.Color;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import org.batchnorm.bench.output.AtomicFile;
+import org.knowm.xchart.ChartEncoder;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.style.Styler;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+
+/**
+ * Writes the curves of a comparison: {@code curves.csv}, and the accuracy and the loss as pictures, {@code accuracy.png}, {@code accuracy.svg}, {@code loss.png},
+ * {@code loss.svg}. The numbers hold no times: the same seed gives the same CSV, byte for byte.
+ */
+public final class CurveFiles {
+
+    /** The names of all files. */
+    public static final List<String> NAMES =
+            List.of("curves.csv", "accuracy.png", "accuracy.svg", "loss.png", "loss.svg");
+
+    private static final String CSV_HEADER = "network,step,training_loss,test_loss,test_accuracy";
+    private static final List<Color> COLORS = List.of(new Color(0xD55E00), new Color(0x0072B2));
+    private static final int WIDTH = 900;
+    private static final int HEIGHT = 540;
+
+    private final String title;
+    private final List<Trainee> trainees;
+
+    /**
+     * The files of one comparison.
+     *
+     * @param title of the pictures: what was trained on what, and how
+     */
+    public CurveFiles(String title, List<Trainee> trainees) {
+        this.title = title;
+        this.trainees = List.copyOf(trainees);
+    }
+
+    /** Writes the CSV: a line a network and step; the test columns are empty where there was no evaluation. */
+    public void writeCsv(Path directory) throws IOException {
+        AtomicFile.write(directory.resolve("curves.csv"), out -> {
+            PrintWriter csv = new PrintWriter(out, false, StandardCharsets.UTF_8);
+            csv.print(CSV_HEADER + "\n");
+            for (Trainee trainee : trainees) {
+                int evaluation = 0;
+                Curve curve = trainee.curve();
+                for (int step = 1; step <= curve.steps(); step++) {
+                    csv.print(trainee.name() + "," + step + "," + curve.trainingLoss(step));
+                    Curve.Evaluation next = curve.evaluations().get(evaluation);
+                    if (next.step() == step) {
+                        csv.print("," + next.testLoss() + "," + next.testAccuracy() + "\n");
+                        evaluation++;
+                    } else {
+                        csv.print(",,\n");
+                    }
+                }
+            }
+            csv.flush();
+            if (csv.checkError()) {
+                throw new IOException("the data could not be written");
+            }
+        });
+    }
+
+    /**
+     * Draws the accuracy and the loss and writes them as PNG and SVG.
+     *
+     * @throws IOException if they cannot be written, or not be drawn because the machine has no fonts
+     */
+    public void writePictures(Path directory) throws IOException {
+        try {
+            write(directory, "accuracy", accuracyChart());
+            write(directory, "loss", lossChart());
+        } catch (RuntimeException | LinkageError | InternalError e) {
+            throw new IOException(
+                    "the pictures cannot be drawn (" + e + "); drawing needs fonts, install fontconfig and a font", e);
+        }
+    }
+
+    private static void write(Path directory, String name, XYChart chart) throws IOException {
+        for (String format : List.of("png", "svg")) {
+            AtomicFile.write(directory.resolve(name + "." + format), out -> ChartEncoder.saveChart(chart, out, format));
+        }
+    }
+
+    private XYChart accuracyChart() {
+        XYChart chart = chart("test accuracy in %");
+        chart.getStyler().setLegendPosition(Styler.LegendPosition.InsideSE);
+        for (int i = 0; i < trainees.size(); i++) {
+            Trainee trainee = trainees.get(i);
+            add(chart, trainee, trainee.name() + " batch norm", evaluation -> 100 * evaluation.testAccuracy())
+                    .setLineColor(COLORS.get(i));
+        }
+        return chart;
+    }
+
+    private XYChart lossChart() {
+        XYChart chart = chart("loss (cross-entropy)");
+        chart.getStyler().setYAxisLogarithmic(true);
+        chart.getStyler().setLegendPosition(Styler.LegendPosition.InsideNE);
+        for (int i = 0; i < trainees.size(); i++) {
+            Trainee trainee = trainees.get(i);
+            String name = trainee.name() + " batch norm";
+            add(chart, trainee, name + ", test", Curve.Evaluation::testLoss).setLineColor(COLORS.get(i));
+            add(chart, trainee, name + ", training", evaluation -> lossSinceEvaluationBefore(trainee, evaluation))
+                    .setLineColor(COLORS.get(i))
+                    .setLineStyle(new BasicStroke(
+                            1f, BasicStroke.CAP_BUTT, BasicStroke.JOIN_ROUND, 10f, new float[] {3f, 2f}, 0f));
+        }
+        return chart;
+    }
+
+    private static double lossSinceEvaluationBefore(Trainee trainee, Curve.Evaluation evaluation) {
+        Curve curve = trainee.curve();
+        int index = curve.evaluations().indexOf(evaluation);
+        int before = index == 0 ? 0 : curve.evaluations().get(index - 1).step();
+        return curve.meanTrainingLoss(before, evaluation.step());
+    }
+
+    private XYChart chart(String yTitle) {
+        XYChart chart = new XYChartBuilder()
+                .width(WIDTH)
+                .height(HEIGHT)
+                .title(title)
+                .xAxisTitle("steps")
+                .yAxisTitle(yTitle)
+                .theme(Styler.ChartTheme.Matlab)
+                .build();
+        chart.getStyler().setChartBackgroundColor(Color.WHITE);
+        chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
+        return chart;
+    }
+
+    /** One line; where the network diverged there is none. */
+    private static XYSeries add(XYChart chart, Trainee trainee, String name, ToDoubleFunction<Curve.Evaluation> value) {
+        List<Double> steps = new ArrayList<>();
+        List<Double> values = new ArrayList<>();
+        for (Curve.Evaluation evaluation : trainee.curve().evaluations()) {
+            double y = value.applyAsDouble(evaluation);
+            if (Double.isFinite(y)) {
+                steps.add((double) evaluation.step());
+                values.add(y);
+            }
+        }
+        if (steps.isEmpty()) {
+            steps.add(0.0);
+            values.add(Double.NaN);
+        }
+        XYSeries series = chart.addSeries(name, steps, values);
+        series.setMarker(SeriesMarkers.NONE);
+        return series;
+    }
+}
