@@ -1,0 +1,145 @@
+package org.batchnorm.bench.peers.djl;
+
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.norm.BatchNorm;
+import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.training.GradientCollector;
+import java.util.List;
+import java.util.Map;
+import org.batchnorm.Layout;
+import org.batchnorm.bench.peers.Peer;
+import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Inputs;
+import org.batchnorm.bench.workload.Operation;
+
+/**
+ * DJL on its PyTorch engine: {@code BatchNorm.batchNorm} within a scope of an {@code NDManager}, and {@code GradientCollector.backward}. DJL has no channels-last
+ * batch norm. Its backward starts from a scalar, so the loss is {@code Σ y · dy}: the forward is not timed, the gradient of the product is.
+ */
+public final class DjlPeer implements Peer {
+    private static final float MOMENTUM = 0.9f;
+
+    @Override
+    public String name() {
+        return "djl";
+    }
+
+    @Override
+    public Started start(int threads) {
+        // Read by DJL when it loads its engine.
+        System.setProperty("ai.djl.pytorch.num_threads", String.valueOf(threads));
+        System.setProperty("ai.djl.pytorch.num_interop_threads", "1");
+        System.setProperty("ai.djl.offline", "true");
+        Engine engine = Engine.getEngine("PyTorch");
+        return new Started(engine.getVersion(), JniUtils.getNumThreads(), engine.toString());
+    }
+
+    @Override
+    public List<String> variants(Operation operation, BenchShape shape) {
+        return shape.layout() == Layout.CHANNELS_FIRST ? List.of("function") : List.of();
+    }
+
+    @Override
+    public Variant prepare(String variant, Operation operation, BenchShape shape, Inputs inputs) {
+        return new Call(operation, shape, inputs);
+    }
+
+    private static final class Call implements Variant {
+        private final Operation operation;
+        private final NDManager manager = NDManager.newBaseManager("PyTorch");
+        private final NDArray x;
+        private final NDArray dy;
+        private final NDArray gamma;
+        private final NDArray beta;
+        private final NDArray runningMean;
+        private final NDArray runningVar;
+        private Map<String, float[]> results = Map.of();
+
+        Call(Operation operation, BenchShape shape, Inputs in) {
+            this.operation = operation;
+            Shape extents = new Shape(
+                    shape.extents().stream().mapToLong(Long::longValue).toArray());
+            x = manager.create(in.x(), extents);
+            gamma = manager.create(in.gamma());
+            beta = manager.create(in.beta());
+            runningMean = manager.create(in.runningMean());
+            runningVar = manager.create(in.runningVar());
+            if (operation == Operation.BACKWARD) {
+                dy = manager.create(in.dy(), extents);
+                x.setRequiresGradient(true);
+                gamma.setRequiresGradient(true);
+                beta.setRequiresGradient(true);
+            } else {
+                dy = x;
+            }
+        }
+
+        @Override
+        public void run() {
+            timedCalls(1);
+        }
+
+        @Override
+        public long timedCalls(long calls) {
+            return operation == Operation.BACKWARD ? timedBackwards(calls) : timedForwards(calls);
+        }
+
+        private long timedForwards(long calls) {
+            long start = System.nanoTime();
+            for (long i = 0; i < calls; i++) {
+                try (NDManager scope = manager.newSubManager()) {
+                    NDArray y = batchNorm(scope);
+                    if (results.isEmpty()) {
+                        results = Map.of(Expected.Y, y.toFloatArray());
+                    }
+                }
+            }
+            return System.nanoTime() - start;
+        }
+
+        private long timedBackwards(long calls) {
+            long elapsed = 0;
+            for (long i = 0; i < calls; i++) {
+                try (NDManager scope = manager.newSubManager();
+                        GradientCollector collector =
+                                Engine.getEngine("PyTorch").newGradientCollector()) {
+                    NDArray loss = batchNorm(scope).mul(dy).sum();
+                    loss.attach(scope);
+                    long start = System.nanoTime();
+                    collector.backward(loss);
+                    elapsed += System.nanoTime() - start;
+                    if (results.isEmpty()) {
+                        results = Map.of(
+                                Expected.DX, x.getGradient().toFloatArray(),
+                                Expected.DGAMMA, gamma.getGradient().toFloatArray(),
+                                Expected.DBETA, beta.getGradient().toFloatArray());
+                    }
+                }
+            }
+            return elapsed;
+        }
+
+        private NDArray batchNorm(NDManager scope) {
+            boolean training = operation != Operation.INFERENCE;
+            NDArray y = BatchNorm.batchNorm(
+                            x, runningMean, runningVar, gamma, beta, 1, MOMENTUM, (float) Inputs.EPS, training)
+                    .singletonOrThrow();
+            y.attach(scope);
+            return y;
+        }
+
+        @Override
+        public Map<String, float[]> results() {
+            return results;
+        }
+
+        @Override
+        public void close() {
+            manager.close();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+package org.batchnorm.bench.peers;
+
+import java.util.List;
+import java.util.Map;
+import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Inputs;
+import org.batchnorm.bench.workload.Operation;
+
+/** A library that can do batch normalization. Found as a service; it is used by one thread. */
+public interface Peer {
+
+    /** Its name in results: lower case, one word. */
+    String name();
+
+    /**
+     * Loads the library and sets its number of threads; called once, before anything else is asked.
+     *
+     * @return the library's version and what it says about its threads
+     */
+    Started start(int threads);
+
+    /** The names of the ways in which it can run the operation on the shape; empty if it cannot at all. */
+    List<String> variants(Operation operation, BenchShape shape);
+
+    /**
+     * Makes one of them ready: inputs loaded, outputs allocated.
+     *
+     * @param variant one of {@link #variants}
+     */
+    Variant prepare(String variant, Operation operation, BenchShape shape, Inputs inputs);
+
+    /**
+     * What a library says about itself.
+     *
+     * @param version its version
+     * @param threads the threads that it says it uses
+     * @param settings more, in its own words
+     */
+    record Started(String version, int threads, String settings) {}
+
+    /** One way to run one operation on one shape. */
+    interface Variant extends AutoCloseable {
+
+        /** What the library tells about the code that runs; empty if nothing. */
+        default String detail() {
+            return "";
+        }
+
+        /** Runs the operation once. */
+        void run();
+
+        /** Runs the operation so many times and returns the nanoseconds it took. A variant that must prepare each call overrides this to time the call alone. */
+        default long timedCalls(long calls) {
+            long start = System.nanoTime();
+            for (long i = 0; i < calls; i++) {
+                run();
+            }
+            return System.nanoTime() - start;
+        }
+
+        /** The results of the last run by quantity, in the shape's layout, named as in {@link Expected}. */
+        Map<String, float[]> results();
+
+        /** Frees its memory. */
+        @Override
+        void close();
+    }
+}

@@ -1,0 +1,155 @@
+package org.batchnorm.bench.workload;
+
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.batchnorm.BatchShape;
+import org.batchnorm.conformance.Reference;
+
+/**
+ * The results of one operation in double precision, and the check that precedes every measurement: whoever computes something else is not timed.
+ *
+ * <p>Features do not depend on each other, so of a large batch some features are checked, evenly strided, the first and the last among them.
+ */
+public final class Expected {
+
+    /** The output of forward and inference, (N, C, S). */
+    public static final String Y = "y";
+
+    /** The gradient of x, (N, C, S). */
+    public static final String DX = "dx";
+
+    /** The gradient of gamma, (C). */
+    public static final String DGAMMA = "dgamma";
+
+    /** The gradient of beta, (C). */
+    public static final String DBETA = "dbeta";
+
+    private static final long CHECKED_ELEMENTS = 4_000_000;
+
+    private final Operation operation;
+    private final BenchShape shape;
+    private final int[] features;
+    private final Map<String, double[]> values;
+
+    private Expected(Operation operation, BenchShape shape, int[] features, Map<String, double[]> values) {
+        this.operation = operation;
+        this.shape = shape;
+        this.features = features;
+        this.values = values;
+    }
+
+    /**
+     * Computes the operation.
+     *
+     * @throws IllegalArgumentException if it is none of batch normalization's three operations
+     */
+    public static Expected of(Operation operation, BenchShape shape, Inputs in) {
+        int[] features = checkedFeatures(shape);
+        BatchShape batch = new BatchShape(
+                shape.n(),
+                features.length,
+                shape.batchShape().spatial(),
+                shape.batchShape().layout());
+        double[] x = Reference.widen(gather(in.x(), shape, features));
+        double[] gamma = Reference.widen(gather(in.gamma(), features));
+        Map<String, double[]> values = new LinkedHashMap<>();
+        switch (operation) {
+            case FORWARD -> {
+                Reference.Statistics batchs = Reference.statistics(batch, x, Inputs.EPS);
+                double[] beta = Reference.widen(gather(in.beta(), features));
+                values.put(Y, Reference.transform(batch, x, gamma, beta, batchs.mean(), batchs.rstd()));
+            }
+            case INFERENCE -> {
+                double[] mean = Reference.widen(gather(in.runningMean(), features));
+                double[] variance = Reference.widen(gather(in.runningVar(), features));
+                double[] beta = Reference.widen(gather(in.beta(), features));
+                values.put(Y, Reference.transform(batch, x, gamma, beta, mean, Reference.rstd(variance, Inputs.EPS)));
+            }
+            case BACKWARD -> {
+                Reference.Statistics batchs = Reference.statistics(batch, x, Inputs.EPS);
+                double[] dy = Reference.widen(gather(in.dy(), shape, features));
+                Reference.Gradients gradients =
+                        Reference.backward(batch, x, dy, gamma, batchs.mean(), batchs.rstd(), true);
+                values.put(DX, gradients.dx());
+                values.put(DGAMMA, gradients.dgamma());
+                values.put(DBETA, gradients.dbeta());
+            }
+            case STEP, COPY, STREAM ->
+                throw new IllegalArgumentException(
+                        "operation: " + operation + " given, must be one of " + Operation.ofBatchNorm());
+        }
+        return new Expected(operation, shape, features, values);
+    }
+
+    /**
+     * Compares.
+     *
+     * @param who names the implementation in the message
+     * @param results by quantity ({@link #Y}; or {@link #DX}, {@link #DGAMMA}, {@link #DBETA}), in the shape's layout
+     * @param tolerance the largest error allowed, relative to the largest expected magnitude of the quantity
+     * @throws IllegalStateException if a quantity is missing or wrong
+     */
+    public void check(String who, Map<String, float[]> results, double tolerance) {
+        values.forEach((quantity, expected) -> {
+            float[] given = results.getOrDefault(quantity, new float[0]);
+            boolean perFeature = quantity.equals(DGAMMA) || quantity.equals(DBETA);
+            int length = perFeature ? shape.c() : shape.elements();
+            if (given.length != length) {
+                throw new IllegalStateException(who + " gave " + given.length + " values of " + quantity + " for "
+                        + shape + ", expected " + length + "; not timed");
+            }
+            float[] checked = perFeature ? gather(given, features) : gather(given, shape, features);
+            double scale = Arrays.stream(expected).map(Math::abs).max().orElse(0);
+            double bound = tolerance * Math.max(scale, Float.MIN_NORMAL);
+            for (int i = 0; i < expected.length; i++) {
+                if (!(Math.abs(checked[i] - expected[i]) <= bound)) {
+                    throw new IllegalStateException(
+                            who + " is wrong on " + operation + " " + shape + ": a value of " + quantity + " is "
+                                    + checked[i] + ", expected " + expected[i] + " ± " + bound + "; not timed");
+                }
+            }
+        });
+    }
+
+    private static int[] checkedFeatures(BenchShape shape) {
+        int c = shape.c();
+        long perFeature = shape.elements() / c;
+        int count = Math.clamp(CHECKED_ELEMENTS / perFeature, Math.min(2, c), c);
+        return count == 1
+                ? new int[] {0}
+                : IntStream.range(0, count)
+                        .map(i -> (int) ((long) i * (c - 1) / (count - 1)))
+                        .toArray();
+    }
+
+    private static float[] gather(float[] perFeature, int[] features) {
+        float[] gathered = new float[features.length];
+        for (int j = 0; j < features.length; j++) {
+            gathered[j] = perFeature[features[j]];
+        }
+        return gathered;
+    }
+
+    /** The batch of those features alone, in the same layout. */
+    private static float[] gather(float[] batch, BenchShape shape, int[] features) {
+        int c = shape.c();
+        if (features.length == c) {
+            return batch;
+        }
+        // Runs of one feature: the spatial positions of a sample, or one value where the features are contiguous.
+        int run = shape.batchShape().featuresContiguous()
+                ? 1
+                : Math.toIntExact(shape.batchShape().spatial());
+        int rows = batch.length / (c * run);
+        float[] gathered = new float[rows * features.length * run];
+        for (int row = 0; row < rows; row++) {
+            for (int j = 0; j < features.length; j++) {
+                System.arraycopy(
+                        batch, (row * c + features[j]) * run, gathered, (row * features.length + j) * run, run);
+            }
+        }
+        return gathered;
+    }
+}

@@ -1,0 +1,78 @@
+package org.batchnorm.bench.workload;
+
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** What a measurement measures: an operation of batch normalization, or a baseline that moves bytes and does little else. */
+public enum Operation {
+    /** The training forward: reads x twice (statistics, normalization), writes y. */
+    FORWARD("forward", 3, false),
+    /** The normalization with running statistics: reads x, writes y. */
+    INFERENCE("inference", 2, false),
+    /** The backward through the batch's statistics: reads x and dy twice (reductions, gradient), writes dx. */
+    BACKWARD("backward", 5, false),
+    /** One training step of the layer: forward and backward. */
+    STEP("step", 8, false),
+    /** Baseline: {@code System.arraycopy}; reads x, writes y. */
+    COPY("copy", 2, true),
+    /** Baseline: a plain Java loop {@code y = a · x + b}; reads x, writes y. */
+    STREAM("stream", 2, true);
+
+    private final String label;
+    private final int tensors;
+    private final boolean baseline;
+
+    Operation(String label, int tensors, boolean baseline) {
+        this.label = label;
+        this.tensors = tensors;
+        this.baseline = baseline;
+    }
+
+    /** The name in files and on the command line. */
+    @JsonValue
+    public String label() {
+        return label;
+    }
+
+    /** How many times the operation passes over a tensor of the shape: the logical traffic, whatever caches save of it. */
+    public int tensors() {
+        return tensors;
+    }
+
+    /** Whether this is a baseline and no operation of batch normalization. */
+    public boolean baseline() {
+        return baseline;
+    }
+
+    /** The bytes that the operation logically moves: {@link #tensors()} tensors of the shape in float32. */
+    public long logicalBytes(BenchShape shape) {
+        return tensors * shape.batchShape().bytes();
+    }
+
+    /** Batch normalization's three operations, which everybody has. */
+    public static List<Operation> ofBatchNorm() {
+        return List.of(FORWARD, INFERENCE, BACKWARD);
+    }
+
+    /**
+     * The operation of that name.
+     *
+     * @throws IllegalArgumentException if there is none
+     */
+    @JsonCreator
+    public static Operation of(String label) {
+        return Arrays.stream(values())
+                .filter(operation -> operation.label.equals(label))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("operation: \"" + label + "\" given, must be one of "
+                        + Arrays.stream(values()).map(Operation::label).collect(Collectors.joining(", "))));
+    }
+
+    @Override
+    public String toString() {
+        return label;
+    }
+}
