@@ -1,0 +1,108 @@
+package org.batchnorm.bench.jmh;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Collection;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.regex.Pattern;
+import org.batchnorm.bench.workload.Samples;
+import org.openjdk.jmh.profile.GCProfiler;
+import org.openjdk.jmh.results.IterationResult;
+import org.openjdk.jmh.results.Result;
+import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.format.OutputFormatFactory;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
+import org.openjdk.jmh.runner.options.VerboseMode;
+
+/** Runs one benchmark with one combination of parameters in a JVM of its own, and gives its samples. What JMH prints goes to a log. */
+public final class JmhRunner implements AutoCloseable {
+    private static final int WARMUP_ITERATIONS = 4;
+
+    private final Samples.Plan plan;
+    private final Path log;
+    private final PrintStream logStream;
+
+    /**
+     * Opens the log.
+     *
+     * @param plan how long to warm up and to sample
+     * @param log a file to which is appended
+     */
+    public JmhRunner(Samples.Plan plan, Path log) {
+        this.plan = plan;
+        this.log = log;
+        try {
+            this.logStream = new PrintStream(
+                    Files.newOutputStream(log, StandardOpenOption.CREATE, StandardOpenOption.APPEND),
+                    true,
+                    StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException("log file " + log + " cannot be written: " + e, e);
+        }
+    }
+
+    /**
+     * Runs a benchmark.
+     *
+     * @param benchmark its class
+     * @param method its method
+     * @param parameters its {@code @Param}s
+     * @param jmhThreads JMH's own threads
+     * @throws IllegalStateException if it fails; the message is the failure's, the log has the rest
+     */
+    public Outcome run(Class<?> benchmark, String method, Map<String, String> parameters, int jmhThreads) {
+        ChainedOptionsBuilder options = new OptionsBuilder()
+                .include("^" + Pattern.quote(benchmark.getName() + "." + method) + "$")
+                .forks(1)
+                .threads(jmhThreads)
+                .warmupIterations(WARMUP_ITERATIONS)
+                .warmupTime(TimeValue.milliseconds(Math.max(1, plan.warmupMillis() / WARMUP_ITERATIONS)))
+                .measurementIterations(plan.samples())
+                .measurementTime(TimeValue.milliseconds(plan.sampleMillis()))
+                .addProfiler(GCProfiler.class)
+                .shouldFailOnError(true);
+        parameters.forEach(options::param);
+        FailureKeeper format =
+                new FailureKeeper(OutputFormatFactory.createFormatInstance(logStream, VerboseMode.NORMAL));
+        try {
+            return outcome(new Runner(options.build(), format).runSingle());
+        } catch (RunnerException e) {
+            String failure = format.failure();
+            throw new IllegalStateException(failure.isEmpty() ? e.getMessage() + "; see " + log : failure, e);
+        }
+    }
+
+    private static Outcome outcome(RunResult run) {
+        Collection<IterationResult> iterations = run.getAggregatedResult().getIterationResults();
+        double[] nanoseconds = iterations.stream()
+                .mapToDouble(iteration -> iteration.getPrimaryResult().getScore())
+                .toArray();
+        Result<?> allocated = run.getSecondaryResults().get("gc.alloc.rate.norm");
+        return new Outcome(
+                Samples.of(nanoseconds),
+                allocated == null ? OptionalDouble.empty() : OptionalDouble.of(allocated.getScore()));
+    }
+
+    @Override
+    public void close() {
+        logStream.close();
+    }
+
+    /**
+     * What came out.
+     *
+     * @param samples nanoseconds per call, one sample an iteration
+     * @param allocatedBytes on the Java heap, per call
+     */
+    public record Outcome(Samples samples, OptionalDouble allocatedBytes) {}
+}
