@@ -12,7 +12,14 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "batchnorm",
         description = "Batch normalization for Java: see what runs here, check it, train with it, measure it.",
-        subcommands = {DevicesCommand.class, TrainCommand.class, VerifyCommand.class},
+        subcommands = {
+            DevicesCommand.class,
+            TrainCommand.class,
+            VerifyCommand.class,
+            BenchCommand.class,
+            PlotCommand.class,
+            CompareCommand.class
+        },
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
         footerHeading = "%nExamples:%n",

@@ -1,0 +1,275 @@
+package org.batchnorm.bench;
+
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import org.batchnorm.bench.jmh.OperationBenchmark;
+import org.batchnorm.bench.output.Progress;
+import org.batchnorm.bench.peers.PeerProcess;
+import org.batchnorm.bench.results.Environment;
+import org.batchnorm.bench.results.Measurement;
+import org.batchnorm.bench.results.Ratios;
+import org.batchnorm.bench.results.ResultsFile;
+import org.batchnorm.bench.results.Tables;
+import org.batchnorm.bench.session.Schedule;
+import org.batchnorm.bench.session.Session;
+import org.batchnorm.bench.session.Task;
+import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.bench.workload.Samples;
+import org.batchnorm.bench.workload.ShapeGrid;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormBackend;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code batchnorm bench}. */
+@Command(
+        name = "bench",
+        description = {
+            "Measures batch norm with JMH over the shapes of real networks and over batch sizes, beside an array copy and, with --peers, other libraries.",
+            "Every result is checked against double precision before it is timed. Without filters the whole grid takes about half an hour."
+        },
+        mixinStandardHelpOptions = true,
+        footerHeading = "%nExamples:%n",
+        footer = {
+            "  batchnorm bench --quick",
+            "  batchnorm bench --peers --operation forward --shape 1024x1024 --threads 1",
+            "  batchnorm bench --peers --json benchmarks/results/cpu.jsonl"
+        })
+final class BenchCommand implements Callable<Integer> {
+    private static final String ALL_CORES = "all";
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it
+    private CommandSpec spec;
+
+    @Option(names = "--quick", description = "Five shapes that stand for the rest, data in arrays: under 5 minutes.")
+    private boolean quick;
+
+    @Option(
+            names = "--peers",
+            arity = "0..1",
+            split = ",",
+            fallbackValue = "libtorch,onednn,nd4j,djl",
+            paramLabel = "NAME",
+            description =
+                    "Measures other libraries too: all, or those named (libtorch, onednn, nd4j, djl). Build them with: mvn -Ppeers package -DskipTests")
+    private List<String> peers = List.of();
+
+    @Option(
+            names = "--operation",
+            split = ",",
+            paramLabel = "NAME",
+            description = "forward, inference or backward. Default: all three.")
+    private @Nullable List<String> operations;
+
+    @Option(
+            names = "--shape",
+            split = ",",
+            paramLabel = "SHAPE",
+            description = "NxC, NxCxL or NxCxHxW, with :channels-last behind it for that layout. Default: the grid.")
+    private @Nullable List<String> shapes;
+
+    @Option(
+            names = "--backend",
+            split = ",",
+            paramLabel = "NAME",
+            description = "vector, scalar, tornadovm. Default: all that can be used here.")
+    private @Nullable List<String> backends;
+
+    @Option(
+            names = "--threads",
+            split = ",",
+            paramLabel = "N",
+            description = "Numbers of threads; 'all' for all processors. Default: 1 and all.")
+    private List<String> threads = List.of("1", ALL_CORES);
+
+    @Option(
+            names = "--memory",
+            split = ",",
+            paramLabel = "WHERE",
+            description = "heap (float[]) or off-heap. Default: both; heap with --quick.")
+    private @Nullable List<String> memories;
+
+    @Option(
+            names = "--layer",
+            description = "Measures the layer as well: its cost above the backend, and its bytes allocated per call.")
+    private boolean layer;
+
+    @Option(
+            names = "--json",
+            paramLabel = "FILE",
+            description = "Adds the measurements to this results file, one JSON object a line, as they are taken.")
+    private @Nullable Path json;
+
+    @Option(
+            names = "--samples",
+            paramLabel = "N",
+            defaultValue = "15",
+            description = "Samples of each measurement; medians are stated. Default: ${DEFAULT-VALUE}.")
+    private int samples;
+
+    @Option(
+            names = "--sample-time",
+            paramLabel = "MS",
+            defaultValue = "20",
+            description = "Milliseconds of a sample. Default: ${DEFAULT-VALUE}.")
+    private int sampleMillis;
+
+    @Option(
+            names = "--warmup",
+            paramLabel = "MS",
+            defaultValue = "800",
+            description = "Milliseconds of warm-up before each measurement. Default: ${DEFAULT-VALUE}.")
+    private int warmupMillis;
+
+    @Option(
+            names = "--log",
+            paramLabel = "FILE",
+            description = "Receives what JMH and the peers print. Default: a temporary file.")
+    private @Nullable Path log;
+
+    @Override
+    public Integer call() throws Exception {
+        PrintWriter out = spec.commandLine().getOut();
+        PrintWriter err = spec.commandLine().getErr();
+        Path home = Checkout.benchmarks();
+        List<Task> tasks = schedule().tasks();
+        Path logFile = log == null ? Files.createTempFile("batchnorm-bench-", ".log") : log;
+        Samples.Plan plan = new Samples.Plan(warmupMillis, sampleMillis, samples);
+        List<Measurement> rows = new ArrayList<>();
+        Map<Task, String> failures = new LinkedHashMap<>();
+        long start = System.nanoTime();
+        try (Session session = new Session(Environment.currentRun(home), plan, home.resolve("peers"), logFile);
+                Progress progress = Progress.start(err, "bench", tasks.size())) {
+            for (int i = 0; i < tasks.size(); i++) {
+                Task task = tasks.get(i);
+                try {
+                    List<Measurement> measured = session.measure(task);
+                    rows.addAll(measured);
+                    if (json != null) {
+                        ResultsFile.append(json, measured);
+                    }
+                } catch (IllegalStateException e) {
+                    failures.put(task, String.valueOf(e.getMessage()));
+                }
+                progress.stepTo(i + 1, remaining(start, i + 1, tasks.size()) + task);
+            }
+        }
+        Tables.measurements(rows).forEach(out::println);
+        for (String memory : List.of(OperationBenchmark.HEAP, OperationBenchmark.OFF_HEAP)) {
+            ratios(out, rows, memory);
+        }
+        failures.forEach((task, failure) -> err.println("failed: " + task + ": " + failure));
+        if (!failures.isEmpty()) {
+            err.println(failures.size() + " of " + tasks.size() + " measurements failed; more in " + logFile);
+        } else if (log == null) {
+            Files.delete(logFile);
+        }
+        out.flush();
+        err.flush();
+        return failures.isEmpty() ? ExitCode.OK : ExitCode.SOFTWARE;
+    }
+
+    private static void ratios(PrintWriter out, List<Measurement> rows, String memory) {
+        new TreeMap<>(Map.of("native libraries", Ratios.NATIVE, "Java libraries", Ratios.JAVA))
+                .forEach((who, libraries) -> {
+                    List<Ratios.Ratio> ratios = Ratios.of(rows, "vector", memory, libraries);
+                    if (!ratios.isEmpty()) {
+                        out.println();
+                        out.println("Time of the fastest of the " + who + " by ours (vector, " + memory + "):");
+                        out.println();
+                        Tables.ratios(ratios).forEach(out::println);
+                    }
+                });
+    }
+
+    private Schedule schedule() {
+        List<Operation> chosenOperations = operations == null
+                ? Operation.ofBatchNorm()
+                : operations.stream().map(BenchCommand::operation).toList();
+        List<BenchShape> chosenShapes = shapes == null
+                ? quick ? ShapeGrid.quick() : ShapeGrid.full()
+                : shapes.stream().map(BenchShape::parse).toList();
+        List<String> chosenMemories = memories == null
+                ? quick
+                        ? List.of(OperationBenchmark.HEAP)
+                        : List.of(OperationBenchmark.HEAP, OperationBenchmark.OFF_HEAP)
+                : requireKnown("--memory", memories, List.of(OperationBenchmark.HEAP, OperationBenchmark.OFF_HEAP));
+        return new Schedule(
+                chosenOperations,
+                chosenShapes,
+                chosenBackends(),
+                chosenMemories,
+                threads.stream().map(BenchCommand::threadCount).distinct().toList(),
+                requireKnown("--peers", peers, PeerProcess.NAMES),
+                layer);
+    }
+
+    private List<String> chosenBackends() {
+        List<BatchNormBackend> all = Backends.all();
+        if (backends == null) {
+            return all.stream()
+                    .filter(backend -> backend.availability().usable())
+                    .map(BatchNormBackend::name)
+                    .toList();
+        }
+        requireKnown(
+                "--backend", backends, all.stream().map(BatchNormBackend::name).toList());
+        for (BatchNormBackend backend : all) {
+            if (backends.contains(backend.name()) && !backend.availability().usable()) {
+                throw new IllegalArgumentException(
+                        "--backend: " + backend.name() + " cannot be used: " + backend.availability());
+            }
+        }
+        return backends;
+    }
+
+    private static Operation operation(String name) {
+        Operation operation = Operation.of(name);
+        if (!Operation.ofBatchNorm().contains(operation)) {
+            throw new IllegalArgumentException(
+                    "--operation: \"" + name + "\" given, must be one of " + Operation.ofBatchNorm());
+        }
+        return operation;
+    }
+
+    private static int threadCount(String given) {
+        int processors = Runtime.getRuntime().availableProcessors();
+        if (given.equals(ALL_CORES)) {
+            return processors;
+        }
+        if (!given.matches("[1-9][0-9]{0,3}") || Integer.parseInt(given) > processors) {
+            throw new IllegalArgumentException("--threads: \"" + given + "\" given, must be a number from 1 to "
+                    + processors + ", this machine's processors, or all");
+        }
+        return Integer.parseInt(given);
+    }
+
+    private static List<String> requireKnown(String option, List<String> given, List<String> known) {
+        for (String name : given) {
+            if (!known.contains(name)) {
+                throw new IllegalArgumentException(
+                        option + ": \"" + name + "\" given, must be one of " + String.join(", ", known));
+            }
+        }
+        return given;
+    }
+
+    private static String remaining(long start, int done, int all) {
+        Duration left = Duration.ofNanos((System.nanoTime() - start) / done * (all - done));
+        return left.toMinutes() + " min " + left.toSecondsPart() + " s left; ";
+    }
+}

@@ -1,0 +1,170 @@
+package org.batchnorm.bench.plot;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.ToDoubleFunction;
+import org.batchnorm.bench.output.AtomicFile;
+import org.batchnorm.bench.results.Comparison;
+import org.batchnorm.bench.results.Libraries;
+import org.batchnorm.bench.results.Measurement;
+import org.batchnorm.bench.results.Measurement.Point;
+import org.batchnorm.bench.results.Ratios;
+import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.bench.workload.ShapeGrid;
+import org.knowm.xchart.ChartEncoder;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+
+/**
+ * One picture an operation, over the batch sizes of {@link ShapeGrid#batchSweep()}: time, GB/s of logical bytes, and how much faster than each other library; a
+ * row of charts for each number of threads and each device.
+ */
+public final class BatchSizePlots {
+    private static final int WIDTH = 560;
+    private static final int HEIGHT = 420;
+    private static final int COLUMNS = 3;
+    private static final List<String> FORMATS = List.of("png", "svg");
+
+    private BatchSizePlots() {}
+
+    /**
+     * Draws what the rows have, as PNG and SVG.
+     *
+     * @param rows of any number of runs; each point's newest counts
+     * @param folder where the pictures go; made if need be
+     * @return the files written; none if no row belongs to the batch sweep
+     */
+    public static List<Path> draw(Collection<Measurement> rows, Path folder) throws IOException {
+        List<Measurement> sweep = rows.stream()
+                .filter(row -> ShapeGrid.batchSweep().contains(row.point().shape())
+                        && row.point().phase().equals("steady"))
+                .toList();
+        List<Path> written = new ArrayList<>();
+        Files.createDirectories(folder);
+        for (Operation operation : Operation.ofBatchNorm()) {
+            List<Measurement> ofOperation = sweep.stream()
+                    .filter(row -> row.point().operation() == operation)
+                    .toList();
+            List<XYChart> charts = new ArrayList<>();
+            for (String place : places(ofOperation)) {
+                charts.addAll(charts(
+                        operation,
+                        place,
+                        ofOperation.stream()
+                                .filter(row -> place(row.point()).equals(place))
+                                .toList()));
+            }
+            if (!charts.isEmpty()) {
+                ChartGrid grid = new ChartGrid(charts, COLUMNS);
+                for (String format : FORMATS) {
+                    Path file = folder.resolve(operation.label() + "." + format);
+                    AtomicFile.write(file, out -> ChartEncoder.saveChart(grid, out, format));
+                    written.add(file);
+                }
+            }
+        }
+        return written;
+    }
+
+    private static Set<String> places(Collection<Measurement> rows) {
+        Set<String> places = new TreeSet<>();
+        rows.forEach(row -> places.add(place(row.point())));
+        return places;
+    }
+
+    private static String place(Point point) {
+        return point.device().equals("cpu")
+                ? "CPU, " + (point.threads() == 1 ? "1 thread" : point.threads() + " threads")
+                : point.device();
+    }
+
+    private static List<XYChart> charts(Operation operation, String place, List<Measurement> rows) {
+        XYChart time = chart(operation + ", " + place, "ms", true);
+        XYChart bandwidth = chart(operation + ", " + place, "GB/s of logical bytes", false);
+        XYChart ratio = chart("their time by ours, " + place, "ratio (above 1: we are faster)", true);
+        Map<String, SortedMap<Long, Measurement>> series = new LinkedHashMap<>();
+        for (Measurement row : Comparison.newest(rows).values()) {
+            series.computeIfAbsent(name(row.point()), name -> new TreeMap<>())
+                    .merge(row.point().shape().n(), row, BatchSizePlots::faster);
+        }
+        series.forEach((name, byBatch) -> {
+            add(time, name, byBatch, row -> row.result().milliseconds());
+            add(bandwidth, name, byBatch, row -> row.result().gigabytesPerSecond());
+        });
+        addRatios(ratio, rows);
+        return List.of(time, bandwidth, ratio);
+    }
+
+    private static void addRatios(XYChart chart, List<Measurement> rows) {
+        Set<String> libraries = new TreeSet<>();
+        rows.stream()
+                .map(row -> row.point().library())
+                .filter(library -> !library.equals(Libraries.OURS))
+                .forEach(libraries::add);
+        for (String library : libraries) {
+            SortedMap<Long, Double> byBatch = new TreeMap<>();
+            for (Ratios.Ratio ratio : Ratios.of(rows, "vector", "heap", Set.of(library))) {
+                byBatch.put(ratio.ours().point().shape().n(), ratio.value());
+            }
+            if (!byBatch.isEmpty()) {
+                chart.addSeries(library, new ArrayList<>(byBatch.keySet()), new ArrayList<>(byBatch.values()))
+                        .setMarker(SeriesMarkers.CIRCLE);
+            }
+        }
+        if (!libraries.isEmpty()) {
+            List<Long> ends = List.of(1L, 65_536L);
+            chart.addSeries("as fast", ends, List.of(1.0, 1.0)).setMarker(SeriesMarkers.NONE);
+        }
+    }
+
+    private static void add(
+            XYChart chart, String name, SortedMap<Long, Measurement> byBatch, ToDoubleFunction<Measurement> value) {
+        List<Double> values =
+                byBatch.values().stream().map(value::applyAsDouble).toList();
+        chart.addSeries(name, new ArrayList<>(byBatch.keySet()), values).setMarker(SeriesMarkers.CIRCLE);
+    }
+
+    /** A peer's variants are one line, its fastest at each size; ours are told apart. */
+    private static String name(Point point) {
+        if (!point.library().equals(Libraries.OURS)) {
+            return point.library();
+        }
+        return point.variant()
+                + (point.memory().equals("heap") ? "" : " " + point.memory())
+                + (point.resident() ? "" : " transferred")
+                + (point.clock().equals("wall") ? "" : " " + point.clock())
+                + (point.cache().equals("warm") ? "" : " " + point.cache());
+    }
+
+    private static Measurement faster(Measurement one, Measurement other) {
+        return one.result().milliseconds() <= other.result().milliseconds() ? one : other;
+    }
+
+    private static XYChart chart(String title, String yAxis, boolean logarithmic) {
+        XYChart chart = new XYChartBuilder()
+                .width(WIDTH)
+                .height(HEIGHT)
+                .title(title)
+                .xAxisTitle("batch size N, C = " + ShapeGrid.SWEEP_FEATURES)
+                .yAxisTitle(yAxis)
+                .build();
+        chart.getStyler()
+                .setXAxisLogarithmic(true)
+                .setYAxisLogarithmic(logarithmic)
+                .setLegendPosition(LegendPosition.OutsideS)
+                .setMarkerSize(5);
+        return chart;
+    }
+}

@@ -1,0 +1,43 @@
+package org.batchnorm.bench.session;
+
+import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Operation;
+
+/** One step of a run, in one process: one measurement, or all variants of a peer. */
+public sealed interface Task {
+
+    /** On what. */
+    BenchShape shape();
+
+    /** A baseline on as many elements as the shape has. */
+    record Baseline(Operation operation, BenchShape shape, int threads) implements Task {
+        @Override
+        public String toString() {
+            return operation + " " + shape + ", " + threads + " threads";
+        }
+    }
+
+    /** One of our backends' operations. */
+    record Ours(Operation operation, BenchShape shape, String backend, String memory, int threads) implements Task {
+        @Override
+        public String toString() {
+            return operation + " " + shape + " " + backend + " " + memory + ", " + threads + " threads";
+        }
+    }
+
+    /** The layer on one of our backends. */
+    record Layer(Operation operation, BenchShape shape, String backend, int threads) implements Task {
+        @Override
+        public String toString() {
+            return operation + " " + shape + " " + backend + " layer, " + threads + " threads";
+        }
+    }
+
+    /** A peer. */
+    record OfPeer(String peer, Operation operation, BenchShape shape, int threads) implements Task {
+        @Override
+        public String toString() {
+            return operation + " " + shape + " " + peer + ", " + threads + " threads";
+        }
+    }
+}
