@@ -2,6 +2,7 @@ package org.batchnorm.spi;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.ServiceConfigurationError;
@@ -31,8 +32,24 @@ public final class Backends {
     /** Every backend on the class path, usable or not, the highest priority first. A provider that cannot even be loaded stands in the list with the reason. */
     public static List<BatchNormBackend> all() {
         List<BatchNormBackend> backends = new ArrayList<>();
-        ServiceLoader.load(BatchNormBackend.class, BatchNormBackend.class.getClassLoader()).stream()
-                .forEach(provider -> backends.add(load(provider)));
+        Set<String> failures = new HashSet<>();
+        var providers = ServiceLoader.load(BatchNormBackend.class, BatchNormBackend.class.getClassLoader()).stream()
+                .iterator();
+        boolean more = true;
+        while (more) {
+            try {
+                more = providers.hasNext();
+                if (more) {
+                    backends.add(load(providers.next()));
+                }
+            } catch (ServiceConfigurationError e) {
+                // One provider that is not there does not hide the others; a failure that comes again would never end.
+                more = failures.add(String.valueOf(e.getMessage()));
+                if (more) {
+                    backends.add(new UnloadableBackend("unknown", e));
+                }
+            }
+        }
         backends.sort(Comparator.comparingInt(BatchNormBackend::priority).reversed());
         return List.copyOf(backends);
     }
@@ -96,6 +113,9 @@ public final class Backends {
                 return new OpenBackend(
                         deviceName, new FallbackOperations(deviceName, device, backend.name(), operations));
             }
+        }
+        if (device != null) {
+            return new OpenBackend(deviceName, device);
         }
         throw new BackendUnavailableException("no backend can be used: "
                 + all.stream()

@@ -1,0 +1,183 @@
+package org.batchnorm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.OptionalDouble;
+import org.batchnorm.conformance.ErrorBound;
+import org.batchnorm.conformance.Quantity;
+import org.batchnorm.conformance.QuantityResult;
+import org.batchnorm.conformance.Reference;
+
+/** What one forward and backward of a layer gave, and the assertions on it. */
+public final class Step {
+    private final BatchShape shape;
+    private final Map<Quantity, float[]> results = new EnumMap<>(Quantity.class);
+
+    private Step(BatchShape shape) {
+        this.shape = shape;
+    }
+
+    /** Sets the parameters, runs forward and backward once, and takes copies of everything. The inputs are checked to be unchanged. */
+    public static Step run(BatchNorm layer, Batch batch) {
+        if (layer.config().affine()) {
+            System.arraycopy(batch.weight(), 0, layer.weight(), 0, batch.weight().length);
+            System.arraycopy(batch.bias(), 0, layer.bias(), 0, batch.bias().length);
+        }
+        layer.zeroGradients();
+        float[] x = batch.x().clone();
+        float[] dy = batch.dy().clone();
+        float[] y = new float[x.length];
+        float[] dx = new float[x.length];
+        SavedStatistics saved = new SavedStatistics(batch.shape().c());
+        layer.forward(x, y, batch.shape(), saved);
+        Step step = new Step(batch.shape());
+        step.results.put(Quantity.Y, y);
+        step.results.put(Quantity.MEAN, saved.mean());
+        step.results.put(Quantity.RSTD, saved.rstd());
+        layer.backward(x, dy, dx, batch.shape(), saved);
+        step.results.put(Quantity.DX, dx);
+        step.takeFrom(layer);
+        assertThat(x).as("x, an input").isEqualTo(batch.x());
+        assertThat(dy).as("dy, an input").isEqualTo(batch.dy());
+        return step;
+    }
+
+    /** The results of a forward and backward that a test ran by itself; saved statistics are left out. */
+    public static Step of(BatchNorm layer, BatchShape shape, float[] y, float[] dx) {
+        Step step = new Step(shape);
+        step.results.put(Quantity.Y, y.clone());
+        step.results.put(Quantity.DX, dx.clone());
+        step.takeFrom(layer);
+        return step;
+    }
+
+    private void takeFrom(BatchNorm layer) {
+        if (layer.config().affine()) {
+            results.put(Quantity.DWEIGHT, layer.weightGradient().clone());
+            results.put(Quantity.DBIAS, layer.biasGradient().clone());
+        }
+        if (layer.config().trackRunningStatistics()) {
+            results.put(Quantity.RUNNING_MEAN, layer.runningMean().clone());
+            results.put(Quantity.RUNNING_VAR, layer.runningVar().clone());
+        }
+    }
+
+    /** One of the results. */
+    public float[] get(Quantity quantity) {
+        return results.get(quantity);
+    }
+
+    /** Every result that both have is the same, bit by bit. */
+    public Step isBitwise(Step other) {
+        other.results.forEach((quantity, expected) -> {
+            float[] actual = results.get(quantity);
+            if (actual != null) {
+                assertThat(actual).as(quantity.tensorName()).isEqualTo(expected);
+            }
+        });
+        return this;
+    }
+
+    /** Every result is the same as the other's, bit by bit, in every feature but one. */
+    public Step isBitwiseButInFeature(int spoiled, Step other) {
+        results.forEach((quantity, actual) -> {
+            float[] expected = other.results.get(quantity);
+            boolean perFeature = actual.length == shape.c();
+            for (int i = 0; i < actual.length; i++) {
+                int feature = perFeature ? i : Reference.feature(shape, i);
+                if (feature != spoiled && Float.compare(actual[i], expected[i]) != 0) {
+                    assertThat(actual[i])
+                            .as("%s[%d], of feature %d", quantity.tensorName(), i, feature)
+                            .isEqualTo(expected[i]);
+                }
+            }
+        });
+        return this;
+    }
+
+    /** The result is within DESIGN's bar of what is expected in double precision: eight roundings of the largest value. */
+    public Step isWithinBar(Quantity quantity, double[] expected) {
+        assertWithinBar(quantity, results.get(quantity), expected);
+        return this;
+    }
+
+    /** The results are within the bar of the {@link Reference}'s for training. */
+    public Step isWithinBarOfTraining(Batch batch, BatchNormConfig config) {
+        double[] x = Reference.widen(batch.x());
+        double[] gamma = config.affine() ? Reference.widen(batch.weight()) : null;
+        double[] beta = config.affine() ? Reference.widen(batch.bias()) : null;
+        Reference.Statistics statistics = Reference.statistics(shape, x, config.eps());
+        return isWithinBar(Quantity.MEAN, statistics.mean())
+                .isWithinBar(Quantity.RSTD, statistics.rstd())
+                .isWithinBarOf(batch, gamma, beta, statistics.mean(), statistics.rstd(), true);
+    }
+
+    /** The results are within the bar of the {@link Reference}'s for a layer that normalizes with the given running statistics. */
+    public Step isWithinBarOfInference(Batch batch, BatchNormConfig config, float[] runningMean, float[] runningVar) {
+        double[] gamma = config.affine() ? Reference.widen(batch.weight()) : null;
+        double[] beta = config.affine() ? Reference.widen(batch.bias()) : null;
+        double[] rstd = Reference.rstd(Reference.widen(runningVar), config.eps());
+        return isWithinBarOf(batch, gamma, beta, Reference.widen(runningMean), rstd, false);
+    }
+
+    private Step isWithinBarOf(
+            Batch batch, double[] gamma, double[] beta, double[] mean, double[] rstd, boolean throughStatistics) {
+        double[] x = Reference.widen(batch.x());
+        isWithinBar(Quantity.Y, Reference.transform(shape, x, gamma, beta, mean, rstd));
+        Reference.Gradients gradients =
+                Reference.backward(shape, x, Reference.widen(batch.dy()), gamma, mean, rstd, throughStatistics);
+        isWithinBar(Quantity.DX, gradients.dx());
+        if (gamma != null) {
+            assertWithinBar(
+                    Quantity.DWEIGHT,
+                    gradients.dgamma(),
+                    ErrorOfPlainLoops.inDweight(batch, mean, rstd, gradients.dgamma()));
+            assertWithinBar(Quantity.DBIAS, gradients.dbeta(), ErrorOfPlainLoops.inDbias(batch, gradients.dbeta()));
+        }
+        return this;
+    }
+
+    /** Values are within the bar of what is expected. */
+    public static void assertWithinBar(Quantity quantity, float[] actual, double[] expected) {
+        QuantityResult result = ErrorBound.check(quantity, actual, expected, OptionalDouble.empty());
+        assertThat(result.message()).as("beyond the bar").isEmpty();
+    }
+
+    private void assertWithinBar(Quantity quantity, double[] expected, double plainError) {
+        QuantityResult result =
+                ErrorBound.check(quantity, results.get(quantity), expected, OptionalDouble.of(plainError));
+        assertThat(result.message()).as("beyond the bar").isEmpty();
+    }
+
+    /**
+     * The error of a plain float32 loop in sums that may nearly cancel: it stands in the bar where PyTorch's own float32 error stands for the conformance cases.
+     */
+    private static final class ErrorOfPlainLoops {
+        static double inDbias(Batch batch, double[] expected) {
+            float[] sum = new float[expected.length];
+            for (int i = 0; i < batch.dy().length; i++) {
+                sum[Reference.feature(batch.shape(), i)] += batch.dy()[i];
+            }
+            return largest(sum, expected);
+        }
+
+        static double inDweight(Batch batch, double[] mean, double[] rstd, double[] expected) {
+            float[] sum = new float[expected.length];
+            for (int i = 0; i < batch.dy().length; i++) {
+                int c = Reference.feature(batch.shape(), i);
+                sum[c] += batch.dy()[i] * (batch.x()[i] - (float) mean[c]) * (float) rstd[c];
+            }
+            return largest(sum, expected);
+        }
+
+        private static double largest(float[] actual, double[] expected) {
+            double largest = 0;
+            for (int c = 0; c < expected.length; c++) {
+                largest = Math.max(largest, Math.abs(actual[c] - expected[c]));
+            }
+            return largest;
+        }
+    }
+}

@@ -1,0 +1,441 @@
+package org.batchnorm.spi;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import java.util.Optional;
+import org.batchnorm.Batch;
+import org.batchnorm.BatchNorm;
+import org.batchnorm.BatchShape;
+import org.batchnorm.SavedStatistics;
+import org.batchnorm.Step;
+import org.batchnorm.conformance.Quantity;
+import org.junit.jupiter.api.Test;
+
+/**
+ * How a backend is chosen: auto may degrade and says so once, forced may not. Every scenario runs in a class loader of its own, with the backends of
+ * {@link TestBackends} as services.
+ */
+class BackendSelectionTest {
+    private static final String CPU = "org.batchnorm.spi.TestBackends$Cpu";
+    private static final String FAST_CPU = "org.batchnorm.spi.TestBackends$FastCpu";
+    private static final String DEVICE = "org.batchnorm.spi.TestBackends$Device";
+    private static final String FAILING_DEVICE = "org.batchnorm.spi.TestBackends$FailingDevice";
+    private static final String UNOPENABLE = "org.batchnorm.spi.TestBackends$UnopenableDevice";
+    private static final String SLOW_DEVICE = "org.batchnorm.spi.TestBackends$SlowDevice";
+    private static final String CHOOSY = "org.batchnorm.spi.TestBackends$Choosy";
+    private static final String UNLOADABLE = "org.batchnorm.spi.TestBackends$Unloadable";
+    private static final String ABSENT = "org.batchnorm.spi.TestBackends$Absent";
+    private static final String WAITING = "org.batchnorm.spi.TestBackends$Waiting";
+
+    private static final BatchShape LARGE = BatchShape.of(20, 3);
+    private static final BatchShape SMALL = BatchShape.of(2, 3);
+
+    @Test
+    void allBackendsAreListedBestFirst() {
+        IsolatedProviders.run(AllAreListed.class, CPU, DEVICE, FAST_CPU);
+    }
+
+    static final class AllAreListed implements Runnable {
+        @Override
+        public void run() {
+            assertThat(Backends.all()).extracting(BatchNormBackend::name).containsExactly("device", "fastcpu", "cpu");
+        }
+    }
+
+    @Test
+    void anUnknownNameIsRefusedWithTheKnownOnes() {
+        IsolatedProviders.run(UnknownIsRefused.class, CPU, FAST_CPU);
+    }
+
+    static final class UnknownIsRefused implements Runnable {
+        @Override
+        public void run() {
+            assertThatThrownBy(() -> open("gpu"))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("backend: \"gpu\" given, must be one of auto, fastcpu, cpu");
+        }
+    }
+
+    @Test
+    void anUnusableBackendIsNotReplacedWhenForced() {
+        IsolatedProviders.run(UnusableIsRefused.class, CPU, FAST_CPU);
+    }
+
+    static final class UnusableIsRefused implements Runnable {
+        @Override
+        public void run() {
+            assertThatThrownBy(() -> open("fastcpu"))
+                    .isInstanceOf(BackendUnavailableException.class)
+                    .hasMessage(
+                            "backend fastcpu was asked for and cannot be used: its module is missing; run java with --add-modules=fast");
+            assertThatThrownBy(() -> BatchNorm.builder(3).backend("fastcpu").build())
+                    .isInstanceOf(BackendUnavailableException.class);
+        }
+    }
+
+    @Test
+    void aForcedBackendThatCannotBeOpenedIsNotReplaced() {
+        IsolatedProviders.run(UnopenableIsRefused.class, CPU, UNOPENABLE);
+    }
+
+    static final class UnopenableIsRefused implements Runnable {
+        @Override
+        public void run() {
+            assertThatThrownBy(() -> open("unopenable"))
+                    .isInstanceOf(BackendUnavailableException.class)
+                    .hasMessageContaining("error 42; update the driver");
+        }
+    }
+
+    @Test
+    void autoDegradesAndSaysWhyOnce() {
+        IsolatedProviders.run(AutoDegrades.class, CPU, FAST_CPU, SLOW_DEVICE, UNOPENABLE);
+    }
+
+    static final class AutoDegrades implements Runnable {
+        @Override
+        public void run() {
+            try (LogCapture log = new LogCapture()) {
+                for (int i = 0; i < 3; i++) {
+                    assertThat(open("auto").name()).isEqualTo("cpu");
+                }
+                assertThat(log.messages())
+                        .containsExactlyInAnyOrder(
+                                "INFO backend fastcpu is passed over: its module is missing; run java with --add-modules=fast",
+                                "INFO backend slow is passed over: its only device is this CPU; force it with backend=slow",
+                                "WARNING backend unopenable is passed over: the driver answered with error 42; update the driver");
+            }
+        }
+    }
+
+    @Test
+    void whatAutoPassesOverCanStillBeForced() {
+        IsolatedProviders.run(SlowDeviceIsForced.class, CPU, SLOW_DEVICE);
+    }
+
+    static final class SlowDeviceIsForced implements Runnable {
+        @Override
+        public void run() {
+            assertThat(open("slow").name()).isEqualTo("slow");
+        }
+    }
+
+    @Test
+    void thePropertyNamesTheBackendWhereTheCallerDoesNot() {
+        IsolatedProviders.run(PropertyIsRead.class, CPU, DEVICE);
+    }
+
+    static final class PropertyIsRead implements Runnable {
+        @Override
+        public void run() {
+            BackendOptions options = new BackendOptions(1, Optional.empty());
+            assertThat(Backends.open(Optional.empty(), options).name()).isEqualTo("device");
+            System.setProperty(Backends.BACKEND_PROPERTY, "cpu");
+            try {
+                assertThat(Backends.open(Optional.empty(), options).name()).isEqualTo("cpu");
+                assertThat(Backends.open(Optional.of("device"), options).name()).isEqualTo("device");
+            } finally {
+                System.clearProperty(Backends.BACKEND_PROPERTY);
+            }
+        }
+    }
+
+    @Test
+    void theOptionsReachTheBackend() {
+        IsolatedProviders.run(OptionsArrive.class, CHOOSY);
+    }
+
+    static final class OptionsArrive implements Runnable {
+        @Override
+        public void run() {
+            BatchNorm.builder(3).backend("cpu").threads(5).device("1:2").build().close();
+            System.setProperty(BackendOptions.THREADS_PROPERTY, " 7 ");
+            System.setProperty(BackendOptions.DEVICE_PROPERTY, "0:1");
+            try {
+                BatchNorm.builder(3).backend("cpu").build().close();
+                BatchNorm.builder(3).backend("cpu").threads(2).build().close();
+            } finally {
+                System.clearProperty(BackendOptions.THREADS_PROPERTY);
+                System.clearProperty(BackendOptions.DEVICE_PROPERTY);
+            }
+            assertThat(TestBackends.CALLS)
+                    .containsExactly(
+                            "open threads=5 device=Optional[1:2]",
+                            "cpu close",
+                            "open threads=7 device=Optional[0:1]",
+                            "cpu close",
+                            "open threads=2 device=Optional[0:1]",
+                            "cpu close");
+        }
+    }
+
+    @Test
+    void aProviderThatCannotBeLoadedIsListedWithTheReason() {
+        IsolatedProviders.run(UnloadableIsListed.class, UNLOADABLE, CPU);
+    }
+
+    static final class UnloadableIsListed implements Runnable {
+        @Override
+        public void run() {
+            List<BatchNormBackend> all = Backends.all();
+            assertThat(all).extracting(BatchNormBackend::name).containsExactly("cpu", "Unloadable");
+            BatchNormBackend unloadable = all.getLast();
+            assertThat(unloadable.availability().usable()).isFalse();
+            assertThat(unloadable.availability())
+                    .asString()
+                    .contains("its classes cannot be loaded", "com/example/Driver", "class path");
+            assertThat(unloadable.automatic().usable()).isFalse();
+            assertThat(unloadable.devices()).isEmpty();
+            assertThat(open("auto").name()).isEqualTo("cpu");
+            assertThatThrownBy(() -> open("Unloadable")).isInstanceOf(BackendUnavailableException.class);
+            assertThatThrownBy(() -> unloadable.open(new BackendOptions(1, Optional.empty())))
+                    .isInstanceOf(BackendUnavailableException.class);
+        }
+    }
+
+    @Test
+    void aProviderWhoseClassIsMissingDoesNotHideTheOthers() {
+        IsolatedProviders.run(AbsentIsSurvived.class, ABSENT, CPU);
+    }
+
+    static final class AbsentIsSurvived implements Runnable {
+        @Override
+        public void run() {
+            assertThat(Backends.all()).extracting(BatchNormBackend::name).contains("cpu");
+            assertThat(open("auto").name()).isEqualTo("cpu");
+        }
+    }
+
+    @Test
+    void withoutAnyUsableBackendTheReasonsAreTold() {
+        IsolatedProviders.run(NothingIsUsable.class, FAST_CPU);
+    }
+
+    static final class NothingIsUsable implements Runnable {
+        @Override
+        public void run() {
+            assertThatThrownBy(() -> open("auto"))
+                    .isInstanceOf(BackendUnavailableException.class)
+                    .hasMessageContainingAll(
+                            "no backend can be used",
+                            "fastcpu: its module is missing; run java with --add-modules=fast");
+        }
+    }
+
+    @Test
+    void aDeviceAloneIsEnough() {
+        IsolatedProviders.run(DeviceAlone.class, DEVICE, FAST_CPU);
+    }
+
+    static final class DeviceAlone implements Runnable {
+        @Override
+        public void run() {
+            try (BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
+                assertThat(layer.backendName()).isEqualTo("device");
+                Step.run(layer, Batch.random(SMALL, 1));
+            }
+        }
+    }
+
+    @Test
+    void aDeviceGetsTheShapesThatItWantsAndTheCpuTheRest() {
+        IsolatedProviders.run(DeviceIsAskedForShapes.class, CPU, DEVICE);
+    }
+
+    static final class DeviceIsAskedForShapes implements Runnable {
+        @Override
+        public void run() {
+            try (BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
+                assertThat(layer.backendName()).isEqualTo("device");
+                Step.run(layer, Batch.random(LARGE, 1));
+                Step.run(layer, Batch.random(SMALL, 1));
+                layer.eval();
+                Step.run(layer, Batch.random(LARGE, 1));
+                layer.updateRunningStatistics(true);
+                Step.run(layer, Batch.random(SMALL, 1));
+            }
+            assertThat(TestBackends.CALLS)
+                    .containsExactly(
+                            "device forward",
+                            "device backward",
+                            "cpu forward",
+                            "cpu backward",
+                            "device inference",
+                            "device backward",
+                            "cpu collectStatistics",
+                            "cpu inference",
+                            "cpu backward",
+                            "device close",
+                            "cpu close");
+        }
+    }
+
+    @Test
+    void aForcedDeviceGetsEveryShape() {
+        IsolatedProviders.run(ForcedDeviceTakesAll.class, CPU, DEVICE);
+    }
+
+    static final class ForcedDeviceTakesAll implements Runnable {
+        @Override
+        public void run() {
+            try (BatchNorm layer = BatchNorm.builder(3).backend("device").build()) {
+                Step.run(layer, Batch.random(SMALL, 1));
+            }
+            assertThat(TestBackends.CALLS).containsExactly("device forward", "device backward", "device close");
+        }
+    }
+
+    @Test
+    void whereADeviceFailsTheCpuDoesTheWorkAgainAndThatIsSaidOnce() {
+        IsolatedProviders.run(CpuTakesOver.class, CPU, FAILING_DEVICE);
+    }
+
+    static final class CpuTakesOver implements Runnable {
+        @Override
+        public void run() {
+            Batch batch = Batch.random(LARGE, 2);
+            try (LogCapture log = new LogCapture();
+                    BatchNorm expecting = BatchNorm.builder(3).backend("cpu").build();
+                    BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
+                Step expected = Step.run(expecting, batch);
+                TestBackends.CALLS.clear();
+                // The forward is the device's; its backward fails after it has written into dx.
+                Step.run(layer, batch).isBitwise(expected);
+                Step second = Step.run(layer, batch);
+                assertThat(second.get(Quantity.DX)).isEqualTo(expected.get(Quantity.DX));
+                assertThat(TestBackends.CALLS)
+                        .containsExactly(
+                                "device forward", "device backward", "cpu backward", "cpu forward", "cpu backward");
+                assertThat(log.messages())
+                        .containsExactly(
+                                "WARNING backend device failed and is not used again by this layer, cpu does its work: the device is lost");
+                assertThat(layer.numBatchesTracked()).isEqualTo(2);
+            }
+        }
+    }
+
+    @Test
+    void aForcedDeviceThatFailsIsNotReplaced() {
+        IsolatedProviders.run(ForcedDeviceFails.class, CPU, FAILING_DEVICE);
+    }
+
+    static final class ForcedDeviceFails implements Runnable {
+        @Override
+        public void run() {
+            Batch batch = Batch.random(LARGE, 3);
+            try (BatchNorm layer = BatchNorm.builder(3).backend("device").build()) {
+                SavedStatistics saved = new SavedStatistics(3);
+                float[] y = new float[60];
+                layer.forward(batch.x(), y, LARGE, saved);
+                assertThatThrownBy(() -> layer.backward(batch.x(), batch.dy(), new float[60], LARGE, saved))
+                        .isInstanceOf(BackendUnavailableException.class)
+                        .hasMessage("the device is lost");
+                assertThat(layer.weightGradient()).containsOnly(0);
+                assertThat(saved.isFilled())
+                        .as("the backward can be tried again")
+                        .isTrue();
+                assertThatThrownBy(() -> layer.forward(batch.x(), y, LARGE))
+                        .isInstanceOf(BackendUnavailableException.class);
+                assertThat(layer.numBatchesTracked()).isEqualTo(1);
+            }
+        }
+    }
+
+    @Test
+    void aFailureInPlaceIsNotDoneAgainFromSpoiledInput() {
+        IsolatedProviders.run(ForwardInPlaceFails.class, CPU, FAILING_DEVICE);
+    }
+
+    static final class ForwardInPlaceFails implements Runnable {
+        @Override
+        public void run() {
+            Batch batch = Batch.random(LARGE, 4);
+            try (BatchNorm expecting = BatchNorm.builder(3).backend("cpu").build();
+                    BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
+                float[] expected = new float[60];
+                expecting.forward(batch.x(), expected, LARGE);
+                layer.forward(batch.x(), new float[60], LARGE);
+                float[] data = batch.x().clone();
+                assertThatThrownBy(() -> layer.forward(data, data, LARGE))
+                        .isInstanceOf(BackendUnavailableException.class)
+                        .hasMessageContainingAll(
+                                "device failed in an operation in place",
+                                "with the input restored",
+                                "the device is lost");
+                assertThat(layer.numBatchesTracked()).isEqualTo(1);
+                System.arraycopy(batch.x(), 0, data, 0, 60);
+                layer.forward(data, data, LARGE);
+                assertThat(data).isEqualTo(expected);
+            }
+        }
+    }
+
+    @Test
+    void aGradientInPlaceIsNotDoneAgainFromSpoiledInput() {
+        IsolatedProviders.run(GradientInPlaceFails.class, CPU, FAILING_DEVICE);
+    }
+
+    static final class GradientInPlaceFails implements Runnable {
+        @Override
+        public void run() {
+            Batch batch = Batch.random(LARGE, 6);
+            for (int which = 0; which < 2; which++) {
+                try (BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
+                    layer.forward(batch.x(), new float[60], LARGE);
+                    float[] x = batch.x().clone();
+                    float[] dy = batch.dy().clone();
+                    float[] dx = which == 0 ? x : dy;
+                    assertThatThrownBy(() -> layer.backward(x, dy, dx, LARGE))
+                            .isInstanceOf(BackendUnavailableException.class)
+                            .hasMessageContaining("in place");
+                    assertThat(layer.weightGradient()).containsOnly(0);
+                    layer.backward(batch.x(), batch.dy(), new float[60], LARGE);
+                }
+            }
+        }
+    }
+
+    @Test
+    void trainingByTwoThreadsIsRefused() {
+        IsolatedProviders.run(SecondThreadIsRefused.class, WAITING);
+    }
+
+    static final class SecondThreadIsRefused implements Runnable {
+        @Override
+        public void run() {
+            Batch batch = Batch.random(LARGE, 5);
+            try (BatchNorm layer = BatchNorm.builder(3).backend("cpu").build()) {
+                Thread trainer = Thread.ofPlatform().start(() -> layer.forward(batch.x(), new float[60], LARGE));
+                TestBackends.Waiting.ENTERED.await();
+                String message = "the layer is in use by another thread";
+                float[] y = new float[60];
+                assertThatThrownBy(() -> layer.forward(batch.x(), y, LARGE))
+                        .isInstanceOf(IllegalStateException.class)
+                        .hasMessageContainingAll("forward", message);
+                assertThatThrownBy(() -> layer.backward(batch.x(), batch.dy(), y, LARGE))
+                        .isInstanceOf(IllegalStateException.class)
+                        .hasMessageContainingAll("backward", message);
+                assertThatThrownBy(layer::eval)
+                        .isInstanceOf(IllegalStateException.class)
+                        .hasMessageContaining(message);
+                assertThatThrownBy(() -> layer.loadState(layer.state())).isInstanceOf(IllegalStateException.class);
+                assertThatThrownBy(layer::close)
+                        .isInstanceOf(IllegalStateException.class)
+                        .hasMessageContaining(message);
+                assertThat(y).containsOnly(0);
+                TestBackends.Waiting.GO_ON.countDown();
+                trainer.join();
+                assertThat(layer.numBatchesTracked()).isEqualTo(1);
+                layer.backward(batch.x(), batch.dy(), y, LARGE);
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    private static Backends.OpenBackend open(String name) {
+        return Backends.open(Optional.of(name), new BackendOptions(1, Optional.empty()));
+    }
+}
