@@ -1,0 +1,128 @@
+package org.batchnorm.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.OptionalDouble;
+import org.batchnorm.spi.BackendUnavailableException;
+import org.batchnorm.state.Safetensors;
+import org.batchnorm.state.Tensor;
+import org.junit.jupiter.api.Test;
+
+/** The check itself: that what is wrong in one quantity fails there, and nowhere else. */
+class ConformanceCheckTest {
+    private static final String BACKEND = "scalar";
+
+    @Test
+    void aRightCasePassesInEveryQuantity() {
+        CaseResult result = ConformanceCheck.run(ofOneColumn(Map.of(), Map.of()), BACKEND);
+        assertThat(result.caseName()).isEqualTo("column");
+        assertThat(result.backend()).isEqualTo(BACKEND);
+        assertThat(result.message()).isEmpty();
+        assertThat(result.pass()).isTrue();
+        assertThat(result.quantities()).extracting(QuantityResult::quantity).containsExactly(Quantity.values());
+        assertThat(result.quantities())
+                .allSatisfy(quantity -> assertThat(quantity.maxAbs()).isLessThan(1e-6));
+    }
+
+    @Test
+    void aWrongExpectationFailsInItsQuantityAlone() {
+        for (Quantity quantity : Quantity.values()) {
+            String name = "expected." + quantity.tensorName();
+            ConformanceCase right = ofOneColumn(Map.of(), Map.of());
+            Tensor wrong = quantity == Quantity.NUM_BATCHES_TRACKED
+                    ? Tensor.ofLong(3)
+                    : moved(right.expected(quantity).orElseThrow());
+            CaseResult result = ConformanceCheck.run(ofOneColumn(Map.of(name, wrong), Map.of()), BACKEND);
+            assertThat(result.pass()).as(name).isFalse();
+            assertThat(result.message())
+                    .startsWith(quantity.tensorName() + ": ")
+                    .doesNotContain("; dx");
+            assertThat(result.quantities())
+                    .filteredOn(each -> !each.pass())
+                    .extracting(QuantityResult::quantity)
+                    .containsExactly(quantity);
+        }
+    }
+
+    @Test
+    void pytorchsErrorWidensTheBoundAndIsReported() {
+        Tensor expected = ofOneColumn(Map.of(), Map.of()).expected(Quantity.Y).orElseThrow();
+        double[] shifted = expected.doubles();
+        shifted[0] += 50 * ErrorBound.UNIT_ROUNDOFF;
+        Map<String, Tensor> tensors = Map.of("expected.y", Tensor.ofDoubles(shifted, 3, 1));
+        CaseResult strict = ConformanceCheck.run(ofOneColumn(tensors, Map.of()), BACKEND);
+        assertThat(strict.pass()).isFalse();
+        CaseResult wide =
+                ConformanceCheck.run(ofOneColumn(tensors, Map.of("pytorch_float32_max_abs_error.y", "1e-3")), BACKEND);
+        assertThat(wide.message()).isEmpty();
+        assertThat(wide.quantities().getFirst().pytorchMaxAbs()).isEqualTo(OptionalDouble.of(1e-3));
+    }
+
+    @Test
+    void whatTheLayerRefusesIsAFailedCase() {
+        Map<String, Tensor> tensors = new HashMap<>();
+        tensors.put("x", Tensor.ofFloats(new float[2], 1, 2));
+        tensors.put("expected.y", Tensor.ofDoubles(new double[2], 1, 2));
+        CaseResult result = ConformanceCheck.run(ConformanceCase.of("one value", contents(tensors, Map.of())), BACKEND);
+        assertThat(result.pass()).isFalse();
+        assertThat(result.quantities()).isEmpty();
+        assertThat(result.message()).contains("IllegalArgumentException", "expected more than 1 value per feature");
+    }
+
+    @Test
+    void aBackendThatIsNotThereIsNoFailedCaseButAnError() {
+        ConformanceCase given = ofOneColumn(Map.of(), Map.of());
+        assertThatThrownBy(() -> ConformanceCheck.run(given, "gpu"))
+                .isInstanceOf(IllegalArgumentException.class)
+                .isNotInstanceOf(BackendUnavailableException.class)
+                .hasMessageContaining("backend: \"gpu\" given");
+    }
+
+    /** x = 1, 2, 3 with weight 2, bias 1, running mean 0 and variance 1; all worked out by hand but for eps, which is next to nothing. */
+    private static ConformanceCase ofOneColumn(Map<String, Tensor> otherTensors, Map<String, String> otherMetadata) {
+        double sqrt = Math.sqrt(1.5);
+        Map<String, Tensor> tensors = new HashMap<>();
+        tensors.put("x", Tensor.ofFloats(new float[] {1, 2, 3}, 3, 1));
+        tensors.put("dy", Tensor.ofFloats(new float[] {1, 0, 0}, 3, 1));
+        tensors.put("weight", Tensor.ofFloats(new float[] {2}, 1));
+        tensors.put("bias", Tensor.ofFloats(new float[] {1}, 1));
+        tensors.put("running_mean", Tensor.ofFloats(new float[] {0}, 1));
+        tensors.put("running_var", Tensor.ofFloats(new float[] {1}, 1));
+        tensors.put("num_batches_tracked", Tensor.ofLong(4));
+        tensors.put("expected.y", Tensor.ofDoubles(new double[] {1 - 2 * sqrt, 1, 1 + 2 * sqrt}, 3, 1));
+        // x̂ = −√1.5, 0, √1.5; dbeta = 1; dgamma = −√1.5; dx = 2·√1.5/3·(3·dy − 1 − x̂·dgamma).
+        tensors.put(
+                "expected.dx",
+                Tensor.ofDoubles(new double[] {sqrt * 2 / 3 * 0.5, -sqrt * 2 / 3, sqrt * 2 / 3 * 0.5}, 3, 1));
+        tensors.put("expected.dweight", Tensor.ofDoubles(new double[] {-sqrt}, 1));
+        tensors.put("expected.dbias", Tensor.ofDoubles(new double[] {1}, 1));
+        tensors.put("expected.mean", Tensor.ofDoubles(new double[] {2}, 1));
+        tensors.put("expected.rstd", Tensor.ofDoubles(new double[] {sqrt}, 1));
+        tensors.put("expected.running_mean", Tensor.ofDoubles(new double[] {0.5}, 1));
+        tensors.put("expected.running_var", Tensor.ofDoubles(new double[] {1}, 1));
+        tensors.put("expected.num_batches_tracked", Tensor.ofLong(5));
+        tensors.putAll(otherTensors);
+        return ConformanceCase.of("column", contents(tensors, otherMetadata));
+    }
+
+    private static Safetensors.Contents contents(Map<String, Tensor> tensors, Map<String, String> otherMetadata) {
+        Map<String, String> metadata = new HashMap<>(Map.of(
+                "format", "batchnorm-case",
+                "version", "1",
+                "mode", "training",
+                "eps", "1e-12",
+                "momentum", "0.25",
+                "layout", "channels_first"));
+        metadata.putAll(otherMetadata);
+        return new Safetensors.Contents(tensors, metadata);
+    }
+
+    private static Tensor moved(Tensor tensor) {
+        double[] values = tensor.doubles();
+        values[0] += 1e-4;
+        return Tensor.ofDoubles(values, tensor.shape());
+    }
+}
