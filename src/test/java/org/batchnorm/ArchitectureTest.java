@@ -1,0 +1,81 @@
+package org.batchnorm;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
+import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/** Who may know whom in the library. */
+@AnalyzeClasses(packages = "org.batchnorm", importOptions = ImportOption.DoNotIncludeTests.class)
+class ArchitectureTest {
+
+    @ArchTest
+    static final ArchRule backendsDoNotKnowTheirJudge = noClasses()
+            .that()
+            .resideOutsideOfPackage("..conformance..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("..conformance..");
+
+    @ArchTest
+    static final ArchRule theInterfaceKnowsNoBackend = noClasses()
+            .that()
+            .resideInAnyPackage("org.batchnorm", "..spi..", "..state..", "..conformance..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("..cpu..");
+
+    @ArchTest
+    static final ArchRule backendsSeeTheInterfaceAndTheShape = noClasses()
+            .that()
+            .resideInAPackage("..cpu..")
+            .should()
+            .dependOnClassesThat()
+            .haveFullyQualifiedName("org.batchnorm.BatchNorm")
+            .orShould()
+            .dependOnClassesThat()
+            .resideInAPackage("..state..");
+
+    @ArchTest
+    static final ArchRule onlyVectorClassesTouchTheIncubatorModule = noClasses()
+            .that()
+            .resideOutsideOfPackage("org.batchnorm.cpu")
+            .or()
+            .haveSimpleNameNotStartingWith("Vector")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("jdk.incubator..");
+
+    @ArchTest
+    static final ArchRule tensorsStandAlone = classes()
+            .that()
+            .resideInAPackage("..state..")
+            .should()
+            .onlyDependOnClassesThat()
+            .resideInAnyPackage("..state..", "java..", "com.fasterxml.jackson.core..", "org.jspecify..");
+
+    @ArchTest
+    static final ArchRule onlyStateReadsJson = noClasses()
+            .that()
+            .resideOutsideOfPackage("..state..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("com.fasterxml..");
+
+    @ArchTest
+    static final ArchRule packagesHaveNoCycles = slices().matching("org.batchnorm.(cpu|state|conformance)..")
+            .should()
+            .beFreeOfCycles();
+
+    @ArchTest
+    static final ArchRule aLibraryPrintsNothing = NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
+
+    @ArchTest
+    static final ArchRule logsGoThroughSystemLogger = NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING;
+}
