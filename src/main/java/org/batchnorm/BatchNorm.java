@@ -12,6 +12,7 @@ import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.state.StateCheck;
 import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 

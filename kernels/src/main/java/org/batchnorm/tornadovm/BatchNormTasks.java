@@ -1,25 +1,22 @@
 package org.batchnorm.tornadovm;
 
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.Set;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.BatchShape;
+import org.batchnorm.state.StateCheck;
 import org.batchnorm.state.Tensor;
+import org.batchnorm.tornadovm.kernels.BackwardOnChip;
 import org.batchnorm.tornadovm.kernels.CollectStatistics;
+import org.batchnorm.tornadovm.kernels.ForwardOnChip;
 import org.batchnorm.tornadovm.kernels.FrozenStatistics;
 import org.batchnorm.tornadovm.kernels.InputGradient;
 import org.batchnorm.tornadovm.kernels.MergeGradients;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import org.batchnorm.tornadovm.kernels.Transform;
-import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -65,13 +62,15 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  *   x ─ transform ─ y
  * </pre>
  *
+ * Where a work-group can keep whole features on chip, one kernel each, {@code forwardOnChip} and {@code backwardOnChip}, does the same and reads x (and dy) once.
+ *
  * <p><b>Shapes.</b> The data are {@link FloatArray}s that the caller owns or that earlier tasks produce, in the order of the shape's layout, with at least as many values as
  * the largest batch; y may be x, and dx may be dy or x (backward needs the x that forward got). Batches smaller than the shape need a {@link SampleCount}.
  *
- * <p><b>Several graphs of one plan.</b> The same layer may be added to more than one graph, say forward to one and backward and inference to others. The first one it is added
- * to owns its arrays, and the others consume them by that graph's name. Executing a graph hands the arrays on from the one executed just before it (TornadoVM's
- * {@code consumeFromDevice}), so the first execution must be the owner's, and a graph without this layer that runs in between needs {@link #attach}. For the caller's own
- * arrays the caller does the same, naming the source graph: {@code consumeFromDevice("forward", h)}.
+ * <p><b>Several graphs of one plan.</b> The same layer may be added to more than one graph, say forward to one and backward and inference to others, in the order in which
+ * they are first executed. Each of its arrays is brought to the device by the first graph that uses it and handed on to the later ones by TornadoVM's
+ * {@code consumeFromDevice}, which takes it from the graph executed just before: a graph without this layer that runs in between needs {@link #attach}. For the caller's
+ * own arrays the caller does the same and names the source graphs: {@code consumeFromDevice("forward", h)}.
  *
  * <p><b>Plans</b> must be set up by {@link #configure} or alike: the grids, and on OpenCL other compiler flags than TornadoVM's, which allow a compiler to forget NaN and
  * to reorder sums. Start Java with {@code -Dtornado.recover.bailout=False}: otherwise TornadoVM answers a kernel that fails to compile by running it as sequential Java,
@@ -103,8 +102,7 @@ public final class BatchNormTasks {
     private final DoubleArray partialSecond;
     private final SampleCount allSamples;
 
-    private final Set<TaskGraph> graphs = Collections.newSetFromMap(new IdentityHashMap<>());
-    private @Nullable TaskGraph owner;
+    private final DeviceArrays arrays = new DeviceArrays();
 
     /**
      * A layer with γ = 1, β = 0, running mean 0 and running variance 1, until {@link #loadState}.
@@ -141,7 +139,7 @@ public final class BatchNormTasks {
         this.parameters = new FloatArray(2 * c);
         this.gradients = new FloatArray(2 * c);
         this.statistics = new FloatArray(4 * c);
-        this.terms = new FloatArray(3 * c);
+        this.terms = new FloatArray(4 * c);
         this.runningStatistics = new FloatArray(config.trackRunningStatistics() ? 2 * c : 1);
         this.numBatchesTracked = new LongArray(config.trackRunningStatistics() ? c : 1);
         this.partialFirst = new DoubleArray(tiling.partials());
@@ -179,6 +177,12 @@ public final class BatchNormTasks {
         requireTwoValues(samples);
         requireSize("x", x);
         requireSize("y", y);
+        Optional<Tiling.OnChip> onChip = tiling.onChip(maxShape, 1, device);
+        if (onChip.isPresent()) {
+            addForwardOnChip(graph, grids, x, y, samples, onChip.get());
+            return;
+        }
+        arrays.use(graph, parameters);
         addStatistics(graph, grids, x, samples, config.trackRunningStatistics());
         addTransform(graph, grids, x, y, statistics, Transform.BATCH, samples, "transform");
     }
@@ -223,7 +227,7 @@ public final class BatchNormTasks {
         }
         requireSize("x", x);
         requireSize("y", y);
-        attach(graph);
+        arrays.use(graph, parameters, runningStatistics, statistics);
         add(
                 graph,
                 grids,
@@ -261,7 +265,7 @@ public final class BatchNormTasks {
         }
         requireSize("x", x);
         requireSize("y", y);
-        attach(graph);
+        arrays.use(graph, parameters, runningStatistics);
         addTransform(graph, grids, x, y, runningStatistics, Transform.RUNNING, samples, "inference");
     }
 
@@ -285,6 +289,11 @@ public final class BatchNormTasks {
         requireSize("x", x);
         requireSize("dy", dy);
         requireSize("dx", dx);
+        Optional<Tiling.OnChip> onChip = tiling.onChip(maxShape, 2, device);
+        if (onChip.isPresent()) {
+            addBackwardOnChip(graph, grids, x, dy, dx, samples, onChip.get());
+            return;
+        }
         addGradients(graph, grids, x, dy, samples);
         add(
                 graph,
@@ -298,7 +307,6 @@ public final class BatchNormTasks {
                         x,
                         dy,
                         dx,
-                        parameters,
                         statistics,
                         terms,
                         samples.array(),
@@ -355,22 +363,11 @@ public final class BatchNormTasks {
     }
 
     /**
-     * Makes this layer's arrays known to a graph, once: uploaded at its first execution by the graph that owns them, consumed by the others, kept on the device by all. The
-     * methods that add tasks do it by themselves; a graph without any of them needs it where it is executed between two that have.
+     * Makes the arrays of this layer that earlier graphs brought to the device known to a graph, so that it hands them on. The methods that add tasks do it by themselves; a
+     * graph without any of them needs it where it is executed between two that have, or where its own tasks use {@link #parameters()} or {@link #gradients()}.
      */
     public void attach(TaskGraph graph) {
-        if (!graphs.add(graph)) {
-            return;
-        }
-        Object[] kept = keptArrays();
-        if (owner == null) {
-            owner = graph;
-            graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, kept);
-        } else {
-            graph.consumeFromDevice(owner.getTaskGraphName(), kept);
-        }
-        graph.persistOnDevice(kept);
-        graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, partialFirst, partialSecond);
+        arrays.attach(graph);
     }
 
     /**
@@ -454,18 +451,42 @@ public final class BatchNormTasks {
      * Reads the layer's state from the device, under PyTorch's names: {@code weight}, {@code bias}, {@code running_mean}, {@code running_var}, (C) each, and
      * {@code num_batches_tracked}; without those that the configuration excludes.
      *
-     * @param result of the last execution of a graph that has this layer
+     * @param result of the last execution, of a graph that has this layer and was not built before the one that trains it
      */
     public Map<String, Tensor> state(TornadoExecutionResult result) {
+        arrays.read(result, parameters, runningStatistics, numBatchesTracked);
+        return hostState();
+    }
+
+    /**
+     * Sets the layer's state, which travels to the device at the first execution; afterwards what is there counts.
+     *
+     * @param state as {@link #state} or a {@link org.batchnorm.BatchNorm} layer gives it; nothing missing, nothing more
+     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape; nothing is changed then
+     */
+    public void loadState(Map<String, Tensor> state) {
+        StateCheck.require(state, hostState());
+        int c = config.features();
+        if (config.affine()) {
+            copy(StateCheck.tensor(state, "weight"), parameters, 0);
+            copy(StateCheck.tensor(state, "bias"), parameters, c);
+        }
+        if (config.trackRunningStatistics()) {
+            copy(StateCheck.tensor(state, "running_mean"), runningStatistics, 0);
+            copy(StateCheck.tensor(state, "running_var"), runningStatistics, c);
+            numBatchesTracked.init(
+                    StateCheck.tensor(state, "num_batches_tracked").longs()[0]);
+        }
+    }
+
+    private Map<String, Tensor> hostState() {
         int c = config.features();
         Map<String, Tensor> state = new LinkedHashMap<>();
         if (config.affine()) {
-            result.transferToHost(parameters);
             state.put("weight", Tensor.ofFloats(values(parameters, 0, c), c));
             state.put("bias", Tensor.ofFloats(values(parameters, c, c), c));
         }
         if (config.trackRunningStatistics()) {
-            result.transferToHost(runningStatistics, numBatchesTracked);
             state.put("running_mean", Tensor.ofFloats(values(runningStatistics, 0, c), c));
             state.put("running_var", Tensor.ofFloats(values(runningStatistics, c, c), c));
             state.put("num_batches_tracked", Tensor.ofLong(numBatchesTracked.get(0)));
@@ -473,52 +494,11 @@ public final class BatchNormTasks {
         return state;
     }
 
-    /**
-     * Sets the layer's state, which travels to the device at the first execution; afterwards what is there counts.
-     *
-     * @param state as {@link #state} gives it; nothing missing, nothing more
-     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another size; nothing is changed then
-     */
-    public void loadState(Map<String, Tensor> state) {
-        List<String> expected = new ArrayList<>();
-        if (config.affine()) {
-            expected.addAll(List.of("weight", "bias"));
-        }
-        if (config.trackRunningStatistics()) {
-            expected.addAll(List.of("running_mean", "running_var", "num_batches_tracked"));
-        }
-        if (!state.keySet().equals(Set.copyOf(expected))) {
-            throw new IllegalArgumentException("state: tensors " + state.keySet() + " given, must be " + expected);
-        }
-        int c = config.features();
-        Map<String, float[]> values = new LinkedHashMap<>();
-        long batches = 0;
-        for (String name : expected) {
-            Tensor tensor = Objects.requireNonNull(state.get(name), name);
-            if (name.equals("num_batches_tracked")) {
-                batches = tensor.longs()[0];
-            } else if (tensor.elements() == c) {
-                values.put(name, tensor.floats());
-            } else {
-                throw new IllegalArgumentException(
-                        "state: " + name + " has " + tensor.elements() + " values, must have " + c);
-            }
-        }
-        values.forEach((name, given) -> {
-            FloatArray array = name.startsWith("running") ? runningStatistics : parameters;
-            int offset = name.equals("bias") || name.equals("running_var") ? c : 0;
-            for (int i = 0; i < c; i++) {
-                array.set(offset + i, given[i]);
-            }
-        });
-        numBatchesTracked.init(batches);
-    }
-
     // ---- building
 
     private void addStatistics(
             TaskGraph graph, GridScheduler grids, FloatArray x, SampleCount samples, boolean updateRunningStatistics) {
-        attach(graph);
+        arrays.use(graph, statistics, runningStatistics, numBatchesTracked, partialFirst, partialSecond);
         transfer(graph, samples);
         add(
                 graph,
@@ -603,7 +583,7 @@ public final class BatchNormTasks {
     }
 
     private void addGradients(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, SampleCount samples) {
-        attach(graph);
+        arrays.use(graph, parameters, statistics, gradients, terms, partialFirst, partialSecond);
         transfer(graph, samples);
         add(
                 graph,
@@ -638,6 +618,7 @@ public final class BatchNormTasks {
                         context,
                         partialFirst,
                         partialSecond,
+                        parameters,
                         statistics,
                         gradients,
                         terms,
@@ -647,7 +628,77 @@ public final class BatchNormTasks {
                         tiling.span(),
                         tiling.groups(),
                         tiling.mergeColumns(device),
-                        tiling.mergeRows(device)));
+                        tiling.mergeRows(device),
+                        config.eps()));
+    }
+
+    private void addForwardOnChip(
+            TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray y, SampleCount samples, Tiling.OnChip chip) {
+        arrays.use(graph, parameters, statistics, runningStatistics, numBatchesTracked);
+        transfer(graph, samples);
+        add(
+                graph,
+                grids,
+                "forwardOnChip",
+                tiling.grid(chip),
+                name -> graph.task(
+                        name,
+                        ForwardOnChip::forwardOnChip,
+                        context,
+                        x,
+                        y,
+                        parameters,
+                        statistics,
+                        runningStatistics,
+                        numBatchesTracked,
+                        samples.array(),
+                        tiling.rowsPerSample(),
+                        tiling.columns(),
+                        tiling.spatial(),
+                        tiling.span(),
+                        chip.tileColumns(),
+                        chip.tileRows(),
+                        chip.keep(),
+                        config.eps(),
+                        config.momentum().orElse(0),
+                        tracking(config.trackRunningStatistics())));
+    }
+
+    private void addBackwardOnChip(
+            TaskGraph graph,
+            GridScheduler grids,
+            FloatArray x,
+            FloatArray dy,
+            FloatArray dx,
+            SampleCount samples,
+            Tiling.OnChip chip) {
+        arrays.use(graph, parameters, statistics, gradients, terms);
+        transfer(graph, samples);
+        add(
+                graph,
+                grids,
+                "backwardOnChip",
+                tiling.grid(chip),
+                name -> graph.task(
+                        name,
+                        BackwardOnChip::backwardOnChip,
+                        context,
+                        x,
+                        dy,
+                        dx,
+                        parameters,
+                        statistics,
+                        gradients,
+                        terms,
+                        samples.array(),
+                        tiling.rowsPerSample(),
+                        tiling.columns(),
+                        tiling.spatial(),
+                        tiling.span(),
+                        chip.tileColumns(),
+                        chip.tileRows(),
+                        chip.keep(),
+                        config.eps()));
     }
 
     private int tracking(boolean updateRunningStatistics) {
@@ -676,15 +727,6 @@ public final class BatchNormTasks {
         }
         adder.add(name);
         grids.addWorkerGrid(key, grid);
-    }
-
-    private Object[] keptArrays() {
-        List<Object> kept = new ArrayList<>(List.of(parameters, gradients, statistics, terms));
-        if (config.trackRunningStatistics()) {
-            kept.add(runningStatistics);
-            kept.add(numBatchesTracked);
-        }
-        return kept.toArray();
     }
 
     // ---- checks and helpers
@@ -722,6 +764,13 @@ public final class BatchNormTasks {
     private static void fill(FloatArray array, int offset, int count, float value) {
         for (int i = 0; i < count; i++) {
             array.set(offset + i, value);
+        }
+    }
+
+    private static void copy(Tensor tensor, FloatArray array, int offset) {
+        float[] values = tensor.floats();
+        for (int i = 0; i < values.length; i++) {
+            array.set(offset + i, values[i]);
         }
     }
 

@@ -1,5 +1,6 @@
 package org.batchnorm.tornadovm;
 
+import java.util.Optional;
 import org.batchnorm.BatchShape;
 import org.batchnorm.tornadovm.kernels.Tiles;
 import uk.ac.manchester.tornado.api.WorkerGrid;
@@ -99,6 +100,43 @@ record Tiling(
     WorkerGrid featureGrid(DeviceLimits device) {
         int local = Math.min(2 * WARP, device.maxWorkGroup());
         return grid(ceilDiv(features, local), 1, local);
+    }
+
+    /**
+     * How the same batch is laid out when each work-group keeps whole features on chip.
+     *
+     * @param tileColumns columns of a work-group
+     * @param tileRows rows that a work-group stands on at once
+     * @param keep rows, and so values of each tensor, of a work-item
+     */
+    record OnChip(int tileColumns, int tileRows, int keep) {}
+
+    /**
+     * The layout for one kernel that reads each of its tensors once, if that fits. It then always pays: what is too small to fill the device this way takes less time than
+     * the start of another kernel.
+     *
+     * @param shape the shape of the largest batch
+     * @param tensors tensors of which a work-group keeps its part
+     */
+    Optional<OnChip> onChip(BatchShape shape, int tensors, DeviceLimits device) {
+        long rows = shape.n() * rowsPerSample;
+        for (int target = WARP; target >= (spatial > 1 ? WARP : WARP / 2); target /= 2) {
+            int width = spatial > 1 ? 1 : Math.max(span, Math.min(columns, target) / span * span);
+            int most = Math.min(LARGEST_WORK_GROUP, device.maxWorkGroup()) / width;
+            long busy = Math.ceilDiv(rows, 2L * Tiles.LOADS);
+            int tileRows = Math.clamp(Math.max(busy, WORK_GROUP / 4 / width), 1, Math.max(1, most));
+            long keep = Math.ceilDiv(rows, (long) tileRows);
+            long bytes = (long) width * tileRows * (4L * tensors * keep + 20) + 20L * width;
+            if (most >= 1 && bytes <= device.localMemory()) {
+                return Optional.of(new OnChip(width, tileRows, (int) keep));
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** The grid of the kernels that keep whole features on chip. */
+    WorkerGrid grid(OnChip chip) {
+        return grid(ceilDiv(columns, chip.tileColumns()), 1, chip.tileColumns() * chip.tileRows());
     }
 
     /** Values of each of the two arrays of partial results. */

@@ -14,14 +14,13 @@ public final class InputGradient {
      * with x̂ = (x − mean) · rstd (Ioffe &amp; Szegedy 2015, section 3).
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x and dy read and dx written
-     * once, 12 · N·C·S; 28 a work-item for its feature.
+     * once, 12 · N·C·S; 24 a work-item for its feature.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
      * @param dx out, the gradient of its input; may be x or dy
-     * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
-     * @param terms in, (3, C), of {@link MergeGradients}
+     * @param terms in, (4, C), of {@link MergeGradients}
      * @param samples in, (1)
      */
     public static void inputGradient(
@@ -29,7 +28,6 @@ public final class InputGradient {
             FloatArray x,
             FloatArray dy,
             FloatArray dx,
-            FloatArray parameters,
             FloatArray statistics,
             FloatArray terms,
             IntArray samples,
@@ -51,10 +49,10 @@ public final class InputGradient {
             int feature = column / span;
             float mean = statistics.get(feature);
             float meanLow = statistics.get(features + feature);
-            float scale = parameters.get(feature) * statistics.get(3 * features + feature);
-            float meanDy = terms.get(feature);
-            float meanDyLow = terms.get(features + feature);
-            float slope = terms.get(2 * features + feature);
+            float scale = terms.get(feature);
+            float meanDy = terms.get(features + feature);
+            float meanDyLow = terms.get(2 * features + feature);
+            float slope = terms.get(3 * features + feature);
             int row = begin + lane / tileColumns;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
             int chunks = count / (Tiles.LOADS / 2);

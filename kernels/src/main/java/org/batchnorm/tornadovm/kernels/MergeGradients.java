@@ -10,17 +10,18 @@ public final class MergeGradients {
     private MergeGradients() {}
 
     /**
-     * Per feature over all groups: {@code dbeta = Σdy}, {@code dgamma = rstd · Σ dy·(x − mean)}, and for {@link InputGradient} {@code dbeta / m} in two parts and
-     * {@code rstd · dgamma / m}, all in float64.
+     * Per feature over all groups: {@code dbeta = Σdy}, {@code dgamma = rstd · Σ dy·(x − mean)}, and for {@link InputGradient} {@code gamma · rstd}, {@code dbeta / m} in
+     * two parts and {@code rstd · dgamma / m}, all in float64.
      *
-     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C; 4 · C
-     * read, 20 · C written. <b>Local memory</b>: 16 bytes a work-item.
+     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C; 8 · C
+     * read, 24 · C written. <b>Local memory</b>: 16 bytes a work-item.
      *
      * @param partialDy in, (groups, C)
      * @param partialDyX in, (groups, C)
+     * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
-     * @param terms out, (3, C): dbeta / m, what its rounding lost, rstd · dgamma / m
+     * @param terms out, (4, C): gamma · rstd, dbeta / m, what its rounding lost, rstd · dgamma / m; other two for the first and last where m = 2, so that dx is exact
      * @param samples in, (1)
      * @param groups of {@link ReduceGradients}
      * @param tileColumns features of a work-group
@@ -30,6 +31,7 @@ public final class MergeGradients {
             KernelContext context,
             DoubleArray partialDy,
             DoubleArray partialDyX,
+            FloatArray parameters,
             FloatArray statistics,
             FloatArray gradients,
             FloatArray terms,
@@ -39,7 +41,8 @@ public final class MergeGradients {
             int span,
             int groups,
             int tileColumns,
-            int tileRows) {
+            int tileRows,
+            double eps) {
         int lane = context.localIdx;
         int laneRow = lane / tileColumns;
         int feature = context.groupIdx * tileColumns + lane % tileColumns;
@@ -68,7 +71,8 @@ public final class MergeGradients {
 
         if (laneRow == 0 && feature < features) {
             double m = (double) samples.get(0) * rowsPerSample * span;
-            PerFeature.storeGradients(statistics, gradients, terms, feature, features, sums[lane], products[lane], m);
+            PerFeature.storeGradients(
+                    parameters, statistics, gradients, terms, feature, features, sums[lane], products[lane], m, eps);
         }
     }
 }

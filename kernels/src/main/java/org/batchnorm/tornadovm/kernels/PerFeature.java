@@ -6,6 +6,9 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /** Arithmetic on one feature, shared by the two-stage and the on-chip kernels. Compiled into each kernel that calls it. */
 final class PerFeature {
+    /** The centre is a multiple of about 2⁻⁸ standard deviations: 1.5 · 2¹⁵ of them have a last place of that size. */
+    private static final float CENTRE_DIGITS = 1.5f * (1 << 15);
+
     private PerFeature() {}
 
     /**
@@ -45,12 +48,14 @@ final class PerFeature {
     }
 
     /**
-     * Stores the gradients of a feature's parameters and the terms of the input's gradient.
+     * Stores the gradients of a feature's parameters and the terms of the input's gradient: {@code scale = gamma · rstd}, {@code dbeta / m} in two parts, {@code slope =
+     * rstd · dgamma / m}. With two values per feature these cancel in dx but for eps, {@code dx = gamma · rstd³ · eps · (dy − dbeta / m)}, which is what is stored then.
      *
      * @param sum Σdy
      * @param product Σ dy·(x − mean)
      */
     static void storeGradients(
+            FloatArray parameters,
             FloatArray statistics,
             FloatArray gradients,
             FloatArray terms,
@@ -58,16 +63,33 @@ final class PerFeature {
             int features,
             double sum,
             double product,
-            double m) {
+            double m,
+            double eps) {
         double rstd = statistics.get(3 * features + feature);
         double dgamma = product * rstd;
         double meanDy = sum / m;
         float high = (float) meanDy;
+        double scale = parameters.get(feature) * rstd;
+        double slope = rstd * dgamma / m;
+        if (m == 2) {
+            scale = scale * (rstd * rstd * eps);
+            slope = slope * 0;
+        }
         gradients.set(feature, (float) dgamma);
         gradients.set(features + feature, (float) sum);
-        terms.set(feature, high);
-        terms.set(features + feature, Tiles.finiteOrZero((float) (meanDy - high)));
-        terms.set(2 * features + feature, (float) (rstd * dgamma / m));
+        terms.set(feature, (float) scale);
+        terms.set(features + feature, high);
+        terms.set(2 * features + feature, Tiles.finiteOrZero((float) (meanDy - high)));
+        terms.set(3 * features + feature, (float) slope);
+    }
+
+    /**
+     * A value near the mean with so few digits that x less it is exact, or rounded up as often as down: less the mean itself, all x of one magnitude are rounded the same
+     * way, and a sum over many of them is off by more than its own rounding.
+     */
+    static float centre(float mean, float rstd) {
+        float large = Tiles.finiteOrZero(CENTRE_DIGITS / rstd);
+        return (mean + large) - large;
     }
 
     /**

@@ -11,7 +11,8 @@ public final class ReduceGradients {
     private ReduceGradients() {}
 
     /**
-     * Per feature and work-group: {@code Σdy} and {@code Σ dy·((x − mean) − meanLow)}. Eight values at a time are summed in float32 as a tree, and these sums in float64.
+     * Per feature and work-group: {@code Σdy} and {@code Σ dy·(x − mean)}, the latter as {@code Σ dy·(x − c) + (c − mean)·Σdy} with a c near the mean from which x is
+     * exactly subtracted. Four values at a time are summed in float32 as a tree, and these sums in float64.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S;
      * partial results written, 16 · groups · C. <b>Local memory</b>: 16 bytes a work-item.
@@ -56,7 +57,7 @@ public final class ReduceGradients {
         double product = 0;
         if (column < columns) {
             float mean = statistics.get(column / span);
-            float meanLow = statistics.get(features + column / span);
+            float centre = PerFeature.centre(mean, statistics.get(3 * features + column / span));
             int row = begin + laneRow;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
             int chunks = count / (Tiles.LOADS / 2);
@@ -69,10 +70,10 @@ public final class ReduceGradients {
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
                 float g3 = dy.get(a3);
-                float d0 = (x.get(a0) - mean) - meanLow;
-                float d1 = (x.get(a1) - mean) - meanLow;
-                float d2 = (x.get(a2) - mean) - meanLow;
-                float d3 = (x.get(a3) - mean) - meanLow;
+                float d0 = x.get(a0) - centre;
+                float d1 = x.get(a1) - centre;
+                float d2 = x.get(a2) - centre;
+                float d3 = x.get(a3) - centre;
                 sum += (g0 + g1) + (g2 + g3);
                 product += (g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3);
                 row += Tiles.LOADS / 2 * tileRows;
@@ -81,9 +82,11 @@ public final class ReduceGradients {
                 int at = Tiles.address(row, column, columns, spatial);
                 float g = dy.get(at);
                 sum += g;
-                product += g * ((x.get(at) - mean) - meanLow);
+                product += g * (x.get(at) - centre);
                 row += tileRows;
             }
+            double beyond = ((double) centre - mean) - statistics.get(features + column / span);
+            product += Tiles.finiteOrZero(beyond * sum);
         }
         sums[lane] = sum;
         products[lane] = product;

@@ -1,16 +1,22 @@
-package org.batchnorm;
+package org.batchnorm.state;
 
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import org.batchnorm.state.Tensor;
 
-/** Checks a state that is to be loaded against the one that the layer has. */
-final class StateCheck {
+/** Checks a state that is to be loaded against the one that a layer has. */
+public final class StateCheck {
     private StateCheck() {}
 
-    static void require(Map<String, Tensor> given, Map<String, Tensor> own) {
+    /**
+     * Refuses a state that is not exactly of the layer's kind.
+     *
+     * @param given the state to be loaded
+     * @param own the layer's own state
+     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape, or if {@code num_batches_tracked} is negative
+     */
+    public static void require(Map<String, Tensor> given, Map<String, Tensor> own) {
         requireSameNames(given.keySet(), own.keySet());
         own.forEach((name, tensor) -> requireSameKind(name, tensor(given, name), tensor));
         if (given.containsKey("num_batches_tracked")
@@ -20,7 +26,12 @@ final class StateCheck {
         }
     }
 
-    static Tensor tensor(Map<String, Tensor> state, String name) {
+    /**
+     * A tensor of a state.
+     *
+     * @throws IllegalArgumentException if it is missing
+     */
+    public static Tensor tensor(Map<String, Tensor> state, String name) {
         Tensor tensor = state.get(name);
         if (tensor == null) {
             throw new IllegalArgumentException("state: tensor " + name + " is missing");

@@ -1,0 +1,162 @@
+package org.batchnorm.tornadovm.kernels;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/** Backward through the batch's statistics in one kernel, for batches of which a work-group can keep whole features on chip. */
+public final class BackwardOnChip {
+    private BackwardOnChip() {}
+
+    /**
+     * {@link ReduceGradients}, {@link MergeGradients} and {@link InputGradient} of tileColumns columns by one work-group, which keeps its part of dy and of x in
+     * local memory and so reads x and dy once. The arithmetic is theirs.
+     *
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S;
+     * 20 · C read and 24 · C written. <b>Local memory</b>: 8 · keep + 16 bytes a work-item and 20 bytes a column.
+     *
+     * @param x in, the batch that the forward operation got
+     * @param dy in, the gradient of its output
+     * @param dx out, the gradient of its input; may be x or dy
+     * @param parameters in, (2, C): gamma, beta
+     * @param statistics in, (4, C): mean, meanLow, variance, rstd
+     * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
+     * @param terms out, (4, C): as {@link MergeGradients} leaves them
+     * @param samples in, (1)
+     * @param keep values of each tensor that a work-item keeps, ⌈rows / tileRows⌉ of the largest batch
+     */
+    public static void backwardOnChip(
+            KernelContext context,
+            FloatArray x,
+            FloatArray dy,
+            FloatArray dx,
+            FloatArray parameters,
+            FloatArray statistics,
+            FloatArray gradients,
+            FloatArray terms,
+            IntArray samples,
+            int rowsPerSample,
+            int columns,
+            int spatial,
+            int span,
+            int tileColumns,
+            int tileRows,
+            int keep,
+            double eps) {
+        int lanes = tileColumns * tileRows;
+        int lane = context.localIdx;
+        int laneColumn = lane % tileColumns;
+        int laneRow = lane / tileColumns;
+        int column = context.groupIdx * tileColumns + laneColumn;
+        int feature = column / span;
+        int features = columns / span;
+        int rows = samples.get(0) * rowsPerSample;
+
+        float[] keptDy = context.allocateFloatLocalArray(keep * lanes);
+        float[] keptX = context.allocateFloatLocalArray(keep * lanes);
+        double[] sums = context.allocateDoubleLocalArray(lanes);
+        double[] products = context.allocateDoubleLocalArray(lanes);
+        float[] scales = context.allocateFloatLocalArray(tileColumns);
+        float[] meansDy = context.allocateFloatLocalArray(tileColumns);
+        float[] meansDyLow = context.allocateFloatLocalArray(tileColumns);
+        float[] slopes = context.allocateFloatLocalArray(tileColumns);
+        float[] offsets = context.allocateFloatLocalArray(tileColumns);
+
+        int row = laneRow;
+        int count = column < columns ? Tiles.rowsOfWorkItem(rows, row, tileRows) : 0;
+        double sum = 0;
+        double product = 0;
+        if (count > 0) {
+            float mean = statistics.get(feature);
+            float centre = PerFeature.centre(mean, statistics.get(3 * features + feature));
+            double beyond = ((double) centre - mean) - statistics.get(features + feature);
+            int chunks = count / (Tiles.LOADS / 2);
+            int at = lane;
+            for (int i = 0; i < chunks; i++) {
+                int a0 = Tiles.address(row, column, columns, spatial);
+                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
+                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
+                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                float g0 = dy.get(a0);
+                float g1 = dy.get(a1);
+                float g2 = dy.get(a2);
+                float g3 = dy.get(a3);
+                float d0 = x.get(a0) - centre;
+                float d1 = x.get(a1) - centre;
+                float d2 = x.get(a2) - centre;
+                float d3 = x.get(a3) - centre;
+                keptDy[at] = g0;
+                keptDy[at + lanes] = g1;
+                keptDy[at + 2 * lanes] = g2;
+                keptDy[at + 3 * lanes] = g3;
+                keptX[at] = d0;
+                keptX[at + lanes] = d1;
+                keptX[at + 2 * lanes] = d2;
+                keptX[at + 3 * lanes] = d3;
+                sum += (g0 + g1) + (g2 + g3);
+                product += (g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3);
+                row += Tiles.LOADS / 2 * tileRows;
+                at += Tiles.LOADS / 2 * lanes;
+            }
+            for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
+                int address = Tiles.address(row, column, columns, spatial);
+                float g = dy.get(address);
+                float d = x.get(address) - centre;
+                keptDy[at] = g;
+                keptX[at] = d;
+                sum += g;
+                product += g * d;
+                row += tileRows;
+                at += lanes;
+            }
+            product += Tiles.finiteOrZero(beyond * sum);
+            offsets[laneColumn] = (float) beyond;
+        }
+
+        sums[lane] = sum;
+        products[lane] = product;
+        for (int active = tileRows; active > 1; active = (active + 1) / 2) {
+            int half = (active + 1) / 2;
+            context.localBarrier();
+            if (laneRow < active - half) {
+                sums[lane] += sums[lane + half * tileColumns];
+                products[lane] += products[lane + half * tileColumns];
+            }
+        }
+        context.localBarrier();
+
+        if (laneRow == 0 && laneColumn % span == 0 && column < columns) {
+            double featureSum = sums[lane];
+            double featureProduct = products[lane];
+            for (int i = 1; i < span; i++) {
+                featureSum += sums[lane + i];
+                featureProduct += products[lane + i];
+            }
+            double m = (double) rows * span;
+            PerFeature.storeGradients(
+                    parameters, statistics, gradients, terms, feature, features, featureSum, featureProduct, m, eps);
+            scales[laneColumn] = terms.get(feature);
+            meansDy[laneColumn] = terms.get(features + feature);
+            meansDyLow[laneColumn] = terms.get(2 * features + feature);
+            slopes[laneColumn] = terms.get(3 * features + feature);
+        }
+        context.localBarrier();
+
+        if (column < columns) {
+            float scale = scales[laneColumn - laneColumn % span];
+            float meanDy = meansDy[laneColumn - laneColumn % span];
+            float meanDyLow = meansDyLow[laneColumn - laneColumn % span];
+            float slope = slopes[laneColumn - laneColumn % span];
+            float offset = offsets[laneColumn];
+            row = laneRow;
+            for (int i = 0; i < count; i++) {
+                float g = keptDy[i * lanes + lane];
+                float d = keptX[i * lanes + lane];
+                dx.set(
+                        Tiles.address(row, column, columns, spatial),
+                        scale * (((g - meanDy) - meanDyLow) - (d + offset) * slope));
+                row += tileRows;
+            }
+        }
+    }
+}

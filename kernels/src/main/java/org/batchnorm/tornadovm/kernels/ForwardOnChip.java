@@ -1,0 +1,175 @@
+package org.batchnorm.tornadovm.kernels;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.LongArray;
+
+/** The training forward in one kernel, for batches of which a work-group can keep whole features on chip. */
+public final class ForwardOnChip {
+    private ForwardOnChip() {}
+
+    /**
+     * {@link CollectStatistics}, {@link MergeStatistics} and {@link Transform} of tileColumns columns by one work-group, which keeps its part of x in local memory and so
+     * reads it once. The arithmetic is theirs.
+     *
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: x read and y written once, 8 · N·C·S; 8 · C read
+     * and 16 · C written, with running statistics 32 · C more. <b>Local memory</b>: 4 · keep + 20 bytes a work-item and 12 bytes a column.
+     *
+     * @param x in, the batch
+     * @param y out, the batch; may be x
+     * @param parameters in, (2, C): gamma, beta
+     * @param statistics out, (4, C): mean, meanLow, variance, rstd
+     * @param runningStatistics in and out, (2, C): mean, variance; untouched if untracked
+     * @param numBatchesTracked in and out, (C); untouched if untracked
+     * @param samples in, (1)
+     * @param keep values that a work-item keeps, ⌈rows / tileRows⌉ of the largest batch
+     * @param tracking as in {@link MergeStatistics}
+     */
+    public static void forwardOnChip(
+            KernelContext context,
+            FloatArray x,
+            FloatArray y,
+            FloatArray parameters,
+            FloatArray statistics,
+            FloatArray runningStatistics,
+            LongArray numBatchesTracked,
+            IntArray samples,
+            int rowsPerSample,
+            int columns,
+            int spatial,
+            int span,
+            int tileColumns,
+            int tileRows,
+            int keep,
+            double eps,
+            double momentum,
+            int tracking) {
+        int lanes = tileColumns * tileRows;
+        int lane = context.localIdx;
+        int laneColumn = lane % tileColumns;
+        int laneRow = lane / tileColumns;
+        int column = context.groupIdx * tileColumns + laneColumn;
+        int feature = column / span;
+        int features = columns / span;
+        int rows = samples.get(0) * rowsPerSample;
+
+        float[] kept = context.allocateFloatLocalArray(keep * lanes);
+        float[] shifts = context.allocateFloatLocalArray(lanes);
+        double[] sums = context.allocateDoubleLocalArray(lanes);
+        double[] squares = context.allocateDoubleLocalArray(lanes);
+        float[] means = context.allocateFloatLocalArray(tileColumns);
+        float[] meansLow = context.allocateFloatLocalArray(tileColumns);
+        float[] scales = context.allocateFloatLocalArray(tileColumns);
+
+        int row = laneRow;
+        int count = column < columns ? Tiles.rowsOfWorkItem(rows, row, tileRows) : 0;
+        float shift = 0f;
+        double sum = 0;
+        double square = 0;
+        if (count > 0) {
+            shift = Tiles.finiteOrZero(Tiles.median(
+                    x.get(Tiles.address(row + count / 4 * tileRows, column, columns, spatial)),
+                    x.get(Tiles.address(row + count / 2 * tileRows, column, columns, spatial)),
+                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, columns, spatial))));
+        }
+        int chunks = count / Tiles.LOADS;
+        int at = lane;
+        for (int i = 0; i < chunks; i++) {
+            float x0 = x.get(Tiles.address(row, column, columns, spatial));
+            float x1 = x.get(Tiles.address(row + tileRows, column, columns, spatial));
+            float x2 = x.get(Tiles.address(row + 2 * tileRows, column, columns, spatial));
+            float x3 = x.get(Tiles.address(row + 3 * tileRows, column, columns, spatial));
+            float x4 = x.get(Tiles.address(row + 4 * tileRows, column, columns, spatial));
+            float x5 = x.get(Tiles.address(row + 5 * tileRows, column, columns, spatial));
+            float x6 = x.get(Tiles.address(row + 6 * tileRows, column, columns, spatial));
+            float x7 = x.get(Tiles.address(row + 7 * tileRows, column, columns, spatial));
+            kept[at] = x0;
+            kept[at + lanes] = x1;
+            kept[at + 2 * lanes] = x2;
+            kept[at + 3 * lanes] = x3;
+            kept[at + 4 * lanes] = x4;
+            kept[at + 5 * lanes] = x5;
+            kept[at + 6 * lanes] = x6;
+            kept[at + 7 * lanes] = x7;
+            float d0 = x0 - shift;
+            float d1 = x1 - shift;
+            float d2 = x2 - shift;
+            float d3 = x3 - shift;
+            float d4 = x4 - shift;
+            float d5 = x5 - shift;
+            float d6 = x6 - shift;
+            float d7 = x7 - shift;
+            sum += Tiles.sum(d0, d1, d2, d3, d4, d5, d6, d7);
+            square += Tiles.sum(d0 * d0, d1 * d1, d2 * d2, d3 * d3, d4 * d4, d5 * d5, d6 * d6, d7 * d7);
+            row += Tiles.LOADS * tileRows;
+            at += Tiles.LOADS * lanes;
+        }
+        for (int i = chunks * Tiles.LOADS; i < count; i++) {
+            float value = x.get(Tiles.address(row, column, columns, spatial));
+            kept[at] = value;
+            float d = value - shift;
+            sum += d;
+            square += d * d;
+            row += tileRows;
+            at += lanes;
+        }
+
+        shifts[lane] = shift;
+        context.localBarrier();
+        float common = shifts[laneColumn - laneColumn % span];
+        double move = (double) shift - (double) common;
+        sums[lane] = sum + count * move;
+        squares[lane] = square + 2 * move * sum + count * move * move;
+        for (int active = tileRows; active > 1; active = (active + 1) / 2) {
+            int half = (active + 1) / 2;
+            context.localBarrier();
+            if (laneRow < active - half) {
+                sums[lane] += sums[lane + half * tileColumns];
+                squares[lane] += squares[lane + half * tileColumns];
+            }
+        }
+        context.localBarrier();
+
+        if (laneRow == 0 && laneColumn % span == 0 && column < columns) {
+            double featureSum = sums[lane];
+            double featureSquare = squares[lane];
+            for (int i = 1; i < span; i++) {
+                featureSum += sums[lane + i];
+                featureSquare += squares[lane + i];
+            }
+            double m = (double) rows * span;
+            double beyond = featureSum / m;
+            PerFeature.store(
+                    statistics,
+                    runningStatistics,
+                    numBatchesTracked,
+                    feature,
+                    features,
+                    common + beyond,
+                    featureSquare - featureSum * beyond,
+                    m,
+                    eps,
+                    momentum,
+                    tracking);
+            means[laneColumn] = statistics.get(feature);
+            meansLow[laneColumn] = statistics.get(features + feature);
+            scales[laneColumn] = parameters.get(feature) * statistics.get(3 * features + feature);
+        }
+        context.localBarrier();
+
+        if (column < columns) {
+            float mean = means[laneColumn - laneColumn % span];
+            float meanLow = meansLow[laneColumn - laneColumn % span];
+            float scale = scales[laneColumn - laneColumn % span];
+            float beta = parameters.get(features + feature);
+            row = laneRow;
+            for (int i = 0; i < count; i++) {
+                y.set(
+                        Tiles.address(row, column, columns, spatial),
+                        ((kept[i * lanes + lane] - mean) - meanLow) * scale + beta);
+                row += tileRows;
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+package org.batchnorm.tornadovm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.OptionalDouble;
+import java.util.Random;
+import org.batchnorm.BatchNormConfig;
+import org.batchnorm.BatchShape;
+import org.batchnorm.conformance.ErrorBound;
+import org.batchnorm.conformance.Quantity;
+import org.batchnorm.conformance.QuantityResult;
+import org.batchnorm.conformance.Reference;
+import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/** Data for layers under test, and what the reference makes of them. */
+final class Layers {
+    static final TornadoDevice DEVICE = TornadoExecutionPlan.getDevice(0, 0);
+
+    /** The device's own limits. */
+    static final DeviceLimits OWN = DeviceLimits.of(DEVICE);
+
+    /** Many compute units, so that even small batches are shared by many work-groups, and nothing fits on chip. */
+    static final DeviceLimits TWO_STAGES = new DeviceLimits(64, 512, 0, false);
+
+    private Layers() {}
+
+    static FloatArray gaussian(long seed, long elements, double mean, double deviation) {
+        Random random = new Random(seed);
+        FloatArray array = new FloatArray(Math.toIntExact(elements));
+        for (int i = 0; i < array.getSize(); i++) {
+            array.set(i, (float) (mean + deviation * random.nextGaussian()));
+        }
+        return array;
+    }
+
+    static FloatArray filled(long elements, float value) {
+        FloatArray array = new FloatArray(Math.toIntExact(elements));
+        array.init(value);
+        return array;
+    }
+
+    static void randomParameters(BatchNormTasks norm, long seed) {
+        Random random = new Random(seed);
+        int c = norm.config().features();
+        for (int i = 0; i < c; i++) {
+            norm.parameters().set(i, (float) (1 + 0.5 * random.nextGaussian()));
+            norm.parameters().set(c + i, (float) random.nextGaussian());
+        }
+    }
+
+    static double[] doubles(FloatArray array, long offset, long count) {
+        double[] values = new double[Math.toIntExact(count)];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = array.get(Math.toIntExact(offset) + i);
+        }
+        return values;
+    }
+
+    static float[] floats(FloatArray array, long offset, long count) {
+        float[] values = new float[Math.toIntExact(count)];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = array.get(Math.toIntExact(offset) + i);
+        }
+        return values;
+    }
+
+    static void assertWithinBar(String what, Quantity quantity, FloatArray actual, long offset, double[] expected) {
+        QuantityResult result =
+                ErrorBound.check(quantity, floats(actual, offset, expected.length), expected, OptionalDouble.empty());
+        assertThat(result.pass()).as("%s: %s", what, result.message()).isTrue();
+    }
+
+    /** What the reference makes of a training step with a layer's parameters. */
+    @SuppressWarnings("ArrayRecordComponent") // a bundle of results, never compared
+    record Expected(BatchShape shape, Reference.Statistics statistics, double[] y, Reference.Gradients gradients) {
+
+        static Expected training(BatchNormTasks norm, BatchShape shape, FloatArray x, FloatArray dy) {
+            double[] wideX = doubles(x, 0, shape.elements());
+            Reference.Statistics statistics =
+                    Reference.statistics(shape, wideX, norm.config().eps());
+            return of(norm, shape, wideX, dy, statistics, true);
+        }
+
+        static Expected frozen(
+                BatchNormTasks norm, BatchShape shape, FloatArray x, FloatArray dy, double[] mean, double[] variance) {
+            Reference.Statistics statistics = new Reference.Statistics(
+                    mean, variance, Reference.rstd(variance, norm.config().eps()));
+            return of(norm, shape, doubles(x, 0, shape.elements()), dy, statistics, false);
+        }
+
+        private static Expected of(
+                BatchNormTasks norm,
+                BatchShape shape,
+                double[] x,
+                FloatArray dy,
+                Reference.Statistics statistics,
+                boolean throughStatistics) {
+            int c = shape.c();
+            boolean affine = norm.config().affine();
+            double[] gamma = new double[c];
+            double[] beta = new double[c];
+            for (int i = 0; i < c; i++) {
+                gamma[i] = affine ? norm.parameters().get(i) : 1;
+                beta[i] = affine ? norm.parameters().get(c + i) : 0;
+            }
+            return new Expected(
+                    shape,
+                    statistics,
+                    Reference.transform(shape, x, gamma, beta, statistics.mean(), statistics.rstd()),
+                    Reference.backward(
+                            shape,
+                            x,
+                            doubles(dy, 0, shape.elements()),
+                            gamma,
+                            statistics.mean(),
+                            statistics.rstd(),
+                            throughStatistics));
+        }
+
+        void check(String what, BatchNormTasks norm, FloatArray y, FloatArray dx) {
+            int c = shape.c();
+            assertWithinBar(what, Quantity.MEAN, norm.statistics(), 0, statistics.mean());
+            assertWithinBar(what, Quantity.RSTD, norm.statistics(), 3L * c, statistics.rstd());
+            assertWithinBar(what, Quantity.Y, y, 0, this.y);
+            assertWithinBar(what, Quantity.DX, dx, 0, gradients.dx());
+            if (norm.config().affine()) {
+                assertWithinBar(what, Quantity.DWEIGHT, norm.gradients(), 0, gradients.dgamma());
+                assertWithinBar(what, Quantity.DBIAS, norm.gradients(), c, gradients.dbeta());
+            }
+        }
+    }
+
+    static BatchNormTasks layer(BatchShape shape, DeviceLimits limits) {
+        return new BatchNormTasks("norm", BatchNormConfig.of(shape.c()), shape, limits);
+    }
+}

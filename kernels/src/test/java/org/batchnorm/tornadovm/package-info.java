@@ -1,0 +1,4 @@
+@NullMarked
+package org.batchnorm.tornadovm;
+
+import org.jspecify.annotations.NullMarked;
