@@ -200,6 +200,7 @@ final class TrainCommand implements Callable<Integer> {
         screen.println(
                 images.train().size() + " images to train on, " + images.test().size() + " to test with, "
                         + settings.steps() + " steps; batch norm runs on " + with.batchNormBackend());
+        screen.println("Without batch norm and with it: training loss, test accuracy");
         screen.println();
         screen.flush();
         try (Progress progress = Progress.start(screen, "train", settings.steps())) {
@@ -223,19 +224,20 @@ final class TrainCommand implements Callable<Integer> {
         screen.flush();
     }
 
+    /** Short enough that a bar with both networks fits into 80 columns. */
     private static String standing(Trainee trainee, int step) {
         Curve curve = trainee.curve();
         String accuracy = curve.evaluations().isEmpty()
                 ? ""
                 : String.format(
-                        Locale.ROOT, ", %.1f %%", 100 * curve.lastEvaluation().testAccuracy());
-        return String.format(Locale.ROOT, "%s: loss %.4f%s", trainee.name(), curve.trainingLoss(step), accuracy);
+                        Locale.ROOT, " %.1f%%", 100 * curve.lastEvaluation().testAccuracy());
+        return String.format(Locale.ROOT, "%s %.3f%s", trainee.name(), curve.trainingLoss(step), accuracy);
     }
 
     private String describe(TrainTest images, Placement where, Settings settings) {
         return String.format(
                 Locale.ROOT,
-                "%s: %s network, batch norm %s the activation, %s, learning rate %s, batches of %d, seed %d",
+                "%s: %s network, batch norm %s activation, %s, rate %s, batch %d, seed %d",
                 images.name(),
                 network,
                 where,

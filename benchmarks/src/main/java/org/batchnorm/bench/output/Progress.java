@@ -20,13 +20,13 @@ public abstract class Progress implements AutoCloseable {
      * Starts to show a task.
      *
      * @param out where plain lines go; a bar goes to the terminal
-     * @param task its name
+     * @param task its name, which stands before the plain lines
      * @param steps how many steps it has
      */
     @SuppressWarnings("SystemConsoleNull") // JDK 25 went back to a console that is null where there is no terminal.
     public static Progress start(PrintWriter out, String task, long steps) {
         Console console = System.console();
-        return console != null && console.isTerminal() ? new Bar(task, steps) : new Lines(out, task, steps);
+        return console != null && console.isTerminal() ? new Bar(steps) : new Lines(out, task, steps);
     }
 
     /**
@@ -45,9 +45,9 @@ public abstract class Progress implements AutoCloseable {
         private static final int UPDATE_MILLIS = 100;
         private final ProgressBar bar;
 
-        Bar(String task, long steps) {
+        Bar(long steps) {
             bar = new ProgressBarBuilder()
-                    .setTaskName(task)
+                    .setTaskName("")
                     .setInitialMax(steps)
                     .setUpdateIntervalMillis(UPDATE_MILLIS)
                     .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BAR)

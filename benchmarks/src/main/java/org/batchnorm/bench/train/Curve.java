@@ -75,20 +75,20 @@ public final class Curve {
                 .findFirst();
     }
 
-    /** The median time of a step, evaluations apart. */
+    /** The median time of the second half of the steps, evaluations apart: in the first half the just-in-time compiler was at work. */
     public long medianStepNanos() {
         return median(stepNanos);
     }
 
-    /** The median time that a step spent in batch norm, forward and backward. */
+    /** The median time that a step of the second half spent in batch norm, forward and backward. */
     public long medianBatchNormNanos() {
         return median(batchNormNanos);
     }
 
     private long median(long[] nanos) {
-        long[] sorted = Arrays.copyOf(nanos, steps);
+        long[] sorted = Arrays.copyOfRange(nanos, steps / 2, steps);
         Arrays.sort(sorted);
-        return sorted[steps / 2];
+        return sorted[sorted.length / 2];
     }
 
     /**

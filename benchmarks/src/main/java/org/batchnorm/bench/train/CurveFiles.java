@@ -1,6 +1,5 @@
 package org.batchnorm.bench.train;
 
-import java.awt.BasicStroke;
 import java.awt.Color;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -8,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import org.batchnorm.bench.output.AtomicFile;
 import org.knowm.xchart.ChartEncoder;
@@ -29,6 +29,7 @@ public final class CurveFiles {
 
     private static final String CSV_HEADER = "network,step,training_loss,test_loss,test_accuracy";
     private static final List<Color> COLORS = List.of(new Color(0xD55E00), new Color(0x0072B2));
+    private static final List<Color> PALE_COLORS = List.of(new Color(0xF2C4A3), new Color(0xA3CBE6));
     private static final int WIDTH = 900;
     private static final int HEIGHT = 540;
 
@@ -109,12 +110,15 @@ public final class CurveFiles {
         chart.getStyler().setLegendPosition(Styler.LegendPosition.InsideNE);
         for (int i = 0; i < trainees.size(); i++) {
             Trainee trainee = trainees.get(i);
-            String name = trainee.name() + " batch norm";
-            add(chart, trainee, name + ", test", Curve.Evaluation::testLoss).setLineColor(COLORS.get(i));
-            add(chart, trainee, name + ", training", evaluation -> lossSinceEvaluationBefore(trainee, evaluation))
-                    .setLineColor(COLORS.get(i))
-                    .setLineStyle(new BasicStroke(
-                            1f, BasicStroke.CAP_BUTT, BasicStroke.JOIN_ROUND, 10f, new float[] {3f, 2f}, 0f));
+            String name = trainee.name() + " batch norm, training";
+            add(chart, trainee, name, evaluation -> lossSinceEvaluationBefore(trainee, evaluation))
+                    .setLineColor(PALE_COLORS.get(i))
+                    .setLineWidth(1);
+        }
+        for (int i = 0; i < trainees.size(); i++) {
+            Trainee trainee = trainees.get(i);
+            add(chart, trainee, trainee.name() + " batch norm, test", Curve.Evaluation::testLoss)
+                    .setLineColor(COLORS.get(i));
         }
         return chart;
     }
@@ -136,6 +140,9 @@ public final class CurveFiles {
                 .theme(Styler.ChartTheme.Matlab)
                 .build();
         chart.getStyler().setChartBackgroundColor(Color.WHITE);
+        chart.getStyler().setXAxisMin(0.0);
+        // A formatter of our own also keeps XChart from setting ticks at multiples of the data's own spacing.
+        chart.getStyler().setXAxisTickLabelsFormattingFunction(step -> String.format(Locale.ROOT, "%.0f", step));
         chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
         return chart;
     }
