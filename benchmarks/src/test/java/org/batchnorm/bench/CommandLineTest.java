@@ -1,0 +1,264 @@
+package org.batchnorm.bench;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/** The command line end to end, inside this process. */
+class CommandLineTest {
+    private static final String CASE = "train_nchw_2_3_5_6";
+
+    @TempDir
+    private Path directory;
+
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+
+    @BeforeAll
+    static void drawWithoutAScreen() {
+        System.setProperty("java.awt.headless", "true");
+    }
+
+    @Test
+    void withoutACommandItSaysWhichThereAre() {
+        assertThat(run()).isEqualTo(2);
+        assertThat(err.toString()).contains("devices", "train", "verify", "Exit codes");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"devices", "train", "verify"})
+    void everyCommandExplainsItself(String command) {
+        assertThat(run(command, "--help")).isZero();
+        assertThat(out.toString()).contains("Usage: batchnorm " + command);
+    }
+
+    @Test
+    void devicesListsTheBackends() {
+        assertThat(run("devices")).isZero();
+        assertThat(out.toString()).contains("vector", "scalar", "tornadovm", "auto");
+    }
+
+    @Test
+    void verifyPassesAGoodCase() throws IOException {
+        Path json = directory.resolve("result.jsonl");
+
+        int code = run(
+                "verify",
+                "--backend",
+                "scalar",
+                "--threads",
+                "2",
+                "--json",
+                json.toString(),
+                copyCase().toString());
+
+        assertThat(code).isZero();
+        assertThat(out.toString()).contains("pass  " + CASE + " (scalar)", "dweight", "All 1 cases pass.");
+        List<JsonNode> objects = readLines(json);
+        assertThat(objects).hasSize(1);
+        JsonNode object = objects.getFirst();
+        assertThat(object.get("case").asText()).isEqualTo(CASE);
+        assertThat(object.get("backend").asText()).isEqualTo("scalar");
+        assertThat(object.get("pass").asBoolean()).isTrue();
+        assertThat(object.get("errors").get("y").get("maxAbs").asDouble()).isBetween(0.0, 1e-5);
+        assertThat(object.get("errors").get("y").get("pytorchMaxAbs").isNumber())
+                .isTrue();
+        assertThat(object.get("message").asText()).isEmpty();
+    }
+
+    @Test
+    void verifyTellsAMismatchAndGoesOnAfterBadFiles() throws IOException {
+        Path good = copyCase();
+        Path wrong = withDamagedExpectation(good);
+        Path truncated =
+                Files.write(directory.resolve("truncated.safetensors"), Arrays.copyOf(Files.readAllBytes(good), 100));
+        Path missing = directory.resolve("missing.safetensors");
+        Path json = directory.resolve("result.jsonl");
+
+        int code = run(
+                "verify",
+                "--backend",
+                "scalar",
+                "--json",
+                json.toString(),
+                missing.toString(),
+                truncated.toString(),
+                wrong.toString(),
+                good.toString());
+
+        assertThat(code).isEqualTo(1);
+        assertThat(out.toString())
+                .contains("FAIL  missing", "no such file", "FAIL  truncated", "FAIL  wrong", "pass  " + CASE)
+                .contains("3 of 4 cases fail.");
+        assertThat(err.toString()).isEmpty();
+        assertThat(readLines(json))
+                .extracting(object -> object.get("pass").asBoolean())
+                .containsExactly(false, false, false, true);
+        JsonNode mismatch = readLines(json).get(2);
+        assertThat(mismatch.get("message").asText()).contains("y");
+        assertThat(mismatch.get("errors").get("y").get("maxAbs").isNull()).isTrue();
+        assertThat(mismatch.get("errors").get("y").get("pass").asBoolean()).isFalse();
+        assertThat(mismatch.get("errors").get("dx").get("pass").asBoolean()).isTrue();
+    }
+
+    @Test
+    void trainWritesTheSameCurvesForTheSameSeed() throws IOException {
+        Path first = directory.resolve("first");
+        Path second = directory.resolve("a folder/second");
+
+        assertThat(train(first, "--threads", "1")).isZero();
+        assertThat(out.toString())
+                .contains("train 8/8: without ")
+                .contains("test accuracy", "steps to the baseline's best", "time per step", "of which in batch norm");
+        assertThat(train(second, "--threads", "2")).isZero();
+
+        assertThat(Files.readAllLines(first.resolve("curves.csv")))
+                .hasSize(1 + 2 * 8)
+                .startsWith("network,step,training_loss,test_loss,test_accuracy")
+                .allMatch(line -> line.split(",", -1).length == 5);
+        assertThat(second.resolve("curves.csv")).hasSameBinaryContentAs(first.resolve("curves.csv"));
+        for (String picture : List.of("accuracy", "loss")) {
+            assertThat(ImageIO.read(first.resolve(picture + ".png").toFile())).isNotNull();
+            assertThat(first.resolve(picture + ".svg")).content().contains("<svg", "</svg>");
+        }
+        try (var files = Files.list(first)) {
+            assertThat(files).hasSize(5);
+        }
+    }
+
+    @Test
+    void trainSurvivesDivergence() {
+        assertThat(train(directory, "--learning-rate", "1e30")).isZero();
+        assertThat(out.toString()).contains("diverged", "by neither network");
+    }
+
+    @Test
+    void trainReadsIdxFiles() throws IOException {
+        Path data = Files.createDirectory(directory.resolve("data"));
+        for (String part : List.of("train", "t10k")) {
+            java.nio.ByteBuffer images = java.nio.ByteBuffer.allocate(16 + 8 * 4);
+            images.putInt(0x803).putInt(8).putInt(2).putInt(2);
+            java.nio.ByteBuffer labels = java.nio.ByteBuffer.allocate(8 + 8);
+            labels.putInt(0x801).putInt(8);
+            for (int i = 0; i < 8; i++) {
+                images.putInt(i % 2 == 0 ? 0x00FF00FF : 0xFF00FF00 + i);
+                labels.put((byte) (i % 2));
+            }
+            Files.write(data.resolve(part + "-images-idx3-ubyte"), images.array());
+            Files.write(data.resolve(part + "-labels-idx1-ubyte"), labels.array());
+        }
+
+        assertThat(train(directory.resolve("out"), "--data", data.toString(), "--batch-size", "4"))
+                .isZero();
+        assertThat(out.toString()).contains("data: textbook network", "8 images to train on, 8 to test with");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "train --netwrk textbook | Possible solutions: --network",
+                "train --network deep | expected one of [TEXTBOOK, PAPER]",
+                "train --epochs 1 --steps 1 | mutually exclusive",
+                "train --epochs 0 | --epochs: 0 given, must be at least 1",
+                "train --steps 0 | steps: 0 given, must be at least 1",
+                "train --batch-size 1 | batch size: 1 given, must be at least 2",
+                "train --batch-size 5000 | at most 1438",
+                "train --learning-rate -1 | learning rate: -1.0 given",
+                "train --target 0 | --target: 0.0 given",
+                "train --threads 0 | threads: 0 given, must be at least 1",
+                "train --backend abacus | backend: \"abacus\" given, must be one of",
+                "train --data /nowhere | /nowhere: must be a directory",
+                "verify | Missing required parameter: 'CASE'",
+                "verify --backend abacus case | backend: \"abacus\" given",
+                "multiply | Unmatched argument"
+            })
+    void wrongUsageIsOneLineAndCodeTwo(String arguments, String message) {
+        assertThat(run((arguments + outFor(arguments)).split(" "))).isEqualTo(2);
+        assertThat(err.toString()).contains(message).doesNotContain("\tat ");
+        assertThat(out.toString()).isEmpty();
+    }
+
+    @Test
+    void anOutputThatCannotBeWrittenIsToldBeforeTraining() throws IOException {
+        Path file = Files.writeString(directory.resolve("file"), "");
+
+        assertThat(run("train", "--steps", "1", "--out", file.toString())).isEqualTo(1);
+        assertThat(err.toString()).contains("--out: " + file + " cannot be written to");
+        assertThat(out.toString()).isEmpty();
+        assertThat(run("verify", "--json", directory.resolve("no/file").toString(), "case"))
+                .isEqualTo(1);
+        assertThat(err.toString()).contains("--json: ");
+    }
+
+    @Test
+    void verboseShowsTheStackTrace() {
+        assertThat(run("--verbose", "train", "--data", "/nowhere")).isEqualTo(2);
+        assertThat(err.toString()).contains("DataFormatException", "\tat ");
+    }
+
+    private int train(Path output, String... more) {
+        String[] fixed = {"train", "--steps", "8", "--out", output.toString()};
+        String[] arguments = Arrays.copyOf(fixed, fixed.length + more.length);
+        System.arraycopy(more, 0, arguments, fixed.length, more.length);
+        return run(arguments);
+    }
+
+    private int run(String... arguments) {
+        CommandLine commandLine = Main.commandLine();
+        commandLine.setOut(new PrintWriter(out, true));
+        commandLine.setErr(new PrintWriter(err, true));
+        return commandLine.execute(arguments);
+    }
+
+    private String outFor(String arguments) {
+        return arguments.startsWith("train") ? " --out " + directory : "";
+    }
+
+    private Path copyCase() throws IOException {
+        Path copy = directory.resolve(CASE + ".safetensors");
+        try (InputStream in =
+                CommandLineTest.class.getResourceAsStream("/org/batchnorm/bench/" + CASE + ".safetensors")) {
+            Files.copy(in, copy);
+        }
+        return copy;
+    }
+
+    /** The case with the first value of expected.y replaced by NaN. */
+    private Path withDamagedExpectation(Path good) throws IOException {
+        byte[] bytes = Files.readAllBytes(good);
+        java.nio.ByteBuffer buffer = java.nio.ByteBuffer.wrap(bytes).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+        int headerLength = (int) buffer.getLong(0);
+        JsonNode header = new ObjectMapper().readTree(new String(bytes, 8, headerLength, StandardCharsets.UTF_8));
+        int start = header.get("expected.y").get("data_offsets").get(0).asInt();
+        buffer.putDouble(8 + headerLength + start, Double.NaN);
+        return Files.write(directory.resolve("wrong.safetensors"), bytes);
+    }
+
+    private static List<JsonNode> readLines(Path json) throws IOException {
+        ObjectMapper mapper = new ObjectMapper();
+        List<JsonNode> objects = new java.util.ArrayList<>();
+        for (String line : Files.readAllLines(json)) {
+            objects.add(mapper.readTree(line));
+        }
+        return objects;
+    }
+}
