@@ -380,7 +380,8 @@ public abstract class BatchNormContractTest {
 
     private Step stepWith(Batch clean, boolean training, Place place, int feature, float value) {
         BatchShape shape = clean.shape();
-        Batch batch = new Batch(shape, clean.x().clone(), clean.dy().clone(), clean.weight().clone(), clean.bias());
+        Batch batch = new Batch(
+                shape, clean.x().clone(), clean.dy().clone(), clean.weight().clone(), clean.bias());
         try (BatchNorm layer = builder(shape.c()).build()) {
             setRunningStatistics(layer, 13);
             if (place == Place.RUNNING_MEAN) {
