@@ -28,6 +28,7 @@ class ErrorBoundTest {
         assertThat(ErrorBound.of(expected, OptionalDouble.of(1.5))).isEqualTo(100 * U * 2);
         assertThat(ErrorBound.of(expected, OptionalDouble.of(Double.POSITIVE_INFINITY)))
                 .isEqualTo(100 * U * 2);
+        assertThat(ErrorBound.of(expected, OptionalDouble.of(Double.NaN))).isEqualTo(8 * U * 2);
     }
 
     @Test

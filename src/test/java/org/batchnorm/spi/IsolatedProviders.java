@@ -56,7 +56,8 @@ final class IsolatedProviders extends ClassLoader {
                 throw new ClassNotFoundException(name);
             }
             byte[] bytes = file.readAllBytes();
-            return defineClass(name, bytes, 0, bytes.length);
+            // With the domain of the other classes, so that their coverage counts.
+            return defineClass(name, bytes, 0, bytes.length, IsolatedProviders.class.getProtectionDomain());
         } catch (IOException e) {
             throw new ClassNotFoundException(name, e);
         }
