@@ -26,7 +26,7 @@ public final class PeerServer {
 
     private final Peer peer;
 
-    private PeerServer(Peer peer) {
+    PeerServer(Peer peer) {
         this.peer = peer;
     }
 
@@ -54,7 +54,7 @@ public final class PeerServer {
         }
     }
 
-    private List<PeerMeasurement> measure(PeerMessages.Request request) {
+    List<PeerMeasurement> measure(PeerMessages.Request request) {
         Operation operation = request.operation();
         Inputs inputs = Inputs.of(operation, request.shape());
         Expected expected = Expected.of(operation, request.shape(), inputs);

@@ -1,5 +1,7 @@
 package org.batchnorm.bench.plot;
 
+import java.awt.BasicStroke;
+import java.awt.Color;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +26,8 @@ import org.batchnorm.bench.workload.ShapeGrid;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
@@ -35,6 +39,17 @@ public final class BatchSizePlots {
     private static final int WIDTH = 560;
     private static final int HEIGHT = 420;
     private static final int COLUMNS = 3;
+    /** A line's colour is its library's in every chart. */
+    private static final Map<String, Color> COLOURS = Map.of(
+            "vector", new Color(0xD62728),
+            "scalar", new Color(0xFF9896),
+            "tornadovm", new Color(0x9467BD),
+            "libtorch", new Color(0xFF7F0E),
+            "onednn", new Color(0x1F77B4),
+            "nd4j", new Color(0x2CA02C),
+            "djl", new Color(0x8C564B),
+            "pytorch", new Color(0xE377C2));
+
     private static final List<String> FORMATS = List.of("png", "svg");
 
     private BatchSizePlots() {}
@@ -119,13 +134,12 @@ public final class BatchSizePlots {
                 byBatch.put(ratio.ours().point().shape().n(), ratio.value());
             }
             if (!byBatch.isEmpty()) {
-                chart.addSeries(library, new ArrayList<>(byBatch.keySet()), new ArrayList<>(byBatch.values()))
-                        .setMarker(SeriesMarkers.CIRCLE);
+                draw(chart, library, new ArrayList<>(byBatch.keySet()), new ArrayList<>(byBatch.values()));
             }
         }
         if (!libraries.isEmpty()) {
-            List<Long> ends = List.of(1L, 65_536L);
-            chart.addSeries("as fast", ends, List.of(1.0, 1.0)).setMarker(SeriesMarkers.NONE);
+            XYSeries one = chart.addSeries("as fast", List.of(1L, 65_536L), List.of(1.0, 1.0));
+            one.setMarker(SeriesMarkers.NONE).setLineColor(Color.GRAY);
         }
     }
 
@@ -133,7 +147,16 @@ public final class BatchSizePlots {
             XYChart chart, String name, SortedMap<Long, Measurement> byBatch, ToDoubleFunction<Measurement> value) {
         List<Double> values =
                 byBatch.values().stream().map(value::applyAsDouble).toList();
-        chart.addSeries(name, new ArrayList<>(byBatch.keySet()), values).setMarker(SeriesMarkers.CIRCLE);
+        draw(chart, name, new ArrayList<>(byBatch.keySet()), values);
+    }
+
+    private static void draw(XYChart chart, String name, List<Long> batchSizes, List<Double> values) {
+        XYSeries series = chart.addSeries(name, batchSizes, values);
+        series.setMarker(SeriesMarkers.CIRCLE);
+        Color colour = COLOURS.get(name);
+        if (colour != null) {
+            series.setMarkerColor(colour).setLineColor(colour);
+        }
     }
 
     /** A peer's variants are one line, its fastest at each size; ours are told apart. */
@@ -163,7 +186,14 @@ public final class BatchSizePlots {
         chart.getStyler()
                 .setXAxisLogarithmic(true)
                 .setYAxisLogarithmic(logarithmic)
+                // Drawn through: a dashed line is a path of hundreds of pieces in the SVG.
+                .setPlotGridLinesStroke(new BasicStroke(0.5f))
+                .setPlotGridLinesColor(Color.LIGHT_GRAY)
+                .setChartBackgroundColor(Color.WHITE)
+                .setPlotBorderVisible(false)
                 .setLegendPosition(LegendPosition.OutsideS)
+                .setLegendLayout(LegendLayout.Horizontal)
+                .setLegendBorderColor(Color.WHITE)
                 .setMarkerSize(5);
         return chart;
     }

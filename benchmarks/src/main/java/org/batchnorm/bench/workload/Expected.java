@@ -26,7 +26,7 @@ public final class Expected {
     /** The gradient of beta, (C). */
     public static final String DBETA = "dbeta";
 
-    private static final long CHECKED_ELEMENTS = 4_000_000;
+    private static final long CHECKED_ELEMENTS = 1_000_000;
 
     private final Operation operation;
     private final BenchShape shape;

@@ -1,0 +1,58 @@
+package org.batchnorm.bench.plot;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.batchnorm.bench.results.Measurement;
+import org.batchnorm.bench.results.Rows;
+import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.bench.workload.ShapeGrid;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class BatchSizePlotsTest {
+    @TempDir
+    Path folder;
+
+    @BeforeAll
+    static void withoutAScreen() {
+        System.setProperty("java.awt.headless", "true");
+    }
+
+    @Test
+    void drawsTimeBandwidthAndRatioForEachNumberOfThreads() throws IOException {
+        List<Measurement> rows = new ArrayList<>();
+        for (BenchShape shape : ShapeGrid.batchSweep()) {
+            for (int threads = 1; threads <= 2; threads++) {
+                double milliseconds = shape.n() * 1e-4 / threads;
+                String text = shape.toString();
+                rows.add(Rows.ours(Rows.run("1"), Operation.FORWARD, text, threads, milliseconds));
+                rows.add(
+                        Rows.peer(Rows.run("1"), "onednn", "acdb", Operation.FORWARD, text, threads, 2 * milliseconds));
+                rows.add(Rows.peer(Rows.run("1"), "onednn", "ab", Operation.FORWARD, text, threads, 3 * milliseconds));
+            }
+        }
+
+        List<Path> written = BatchSizePlots.draw(rows, folder.resolve("plots"));
+
+        assertThat(written).containsExactly(folder.resolve("plots/forward.png"), folder.resolve("plots/forward.svg"));
+        var picture = ImageIO.read(written.get(0).toFile());
+        assertThat(picture.getWidth()).isEqualTo(3 * 560);
+        assertThat(picture.getHeight()).isEqualTo(2 * 420);
+        // Its text is drawn as outlines.
+        assertThat(Files.readString(written.get(1))).contains("<svg", "viewBox=\"0 0 1680 840\"", "<path");
+    }
+
+    @Test
+    void drawsNothingOfShapesOutsideTheSweep() throws IOException {
+        List<Measurement> rows = List.of(Rows.ours(Rows.run("1"), Operation.FORWARD, "32x128", 1, 1));
+        assertThat(BatchSizePlots.draw(rows, folder)).isEmpty();
+    }
+}
