@@ -175,8 +175,7 @@ public final class Step {
         private static double largest(float[] actual, double[] expected) {
             double largest = 0;
             for (int c = 0; c < expected.length; c++) {
-                double error = Math.abs(actual[c] - expected[c]);
-                largest = Double.isFinite(error) ? Math.max(largest, error) : largest;
+                largest = Math.max(largest, Math.abs(actual[c] - expected[c]));
             }
             return largest;
         }

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.data.Digits;
@@ -18,6 +19,7 @@ import org.batchnorm.bench.train.CurveFiles;
 import org.batchnorm.bench.train.NetworkKind;
 import org.batchnorm.bench.train.OptimizerKind;
 import org.batchnorm.bench.train.Placement;
+import org.batchnorm.bench.train.ResidentTraining;
 import org.batchnorm.bench.train.Settings;
 import org.batchnorm.bench.train.Trainee;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +49,7 @@ import picocli.CommandLine.Spec;
             "  batchnorm train --optimizer adam --placement before --seed 7",
             "  batchnorm train --data path/to/mnist --epochs 3 --out mnist",
             "  batchnorm train --backend scalar --threads 1",
+            "  batchnorm train --resident",
             "",
             "Exit codes: 0 trained; 1 failure; 2 wrong usage or input."
         })
@@ -137,6 +140,14 @@ final class TrainCommand implements Callable<Integer> {
     private BackendArguments backend = new BackendArguments();
 
     @Option(
+            names = "--resident",
+            description = {
+                "Train wholly on the device of the tornadovm backend: linear layers, activations, loss and optimizer as well,",
+                "with images and parameters in its memory. Needs TORNADOVM_HOME."
+            })
+    private boolean resident;
+
+    @Option(
             names = "--out",
             paramLabel = "DIR",
             defaultValue = "out/train",
@@ -152,11 +163,21 @@ final class TrainCommand implements Callable<Integer> {
         Settings settings = settings(images);
         Placement where = placement == null ? network.defaultPlacement() : placement;
         prepareOutput();
-        try (Comparison comparison =
-                Comparison.withAndWithout(images, network, where, optimizer, settings, this::batchNorm)) {
+        try (Comparison comparison = resident
+                ? Comparison.resident(
+                        images, network, where, optimizer, settings, ResidentTraining.find(), residentDevice())
+                : Comparison.withAndWithout(images, network, where, optimizer, settings, this::batchNorm)) {
             train(comparison, images, settings, describe(images, where, settings));
         }
         return ExitCode.OK;
+    }
+
+    private Optional<String> residentDevice() {
+        if (!backend.backend().orElse("tornadovm").equals("tornadovm")) {
+            throw new IllegalArgumentException("--backend: " + backend.backend().orElse("")
+                    + " given, must be tornadovm or left out with --resident, which trains on its device");
+        }
+        return backend.options().device();
     }
 
     private BatchNorm batchNorm(int features) {
@@ -199,13 +220,14 @@ final class TrainCommand implements Callable<Integer> {
         screen.println(title);
         screen.println(
                 images.train().size() + " images to train on, " + images.test().size() + " to test with, "
-                        + settings.steps() + " steps; batch norm runs on " + with.batchNormBackend());
+                        + settings.steps() + " steps; "
+                        + (resident ? "everything" : "batch norm") + " runs on " + with.place());
         screen.println("Without batch norm and with it: training loss, test accuracy");
         screen.println();
         screen.flush();
         try (Progress progress = Progress.start(screen, "train", settings.steps())) {
             comparison.run(step -> {
-                progress.stepTo(step, standing(without, step) + " | " + standing(with, step));
+                progress.stepTo(step, standing(without) + " | " + standing(with));
             });
         }
         int stepsPerEpoch = Settings.stepsPerEpoch(images, settings.batchSize());
@@ -225,13 +247,13 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     /** Short enough that a bar with both networks fits into 80 columns. */
-    private static String standing(Trainee trainee, int step) {
+    private static String standing(Trainee trainee) {
         Curve curve = trainee.curve();
         String accuracy = curve.evaluations().isEmpty()
                 ? ""
                 : String.format(
                         Locale.ROOT, " %.1f%%", 100 * curve.lastEvaluation().testAccuracy());
-        return String.format(Locale.ROOT, "%s %.3f%s", trainee.name(), curve.trainingLoss(step), accuracy);
+        return String.format(Locale.ROOT, "%s %.3f%s", trainee.name(), curve.latestTrainingLoss(), accuracy);
     }
 
     private String describe(TrainTest images, Placement where, Settings settings) {

@@ -2,6 +2,7 @@ package org.batchnorm.bench.network;
 
 import java.util.List;
 import org.batchnorm.BatchNorm;
+import org.batchnorm.BatchNormConfig;
 import org.batchnorm.BatchShape;
 import org.jspecify.annotations.Nullable;
 
@@ -13,6 +14,11 @@ public final class BatchNormLayer implements Layer {
     /** Takes over the layer, which is closed with this one. */
     public BatchNormLayer(BatchNorm batchNorm) {
         this.batchNorm = batchNorm;
+    }
+
+    /** The configuration of the library's layer. */
+    public BatchNormConfig config() {
+        return batchNorm.config();
     }
 
     @Override

@@ -29,6 +29,11 @@ public final class LeakyReLU implements Layer {
         this.slope = slope;
     }
 
+    /** The slope for x ≤ 0. */
+    public float slope() {
+        return slope;
+    }
+
     @Override
     public int inputs() {
         return width;

@@ -3,6 +3,7 @@ package org.batchnorm.bench.train;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.BiFunction;
 import java.util.function.IntFunction;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.data.TrainTest;
@@ -38,31 +39,65 @@ public final class Comparison implements AutoCloseable {
             OptimizerKind optimizer,
             Settings settings,
             IntFunction<BatchNorm> batchNorm) {
-        Random seeds = new Random(settings.seed());
-        long weightSeed = seeds.nextLong();
-        long orderSeed = seeds.nextLong();
         IntFunction<BatchNormLayer> layer = features -> new BatchNormLayer(batchNorm.apply(features));
-        return new Comparison(
+        return of(
                 data,
+                network,
+                placement,
                 settings,
-                List.of(
-                        trainee("without", data, network, placement, optimizer, settings, Optional.empty(), weightSeed),
-                        trainee("with", data, network, placement, optimizer, settings, Optional.of(layer), weightSeed)),
-                orderSeed);
+                layer,
+                (name, host) -> new HostTrainee(
+                        name, host, optimizer.create(host.parameters(), settings.learningRate()), settings.steps()));
     }
 
-    private static Trainee trainee(
-            String name,
+    /**
+     * The same two networks wholly on a device.
+     *
+     * @param training where to
+     * @param device the device's id; empty for the default
+     */
+    public static Comparison resident(
             TrainTest data,
-            NetworkKind kind,
+            NetworkKind network,
             Placement placement,
             OptimizerKind optimizer,
             Settings settings,
-            Optional<IntFunction<BatchNormLayer>> batchNorm,
-            long weightSeed) {
-        Sequential network = kind.build(data.train().width(), data.train().classes(), placement, batchNorm, weightSeed);
-        return new Trainee(
-                name, network, optimizer.create(network.parameters(), settings.learningRate()), settings.steps());
+            ResidentTraining training,
+            Optional<String> device) {
+        // The host's layer holds the configuration, and computes nothing.
+        IntFunction<BatchNormLayer> layer = features ->
+                new BatchNormLayer(BatchNorm.builder(features).backend("scalar").build());
+        return of(data, network, placement, settings, layer, (name, host) -> {
+            boolean hasBatchNorm = host.layers().stream().anyMatch(BatchNormLayer.class::isInstance);
+            try (host) {
+                return new ResidentTrainee(
+                        name, training.open(host, data, optimizer, settings, device), hasBatchNorm, settings.steps());
+            }
+        });
+    }
+
+    private static Comparison of(
+            TrainTest data,
+            NetworkKind kind,
+            Placement placement,
+            Settings settings,
+            IntFunction<BatchNormLayer> batchNorm,
+            BiFunction<String, Sequential, Trainee> trainee) {
+        Random seeds = new Random(settings.seed());
+        long weightSeed = seeds.nextLong();
+        long orderSeed = seeds.nextLong();
+        int inputs = data.train().width();
+        int classes = data.train().classes();
+        Trainee without =
+                trainee.apply("without", kind.build(inputs, classes, placement, Optional.empty(), weightSeed));
+        try {
+            Trainee with =
+                    trainee.apply("with", kind.build(inputs, classes, placement, Optional.of(batchNorm), weightSeed));
+            return new Comparison(data, settings, List.of(without, with), orderSeed);
+        } catch (RuntimeException e) {
+            without.close();
+            throw e;
+        }
     }
 
     /** The networks and what was seen of them. */
@@ -81,6 +116,7 @@ public final class Comparison implements AutoCloseable {
         int[] images = new int[n];
         int[] labels = new int[n];
         float[] x = new float[Math.multiplyExact(n, data.train().width())];
+        Trainee.Batch batch = new Trainee.Batch(images, x, labels);
         for (int step = 1; step <= settings.steps(); step++) {
             order.next(images);
             for (int i = 0; i < n; i++) {
@@ -88,7 +124,7 @@ public final class Comparison implements AutoCloseable {
                 labels[i] = data.train().label(images[i]);
             }
             for (Trainee trainee : trainees) {
-                trainee.step(n, x, labels);
+                trainee.step(batch);
             }
             if (step % settings.evaluateEvery() == 0 || step == settings.steps()) {
                 trainees.forEach(trainee -> trainee.evaluate(data.test()));

@@ -101,7 +101,7 @@ public final class ComparisonTable {
     }
 
     private static String share(Trainee trainee) {
-        if (!trainee.hasBatchNorm()) {
+        if (trainee.curve().medianBatchNormNanos() == 0) {
             return "-";
         }
         return String.format(

@@ -14,6 +14,7 @@ public final class Curve {
     private final long[] batchNormNanos;
     private final List<Evaluation> evaluations = new ArrayList<>();
     private int steps;
+    private int lossesKnown;
 
     Curve(int steps) {
         trainingLoss = new double[steps];
@@ -26,6 +27,21 @@ public final class Curve {
         stepNanos[steps] = nanos;
         batchNormNanos[steps] = nanosInBatchNorm;
         steps++;
+        lossesKnown = steps;
+    }
+
+    /** A step whose loss is not known yet. */
+    void addStep(long nanos) {
+        stepNanos[steps] = nanos;
+        steps++;
+    }
+
+    /** The losses of all steps so far. */
+    void setTrainingLosses(float[] losses) {
+        for (int i = 0; i < losses.length; i++) {
+            trainingLoss[i] = losses[i];
+        }
+        lossesKnown = losses.length;
     }
 
     void addEvaluation(double testLoss, double testAccuracy) {
@@ -44,6 +60,11 @@ public final class Curve {
      */
     public double trainingLoss(int step) {
         return trainingLoss[step - 1];
+    }
+
+    /** The training loss of the latest step whose loss is known; NaN before there is one. */
+    public double latestTrainingLoss() {
+        return lossesKnown == 0 ? Double.NaN : trainingLoss[lossesKnown - 1];
     }
 
     /** The mean of the training loss over the steps in (after, upTo]. */

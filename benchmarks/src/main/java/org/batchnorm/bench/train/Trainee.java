@@ -1,115 +1,38 @@
 package org.batchnorm.bench.train;
 
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
 import org.batchnorm.bench.data.Dataset;
-import org.batchnorm.bench.network.BatchNormLayer;
-import org.batchnorm.bench.network.Optimizer;
-import org.batchnorm.bench.network.Sequential;
-import org.batchnorm.bench.network.SoftmaxCrossEntropy;
-import org.batchnorm.bench.network.SoftmaxCrossEntropy.Score;
 
 /** One network in training: it takes steps, is evaluated, and keeps its curve. */
-public final class Trainee implements AutoCloseable {
-    private static final int EVALUATED_AT_ONCE = 500;
+public interface Trainee extends AutoCloseable {
 
-    private final String name;
-    private final Sequential network;
-    private final Optimizer optimizer;
-    private final SoftmaxCrossEntropy loss;
-    private final List<BatchNormLayer> batchNorms;
-    private final Map<Integer, Sequential.Activations> activations = new HashMap<>();
-    private final Curve curve;
-
-    /**
-     * A network about to be trained.
-     *
-     * @param name what tells it from the others, in tables and files
-     * @param network closed with this trainee
-     * @param optimizer of the network's parameters
-     * @param steps how many it will take at most
-     */
-    public Trainee(String name, Sequential network, Optimizer optimizer, int steps) {
-        this.name = name;
-        this.network = network;
-        this.optimizer = optimizer;
-        this.loss = new SoftmaxCrossEntropy(network.outputs());
-        this.batchNorms = network.layers().stream()
-                .filter(BatchNormLayer.class::isInstance)
-                .map(BatchNormLayer.class::cast)
-                .toList();
-        this.curve = new Curve(steps);
-    }
-
-    /** What tells it from the others. */
-    public String name() {
-        return name;
-    }
+    /** What tells it from the others, in tables and files. */
+    String name();
 
     /** What was seen of it so far. */
-    public Curve curve() {
-        return curve;
-    }
-
-    /** The name of the backend that runs the network's batch norm; empty without any. */
-    public String batchNormBackend() {
-        return batchNorms.isEmpty() ? "" : batchNorms.getFirst().backendName();
-    }
+    Curve curve();
 
     /** Whether the network has batch norm. */
-    public boolean hasBatchNorm() {
-        return !batchNorms.isEmpty();
-    }
+    boolean hasBatchNorm();
 
-    /**
-     * One step of training.
-     *
-     * @param n images of the batch
-     * @param x in, (n, inputs)
-     * @param labels in, (n)
-     */
-    void step(int n, float[] x, int[] labels) {
-        Sequential.Activations batch = activationsFor(n);
-        long batchNormBefore = batchNormNanos();
-        long start = System.nanoTime();
-        network.zeroGradients();
-        float[] logits = network.forward(batch, x, true);
-        double batchLoss = loss.lossAndGradient(n, logits, labels, batch.outputGradient());
-        network.backward(batch);
-        optimizer.step();
-        curve.addStep(batchLoss, System.nanoTime() - start, batchNormNanos() - batchNormBefore);
-    }
+    /** What runs its batch norm, or all of it; empty for a network in host memory without batch norm. */
+    String place();
+
+    /** One step of training. */
+    void step(Batch batch);
 
     /** Looks at all test images, in inference mode. */
-    void evaluate(Dataset test) {
-        double lossSum = 0;
-        int correct = 0;
-        for (int from = 0; from < test.size(); from += EVALUATED_AT_ONCE) {
-            int n = Math.min(EVALUATED_AT_ONCE, test.size() - from);
-            float[] x = new float[n * test.width()];
-            int[] labels = new int[n];
-            for (int i = 0; i < n; i++) {
-                test.copyRow(from + i, x, i);
-                labels[i] = test.label(from + i);
-            }
-            Score score = loss.score(n, network.forward(activationsFor(n), x, false), labels);
-            lossSum += score.lossSum();
-            correct += score.correct();
-        }
-        curve.addEvaluation(lossSum / test.size(), (double) correct / test.size());
-    }
-
-    private Sequential.Activations activationsFor(int n) {
-        return activations.computeIfAbsent(n, network::activations);
-    }
-
-    private long batchNormNanos() {
-        return batchNorms.stream().mapToLong(BatchNormLayer::nanos).sum();
-    }
+    void evaluate(Dataset test);
 
     @Override
-    public void close() {
-        network.close();
-    }
+    void close();
+
+    /**
+     * The images of a step.
+     *
+     * @param images the index of each in the data to train on
+     * @param x their pixels, (n, inputs)
+     * @param labels (n)
+     */
+    @SuppressWarnings("ArrayRecordComponent") // Live arrays, filled anew for each step.
+    record Batch(int[] images, float[] x, int[] labels) {}
 }

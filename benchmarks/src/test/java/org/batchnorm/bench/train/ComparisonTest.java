@@ -79,7 +79,7 @@ class ComparisonTest {
         try (Comparison comparison = textbook(new Settings(60, 1, 1, 0.01, 3))) {
             comparison.run(step -> {});
             assertThat(comparison.trainees().get(0).hasBatchNorm()).isFalse();
-            assertThat(comparison.trainees().get(1).batchNormBackend()).isEqualTo("scalar");
+            assertThat(comparison.trainees().get(1).place()).isEqualTo("scalar");
         }
         assertThat(NetworkKind.PAPER
                         .build(64, 10, Placement.BEFORE, java.util.Optional.empty(), 3)

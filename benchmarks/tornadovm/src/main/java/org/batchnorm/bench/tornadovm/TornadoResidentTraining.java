@@ -1,0 +1,106 @@
+package org.batchnorm.bench.tornadovm;
+
+import java.util.Optional;
+import org.batchnorm.bench.data.Dataset;
+import org.batchnorm.bench.data.TrainTest;
+import org.batchnorm.bench.network.BatchNormLayer;
+import org.batchnorm.bench.network.Layer;
+import org.batchnorm.bench.network.LeakyReLU;
+import org.batchnorm.bench.network.Linear;
+import org.batchnorm.bench.network.Sequential;
+import org.batchnorm.bench.network.Sgd;
+import org.batchnorm.bench.network.Sigmoid;
+import org.batchnorm.bench.train.OptimizerKind;
+import org.batchnorm.bench.train.ResidentTraining;
+import org.batchnorm.bench.train.Settings;
+import org.batchnorm.tornadovm.example.Optimizer;
+import org.batchnorm.tornadovm.example.ResidentNetwork;
+import org.batchnorm.tornadovm.example.ResidentNetwork.Images;
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/** Resident training by {@link ResidentNetwork}. */
+public final class TornadoResidentTraining implements ResidentTraining {
+
+    /** For the service loader. */
+    public TornadoResidentTraining() {}
+
+    @Override
+    public ResidentModel open(
+            Sequential network, TrainTest data, OptimizerKind optimizer, Settings settings, Optional<String> device) {
+        TornadoDevice place = Devices.open(device);
+        return new Model(
+                Devices.describe(place),
+                new ResidentNetwork(
+                        network.layers().stream()
+                                .map(TornadoResidentTraining::layer)
+                                .toList(),
+                        images(data.train()),
+                        images(data.test()),
+                        optimizer(optimizer, settings.learningRate()),
+                        settings.batchSize(),
+                        settings.steps(),
+                        place));
+    }
+
+    private static ResidentNetwork.Layer layer(Layer layer) {
+        return switch (layer) {
+            case Linear linear ->
+                new ResidentNetwork.Layer.Linear(
+                        linear.parameters().getFirst().value(),
+                        linear.parameters().getLast().value());
+            case LeakyReLU leaky -> new ResidentNetwork.Layer.LeakyRelu(leaky.slope());
+            case Sigmoid sigmoid -> new ResidentNetwork.Layer.Sigmoid();
+            case BatchNormLayer norm -> new ResidentNetwork.Layer.BatchNorm(norm.config());
+            default ->
+                throw new IllegalArgumentException(
+                        "layer: " + layer.getClass().getSimpleName() + " given, which does not exist on the device");
+        };
+    }
+
+    private static Optimizer optimizer(OptimizerKind kind, double learningRate) {
+        return switch (kind) {
+            case SGD -> new Optimizer.Sgd(learningRate, Sgd.DEFAULT_MOMENTUM);
+            case ADAM -> new Optimizer.Adam(learningRate);
+        };
+    }
+
+    private static Images images(Dataset data) {
+        int width = data.width();
+        FloatArray pixels = new FloatArray(Math.multiplyExact(data.size(), width));
+        IntArray labels = new IntArray(data.size());
+        float[] row = new float[width];
+        for (int image = 0; image < data.size(); image++) {
+            data.copyRow(image, row, 0);
+            for (int j = 0; j < width; j++) {
+                pixels.set(image * width + j, row[j]);
+            }
+            labels.set(image, data.label(image));
+        }
+        return new Images(pixels, labels, width);
+    }
+
+    private record Model(String device, ResidentNetwork network) implements ResidentModel {
+        @Override
+        public void step(int[] images) {
+            network.step(images);
+        }
+
+        @Override
+        public float[] losses() {
+            return network.losses();
+        }
+
+        @Override
+        public Score evaluate() {
+            ResidentNetwork.Score score = network.evaluate();
+            return new Score(score.loss(), score.accuracy());
+        }
+
+        @Override
+        public void close() {
+            network.close();
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package org.batchnorm.tornadovm.example;
+
+import java.util.List;
+import org.batchnorm.BatchNormConfig;
+import org.batchnorm.BatchShape;
+import org.batchnorm.tornadovm.BatchNormTasks;
+import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/** Batch norm, by the library's pieces. They upload their own arrays and keep them on the device. */
+final class BatchNormLayer implements ResidentLayer {
+    private final BatchNormTasks norm;
+    private @Nullable FloatArray input;
+
+    /**
+     * @param name the prefix of its tasks
+     * @param capacity the most rows of a batch, in training and in inference
+     */
+    BatchNormLayer(String name, BatchNormConfig config, int capacity, TornadoDevice device) {
+        norm = new BatchNormTasks(name, config, BatchShape.of(capacity, config.features()), device);
+    }
+
+    @Override
+    public int outputs() {
+        return norm.config().features();
+    }
+
+    @Override
+    public FloatArray addForward(Tasks tasks, FloatArray x) {
+        input = x;
+        FloatArray y = new FloatArray(tasks.capacity() * outputs());
+        norm.forward(tasks.graph(), tasks.grids(), x, y, tasks.samples());
+        return y;
+    }
+
+    @Override
+    public FloatArray addInference(Tasks tasks, FloatArray x) {
+        FloatArray y = new FloatArray(tasks.capacity() * outputs());
+        norm.inference(tasks.graph(), tasks.grids(), x, y, tasks.samples());
+        return y;
+    }
+
+    /** In place: the returned dx is dy's array. */
+    @Override
+    public FloatArray addBackward(Tasks tasks, FloatArray dy) {
+        if (input == null) {
+            throw new IllegalStateException(norm.prefix() + ": the backward was added before the forward");
+        }
+        norm.backward(tasks.graph(), tasks.grids(), input, dy, dy, tasks.samples());
+        return dy;
+    }
+
+    @Override
+    public List<Trained> trained() {
+        return norm.config().affine()
+                ? List.of(new Trained(norm.prefix(), norm.parameters(), norm.gradients()))
+                : List.of();
+    }
+}

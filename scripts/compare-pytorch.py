@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""Measures PyTorch's batch norm on the shapes of `batchnorm check-gpu`, and adds the times to the same results file.
+
+    scripts/compare-pytorch.py --json check-gpu.jsonl            on the first CUDA device
+    scripts/compare-pytorch.py --device cpu --shape 1024x256     on the CPU
+    scripts/compare-pytorch.py --list                            what would be measured; needs no PyTorch
+
+Operations as there: inference (running statistics), forward (training), backward (dx, dweight and dbias of a training forward), and a
+copy of x. Each eager and, but for the copy, through torch.compile. On a GPU by CUDA events (clock "kernel"), with warm caches (calls
+follow each other on the same data) and with cold ones (a buffer larger than the L2 cache is written before each call, outside the
+timed region); on a CPU by the wall clock, warm. One JSON object a line, in the schema of org.batchnorm.bench.results.Measurement; a
+row of the same point, commit, Python and machine replaces the old one. Needs nothing but PyTorch.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+SHAPES = [
+    "65536x1024",
+    "60x100",
+    "8388608x8",
+    "1024x65536",
+    "32x64x56x56",
+    "64x256x64x64",
+    "64x256x64x64:channels-last",
+    "8192x4096",
+    "1024x1024",
+]
+TENSORS = {"inference": 2, "forward": 3, "backward": 5, "copy": 2}
+CHANNELS_LAST = ":channels-last"
+EPS = 1e-5
+
+
+def extents(shape):
+    return [int(extent) for extent in shape.removesuffix(CHANNELS_LAST).split("x")]
+
+
+def elements(shape):
+    product = 1
+    for extent in extents(shape):
+        product *= extent
+    return product
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=pathlib.Path, default=pathlib.Path("check-gpu.jsonl"), help="the results file")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:1, cpu; default: cuda")
+    parser.add_argument("--shape", default=",".join(SHAPES), help="NxC, NxCxL or NxCxHxW, comma-separated")
+    parser.add_argument("--samples", type=int, default=15, help="samples of each measurement; default: 15")
+    parser.add_argument("--sample-ms", type=float, default=20, help="milliseconds of a warm sample; default: 20")
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--list", action="store_true", help="print what would be measured, and stop")
+    arguments = parser.parse_args()
+    arguments.shapes = arguments.shape.split(",")
+    for shape in arguments.shapes:
+        try:
+            valid = len(extents(shape)) >= 2 and min(extents(shape)) >= 1
+        except ValueError:
+            valid = False
+        if not valid:
+            parser.error(f"--shape: {shape} given, must look like 1024x256, 32x64x56x56 or 32x64x56x56{CHANNELS_LAST}")
+    if arguments.samples < 1 or arguments.sample_ms <= 0:
+        parser.error("--samples and --sample-ms must be positive")
+    return arguments
+
+
+class Timer:
+    """Milliseconds per call, by CUDA events on a GPU and by the wall clock on a CPU."""
+
+    def __init__(self, torch, device, samples, sample_ms):
+        self.torch = torch
+        self.device = device
+        self.cuda = device.type == "cuda"
+        self.samples = samples
+        self.sample_ms = sample_ms
+        if self.cuda:
+            cache = torch.cuda.get_device_properties(device).L2_cache_size
+            self.flush = torch.empty(max(4 * cache, 256 << 20), dtype=torch.uint8, device=device)
+
+    def _timed(self, call, calls):
+        if not self.cuda:
+            start = time.perf_counter()
+            for _ in range(calls):
+                call()
+            return (time.perf_counter() - start) * 1e3 / calls
+        start, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(calls):
+            call()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / calls
+
+    def warm(self, call):
+        calls = 1
+        deadline = time.perf_counter() + 0.3
+        while time.perf_counter() < deadline:
+            calls = max(1, round(self.sample_ms / max(self._timed(call, calls), 1e-4)))
+        return [self._timed(call, calls) for _ in range(self.samples)]
+
+    def cold(self, call):
+        def sample():
+            self.flush.fill_(0)
+            return self._timed(call, 1)
+
+        sample()
+        return [sample() for _ in range(self.samples)]
+
+
+def operations(torch, shape, device, compiled):
+    """The calls to time, by operation: functions of no arguments, after a check against double precision."""
+    generator = torch.Generator(device=device).manual_seed(1)
+    channels_last = shape.endswith(CHANNELS_LAST)
+    size = extents(shape)
+    features = size[1]
+
+    def tensor():
+        values = torch.randn(size, generator=generator, device=device)
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+        return values.contiguous(memory_format=formats[len(size)]) if channels_last else values
+
+    x, dy = tensor(), tensor()
+    weight = torch.ones(features, device=device)
+    bias = torch.zeros(features, device=device)
+    mean = torch.zeros(features, device=device)
+    variance = torch.ones(features, device=device)
+    batch_norm = torch.nn.functional.batch_norm
+
+    def inference(values):
+        return batch_norm(values, mean, variance, weight, bias, False, 0.1, EPS)
+
+    def forward(values):
+        return batch_norm(values, mean, variance, weight, bias, True, 0.1, EPS)
+
+    trained = x.detach().clone().requires_grad_()
+    parameters = [weight.clone().requires_grad_(), bias.clone().requires_grad_()]
+
+    def with_gradients(values, gamma, beta):
+        return batch_norm(values, mean, variance, gamma, beta, True, 0.1, EPS)
+
+    if compiled:
+        inference, forward, with_gradients = (
+            torch.compile(function, dynamic=False) for function in (inference, forward, with_gradients)
+        )
+    y = with_gradients(trained, *parameters)
+    calls = {
+        "inference": lambda: inference(x),
+        "forward": lambda: forward(x),
+        "backward": lambda: torch.autograd.grad(y, [trained, *parameters], dy, retain_graph=True),
+    }
+    with torch.no_grad():
+        axes = [axis for axis in range(len(size)) if axis != 1]
+        first = x.select(1, 0).double()
+        exact = (first - first.mean()) / (first.var(unbiased=False) + EPS).sqrt()
+        error = (forward(x).select(1, 0).double() - exact).abs().max().item()
+        if not error < 1e-3:
+            raise RuntimeError(f"forward on {shape} is off by {error} over the axes {axes}")
+    if not compiled:
+        target = torch.empty_like(x)
+        calls["copy"] = lambda: target.copy_(x)
+    return calls
+
+
+def without_gradients(torch, operation, call):
+    if operation == "backward":
+        return call
+
+    def quiet():
+        with torch.no_grad():
+            return call()
+
+    return quiet
+
+
+def git_commit():
+    root = pathlib.Path(__file__).resolve().parent.parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() or "unknown"
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def cpu_model():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def current_run():
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    commit = git_commit()
+    return {
+        "id": date.replace("-", "").replace(":", "") + "-" + commit,
+        "date": date,
+        "commit": commit,
+        "java": "none (Python " + platform.python_version() + ")",
+        "machine": cpu_model(),
+        "cores": os.cpu_count() or 1,
+        "os": platform.system() + " " + platform.release(),
+    }
+
+
+def rounded(value):
+    return float(f"{value:.5g}")
+
+
+def measurement(run, point, samples, copy, version, detail):
+    ordered = sorted(samples)
+    median = statistics.median(ordered)
+    if len(ordered) > 1:
+        lower, _, upper = statistics.quantiles(ordered, n=4, method="inclusive")
+    else:
+        lower = upper = median
+    bandwidth = TENSORS[point["operation"]] * 4 * elements(point["shape"]) / median / 1e6
+    result = {
+        "milliseconds": rounded(median),
+        "lowerQuartile": rounded(lower),
+        "upperQuartile": rounded(upper),
+        "best": rounded(ordered[0]),
+        "samples": len(ordered),
+        "gigabytesPerSecond": rounded(bandwidth),
+    }
+    if copy:
+        result["copyShare"] = rounded(bandwidth / copy)
+    result["version"] = version
+    result["detail"] = detail
+    return {"point": point, "run": run, "result": result}
+
+
+def identity(row):
+    run = row["run"]
+    return json.dumps([row["point"], run["commit"], run["java"], run["machine"], run["cores"]], sort_keys=True)
+
+
+def append(file, rows):
+    """Adds rows to a results file, which a reader never sees half written."""
+    everything = {}
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                row = json.loads(line)
+                everything[identity(row)] = row
+    for row in rows:
+        everything.pop(identity(row), None)
+        everything[identity(row)] = row
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as temporary:
+        for row in everything.values():
+            temporary.write(json.dumps(row, separators=(",", ":")) + "\n")
+    os.replace(temporary.name, file)
+
+
+def main():
+    arguments = parse_arguments()
+    variants = ["eager"] if arguments.no_compile else ["eager", "compiled"]
+    caches = ["warm"] if arguments.device == "cpu" else ["warm", "cold"]
+    if arguments.list:
+        for shape in arguments.shapes:
+            for variant in variants:
+                for operation in TENSORS:
+                    if operation != "copy" or variant == "eager":
+                        print(shape, operation, variant, "/".join(caches))
+        return 0
+    try:
+        import torch
+    except ImportError as error:
+        print(f"compare-pytorch: PyTorch is not here ({error}); install it with pip install torch", file=sys.stderr)
+        return 1
+    device = torch.device(arguments.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        print("compare-pytorch: PyTorch finds no CUDA device; --device cpu measures on the CPU", file=sys.stderr)
+        return 1
+    cuda = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if cuda else "cpu"
+    detail = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}" if cuda else "wall clock"
+    timer = Timer(torch, device, arguments.samples, arguments.sample_ms)
+    run = current_run()
+    failures = 0
+    print(f"{'shape':28} {'operation':10} {'variant':9} {'cache':5} {'ms':>10} {'GB/s':>9} {'of copy':>8}")
+    for shape in arguments.shapes:
+        copy = {}
+        for variant in variants:
+            try:
+                calls = operations(torch, shape, device, variant == "compiled")
+            except Exception as error:  # What the compiler cannot do is told, and the rest goes on.
+                failures += 1
+                print(f"{shape} {variant} failed: {error}", file=sys.stderr)
+                continue
+            for operation in sorted(calls, key=lambda each: each != "copy"):
+                call = without_gradients(torch, operation, calls[operation])
+                rows = []
+                for cache in caches:
+                    point = {
+                        "operation": operation,
+                        "shape": shape,
+                        "memory": "device" if cuda else "native",
+                        "library": "pytorch",
+                        "variant": variant,
+                        "device": name,
+                        "threads": 0 if cuda else torch.get_num_threads(),
+                        "resident": True,
+                        "clock": "kernel" if cuda else "wall",
+                        "cache": cache,
+                        "phase": "steady",
+                    }
+                    samples = timer.warm(call) if cache == "warm" else timer.cold(call)
+                    row = measurement(run, point, samples, copy.get(cache), torch.__version__, detail)
+                    if operation == "copy":
+                        copy[cache] = row["result"]["gigabytesPerSecond"]
+                    rows.append(row)
+                    result = row["result"]
+                    share = f"{100 * result['copyShare']:7.1f}%" if "copyShare" in result else f"{'':8}"
+                    print(
+                        f"{shape:28} {operation:10} {variant:9} {cache:5} {result['milliseconds']:10.4f}"
+                        f" {result['gigabytesPerSecond']:9.1f} {share}",
+                        flush=True,
+                    )
+                append(arguments.json, rows)
+    print(f"The results are in {arguments.json}.")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
