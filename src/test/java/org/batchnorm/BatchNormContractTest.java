@@ -355,26 +355,57 @@ public abstract class BatchNormContractTest {
         assertThat(step.get(Quantity.DBIAS)[3]).isFinite();
     }
 
+    /** Where an infinity among the inputs makes an infinity and where it makes NaN, as the formulas say. */
+    @ParameterizedTest
+    @MethodSource("fewShapes")
+    void anInfinityGoesWhereTheFormulasTakeIt(BatchShape shape) {
+        for (boolean training : new boolean[] {true, false}) {
+            for (Place place : new Place[] {Place.X, Place.DY}) {
+                Batch batch = Batch.random(shape, 11);
+                place(batch, place, 3, Float.POSITIVE_INFINITY);
+                try (BatchNorm layer = builder(shape.c()).build()) {
+                    setRunningStatistics(layer, 13);
+                    float[] mean = layer.runningMean().clone();
+                    float[] variance = layer.runningVar().clone();
+                    if (training) {
+                        Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
+                    } else {
+                        layer.eval();
+                        Step.run(layer, batch).isWithinBarOfInference(batch, layer.config(), mean, variance);
+                    }
+                }
+            }
+        }
+    }
+
     private Step stepWith(Batch clean, boolean training, Place place, int feature, float value) {
         BatchShape shape = clean.shape();
-        int at = 0;
-        for (int i = 0; i < shape.elements() / 2; i++) {
-            at = Reference.feature(shape, i) == feature ? i : at;
-        }
         Batch batch = new Batch(
                 shape, clean.x().clone(), clean.dy().clone(), clean.weight().clone(), clean.bias());
         try (BatchNorm layer = builder(shape.c()).build()) {
             setRunningStatistics(layer, 13);
-            switch (place) {
-                case X -> batch.x()[at] = value;
-                case DY -> batch.dy()[at] = value;
-                case WEIGHT -> batch.weight()[feature] = value;
-                case RUNNING_MEAN -> layer.runningMean()[feature] = value;
+            if (place == Place.RUNNING_MEAN) {
+                layer.runningMean()[feature] = value;
+            } else {
+                place(batch, place, feature, value);
             }
             if (!training) {
                 layer.eval();
             }
             return Step.run(layer, batch);
+        }
+    }
+
+    private static void place(Batch batch, Place place, int feature, float value) {
+        int at = 0;
+        for (int i = 0; i < batch.shape().elements() / 2; i++) {
+            at = Reference.feature(batch.shape(), i) == feature ? i : at;
+        }
+        switch (place) {
+            case X -> batch.x()[at] = value;
+            case DY -> batch.dy()[at] = value;
+            case WEIGHT -> batch.weight()[feature] = value;
+            case RUNNING_MEAN -> throw new IllegalArgumentException("place: the running mean is not the batch's");
         }
     }
 

@@ -175,7 +175,8 @@ public final class Step {
         private static double largest(float[] actual, double[] expected) {
             double largest = 0;
             for (int c = 0; c < expected.length; c++) {
-                largest = Math.max(largest, Math.abs(actual[c] - expected[c]));
+                double error = Math.abs(actual[c] - expected[c]);
+                largest = Double.isFinite(error) ? Math.max(largest, error) : largest;
             }
             return largest;
         }

@@ -44,7 +44,7 @@ final class MergeGradients {
         float[] meanLow = statistics.meanLow();
         float[] rstd = statistics.rstd();
         for (int c = 0; c < features; c++) {
-            double gradient = (product[c] - meanLow[c] * sum[c]) * rstd[c];
+            double gradient = (product[c] - ifFinite(meanLow[c] * sum[c])) * rstd[c];
             dbeta[c] = (float) sum[c];
             dgamma[c] = (float) gradient;
             double scale = (gamma == null ? 1.0 : gamma[c]) * rstd[c];
@@ -56,11 +56,16 @@ final class MergeGradients {
                 coefficients.centre[c] = mean[c];
                 coefficients.dyCentre[c] = dyCentre;
                 coefficients.slope[c] = (float) slope;
-                coefficients.offset[c] = (float) (dyCentre - dyMean - slope * meanLow[c]);
+                coefficients.offset[c] = (float) ifFinite(dyCentre - dyMean - slope * meanLow[c]);
             } else {
                 coefficients.centre[c] = 0;
                 coefficients.offset[c] = 0;
             }
         }
+    }
+
+    /** A correction for rounding, which has nothing to correct where an infinite sum makes it infinite or NaN, and would hide that infinity. */
+    private static double ifFinite(double correction) {
+        return Double.isFinite(correction) ? correction : 0;
     }
 }

@@ -168,7 +168,7 @@ final class VectorCollectStatistics implements CollectStatistics {
             square2 = d2.fma(d2, square2);
             square3 = d3.fma(d3, square3);
         }
-        double total = VectorMemory.total(sums, lanes) + VectorMemory.total(sumsLow, lanes);
+        double total = VectorMemory.total(sums, sumsLow, lanes);
         double squares = VectorMemory.total(square0.add(square1).add(square2.add(square3)), lanes);
         for (int j = end; j < length; j++) {
             for (int i = 0; i < RUNS; i++) {

@@ -69,4 +69,10 @@ final class VectorMemory {
         vector.intoArray(lanes, 0);
         return Tile.total(lanes, FLOATS.length());
     }
+
+    /** The sum of a compensated sum's lanes: {@code sums}, and {@code low}, what rounding took from them. Where a lane is not finite, nothing is known of what it lost. */
+    static double total(FloatVector sums, FloatVector low, float[] lanes) {
+        double lost = total(low, lanes);
+        return total(sums, lanes) + (Double.isFinite(lost) ? lost : 0);
+    }
 }

@@ -182,8 +182,8 @@ final class VectorReduceGradients implements ReduceGradients {
             productsLow = productsLow.add(products.sub(product1).add(added));
             products = product1;
         }
-        double totalSum = VectorMemory.total(sums, lanes) + VectorMemory.total(sumsLow, lanes);
-        double totalProduct = VectorMemory.total(products, lanes) + VectorMemory.total(productsLow, lanes);
+        double totalSum = VectorMemory.total(sums, sumsLow, lanes);
+        double totalProduct = VectorMemory.total(products, productsLow, lanes);
         for (int j = end; j < length; j++) {
             for (int i = 0; i < 2; i++) {
                 float gradient = Memory.get(dy, dyStart + i * apart + j);
