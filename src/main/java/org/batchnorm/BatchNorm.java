@@ -405,7 +405,10 @@ public final class BatchNorm implements AutoCloseable {
         boolean through = saved.throughStatistics();
         float[] dgamma = batchWeightGradient;
         float[] dbeta = batchBiasGradient;
-        if (x instanceof float[] array) {
+        if (through && shape.valuesPerFeature() == 2) {
+            TwoValues.backward(
+                    shape, segment(x), segment(dy), segment(dx), weight, statistics, config.eps(), dgamma, dbeta);
+        } else if (x instanceof float[] array) {
             operations.backward(shape, array, (float[]) dy, (float[]) dx, weight, statistics, through, dgamma, dbeta);
         } else {
             operations.backward(
@@ -419,6 +422,10 @@ public final class BatchNorm implements AutoCloseable {
                     dgamma,
                     dbeta);
         }
+    }
+
+    private static MemorySegment segment(Object data) {
+        return data instanceof float[] array ? MemorySegment.ofArray(array) : (MemorySegment) data;
     }
 
     private static void add(float[] sum, float[] addend) {

@@ -169,14 +169,20 @@ public abstract class BatchNormContractTest {
         }
     }
 
-    /** With two values per feature dx is what eps leaves of it: a small eps leaves less than float32's rounding of dy. */
+    /** With two values per feature dx is what eps leaves of it, far below float32's rounding of dy. */
     @Test
     void twoValuesPerFeatureAreEnough() {
-        BatchShape shape = BatchShape.of(2, 5);
-        Batch batch = Batch.random(shape, 21);
-        try (BatchNorm layer = builder(5).eps(1).build()) {
-            Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
-        }
+        Stream.of(
+                        BatchShape.of(2, 5),
+                        BatchShape.of(2, 1),
+                        BatchShape.channelsFirst(1, 5, 2),
+                        BatchShape.channelsLast(1, 5, 2))
+                .forEach(shape -> {
+                    Batch batch = Batch.random(shape, 21);
+                    try (BatchNorm layer = builder(shape.c()).build()) {
+                        Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
+                    }
+                });
     }
 
     /** Central differences of the loss Σ dy · y in double precision, against the layer's analytic gradients. */
