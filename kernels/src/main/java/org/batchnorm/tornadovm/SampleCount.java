@@ -6,17 +6,19 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * N of the next execution, for graphs whose batches vary: a smaller last batch, requests of any size. The layers of a graph may share one, and so may the caller's own
  * tasks ({@link #array()}). Changing it compiles nothing and leaves the grids alone: work-groups without rows end at once.
  *
- * <p>It travels to the device (20 bytes) at every execution of each graph that uses it.
+ * <p>It travels to the device (24 bytes) at every execution of each graph that uses it. There each kernel of the layers that use it counts itself: TornadoVM does not pass
+ * on what a driver says of a kernel that it refuses or of a device that is gone, but the count of {@link #array()}, transferred back, shows it.
  */
 public final class SampleCount {
     private final int max;
-    private final IntArray array = new IntArray(1);
+    private final IntArray array = new IntArray(2);
     private int min;
     private String minReason = "at least 0";
 
     private SampleCount(int max) {
         this.max = max;
         array.set(0, max);
+        array.set(1, 0);
     }
 
     /**
@@ -55,7 +57,7 @@ public final class SampleCount {
         return max;
     }
 
-    /** N as tasks read it; (1), the live array. */
+    /** N as tasks read it, and how many kernels have run since the second value was last set on the host; (2), the live array. */
     public IntArray array() {
         return array;
     }

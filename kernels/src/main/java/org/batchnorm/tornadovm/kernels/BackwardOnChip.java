@@ -22,7 +22,7 @@ public final class BackwardOnChip {
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
      * @param terms out, (4, C): as {@link MergeGradients} leaves them
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param keep values of each tensor that a work-item keeps, ⌈rows / tileRows⌉ of the largest batch
      */
     public static void backwardOnChip(
@@ -158,5 +158,6 @@ public final class BackwardOnChip {
                 row += tileRows;
             }
         }
+        Tiles.countRun(context, samples);
     }
 }

@@ -23,7 +23,7 @@ public final class CollectStatistics {
      * @param x in, the batch
      * @param partialMean out, (groups, C): mean_g; 0 for a group without rows
      * @param partialM2 out, (groups, C): M2_g
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      */
     public static void collectStatistics(
             KernelContext context,
@@ -127,5 +127,6 @@ public final class CollectStatistics {
             partialMean.set(at, mean);
             partialM2.set(at, m2);
         }
+        Tiles.countRun(context, samples);
     }
 }

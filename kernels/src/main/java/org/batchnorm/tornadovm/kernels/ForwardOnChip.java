@@ -22,7 +22,7 @@ public final class ForwardOnChip {
      * @param statistics out, (4, C): mean, meanLow, variance, rstd
      * @param runningStatistics in and out, (2, C): mean, variance; untouched if untracked
      * @param numBatchesTracked in and out, (C); untouched if untracked
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param keep values that a work-item keeps, ⌈rows / tileRows⌉ of the largest batch
      * @param tracking as in {@link MergeStatistics}
      */
@@ -171,5 +171,6 @@ public final class ForwardOnChip {
                 row += tileRows;
             }
         }
+        Tiles.countRun(context, samples);
     }
 }

@@ -21,7 +21,7 @@ public final class InputGradient {
      * @param dx out, the gradient of its input; may be x or dy
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param terms in, (4, C), of {@link MergeGradients}
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      */
     public static void inputGradient(
             KernelContext context,
@@ -81,6 +81,7 @@ public final class InputGradient {
                 row += tileRows;
             }
         }
+        Tiles.countRun(context, samples);
     }
 
     /**
@@ -93,7 +94,7 @@ public final class InputGradient {
      * @param dx out, the gradient of the input; may be dy
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      */
     public static void frozenInputGradient(
             KernelContext context,
@@ -155,5 +156,6 @@ public final class InputGradient {
                 row += tileRows;
             }
         }
+        Tiles.countRun(context, samples);
     }
 }

@@ -22,7 +22,7 @@ public final class MergeGradients {
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
      * @param terms out, (4, C): gamma · rstd, dbeta / m, what its rounding lost, rstd · dgamma / m; other two for the first and last where m = 2, so that dx is exact
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param groups of {@link ReduceGradients}
      * @param tileColumns features of a work-group
      * @param tileRows work-items that share a feature's groups
@@ -74,5 +74,6 @@ public final class MergeGradients {
             PerFeature.storeGradients(
                     parameters, statistics, gradients, terms, feature, features, sums[lane], products[lane], m, eps);
         }
+        Tiles.countRun(context, samples);
     }
 }

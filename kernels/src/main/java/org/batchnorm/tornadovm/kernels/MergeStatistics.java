@@ -34,7 +34,7 @@ public final class MergeStatistics {
      * @param statistics out, (4, C): mean, meanLow, variance, rstd
      * @param runningStatistics in and out, (2, C): mean, variance; untouched if untracked
      * @param numBatchesTracked in and out, (C): one count per feature, all the same, so that no work-group reads what another one writes; untouched if untracked
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param groups of {@link CollectStatistics}
      * @param groupTileRows tileRows of {@link CollectStatistics}
      * @param tileColumns features of a work-group
@@ -109,5 +109,6 @@ public final class MergeStatistics {
                     momentum,
                     tracking);
         }
+        Tiles.countRun(context, samples);
     }
 }

@@ -22,7 +22,7 @@ public final class ReduceGradients {
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param partialDy out, (groups, C)
      * @param partialDyX out, (groups, C)
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      */
     public static void reduceGradients(
             KernelContext context,
@@ -111,5 +111,6 @@ public final class ReduceGradients {
             partialDy.set(at, featureSum);
             partialDyX.set(at, featureProduct);
         }
+        Tiles.countRun(context, samples);
     }
 }

@@ -26,7 +26,7 @@ public final class Transform {
      * @param y out, the batch; may be x
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd; or, if {@code source} is {@link #RUNNING}, (2, C): mean, variance
-     * @param samples in, (1)
+     * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param eps of use with running statistics only
      */
     public static void transform(
@@ -101,5 +101,6 @@ public final class Transform {
                 row += tileRows;
             }
         }
+        Tiles.countRun(context, samples);
     }
 }
