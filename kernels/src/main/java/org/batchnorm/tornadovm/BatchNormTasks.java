@@ -83,6 +83,9 @@ public final class BatchNormTasks {
     /** OpenCL compiler flags that keep NaN, infinity and the order of sums. */
     public static final String OPENCL_FLAGS = "-cl-mad-enable -w";
 
+    /** The most values that a batch may have: TornadoVM indexes its arrays by {@code int}. */
+    public static final long MAX_ELEMENTS = Tiling.MAX_ELEMENTS;
+
     private static final Pattern PREFIX = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
 
     private final String prefix;

@@ -1,0 +1,129 @@
+package org.batchnorm.tornadovm.backend;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.batchnorm.spi.Availability;
+import org.batchnorm.spi.DeviceInfo;
+import uk.ac.manchester.tornado.api.TornadoBackend;
+import uk.ac.manchester.tornado.api.TornadoRuntime;
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
+import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
+
+/**
+ * The devices of this process, found once: drivers neither come nor go while it runs.
+ *
+ * @param availability whether there is a device, or why not
+ * @param devices all of them, by driver and number
+ */
+record Devices(Availability availability, List<Device> devices) {
+
+    /**
+     * One device.
+     *
+     * @param id "driver:device", TornadoVM's numbers
+     * @param handle TornadoVM's own
+     * @param description its name, kind, driver and memory
+     */
+    record Device(String id, TornadoDevice handle, String description) {
+
+        /** Whether it is a processor in disguise, whose "device memory" is the host's. */
+        boolean isCpu() {
+            return handle.getDeviceType() == TornadoDeviceType.CPU;
+        }
+
+        DeviceInfo info() {
+            return new DeviceInfo(id, description, Availability.usable(description));
+        }
+    }
+
+    /** All devices; starts TornadoVM's runtime. Never throws. */
+    static Devices find() {
+        if (System.getProperty(Prerequisites.BAILOUT_PROPERTY) == null) {
+            // Read once, when TornadoVM's options are loaded. If they are already, mayRunSequentially() sees it.
+            System.setProperty(Prerequisites.BAILOUT_PROPERTY, "False");
+        }
+        try {
+            TornadoRuntime runtime = TornadoRuntimeProvider.getTornadoRuntime();
+            if (mayRunSequentially()) {
+                return new Devices(Prerequisites.bailoutOn(), List.of());
+            }
+            List<Device> devices = new ArrayList<>();
+            for (int driver = 0; driver < runtime.getNumBackends(); driver++) {
+                TornadoBackend backend = runtime.getBackend(driver);
+                for (int number = 0; number < backend.getNumDevices(); number++) {
+                    TornadoDevice handle = backend.getDevice(number);
+                    devices.add(new Device(driver + ":" + number, handle, describe(backend, handle)));
+                }
+            }
+            return devices.isEmpty()
+                    ? new Devices(noDevice("TornadoVM has no driver with a device"), List.of())
+                    : new Devices(Availability.usable(devices.size() + " TornadoVM device(s)"), List.copyOf(devices));
+        } catch (Throwable e) { // A driver may throw whatever it likes: that is an answer too.
+            return new Devices(noDevice("TornadoVM does not start: " + Faults.rootMessage(e)), List.of());
+        }
+    }
+
+    private static Availability noDevice(String reason) {
+        return Availability.unusable(
+                reason,
+                "install the driver of the device that the SDK is for (CUDA and PTX: NVIDIA's; OpenCL: the vendor's, or pocl-opencl-icd for the CPU);"
+                        + " clinfo or nvidia-smi show whether it works");
+    }
+
+    /** Whether TornadoVM took the property of {@link Prerequisites#BAILOUT_PROPERTY} for true: the API does not tell, its options do. */
+    private static boolean mayRunSequentially() throws ReflectiveOperationException {
+        return Class.forName("uk.ac.manchester.tornado.runtime.common.TornadoOptions")
+                .getField("RECOVER_BAILOUT")
+                .getBoolean(null);
+    }
+
+    private static String describe(TornadoBackend backend, TornadoDevice handle) {
+        return String.format(
+                Locale.ROOT,
+                "%s (%s, %s, %.1f GiB)",
+                handle.getPhysicalDevice().getDeviceName().strip(),
+                handle.getDeviceType(),
+                backend.getBackendType(),
+                handle.getMaxGlobalMemory() / (double) (1L << 30));
+    }
+
+    /** Whether there is a device that is no CPU. */
+    boolean hasAccelerator() {
+        return devices.stream().anyMatch(device -> !device.isCpu());
+    }
+
+    /**
+     * The device of an id; without one the first that is no CPU, or else TornadoVM's own default.
+     *
+     * @throws IllegalArgumentException if there is no such device
+     */
+    Device choose(Optional<String> id) {
+        if (id.isPresent()) {
+            return devices.stream()
+                    .filter(device -> device.id().equals(id.get()))
+                    .findFirst()
+                    .orElseThrow(() ->
+                            new IllegalArgumentException("device: \"" + id.get() + "\" given, must be one of "
+                                    + devices.stream()
+                                            .map(device -> device.id() + " " + device.description())
+                                            .collect(Collectors.joining(", "))));
+        }
+        return devices.stream()
+                .filter(device -> !device.isCpu())
+                .findFirst()
+                .or(this::defaultDevice)
+                .orElseThrow();
+    }
+
+    private Optional<Device> defaultDevice() {
+        TornadoDevice wanted = TornadoRuntimeProvider.getTornadoRuntime().getDefaultDevice();
+        return devices.stream()
+                .filter(device -> device.handle().equals(wanted))
+                .findFirst()
+                .or(() -> devices.stream().findFirst());
+    }
+}

@@ -1,0 +1,284 @@
+package org.batchnorm.tornadovm.backend;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Locale;
+import java.util.OptionalDouble;
+import org.batchnorm.BatchNormConfig;
+import org.batchnorm.BatchShape;
+import org.batchnorm.spi.BackendUnavailableException;
+import org.batchnorm.tornadovm.BatchNormTasks;
+import org.batchnorm.tornadovm.SampleCount;
+import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.GridScheduler;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
+import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/**
+ * One operation for one class of batches on one device: a task graph of {@link BatchNormTasks} with explicit transfers, compiled.
+ *
+ * <pre>
+ *   host x ──▶ device x ── tasks ──▶ device y ──▶ host y
+ *   host gamma, beta, statistics ──▶     └──▶ host statistics, gradients
+ * </pre>
+ *
+ * The result replaces the input on the device, and in the plan's own host memory; only into and out of a {@link TransferBuffer} of the caller's it has its own. Belongs to
+ * a {@link DeviceSession}, which uses it by one thread at a time.
+ */
+final class HostPlan {
+
+    /** The operations of {@link org.batchnorm.spi.BatchNormOperations}, backward through the statistics and past them apart. */
+    enum Operation {
+        COLLECT_STATISTICS,
+        FORWARD,
+        INFERENCE,
+        BACKWARD,
+        FROZEN_BACKWARD;
+
+        @Override
+        public String toString() {
+            return name().toLowerCase(Locale.ROOT).replace('_', ' ');
+        }
+
+        boolean isBackward() {
+            return this == BACKWARD || this == FROZEN_BACKWARD;
+        }
+    }
+
+    /**
+     * What a plan is compiled for.
+     *
+     * @param capacity the largest batch
+     * @param eps compiled into the kernels
+     * @param x the caller's buffer of that input, null: the plan's own memory
+     * @param dy likewise; null where the operation has no such input
+     * @param out the caller's buffer of y or dx, no input's; null: the memory of an input, if that is the plan's own, else the plan's own
+     */
+    record Key(
+            Operation operation,
+            BatchShape capacity,
+            double eps,
+            @Nullable TransferBuffer x,
+            @Nullable TransferBuffer dy,
+            @Nullable TransferBuffer out) {
+
+        boolean uses(TransferBuffer buffer) {
+            return x == buffer || dy == buffer || out == buffer;
+        }
+    }
+
+    private final Key key;
+    private final Devices.Device device;
+    private final BatchNormTasks tasks;
+    private final SampleCount samples;
+    private final FloatArray x;
+    private final FloatArray dy;
+    private final FloatArray out;
+    private final GridScheduler grids = new GridScheduler();
+    private final TornadoExecutionPlan plan;
+    private int executions;
+    private boolean closed;
+
+    /** Builds the plan; the first {@link #execute} compiles it. */
+    HostPlan(Key key, Devices.Device device) {
+        this.key = key;
+        this.device = device;
+        Operation operation = key.operation();
+        BatchShape capacity = key.capacity();
+        this.x = array(key.x(), capacity);
+        this.dy = operation.isBackward() ? array(key.dy(), capacity) : x;
+        this.out = result();
+        this.samples = SampleCount.atMost(Math.toIntExact(capacity.n()));
+        this.tasks = new BatchNormTasks(
+                "norm",
+                new BatchNormConfig(
+                        capacity.c(), key.eps(), OptionalDouble.empty(), true, operation == Operation.INFERENCE),
+                capacity,
+                device.handle());
+        TaskGraph graph = new TaskGraph(operation.name().toLowerCase(Locale.ROOT));
+        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
+        switch (operation) {
+            case COLLECT_STATISTICS -> {
+                tasks.collectStatistics(graph, grids, x, samples);
+                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, tasks.statistics());
+            }
+            case FORWARD -> {
+                tasks.forward(graph, grids, x, out, samples);
+                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, tasks.parameters());
+                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out, tasks.statistics());
+            }
+            case INFERENCE -> {
+                tasks.inference(graph, grids, x, out, samples);
+                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, tasks.parameters(), tasks.runningStatistics());
+                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out);
+            }
+            case BACKWARD, FROZEN_BACKWARD -> {
+                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, dy);
+                if (operation == Operation.BACKWARD) {
+                    tasks.backward(graph, grids, x, dy, out, samples);
+                } else {
+                    tasks.frozenBackward(graph, grids, x, dy, out, samples);
+                }
+                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, tasks.parameters(), tasks.statistics());
+                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out, tasks.gradients());
+            }
+        }
+        graph.transferToHost(DataTransferMode.EVERY_EXECUTION, samples.array());
+        this.plan = BatchNormTasks.configure(new TornadoExecutionPlan(graph.snapshot()), grids, device.handle());
+    }
+
+    private static FloatArray array(@Nullable TransferBuffer buffer, BatchShape capacity) {
+        return buffer != null
+                ? FloatArray.fromSegmentShallow(buffer.withHeader())
+                : new FloatArray(Math.toIntExact(capacity.elements()));
+    }
+
+    private FloatArray result() {
+        if (key.out() != null) {
+            return array(key.out(), key.capacity());
+        }
+        if (key.operation().isBackward() && key.dy() == null) {
+            return dy;
+        }
+        return key.x() == null ? x : array(null, key.capacity());
+    }
+
+    /**
+     * The class of a batch, checked.
+     *
+     * @param argument what the caller named the shape
+     * @throws IllegalArgumentException if it has more values than TornadoVM can address
+     */
+    static BatchShape capacity(String argument, BatchShape shape) {
+        if (!isAddressable(shape)) {
+            throw new IllegalArgumentException(argument + ": " + shape + " has " + shape.elements()
+                    + " values, the backend tornadovm takes at most " + BatchNormTasks.MAX_ELEMENTS
+                    + ", because TornadoVM's arrays are indexed by int; give smaller batches or choose a CPU backend");
+        }
+        return Capacity.of(Capacity.flatten(shape), BatchNormTasks.MAX_ELEMENTS);
+    }
+
+    /** Whether TornadoVM's arrays can hold a batch. */
+    static boolean isAddressable(BatchShape shape) {
+        return shape.elements() <= BatchNormTasks.MAX_ELEMENTS;
+    }
+
+    Key key() {
+        return key;
+    }
+
+    // ---- what the caller's thread writes before an execution and reads after it
+
+    /** The values of the input x, as far as they are the plan's own memory. */
+    MemorySegment x() {
+        return x.getSegment();
+    }
+
+    /** The values of the input dy. */
+    MemorySegment dy() {
+        return dy.getSegment();
+    }
+
+    /** The values of the output y or dx. */
+    MemorySegment out() {
+        return out.getSegment();
+    }
+
+    void samples(long n) {
+        samples.set(Math.toIntExact(n));
+    }
+
+    /** γ and β; null: ones, zeros. */
+    void parameters(float @Nullable [] gamma, float @Nullable [] beta) {
+        put(tasks.parameters(), 0, gamma, 1);
+        put(tasks.parameters(), 1, beta, 0);
+    }
+
+    void runningStatistics(float[] mean, float[] variance) {
+        put(tasks.runningStatistics(), 0, mean, 0);
+        put(tasks.runningStatistics(), 1, variance, 1);
+    }
+
+    void statistics(float[] mean, float[] meanLow, float[] variance, float[] rstd) {
+        put(tasks.statistics(), 0, mean, 0);
+        put(tasks.statistics(), 1, meanLow, 0);
+        put(tasks.statistics(), 2, variance, 0);
+        put(tasks.statistics(), 3, rstd, 0);
+    }
+
+    void readStatistics(float[] mean, float[] meanLow, float[] variance, float[] rstd) {
+        get(tasks.statistics(), 0, mean);
+        get(tasks.statistics(), 1, meanLow);
+        get(tasks.statistics(), 2, variance);
+        get(tasks.statistics(), 3, rstd);
+    }
+
+    void readGradients(float[] dgamma, float[] dbeta) {
+        get(tasks.gradients(), 0, dgamma);
+        get(tasks.gradients(), 1, dbeta);
+    }
+
+    private void put(FloatArray target, int row, float @Nullable [] values, float otherwise) {
+        int c = key.capacity().c();
+        if (values == null) {
+            for (int i = 0; i < c; i++) {
+                target.set(row * c + i, otherwise);
+            }
+        } else {
+            MemorySegment.copy(values, 0, target.getSegment(), ValueLayout.JAVA_FLOAT, (long) row * c * Float.BYTES, c);
+        }
+    }
+
+    private void get(FloatArray source, int row, float[] values) {
+        int c = key.capacity().c();
+        MemorySegment.copy(source.getSegment(), ValueLayout.JAVA_FLOAT, (long) row * c * Float.BYTES, values, 0, c);
+    }
+
+    // ---- on the device's thread
+
+    /**
+     * Transfers, computes, transfers back, and sees whether all kernels have run.
+     *
+     * @throws BackendUnavailableException if that failed; then the outputs hold nothing of use
+     */
+    void execute() {
+        if (closed) {
+            throw new IllegalStateException("the plan is closed");
+        }
+        int kernels = grids.keySet().size();
+        int before = executions * kernels;
+        executions++;
+        samples.array().set(1, before);
+        plan.execute();
+        int ran = samples.array().get(1) - before;
+        if (ran != kernels) {
+            throw Faults.unfinished(key.operation(), device.id(), ran, kernels);
+        }
+    }
+
+    /** The grid of each kernel, by "graph.task". */
+    GridScheduler grids() {
+        return grids;
+    }
+
+    /** What TornadoVM counts as allocated on the device for it, in bytes: in 5.2 only what its last transfer to the device needed. */
+    long deviceMemory() {
+        return plan.getCurrentDeviceMemoryUsage();
+    }
+
+    /** Frees the device's memory. Idempotent; TornadoVM itself would execute a closed plan, and never free what that takes. */
+    void close() throws TornadoExecutionPlanException {
+        if (!closed) {
+            closed = true;
+            plan.close();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return key.operation() + " of up to " + key.capacity() + " on device " + device.id();
+    }
+}

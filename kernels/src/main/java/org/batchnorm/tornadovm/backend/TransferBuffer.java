@@ -1,0 +1,90 @@
+package org.batchnorm.tornadovm.backend;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.batchnorm.BatchShape;
+import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
+
+/**
+ * Host memory for batches that the backend {@code tornadovm} hands to the device as it is; any other memory it copies once on the host.
+ *
+ * <pre>{@code
+ * try (TransferBuffer x = TransferBuffer.allocate(shape); TransferBuffer y = TransferBuffer.allocate(shape)) {
+ *     fill(x.segment());
+ *     layer.forward(x.segment(), y.segment(), shape);
+ * }
+ * }</pre>
+ *
+ * <p>TornadoVM wants a header in front of an array's values. It lies before {@link #segment()}, which is a segment like any other, for the other backends too.
+ *
+ * <p>Execution plans are compiled for the buffers that they work on: each combination of buffers that an operation gets costs a compilation (seconds on some devices) once.
+ * So allocate a few, for the largest batch, and use them again. The buffer is used without a copy where the operation gets the very segment of {@link #segment()}, not a
+ * part from its middle. Output that goes to the memory of an input is copied all the same, so that a device that fails half-way leaves the input whole.
+ */
+public final class TransferBuffer implements AutoCloseable {
+    private static final int ALIGNMENT = 64;
+
+    /** All open buffers by the address of their values. */
+    private static final Map<Long, TransferBuffer> OPEN = new ConcurrentHashMap<>();
+
+    private final Arena arena;
+    private final MemorySegment withHeader;
+    private final MemorySegment segment;
+    private boolean closed;
+
+    @SuppressWarnings("MustBeClosedChecker") // close() closes the arena.
+    private TransferBuffer(long elements) {
+        long header = TornadoNativeArray.ARRAY_HEADER;
+        long before = ALIGNMENT - header;
+        this.arena = Arena.ofShared();
+        this.withHeader =
+                arena.allocate(ALIGNMENT + elements * Float.BYTES, ALIGNMENT).asSlice(before);
+        this.segment = withHeader.asSlice(header);
+    }
+
+    /**
+     * A zeroed buffer.
+     *
+     * @param largest the largest batch that it is for
+     * @throws IllegalArgumentException if the shape has more values than TornadoVM can address
+     * @throws org.batchnorm.spi.BackendUnavailableException if TornadoVM cannot be used here
+     */
+    public static TransferBuffer allocate(BatchShape largest) {
+        TornadoBackend.requireUsable();
+        TransferBuffer buffer =
+                new TransferBuffer(HostPlan.capacity("largest", largest).elements());
+        OPEN.put(buffer.segment.address(), buffer);
+        return buffer;
+    }
+
+    /** The values, float32, aligned to 64 bytes: somewhat more than the largest batch has. Any thread may use it until {@link #close()}. */
+    public MemorySegment segment() {
+        return segment;
+    }
+
+    /** The buffer whose values begin where the segment does, if it is large enough for so many values. */
+    static @Nullable TransferBuffer of(MemorySegment segment, long elements) {
+        TransferBuffer buffer = segment.isNative() ? OPEN.get(segment.address()) : null;
+        return buffer != null && buffer.segment.byteSize() >= elements * Float.BYTES ? buffer : null;
+    }
+
+    /** The values with TornadoVM's header in front. */
+    MemorySegment withHeader() {
+        return withHeader;
+    }
+
+    /** Frees the memory, after the operation that works on it has ended, and the plans that were compiled for it. Idempotent. */
+    @Override
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        OPEN.remove(segment.address());
+        DeviceSession.forget(this);
+        arena.close();
+    }
+}

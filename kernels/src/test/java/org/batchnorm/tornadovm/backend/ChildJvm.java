@@ -1,0 +1,66 @@
+package org.batchnorm.tornadovm.backend;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** Runs a test's main class in a JVM of its own, for what can only be set when a JVM starts. */
+final class ChildJvm {
+    static final String SDK = System.getenv("TORNADOVM_HOME");
+    static final String ARGFILE = "@" + SDK + "/tornado-argfile";
+    static final String NO_BAILOUT = "-Dtornado.recover.bailout=False";
+
+    private ChildJvm() {}
+
+    /**
+     * What it printed, to either stream.
+     *
+     * @param environment what to set; a variable with empty text is removed
+     * @throws AssertionError if it fails or takes longer than five minutes
+     */
+    static String run(Map<String, String> environment, List<String> options, Class<?> main) throws Exception {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(options);
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        environment.forEach((name, value) -> {
+            if (value.isEmpty()) {
+                builder.environment().remove(name);
+            } else {
+                builder.environment().put(name, value);
+            }
+        });
+        Process process = builder.start();
+        try {
+            String output = read(process);
+            if (process.waitFor() != 0) {
+                throw new AssertionError(command + " ended with " + process.exitValue() + ":\n" + output);
+            }
+            return output;
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private static String read(Process process) throws IOException {
+        Thread watchdog = Thread.ofPlatform().daemon().start(() -> {
+            try {
+                if (!process.waitFor(5, TimeUnit.MINUTES)) {
+                    process.destroyForcibly();
+                }
+            } catch (InterruptedException e) {
+                // The output has ended.
+            }
+        });
+        try {
+            return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        } finally {
+            watchdog.interrupt();
+        }
+    }
+}

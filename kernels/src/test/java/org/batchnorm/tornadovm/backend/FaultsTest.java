@@ -1,0 +1,92 @@
+package org.batchnorm.tornadovm.backend;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** The faults that need a JVM of their own. Each ends in an answer that says what to do. */
+class FaultsTest {
+    private static final Map<String, String> AS_HERE = Map.of();
+
+    @Test
+    void withoutTheArgfile() throws Exception {
+        String output = ChildJvm.run(AS_HERE, List.of(), ProbeMain.class);
+        assertThat(output)
+                .contains("usable: false")
+                .contains("started without TornadoVM's modules; start Java as scripts/batchnorm does")
+                .contains("devices: 0")
+                .contains("refused: backend tornadovm cannot be used");
+    }
+
+    @Test
+    void withoutAnSdk() throws Exception {
+        String output = ChildJvm.run(Map.of("TORNADOVM_HOME", ""), List.of(), ProbeMain.class);
+        assertThat(output).contains("usable: false").contains("TORNADOVM_HOME is not set; install");
+    }
+
+    @Test
+    void withoutADriver() throws Exception {
+        assumeThat(Files.readString(Path.of(ChildJvm.SDK, "tornado-argfile"))).contains("tornado.drivers.opencl");
+        String output = ChildJvm.run(
+                Map.of("OCL_ICD_VENDORS", "/nonexistent", "OCL_ICD_FILENAMES", ""),
+                List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT),
+                ProbeMain.class);
+        assertThat(output)
+                .contains("usable: false")
+                .contains("No OpenCL platforms found")
+                .contains("install the driver")
+                .contains("devices: 0")
+                .contains("refused: backend tornadovm cannot be used");
+    }
+
+    @Test
+    void bailoutIsTurnedOffWhereNothingWasSaid() throws Exception {
+        String output = ChildJvm.run(AS_HERE, List.of(ChildJvm.ARGFILE), ProbeMain.class);
+        assertThat(output).contains("usable: true").contains("bailout: False").contains("opened");
+    }
+
+    @Test
+    void bailoutThatWasAskedForIsRefused() throws Exception {
+        String output =
+                ChildJvm.run(AS_HERE, List.of(ChildJvm.ARGFILE, "-Dtornado.recover.bailout=True"), ProbeMain.class);
+        assertThat(output).contains("usable: false").contains("start Java with -Dtornado.recover.bailout=False");
+    }
+
+    /** Setting the property is too late then: TornadoVM has read it. */
+    @Test
+    void bailoutThatIsOnAlreadyIsRefused() throws Exception {
+        String output = ChildJvm.run(AS_HERE, List.of(ChildJvm.ARGFILE), ProbeAfterStartMain.class);
+        assertThat(output)
+                .contains("usable: false")
+                .contains("start Java with -Dtornado.recover.bailout=False")
+                .contains("refused: backend tornadovm cannot be used");
+    }
+
+    @Test
+    void outOfDeviceMemory() throws Exception {
+        String output = ChildJvm.run(
+                AS_HERE,
+                List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT, "-Dtornado.device.memory=3MB"),
+                OutOfMemoryMain.class);
+        assertThat(output)
+                .contains("refused: forward on TornadoVM device 0:0: out of device memory")
+                .contains("-Dtornado.device.memory=16GB")
+                .contains("unharmed: true")
+                .contains("a smaller one fits");
+    }
+
+    /** Each plan takes some 4 MiB of 20, as {@link #outOfDeviceMemory} shows, and TornadoVM counts as many bytes for the last as for the first. */
+    @Test
+    void closedPlansFreeTheDevice() throws Exception {
+        String output = ChildJvm.run(
+                AS_HERE,
+                List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT, "-Dtornado.device.memory=20MB"),
+                ThirtyPlansMain.class);
+        assertThat(output).containsPattern("memory usage: \\[[1-9]\\d*]");
+    }
+}

@@ -1,0 +1,36 @@
+package org.batchnorm.tornadovm.backend;
+
+import java.util.Arrays;
+import java.util.Optional;
+import org.batchnorm.BatchShape;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.BackendUnavailableException;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+
+/** A batch in place that is too large for the device, then one that fits. */
+final class OutOfMemoryMain {
+    private OutOfMemoryMain() {}
+
+    public static void main(String[] arguments) {
+        try (BatchNormOperations operations = new TornadoBackend().open(new BackendOptions(1, Optional.empty()))) {
+            float[] x = new float[1 << 20];
+            Arrays.fill(x, 7);
+            try {
+                operations.forward(
+                        BatchShape.of(1 << 10, 1 << 10), x, x, null, null, 1e-5, new BatchStatistics(1 << 10));
+                System.out.println("it fitted");
+            } catch (BackendUnavailableException e) {
+                System.out.println("refused: " + e.getMessage());
+            }
+            boolean unharmed = true;
+            for (float value : x) {
+                unharmed &= value == 7;
+            }
+            System.out.println("unharmed: " + unharmed);
+            float[] small = new float[64];
+            operations.forward(BatchShape.of(32, 2), small, small, null, null, 1e-5, new BatchStatistics(2));
+            System.out.println("a smaller one fits");
+        }
+    }
+}

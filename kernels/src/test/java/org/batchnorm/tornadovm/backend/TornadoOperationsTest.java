@@ -1,0 +1,203 @@
+package org.batchnorm.tornadovm.backend;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Optional;
+import java.util.Random;
+import org.batchnorm.BatchShape;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.DeviceInfo;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/** What is particular to this backend's operations: devices, buffers that need no copy, limits, the end. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class TornadoOperationsTest {
+    private static final BatchShape SHAPE = BatchShape.of(37, 5);
+    private static final float[] GAMMA = {1, 2, 3, 4, 5};
+    private static final float[] BETA = {5, 4, 3, 2, 1};
+
+    private BatchNormOperations operations;
+
+    @BeforeAll
+    void open() {
+        operations = open(Optional.empty());
+    }
+
+    @AfterAll
+    void close() {
+        operations.close();
+    }
+
+    private static BatchNormOperations open(Optional<String> device) {
+        return new TornadoBackend().open(new BackendOptions(1, device));
+    }
+
+    private static float[] random(long seed) {
+        Random random = new Random(seed);
+        float[] values = new float[(int) SHAPE.elements()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    // ---- devices
+
+    @Test
+    void devicesAreListedAndOpenedById() {
+        DeviceInfo device = new TornadoBackend().devices().getFirst();
+        assertThat(device.id()).isEqualTo("0:0");
+        assertThat(device.description()).contains("GiB");
+        assertThat(device.availability().usable()).isTrue();
+        try (BatchNormOperations chosen = open(Optional.of("0:0"))) {
+            float[] y = random(0);
+            chosen.forward(SHAPE, random(1), y, GAMMA, BETA, 1e-5, new BatchStatistics(5));
+            assertThat(y).isEqualTo(forward(random(1)));
+        }
+    }
+
+    @Test
+    void anUnknownDeviceIsAnErrorThatListsTheOthers() {
+        assertThatThrownBy(() -> open(Optional.of("7:3")))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("7:3")
+                .hasMessageContaining("0:0");
+    }
+
+    @Test
+    void autoLeavesHostDataToTheCpuUnlessToldOtherwise() {
+        TornadoBackend backend = new TornadoBackend();
+        assertThat(backend.automatic().usable()).isFalse();
+        assertThat(backend.automatic().remedy()).contains(TornadoBackend.MINIMUM_ELEMENTS_PROPERTY);
+        assertThat(operations.prefers(BatchShape.of(1_000_000, 1000))).isFalse();
+        System.setProperty(TornadoBackend.MINIMUM_ELEMENTS_PROPERTY, "1000");
+        try {
+            boolean accelerator = backend.devices().stream()
+                    .anyMatch(device -> !device.description().contains("CPU"));
+            assertThat(backend.automatic().usable()).isEqualTo(accelerator);
+            try (BatchNormOperations told = open(Optional.empty())) {
+                assertThat(told.prefers(BatchShape.of(10, 100))).isTrue();
+                assertThat(told.prefers(BatchShape.of(9, 100))).isFalse();
+                assertThat(told.prefers(BatchShape.of(Integer.MAX_VALUE, 2))).isFalse();
+            }
+            System.setProperty(TornadoBackend.MINIMUM_ELEMENTS_PROPERTY, "-3");
+            assertThat(backend.automatic().usable()).isFalse();
+            assertThatThrownBy(() -> open(Optional.empty()))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("-3");
+        } finally {
+            System.clearProperty(TornadoBackend.MINIMUM_ELEMENTS_PROPERTY);
+        }
+    }
+
+    // ---- limits
+
+    @Test
+    void moreValuesThanAnIntCountsAreAnErrorThatSaysTheLimit() {
+        MemorySegment pretended = MemorySegment.ofArray(new float[1]);
+        BatchShape shape = BatchShape.of(1 << 20, 1 << 12);
+        assertThatThrownBy(() ->
+                        operations.forward(shape, pretended, pretended, null, null, 1e-5, new BatchStatistics(1 << 12)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("4294967296")
+                .hasMessageContaining("at most 213");
+    }
+
+    @Test
+    void afterCloseNothingRuns() {
+        BatchNormOperations closed = open(Optional.empty());
+        closed.close();
+        closed.close();
+        assertThatThrownBy(() -> closed.forward(SHAPE, random(1), random(2), null, null, 1e-5, new BatchStatistics(5)))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("closed");
+        assertThat(forward(random(1))).as("the others go on").isNotEqualTo(random(1));
+    }
+
+    @Test
+    void anInterruptedThreadGetsItsResultAndKeepsTheInterrupt() {
+        float[] expected = forward(random(1));
+        Thread.currentThread().interrupt();
+        float[] y = forward(random(1));
+        assertThat(Thread.interrupted()).isTrue();
+        assertThat(y).isEqualTo(expected);
+    }
+
+    // ---- buffers
+
+    @Test
+    void buffersGiveTheSameBitsAsCopies() {
+        float[] x = random(3);
+        float[] dy = random(4);
+        float[] y = new float[x.length];
+        float[] dx = new float[x.length];
+        BatchStatistics statistics = new BatchStatistics(5);
+        float[] dgamma = new float[5];
+        float[] dbeta = new float[5];
+        operations.forward(SHAPE, x, y, GAMMA, BETA, 1e-5, statistics);
+        operations.backward(SHAPE, x, dy, dx, GAMMA, statistics, true, dgamma, dbeta);
+        BatchStatistics again = new BatchStatistics(5);
+        float[] dgammaAgain = new float[5];
+        try (TransferBuffer bufferX = TransferBuffer.allocate(SHAPE);
+                TransferBuffer bufferY = TransferBuffer.allocate(SHAPE);
+                TransferBuffer bufferDy = TransferBuffer.allocate(SHAPE)) {
+            fill(bufferX, x);
+            fill(bufferDy, dy);
+            operations.forward(SHAPE, bufferX.segment(), bufferY.segment(), GAMMA, BETA, 1e-5, again);
+            assertThat(values(bufferY)).isEqualTo(y);
+            assertThat(values(bufferX)).isEqualTo(x);
+            assertThat(again.rstd()).isEqualTo(statistics.rstd());
+            // In place, and into memory of another kind.
+            operations.backward(
+                    SHAPE,
+                    bufferX.segment(),
+                    bufferDy.segment(),
+                    bufferDy.segment(),
+                    GAMMA,
+                    again,
+                    true,
+                    dgammaAgain,
+                    dbeta);
+            assertThat(values(bufferDy)).isEqualTo(dx);
+            assertThat(dgammaAgain).isEqualTo(dgamma);
+            float[] heapY = new float[x.length];
+            operations.forward(SHAPE, bufferX.segment(), MemorySegment.ofArray(heapY), GAMMA, BETA, 1e-5, again);
+            assertThat(heapY).isEqualTo(y);
+        }
+    }
+
+    @Test
+    void aBufferFitsSmallerBatchesAndIsCopiedForLargerOnes() {
+        try (TransferBuffer buffer = TransferBuffer.allocate(SHAPE)) {
+            assertThat(buffer.segment().byteSize()).isGreaterThanOrEqualTo(SHAPE.bytes());
+            assertThat(buffer.segment().address() % 64).isZero();
+            assertThat(TransferBuffer.of(buffer.segment(), SHAPE.elements())).isSameAs(buffer);
+            assertThat(TransferBuffer.of(buffer.segment(), 1L << 30)).isNull();
+            assertThat(TransferBuffer.of(buffer.segment().asSlice(4), 1)).isNull();
+            assertThat(TransferBuffer.of(MemorySegment.ofArray(new float[4]), 4))
+                    .isNull();
+        }
+    }
+
+    private float[] forward(float[] x) {
+        float[] y = new float[x.length];
+        operations.forward(SHAPE, x, y, GAMMA, BETA, 1e-5, new BatchStatistics(5));
+        return y;
+    }
+
+    private static void fill(TransferBuffer buffer, float[] values) {
+        MemorySegment.copy(values, 0, buffer.segment(), ValueLayout.JAVA_FLOAT, 0, values.length);
+    }
+
+    private static float[] values(TransferBuffer buffer) {
+        return buffer.segment().asSlice(0, SHAPE.bytes()).toArray(ValueLayout.JAVA_FLOAT);
+    }
+}
