@@ -109,6 +109,12 @@ final class BenchCommand implements Callable<Integer> {
     private boolean layer;
 
     @Option(
+            names = "--first",
+            description =
+                    "Measures first calls as well: of a JVM, and of a shape after another. Takes a dozen JVMs for each point; name a few shapes.")
+    private boolean firstCalls;
+
+    @Option(
             names = "--json",
             paramLabel = "FILE",
             description = "Adds the measurements to this results file, one JSON object a line, as they are taken.")
@@ -215,7 +221,8 @@ final class BenchCommand implements Callable<Integer> {
                 chosenMemories,
                 threads.stream().map(BenchCommand::threadCount).distinct().toList(),
                 requireKnown("--peers", peers, PeerProcess.NAMES),
-                layer);
+                layer,
+                firstCalls);
     }
 
     private List<String> chosenBackends() {

@@ -7,19 +7,18 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Collection;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.regex.Pattern;
 import org.batchnorm.bench.workload.Samples;
 import org.openjdk.jmh.profile.GCProfiler;
-import org.openjdk.jmh.results.IterationResult;
 import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.format.OutputFormatFactory;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.Options;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
@@ -52,7 +51,7 @@ public final class JmhRunner implements AutoCloseable {
     }
 
     /**
-     * Runs a benchmark.
+     * Runs a benchmark to its steady state.
      *
      * @param benchmark its class
      * @param method its method
@@ -61,8 +60,7 @@ public final class JmhRunner implements AutoCloseable {
      * @throws IllegalStateException if it fails; the message is the failure's, the log has the rest
      */
     public Outcome run(Class<?> benchmark, String method, Map<String, String> parameters, int jmhThreads) {
-        ChainedOptionsBuilder options = new OptionsBuilder()
-                .include("^" + Pattern.quote(benchmark.getName() + "." + method) + "$")
+        return run(options(benchmark, method, parameters)
                 .forks(1)
                 .threads(jmhThreads)
                 .warmupIterations(WARMUP_ITERATIONS)
@@ -70,12 +68,27 @@ public final class JmhRunner implements AutoCloseable {
                 .measurementIterations(plan.samples())
                 .measurementTime(TimeValue.milliseconds(plan.sampleMillis()))
                 .addProfiler(GCProfiler.class)
+                .build());
+    }
+
+    /** Runs a benchmark of first calls as its annotations say: a JVM for each sample. */
+    public Outcome runFirstCalls(Class<?> benchmark, String method, Map<String, String> parameters) {
+        return run(options(benchmark, method, parameters).build());
+    }
+
+    private static ChainedOptionsBuilder options(Class<?> benchmark, String method, Map<String, String> parameters) {
+        ChainedOptionsBuilder options = new OptionsBuilder()
+                .include("^" + Pattern.quote(benchmark.getName() + "." + method) + "$")
                 .shouldFailOnError(true);
         parameters.forEach(options::param);
+        return options;
+    }
+
+    private Outcome run(Options options) {
         FailureKeeper format =
                 new FailureKeeper(OutputFormatFactory.createFormatInstance(logStream, VerboseMode.NORMAL));
         try {
-            return outcome(new Runner(options.build(), format).runSingle());
+            return outcome(new Runner(options, format).runSingle());
         } catch (RunnerException e) {
             String failure = format.failure();
             throw new IllegalStateException(failure.isEmpty() ? e.getMessage() + "; see " + log : failure, e);
@@ -83,8 +96,8 @@ public final class JmhRunner implements AutoCloseable {
     }
 
     private static Outcome outcome(RunResult run) {
-        Collection<IterationResult> iterations = run.getAggregatedResult().getIterationResults();
-        double[] nanoseconds = iterations.stream()
+        double[] nanoseconds = run.getBenchmarkResults().stream()
+                .flatMap(fork -> fork.getIterationResults().stream())
                 .mapToDouble(iteration -> iteration.getPrimaryResult().getScore())
                 .toArray();
         Result<?> allocated = run.getSecondaryResults().get("gc.alloc.rate.norm");

@@ -49,7 +49,7 @@ public record Measurement(
      * @param resident whether the data stayed where they are computed on; false: the time includes moving them there and back
      * @param clock {@code wall} (around the call), {@code kernel} (the device's profiler or events)
      * @param cache {@code warm} (calls follow each other on the same data) or {@code cold} (caches emptied before each)
-     * @param phase {@code steady}, or {@code first}: the first call, compilation included
+     * @param phase {@code steady}; {@code first}: the first call of all, compilation included; {@code new-shape}: the first call of a shape after work on another
      */
     public record Point(
             @JsonProperty(required = true) Operation operation,
@@ -77,7 +77,7 @@ public record Measurement(
             }
             requireOneOf("clock", clock, "wall", "kernel");
             requireOneOf("cache", cache, "warm", "cold");
-            requireOneOf("phase", phase, "steady", "first");
+            requireOneOf("phase", phase, "steady", "first", "new-shape");
         }
 
         /** A steady-state measurement on the CPU, by the wall clock, with warm caches. */
@@ -85,6 +85,12 @@ public record Measurement(
                 Operation operation, BenchShape shape, String memory, String library, String variant, int threads) {
             return new Point(
                     operation, shape, memory, library, variant, "cpu", threads, true, "wall", "warm", "steady");
+        }
+
+        /** The same in another phase. */
+        public Point inPhase(String other) {
+            return new Point(
+                    operation, shape, memory, library, variant, device, threads, resident, clock, cache, other);
         }
 
         /** One line for messages. */

@@ -48,7 +48,9 @@ public final class Tables {
                             " | ",
                             point.operation().label(),
                             point.shape().toString(),
-                            point.variant(),
+                            point.phase().equals("steady")
+                                    ? point.variant()
+                                    : point.variant() + ", " + point.phase() + " call",
                             point.memory(),
                             point.device().equals("cpu") ? String.valueOf(point.threads()) : point.device(),
                             milliseconds(result.milliseconds()),

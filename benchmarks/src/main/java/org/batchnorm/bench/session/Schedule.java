@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.batchnorm.bench.jmh.FirstCallBenchmark;
 import org.batchnorm.bench.jmh.OperationBenchmark;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
@@ -19,6 +20,7 @@ import org.batchnorm.bench.workload.ShapeGrid;
  * @param threads the numbers of threads
  * @param peers the peers' names; none without them
  * @param layer whether the layer is measured as well
+ * @param firstCalls whether the first calls are measured as well
  */
 public record Schedule(
         List<Operation> operations,
@@ -27,7 +29,8 @@ public record Schedule(
         List<String> memories,
         List<Integer> threads,
         List<String> peers,
-        boolean layer) {
+        boolean layer,
+        boolean firstCalls) {
 
     /** The plain loops are there to be compared within the core's cache; beyond it they are measured on arrays and one thread alone. */
     private static final String SCALAR = "scalar";
@@ -61,6 +64,9 @@ public record Schedule(
                 for (Operation operation : operations) {
                     if (ShapeGrid.measurable(operation, shape)) {
                         tasks.addAll(comparison(operation, shape, threadCount));
+                        if (firstCalls) {
+                            tasks.addAll(firstCalls(operation, shape, threadCount));
+                        }
                     }
                 }
                 if (layer && shape.elements() <= LAYER_ELEMENTS && ShapeGrid.measurable(Operation.STEP, shape)) {
@@ -84,6 +90,15 @@ public record Schedule(
         for (String peer : peers) {
             // Between the first of ours, which the ratio is of, and the rest.
             tasks.add(Math.min(1, tasks.size()), new Task.OfPeer(peer, operation, shape, threadCount));
+        }
+        return tasks;
+    }
+
+    private List<Task> firstCalls(Operation operation, BenchShape shape, int threadCount) {
+        List<Task> tasks = new ArrayList<>();
+        for (String backend : backends) {
+            tasks.add(new Task.FirstCall(operation, shape, backend, FirstCallBenchmark.FIRST, threadCount));
+            tasks.add(new Task.FirstCall(operation, shape, backend, FirstCallBenchmark.NEW_SHAPE, threadCount));
         }
         return tasks;
     }

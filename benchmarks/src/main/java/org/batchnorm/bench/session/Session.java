@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import org.batchnorm.bench.jmh.BackwardBenchmark;
 import org.batchnorm.bench.jmh.BaselineBenchmark;
+import org.batchnorm.bench.jmh.FirstCallBenchmark;
 import org.batchnorm.bench.jmh.ForwardBenchmark;
 import org.batchnorm.bench.jmh.InferenceBenchmark;
 import org.batchnorm.bench.jmh.JmhRunner;
@@ -24,6 +25,8 @@ import org.batchnorm.bench.workload.Samples;
 
 /** Takes the measurements of one run, one task at a time; keeps the peers' processes between tasks and the copy's bandwidth of each size. */
 public final class Session implements AutoCloseable {
+    private static final int PEER_WARMUP_MILLIS = 300;
+
     private final Measurement.Run run;
     private final Samples.Plan plan;
     private final Path peersFolder;
@@ -59,6 +62,7 @@ public final class Session implements AutoCloseable {
             case Task.Baseline baseline -> List.of(measure(baseline));
             case Task.Ours ours -> List.of(measure(ours));
             case Task.Layer layer -> List.of(measure(layer));
+            case Task.FirstCall first -> List.of(measure(first));
             case Task.OfPeer ofPeer -> measure(ofPeer);
         };
     }
@@ -115,13 +119,32 @@ public final class Session implements AutoCloseable {
         return row(point, withAllocation(Result.of(point, outcome.samples()), outcome));
     }
 
+    private Measurement measure(Task.FirstCall task) {
+        Map<String, String> parameters = Map.of(
+                "operation", task.operation().label(),
+                "shape", task.shape().toString(),
+                "backend", task.backend(),
+                "threads", String.valueOf(task.threads()),
+                "phase", task.phase());
+        JmhRunner.Outcome outcome = jmh.runFirstCalls(FirstCallBenchmark.class, "call", parameters);
+        Point point = Point.onCpu(
+                        task.operation(),
+                        task.shape(),
+                        OperationBenchmark.HEAP,
+                        Libraries.OURS,
+                        task.backend(),
+                        task.threads())
+                .inPhase(task.phase());
+        return row(point, Result.of(point, outcome.samples()));
+    }
+
     private List<Measurement> measure(Task.OfPeer task) {
         PeerProcess peer = peers.computeIfAbsent(
                 List.of(task.peer(), task.threads()),
                 key -> PeerProcess.start(peersFolder, task.peer(), task.threads(), log));
         List<Measurement> rows = new ArrayList<>();
         List<String> failures = new ArrayList<>();
-        for (PeerMeasurement measured : peer.measure(task.operation(), task.shape(), plan)) {
+        for (PeerMeasurement measured : peer.measure(task.operation(), task.shape(), forCompiledCode(plan))) {
             if (!measured.measured()) {
                 failures.add(measured.variant() + ": " + measured.failure());
                 continue;
@@ -139,6 +162,12 @@ public final class Session implements AutoCloseable {
             throw new IllegalStateException(String.join("; ", failures));
         }
         return rows;
+    }
+
+    /** Code that is compiled already needs its memory touched and its threads started, no more. */
+    private static Samples.Plan forCompiledCode(Samples.Plan plan) {
+        return new Samples.Plan(
+                Math.min(plan.warmupMillis(), PEER_WARMUP_MILLIS), plan.sampleMillis(), plan.samples());
     }
 
     private Measurement row(Point point, Result result) {

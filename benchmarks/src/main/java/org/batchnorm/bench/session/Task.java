@@ -33,6 +33,14 @@ public sealed interface Task {
         }
     }
 
+    /** A call that is no steady one: the first of a JVM, or the first of a shape. */
+    record FirstCall(Operation operation, BenchShape shape, String backend, String phase, int threads) implements Task {
+        @Override
+        public String toString() {
+            return operation + " " + shape + " " + backend + ", " + phase + " call, " + threads + " threads";
+        }
+    }
+
     /** A peer. */
     record OfPeer(String peer, Operation operation, BenchShape shape, int threads) implements Task {
         @Override

@@ -8,6 +8,11 @@ import java.util.function.LongUnaryOperator;
  * samples are what the results state.
  */
 public final class Samples {
+    /** So many samples suffice of an operation that has already taken so long. */
+    private static final int ENOUGH = 7;
+
+    private static final long LONG_ENOUGH = 2_000_000_000L;
+
     private final double[] sorted;
 
     private Samples(double[] nanoseconds) {
@@ -46,10 +51,12 @@ public final class Samples {
         }
         long callsPerSample = Math.max(1, Math.round(plan.sampleNanos() / perCall));
         double[] nanoseconds = new double[plan.samples()];
-        for (int i = 0; i < nanoseconds.length; i++) {
-            nanoseconds[i] = (double) timedCalls.applyAsLong(callsPerSample) / callsPerSample;
+        int taken = 0;
+        long sampling = System.nanoTime();
+        while (taken < nanoseconds.length && !(taken >= ENOUGH && System.nanoTime() - sampling > LONG_ENOUGH)) {
+            nanoseconds[taken++] = (double) timedCalls.applyAsLong(callsPerSample) / callsPerSample;
         }
-        return new Samples(nanoseconds);
+        return new Samples(Arrays.copyOf(nanoseconds, taken));
     }
 
     /** How many. */

@@ -20,6 +20,7 @@ class ScheduleTest {
                 List.of("heap", "off-heap"),
                 List.of(1),
                 List.of("onednn"),
+                false,
                 false);
 
         assertThat(schedule.tasks())
@@ -41,9 +42,11 @@ class ScheduleTest {
                 List.of("heap"),
                 List.of(1),
                 List.of(),
+                true,
                 true);
 
         assertThat(schedule.tasks())
+                .contains(new Task.FirstCall(Operation.INFERENCE, BenchShape.of(1, 256), "vector", "new-shape", 1))
                 .filteredOn(Task.Ours.class::isInstance)
                 .singleElement()
                 .satisfies(task -> assertThat(((Task.Ours) task).operation()).isEqualTo(Operation.INFERENCE));
@@ -59,6 +62,7 @@ class ScheduleTest {
                 List.of("heap"),
                 List.of(1, 2),
                 List.of(),
+                false,
                 false);
 
         assertThat(schedule.tasks()).filteredOn(Task.Baseline.class::isInstance).hasSize(4);
