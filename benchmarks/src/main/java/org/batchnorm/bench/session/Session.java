@@ -166,8 +166,7 @@ public final class Session implements AutoCloseable {
 
     /** Code that is compiled already needs its memory touched and its threads started, no more. */
     private static Samples.Plan forCompiledCode(Samples.Plan plan) {
-        return new Samples.Plan(
-                Math.min(plan.warmupMillis(), PEER_WARMUP_MILLIS), plan.sampleMillis(), plan.samples());
+        return new Samples.Plan(Math.min(plan.warmupMillis(), PEER_WARMUP_MILLIS), plan.sampleMillis(), plan.samples());
     }
 
     private Measurement row(Point point, Result result) {
