@@ -1,0 +1,192 @@
+package org.batchnorm.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.stream.Stream;
+import org.batchnorm.BatchShape;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Threads change nothing in the results, and do no harm. */
+class CpuThreadsTest {
+    private static final List<BatchShape> SHAPES = List.of(
+            BatchShape.of(5000, 37),
+            BatchShape.of(3, 100_003),
+            BatchShape.of(700, 300),
+            BatchShape.channelsLast(9, 20, 33, 33),
+            BatchShape.channelsFirst(40, 600, 3, 3),
+            BatchShape.channelsFirst(13, 17, 31, 33),
+            BatchShape.channelsFirst(1, 2, 300, 301));
+
+    static Stream<Arguments> everyShape() {
+        return Stream.of("vector", "scalar").flatMap(backend -> SHAPES.stream().map(shape -> Arguments.of(backend, shape)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("everyShape")
+    void resultsDoNotDependOnTheNumberOfThreads(String backend, BatchShape shape) {
+        Problem problem = new Problem(shape, 1, 2, 29);
+        CpuAccuracyTest.Result alone = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 1), problem);
+        for (int threads = 2; threads <= 7; threads++) {
+            assertSame(new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), problem), alone);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void resultsStayTheSameFromTheFirstCallToCompiledCode(String backend) {
+        Problem problem = new Problem(BatchShape.channelsFirst(3, 5, 41), 1, 2, 31);
+        BatchNormOperations operations = CpuAccuracyTest.open(backend, 1);
+        CpuAccuracyTest.Result first = new CpuAccuracyTest.Result(operations, problem);
+        for (int i = 0; i < 5000; i++) {
+            assertSame(new CpuAccuracyTest.Result(operations, problem), first);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void severalCallersGetWhatOneGets(String backend) throws Exception {
+        BatchNormOperations operations = CpuAccuracyTest.open(backend, 3);
+        List<Problem> problems = new ArrayList<>();
+        List<CpuAccuracyTest.Result> expected = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            problems.add(new Problem(BatchShape.of(1000 + i, 100), i, 1, i));
+            expected.add(new CpuAccuracyTest.Result(operations, problems.get(i)));
+        }
+        try (ExecutorService callers = Executors.newFixedThreadPool(4)) {
+            List<Future<?>> running = new ArrayList<>();
+            for (int i = 0; i < 4; i++) {
+                int mine = i;
+                running.add(callers.submit((Callable<Void>) () -> {
+                    for (int j = 0; j < 20; j++) {
+                        assertSame(new CpuAccuracyTest.Result(operations, problems.get(mine)), expected.get(mine));
+                    }
+                    return null;
+                }));
+            }
+            for (Future<?> caller : running) {
+                caller.get(1, TimeUnit.MINUTES);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void memoryOfTheCallerAloneIsLeftToTheCaller(String backend) {
+        Problem problem = new Problem(BatchShape.of(2000, 100), 0, 1, 37);
+        BatchNormOperations operations = CpuAccuracyTest.open(backend, 4);
+        try (Arena confined = Arena.ofConfined()) {
+            MemorySegment x = confined.allocateFrom(ValueLayout.JAVA_FLOAT, problem.x);
+            MemorySegment y = confined.allocate(x.byteSize(), Float.BYTES);
+            operations.forward(problem.shape, x, y, problem.gamma, problem.beta, Problem.EPS, new BatchStatistics(100));
+            assertThat(y.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(new CpuAccuracyTest.Result(operations, problem).y);
+        }
+    }
+
+    @Test
+    void everyBlockIsDoneOnce() {
+        WorkerPool pool = new WorkerPool();
+        for (int count = 0; count < 50; count++) {
+            AtomicIntegerArray times = new AtomicIntegerArray(50);
+            AtomicInteger highest = new AtomicInteger();
+            pool.run(
+                    (block, participant) -> {
+                        times.incrementAndGet(block);
+                        highest.accumulateAndGet(participant, Math::max);
+                    },
+                    count,
+                    3);
+            assertThat(highest.get()).isLessThan(3);
+            for (int block = 0; block < 50; block++) {
+                assertThat(times.get(block)).isEqualTo(block < count ? 1 : 0);
+            }
+        }
+    }
+
+    @Test
+    void whatAWorkerThrowsReachesTheCallerAndThePoolGoesOn() {
+        WorkerPool pool = new WorkerPool();
+        for (int i = 0; i < 100; i++) {
+            Thread caller = Thread.currentThread();
+            CountDownLatch workerIsThere = new CountDownLatch(1);
+            assertThatThrownBy(() -> pool.run(
+                            (block, participant) -> {
+                                if (Thread.currentThread() == caller) {
+                                    await(workerIsThere);
+                                } else {
+                                    workerIsThere.countDown();
+                                    throw new IllegalStateException("from a worker");
+                                }
+                            },
+                            8,
+                            2))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessage("from a worker");
+            AtomicInteger done = new AtomicInteger();
+            pool.run((block, participant) -> done.incrementAndGet(), 8, 2);
+            assertThat(done.get()).isEqualTo(8);
+        }
+    }
+
+    @Test
+    void whatTheCallerThrowsReachesTheCaller() {
+        assertThatThrownBy(() -> new WorkerPool()
+                        .run(
+                                (block, participant) -> {
+                                    throw new OutOfMemoryError("from block " + block);
+                                },
+                                1,
+                                2))
+                .isInstanceOf(OutOfMemoryError.class);
+    }
+
+    @Test
+    void anIdlePoolIsParked() throws InterruptedException {
+        WorkerPool pool = new WorkerPool();
+        pool.run((block, participant) -> {}, 100, 4);
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (!pool.isParked() && System.nanoTime() < deadline) {
+            Thread.sleep(1);
+        }
+        assertThat(pool.isParked()).isTrue();
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void assertSame(CpuAccuracyTest.Result given, CpuAccuracyTest.Result expected) {
+        assertThat(given.y).isEqualTo(expected.y);
+        assertThat(given.inferred).isEqualTo(expected.inferred);
+        assertThat(given.dx).isEqualTo(expected.dx);
+        assertThat(given.frozenDx).isEqualTo(expected.frozenDx);
+        assertThat(given.dgamma).isEqualTo(expected.dgamma);
+        assertThat(given.dbeta).isEqualTo(expected.dbeta);
+        assertThat(given.statistics.mean()).isEqualTo(expected.statistics.mean());
+        assertThat(given.statistics.meanLow()).isEqualTo(expected.statistics.meanLow());
+        assertThat(given.statistics.variance()).isEqualTo(expected.statistics.variance());
+    }
+}
