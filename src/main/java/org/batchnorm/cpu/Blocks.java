@@ -26,7 +26,7 @@ final class Blocks {
     private static final int MAX_BLOCKS = 64;
     private static final int MIN_ROWS = 64;
     private static final int FOLDED_WIDTH = 128;
-    private static final int FOLD_BELOW = 1024;
+    private static final int FOLD_BELOW = Tile.SIZE;
     private static final int ALIGNMENT = 16;
     private static final int IMAGES_AT_ONCE = 4;
 
@@ -170,23 +170,33 @@ final class Blocks {
         }
     }
 
-    /** Adds the sums of the columns {@code from} to {@code to} to those of their features, {@code sums[at + feature]}. */
-    void addColumns(float[] columns, int from, int to, double[] sums, int at) {
+    /**
+     * Adds the sums of the columns {@code from} to {@code to} to those of their features.
+     *
+     * @param scratch for C values where rows are folded
+     */
+    void addColumns(float[] columns, int from, int to, double[] sums, float[] scratch) {
         if (repeat > 1) {
             for (int j = from; j < to; j += repeat) {
                 double sum = 0;
                 for (int s = 0; s < repeat; s++) {
                     sum += columns[j + s];
                 }
-                sums[at + j / repeat % features] += sum;
+                sums[j / repeat % features] += sum;
             }
             return;
         }
-        for (int start = from; start < to; start += features) {
-            int count = Math.min(features, to - start);
-            for (int j = 0; j < count; j++) {
-                sums[at + from + j] += columns[start + j];
-            }
+        add(columns, sums, from, Math.min(features, to));
+        for (int start = features; start < to; start += features) {
+            // A copy that is indexed as the sums are lets the compiler make vector code of the loop.
+            System.arraycopy(columns, start, scratch, 0, features);
+            add(scratch, sums, 0, features);
+        }
+    }
+
+    private static void add(float[] columns, double[] sums, int from, int to) {
+        for (int j = from; j < to; j++) {
+            sums[j] += columns[j];
         }
     }
 

@@ -44,8 +44,8 @@ interface CollectStatistics {
      * @param channelApart distance between channels
      * @param length values of a run, ≤ {@link Blocks#RUN}
      * @param shift in, indexed by channel
-     * @param sum in and out, {@code sum[at + channel]}
-     * @param square in and out, {@code square[at + channel]}
+     * @param sum in and out, indexed by channel
+     * @param square in and out, indexed by channel
      */
     void runs(
             Object x,
@@ -58,6 +58,5 @@ interface CollectStatistics {
             int length,
             float[] shift,
             double[] sum,
-            double[] square,
-            int at);
+            double[] square);
 }

@@ -27,7 +27,6 @@ final class Execution implements WorkerPool.Task {
 
     private static final Object NOTHING = new Object();
     private static final float[] EMPTY = {};
-    private static final double[] NO_SUMS = {};
     private static final int SAMPLES = 16;
     private static final int FEW_SAMPLES = 4;
     private static final int IMAGES_AT_ONCE = 4;
@@ -45,8 +44,9 @@ final class Execution implements WorkerPool.Task {
 
     private float[] centre = EMPTY;
     private final Coefficients coefficients = new Coefficients();
-    private double[] sums = NO_SUMS;
-    private double[] products = NO_SUMS;
+    private float[] shift = EMPTY;
+    private double[][] sums = {};
+    private double[][] products = {};
     private float[][] columnSums = {};
     private float[][] columnProducts = {};
 
@@ -85,40 +85,31 @@ final class Execution implements WorkerPool.Task {
     void collectStatistics(double eps, BatchStatistics statistics) {
         Blocks cut = blocks();
         reserveSums(cut);
-        if (centre.length < cut.width) {
-            centre = new float[cut.width];
-        }
         sample(cut);
         runPass(Pass.COLLECT_STATISTICS);
-        MergeStatistics.run(cut, x, xStart, sums, products, centre, eps, statistics);
+        MergeStatistics.run(cut, x, xStart, sums, products, shift, eps, statistics);
     }
 
     /** The second pass of the forward operation. */
     void transform(float @Nullable [] gamma, float @Nullable [] beta, BatchStatistics statistics) {
         Blocks cut = blocks();
-        float[] mean = statistics.mean();
-        float[] meanLow = statistics.meanLow();
-        float[] rstd = statistics.rstd();
-        for (int c = 0; c < cut.features; c++) {
-            float scale = gamma == null ? rstd[c] : gamma[c] * rstd[c];
-            coefficients.centre[c] = mean[c];
-            coefficients.scale[c] = scale;
-            coefficients.offset[c] = (beta == null ? 0 : beta[c]) - meanLow[c] * scale;
-        }
-        coefficients.expand(cut);
+        System.arraycopy(statistics.mean(), 0, coefficients.centre, 0, cut.features);
+        coefficients.scale(gamma, statistics.rstd(), cut.features);
+        coefficients.offset(beta, cut.features);
+        coefficients.lower(statistics.meanLow(), cut.features);
+        coefficients.expandForTransform(cut);
         runPass(Pass.TRANSFORM);
     }
 
     /** The one pass of inference. */
     void transform(float @Nullable [] gamma, float @Nullable [] beta, float[] mean, float[] variance, double eps) {
         Blocks cut = blocks();
-        for (int c = 0; c < cut.features; c++) {
-            float rstd = (float) (1 / Math.sqrt(variance[c] + eps));
-            coefficients.centre[c] = mean[c];
-            coefficients.scale[c] = gamma == null ? rstd : gamma[c] * rstd;
-            coefficients.offset[c] = beta == null ? 0 : beta[c];
-        }
-        coefficients.expand(cut);
+        System.arraycopy(mean, 0, coefficients.centre, 0, cut.features);
+        float[] rstd = coefficients.slope;
+        Rstd.of(variance, eps, rstd, cut.features);
+        coefficients.scale(gamma, rstd, cut.features);
+        coefficients.offset(beta, cut.features);
+        coefficients.expandForTransform(cut);
         runPass(Pass.TRANSFORM);
     }
 
@@ -131,17 +122,15 @@ final class Execution implements WorkerPool.Task {
             float[] dbeta) {
         Blocks cut = blocks();
         reserveSums(cut);
-        if (centre.length < cut.width) {
-            centre = new float[cut.width];
-        }
         System.arraycopy(statistics.mean(), 0, centre, 0, cut.features);
         cut.expand(centre);
         runPass(Pass.REDUCE_GRADIENTS);
         MergeGradients.run(cut, sums, products, gamma, statistics, throughStatistics, dgamma, dbeta, coefficients);
-        coefficients.expand(cut);
         if (throughStatistics) {
+            coefficients.expandForInputGradient(cut);
             runPass(Pass.INPUT_GRADIENT);
         } else {
+            coefficients.expandForTransform(cut);
             x = second;
             xStart = secondStart;
             runPass(Pass.TRANSFORM);
@@ -171,6 +160,7 @@ final class Execution implements WorkerPool.Task {
             for (int c = 0; c < cut.features; c++) {
                 centre[c] = centre[c * cut.repeat];
             }
+            System.arraycopy(centre, 0, shift, 0, cut.features);
             cut.expand(centre);
             return;
         }
@@ -184,15 +174,17 @@ final class Execution implements WorkerPool.Task {
         for (int c = 0; c < cut.features; c++) {
             centre[c] = Shift.sample(x, first + c * spatial, samples, apart);
         }
+        System.arraycopy(centre, 0, shift, 0, cut.features);
     }
 
     private void reduce(int block, int participant) {
         Blocks cut = blocks();
         int from = cut.firstFeature(block);
         int to = cut.endFeature(block);
-        int at = cut.partialOf(block) * cut.features;
-        Arrays.fill(sums, at + from, at + to, 0);
-        Arrays.fill(products, at + from, at + to, 0);
+        double[] sum = sums[cut.partialOf(block)];
+        double[] product = products[cut.partialOf(block)];
+        Arrays.fill(sum, from, to, 0);
+        Arrays.fill(product, from, to, 0);
         int part = cut.rowPartOf(block);
         if (cut.byRows) {
             int columns = cut.features * cut.repeat;
@@ -207,10 +199,11 @@ final class Execution implements WorkerPool.Task {
                         cut.width,
                         from * cut.repeat,
                         end,
-                        at);
+                        sum,
+                        product);
             }
             if (cut.looseRows > 0 && part == cut.rowParts - 1) {
-                reduceRows(cut, participant, cut.rows * cut.width, cut.looseRows, columns, 0, columns, at);
+                reduceRows(cut, participant, cut.rows * cut.width, cut.looseRows, columns, 0, columns, sum, product);
             }
             return;
         }
@@ -223,53 +216,80 @@ final class Execution implements WorkerPool.Task {
             int images = (int) Math.min(IMAGES_AT_ONCE, last - image);
             if (spatial <= Blocks.RUN) {
                 reduceRuns(
-                        image * imageApart + from * spatial, images, imageApart, from, to, spatial, (int) spatial, at);
+                        image * imageApart + from * spatial,
+                        images,
+                        imageApart,
+                        from,
+                        to,
+                        spatial,
+                        (int) spatial,
+                        sum,
+                        product);
                 continue;
             }
             for (int c = from; c < to; c++) {
                 long run = image * imageApart + c * spatial;
                 for (long s = firstPosition; s < endPosition; s += Blocks.RUN) {
                     int length = (int) Math.min(Blocks.RUN, endPosition - s);
-                    reduceRuns(run + s, images, imageApart, c, c + 1, spatial, length, at);
+                    reduceRuns(run + s, images, imageApart, c, c + 1, spatial, length, sum, product);
                 }
             }
         }
     }
 
-    private void reduceRows(Blocks cut, int participant, long row, int rows, int width, int from, int to, int at) {
-        float[] sum = columnSums[participant];
-        float[] product = columnProducts[participant];
-        Arrays.fill(sum, from, to, 0);
-        Arrays.fill(product, from, to, 0);
-        if (pass == Pass.COLLECT_STATISTICS) {
-            kernels().collectStatistics().rows(x, xStart + row, rows, width, from, to, centre, sum, product);
-        } else {
-            kernels()
-                    .reduceGradients()
-                    .rows(x, xStart + row, second, secondStart + row, rows, width, from, to, centre, sum, product);
-        }
-        cut.addColumns(sum, from, to, sums, at);
-        cut.addColumns(product, from, to, products, at);
-    }
-
-    private void reduceRuns(
-            long run, int images, long imageApart, int from, int to, long channelApart, int length, int at) {
+    private void reduceRows(
+            Blocks cut,
+            int participant,
+            long row,
+            int rows,
+            int width,
+            int from,
+            int to,
+            double[] sum,
+            double[] product) {
+        float[] columnSum = columnSums[participant];
+        float[] columnProduct = columnProducts[participant];
+        Arrays.fill(columnSum, from, to, 0);
+        Arrays.fill(columnProduct, from, to, 0);
         if (pass == Pass.COLLECT_STATISTICS) {
             kernels()
                     .collectStatistics()
-                    .runs(
+                    .rows(x, xStart + row, rows, width, from, to, centre, columnSum, columnProduct);
+        } else {
+            kernels()
+                    .reduceGradients()
+                    .rows(
                             x,
-                            xStart + run,
-                            images,
-                            imageApart,
+                            xStart + row,
+                            second,
+                            secondStart + row,
+                            rows,
+                            width,
                             from,
                             to,
-                            channelApart,
-                            length,
                             centre,
-                            sums,
-                            products,
-                            at);
+                            columnSum,
+                            columnProduct);
+        }
+        float[] scratch = Tile.current().a;
+        cut.addColumns(columnSum, from, to, sum, scratch);
+        cut.addColumns(columnProduct, from, to, product, scratch);
+    }
+
+    private void reduceRuns(
+            long run,
+            int images,
+            long imageApart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            double[] sum,
+            double[] product) {
+        if (pass == Pass.COLLECT_STATISTICS) {
+            kernels()
+                    .collectStatistics()
+                    .runs(x, xStart + run, images, imageApart, from, to, channelApart, length, centre, sum, product);
         } else {
             kernels()
                     .reduceGradients()
@@ -285,9 +305,8 @@ final class Execution implements WorkerPool.Task {
                             channelApart,
                             length,
                             centre,
-                            sums,
-                            products,
-                            at);
+                            sum,
+                            product);
         }
     }
 
@@ -370,24 +389,38 @@ final class Execution implements WorkerPool.Task {
     }
 
     private void reserveSums(Blocks cut) {
-        int size = Math.multiplyExact(cut.partials(), cut.features);
-        if (sums.length < size) {
-            sums = new double[size];
-            products = new double[size];
+        if (centre.length < cut.width) {
+            centre = new float[cut.width];
         }
+        if (shift.length < cut.features) {
+            shift = new float[cut.features];
+        }
+        sums = reserve(sums, cut.partials(), cut.features);
+        products = reserve(products, cut.partials(), cut.features);
         if (cut.byRows) {
-            int participants = Math.max(threads, columnSums.length);
-            if (columnSums.length < participants) {
-                columnSums = Arrays.copyOf(columnSums, participants);
-                columnProducts = Arrays.copyOf(columnProducts, participants);
-            }
-            for (int p = 0; p < participants; p++) {
-                if (columnSums[p] == null || columnSums[p].length < cut.width) {
-                    columnSums[p] = new float[cut.width];
-                    columnProducts[p] = new float[cut.width];
-                }
+            columnSums = reserve(columnSums, threads, cut.width);
+            columnProducts = reserve(columnProducts, threads, cut.width);
+        }
+    }
+
+    private static double[][] reserve(double[][] arrays, int count, int length) {
+        double[][] enough = arrays.length < count ? Arrays.copyOf(arrays, count) : arrays;
+        for (int i = 0; i < count; i++) {
+            if (enough[i] == null || enough[i].length < length) {
+                enough[i] = new double[length];
             }
         }
+        return enough;
+    }
+
+    private static float[][] reserve(float[][] arrays, int count, int length) {
+        float[][] enough = arrays.length < count ? Arrays.copyOf(arrays, count) : arrays;
+        for (int i = 0; i < count; i++) {
+            if (enough[i] == null || enough[i].length < length) {
+                enough[i] = new float[length];
+            }
+        }
+        return enough;
     }
 
     private Blocks blocks() {

@@ -1,5 +1,6 @@
 package org.batchnorm.cpu;
 
+import java.util.Arrays;
 import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;
 
@@ -19,8 +20,8 @@ final class MergeGradients {
     /**
      * Merges.
      *
-     * @param sum in, Σdy, (partials, C)
-     * @param product in, Σ dy · (x − mean), (partials, C)
+     * @param sum in, Σdy, (partials, C); destroyed
+     * @param product in, Σ dy · (x − mean), (partials, C); destroyed
      * @param throughStatistics whether dx has the terms that flow through mean and variance
      * @param dgamma out, (C)
      * @param dbeta out, (C)
@@ -28,8 +29,8 @@ final class MergeGradients {
      */
     static void run(
             Blocks blocks,
-            double[] sum,
-            double[] product,
+            double[][] sum,
+            double[][] product,
             float @Nullable [] gamma,
             BatchStatistics statistics,
             boolean throughStatistics,
@@ -37,35 +38,80 @@ final class MergeGradients {
             float[] dbeta,
             Coefficients coefficients) {
         int features = blocks.features;
-        MergeStatistics.addPartials(sum, blocks.partials(), features);
-        MergeStatistics.addPartials(product, blocks.partials(), features);
-        double m = blocks.shape.valuesPerFeature();
-        float[] mean = statistics.mean();
+        double[] dySum = MergeStatistics.addPartials(sum, blocks.partials(), features);
+        double[] gradient = MergeStatistics.addPartials(product, blocks.partials(), features);
         float[] meanLow = statistics.meanLow();
         float[] rstd = statistics.rstd();
-        for (int c = 0; c < features; c++) {
-            double gradient = (product[c] - ifFinite(meanLow[c] * sum[c])) * rstd[c];
-            dbeta[c] = (float) sum[c];
-            dgamma[c] = (float) gradient;
-            double scale = (gamma == null ? 1.0 : gamma[c]) * rstd[c];
-            coefficients.scale[c] = (float) scale;
-            if (throughStatistics) {
-                double dyMean = sum[c] / m;
-                float dyCentre = (float) dyMean;
-                double slope = -rstd[c] * gradient / m;
-                coefficients.centre[c] = mean[c];
-                coefficients.dyCentre[c] = dyCentre;
-                coefficients.slope[c] = (float) slope;
-                coefficients.offset[c] = (float) ifFinite(dyCentre - dyMean - slope * meanLow[c]);
-            } else {
-                coefficients.centre[c] = 0;
-                coefficients.offset[c] = 0;
+        double perValue = 1.0 / blocks.shape.valuesPerFeature();
+        parameters(dySum, gradient, meanLow, rstd, dgamma, dbeta, features);
+        coefficients.scale(gamma, rstd, features);
+        if (throughStatistics) {
+            System.arraycopy(statistics.mean(), 0, coefficients.centre, 0, features);
+            slopes(dySum, gradient, meanLow, rstd, perValue, coefficients.slope, features);
+            offsets(dySum, perValue, meanLow, coefficients, features);
+        } else {
+            Arrays.fill(coefficients.centre, 0, features, 0);
+            Arrays.fill(coefficients.offset, 0, features, 0);
+        }
+        if (!(largest(dySum, features) < Double.POSITIVE_INFINITY)) {
+            for (int c = 0; c < features; c++) {
+                if (!Double.isFinite(dySum[c])) {
+                    // A correction for rounding has nothing to correct here, and would make NaN of an infinity.
+                    dgamma[c] = (float) (gradient[c] * rstd[c]);
+                    coefficients.slope[c] = (float) (-perValue * rstd[c] * rstd[c] * gradient[c]);
+                    coefficients.offset[c] = 0;
+                }
             }
         }
     }
 
-    /** A correction for rounding, which has nothing to correct where an infinite sum makes it infinite or NaN, and would hide that infinity. */
-    private static double ifFinite(double correction) {
-        return Double.isFinite(correction) ? correction : 0;
+    // One simple loop for each step: so the compiler makes vector code of them.
+
+    private static double largest(double[] values, int features) {
+        double largest = 0;
+        for (int c = 0; c < features; c++) {
+            largest = Math.max(largest, Math.abs(values[c]));
+        }
+        return largest;
+    }
+
+    private static void parameters(
+            double[] dySum,
+            double[] gradient,
+            float[] meanLow,
+            float[] rstd,
+            float[] dgamma,
+            float[] dbeta,
+            int features) {
+        for (int c = 0; c < features; c++) {
+            dgamma[c] = (float) ((gradient[c] - meanLow[c] * dySum[c]) * rstd[c]);
+            dbeta[c] = (float) dySum[c];
+        }
+    }
+
+    private static void slopes(
+            double[] dySum,
+            double[] gradient,
+            float[] meanLow,
+            float[] rstd,
+            double perValue,
+            float[] slope,
+            int features) {
+        for (int c = 0; c < features; c++) {
+            slope[c] = (float) (-perValue * rstd[c] * rstd[c] * (gradient[c] - meanLow[c] * dySum[c]));
+        }
+    }
+
+    private static void offsets(
+            double[] dySum, double perValue, float[] meanLow, Coefficients coefficients, int features) {
+        float[] dyCentre = coefficients.dyCentre;
+        float[] slope = coefficients.slope;
+        float[] offset = coefficients.offset;
+        for (int c = 0; c < features; c++) {
+            double dyMean = dySum[c] * perValue;
+            float centre = (float) dyMean;
+            dyCentre[c] = centre;
+            offset[c] = (float) (centre - dyMean) - slope[c] * meanLow[c];
+        }
     }
 }

@@ -23,53 +23,83 @@ final class MergeStatistics {
     /** Mean squares below this have lost bits to float32's underflow. */
     private static final double TINY = 1e-32;
 
+    /** Mean squares above this may have overflowed in float32. */
+    private static final double HUGE = 1e37;
+
     private MergeStatistics() {}
 
     /**
      * Merges.
      *
-     * @param sum in, Σd, (partials, C)
-     * @param square in, Σd², (partials, C)
-     * @param shift in, per column
+     * @param sum in, Σd, (partials, C); destroyed
+     * @param square in, Σd², (partials, C); destroyed
+     * @param shift in, (C)
      * @param statistics out
      */
     static void run(
             Blocks blocks,
             Object x,
             long start,
-            double[] sum,
-            double[] square,
+            double[][] sum,
+            double[][] square,
             float[] shift,
             double eps,
             BatchStatistics statistics) {
         int features = blocks.features;
-        int partials = blocks.partials();
-        addPartials(sum, partials, features);
-        addPartials(square, partials, features);
-        double m = blocks.shape.valuesPerFeature();
+        double[] delta = addPartials(sum, blocks.partials(), features);
+        double[] meanSquare = addPartials(square, blocks.partials(), features);
+        double perValue = 1.0 / blocks.shape.valuesPerFeature();
+        means(delta, perValue, shift, statistics.mean(), statistics.meanLow(), features);
+        variances(delta, meanSquare, perValue, statistics.variance(), features);
+        Rstd.of(statistics.variance(), eps, statistics.rstd(), features);
         for (int c = 0; c < features; c++) {
-            double delta = sum[c] / m;
-            double meanSquare = square[c] / m;
-            double variance = Math.max(meanSquare - delta * delta, 0);
-            double mean = shift[c * blocks.repeat] + delta;
-            boolean constant = meanSquare == 0 && delta == 0;
-            boolean inRange = meanSquare > TINY && meanSquare < Double.POSITIVE_INFINITY;
-            if (constant || (inRange && delta * delta <= FAR * variance)) {
-                set(statistics, c, mean, variance, eps);
-            } else {
+            if (isDoubtful(delta[c], meanSquare[c])) {
                 runCarefully(blocks, x, start, c, eps, statistics);
             }
         }
     }
 
-    /** Adds the sums of all partials to those of the first. */
-    static void addPartials(double[] sums, int partials, int features) {
+    /** Adds the sums of all partials to those of the first, in their order. */
+    static double[] addPartials(double[][] sums, int partials, int features) {
+        double[] all = sums[0];
         for (int p = 1; p < partials; p++) {
-            int at = p * features;
-            for (int c = 0; c < features; c++) {
-                sums[c] += sums[at + c];
-            }
+            add(all, sums[p], features);
         }
+        return all;
+    }
+
+    // One simple loop for each step: so the compiler makes vector code of them.
+
+    private static void add(double[] sums, double[] more, int features) {
+        for (int c = 0; c < features; c++) {
+            sums[c] += more[c];
+        }
+    }
+
+    private static void means(
+            double[] delta, double perValue, float[] shift, float[] mean, float[] meanLow, int features) {
+        for (int c = 0; c < features; c++) {
+            delta[c] *= perValue;
+            double exact = shift[c] + delta[c];
+            float high = (float) exact;
+            mean[c] = high;
+            meanLow[c] = (float) (exact - high);
+        }
+    }
+
+    private static void variances(
+            double[] delta, double[] meanSquare, double perValue, float[] variance, int features) {
+        for (int c = 0; c < features; c++) {
+            meanSquare[c] *= perValue;
+            variance[c] = (float) Math.max(meanSquare[c] - delta[c] * delta[c], 0);
+        }
+    }
+
+    private static boolean isDoubtful(double delta, double meanSquare) {
+        boolean inRange = meanSquare > TINY && meanSquare < HUGE;
+        boolean near = delta * delta * (1 + FAR) <= FAR * meanSquare;
+        boolean constant = meanSquare == 0 && delta == 0;
+        return !(inRange && near) && !constant;
     }
 
     /** One feature in two passes in double precision, which no finite values overflow. */

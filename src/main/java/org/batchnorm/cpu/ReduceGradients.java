@@ -46,8 +46,8 @@ interface ReduceGradients {
      * @param channelApart distance between channels
      * @param length values of a run, ≤ {@link Blocks#RUN}
      * @param centre in, indexed by channel
-     * @param sum in and out, {@code sum[at + channel]}
-     * @param product in and out, {@code product[at + channel]}
+     * @param sum in and out, indexed by channel
+     * @param product in and out, indexed by channel
      */
     void runs(
             Object x,
@@ -62,6 +62,5 @@ interface ReduceGradients {
             int length,
             float[] centre,
             double[] sum,
-            double[] product,
-            int at);
+            double[] product);
 }

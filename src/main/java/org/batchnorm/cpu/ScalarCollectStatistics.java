@@ -71,8 +71,7 @@ final class ScalarCollectStatistics implements CollectStatistics {
             int length,
             float[] shift,
             double[] sum,
-            double[] square,
-            int at) {
+            double[] square) {
         Tile tile = Tile.current();
         int used = Math.min(length, Tile.SIZE);
         for (int c = from; c < to; c++) {
@@ -86,8 +85,8 @@ final class ScalarCollectStatistics implements CollectStatistics {
                     add(tile.a, shift[c], tile.sum, tile.product, piece);
                 }
             }
-            sum[at + c] += Tile.total(tile.sum, used);
-            square[at + c] += Tile.total(tile.product, used);
+            sum[c] += Tile.total(tile.sum, used);
+            square[c] += Tile.total(tile.product, used);
         }
     }
 

@@ -78,8 +78,7 @@ final class ScalarReduceGradients implements ReduceGradients {
             int length,
             float[] centre,
             double[] sum,
-            double[] product,
-            int at) {
+            double[] product) {
         Tile tile = Tile.current();
         int used = Math.min(length, Tile.SIZE);
         for (int c = from; c < to; c++) {
@@ -94,8 +93,8 @@ final class ScalarReduceGradients implements ReduceGradients {
                     add(tile.a, tile.b, centre[c], tile.sum, tile.product, piece);
                 }
             }
-            sum[at + c] += Tile.total(tile.sum, used);
-            product[at + c] += Tile.total(tile.product, used);
+            sum[c] += Tile.total(tile.sum, used);
+            product[c] += Tile.total(tile.product, used);
         }
     }
 

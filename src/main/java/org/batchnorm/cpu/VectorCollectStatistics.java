@@ -114,23 +114,22 @@ final class VectorCollectStatistics implements CollectStatistics {
             int length,
             float[] shift,
             double[] sum,
-            double[] square,
-            int at) {
+            double[] square) {
         float[] lanes = Tile.current().a;
         int quarter = length / RUNS;
         for (int c = from; c < to; c++) {
             long run = start + (c - from) * channelApart;
             if (images == RUNS) {
-                fourRuns(x, run, imageApart, length, shift[c], sum, square, at + c, lanes);
+                fourRuns(x, run, imageApart, length, shift[c], sum, square, c, lanes);
                 continue;
             }
             for (int i = 0; i < images; i++) {
                 long image = run + i * imageApart;
-                fourRuns(x, image, quarter, quarter, shift[c], sum, square, at + c, lanes);
+                fourRuns(x, image, quarter, quarter, shift[c], sum, square, c, lanes);
                 for (int j = RUNS * quarter; j < length; j++) {
                     double d = Memory.get(x, image + j) - shift[c];
-                    sum[at + c] += d;
-                    square[at + c] += d * d;
+                    sum[c] += d;
+                    square[c] += d * d;
                 }
             }
         }

@@ -116,35 +116,23 @@ final class VectorReduceGradients implements ReduceGradients {
             int length,
             float[] centre,
             double[] sum,
-            double[] product,
-            int at) {
+            double[] product) {
         float[] lanes = Tile.current().a;
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
             int i = 0;
             for (; i + 1 < images; i += 2) {
                 long image = run + i * imageApart;
-                twoRuns(
-                        x,
-                        xStart + image,
-                        dy,
-                        dyStart + image,
-                        imageApart,
-                        length,
-                        centre[c],
-                        sum,
-                        product,
-                        at + c,
-                        lanes);
+                twoRuns(x, xStart + image, dy, dyStart + image, imageApart, length, centre[c], sum, product, c, lanes);
             }
             if (i < images) {
                 long image = run + i * imageApart;
                 int half = length / 2;
-                twoRuns(x, xStart + image, dy, dyStart + image, half, half, centre[c], sum, product, at + c, lanes);
+                twoRuns(x, xStart + image, dy, dyStart + image, half, half, centre[c], sum, product, c, lanes);
                 for (int j = 2 * half; j < length; j++) {
                     double gradient = Memory.get(dy, dyStart + image + j);
-                    sum[at + c] += gradient;
-                    product[at + c] += gradient * (Memory.get(x, xStart + image + j) - centre[c]);
+                    sum[c] += gradient;
+                    product[c] += gradient * (Memory.get(x, xStart + image + j) - centre[c]);
                 }
             }
         }

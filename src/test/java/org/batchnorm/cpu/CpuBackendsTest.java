@@ -6,8 +6,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import org.batchnorm.spi.BatchNormBackend;
 import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormBackend;
 import org.junit.jupiter.api.Test;
 
 /** What the CPU backends say about themselves, with and without the Vector API's module. */
@@ -33,14 +33,18 @@ class CpuBackendsTest {
                 .start();
         String said = new String(java.getInputStream().readAllBytes());
         assertThat(java.waitFor(1, TimeUnit.MINUTES)).isTrue();
-        assertThat(said).contains("vector false").contains("--add-modules jdk.incubator.vector").contains("scalar true");
+        assertThat(said)
+                .contains("vector false")
+                .contains("--add-modules jdk.incubator.vector")
+                .contains("scalar true");
     }
 
     /** Run in a Java of its own. */
     static final class PrintAvailability {
         public static void main(String[] arguments) {
             for (BatchNormBackend backend : List.of(new VectorBackend(), new ScalarBackend())) {
-                System.out.println(backend.name() + " " + backend.availability().usable() + " " + backend.availability());
+                System.out.println(
+                        backend.name() + " " + backend.availability().usable() + " " + backend.availability());
             }
         }
     }

@@ -38,7 +38,8 @@ class CpuThreadsTest {
             BatchShape.channelsFirst(1, 2, 300, 301));
 
     static Stream<Arguments> everyShape() {
-        return Stream.of("vector", "scalar").flatMap(backend -> SHAPES.stream().map(shape -> Arguments.of(backend, shape)));
+        return Stream.of("vector", "scalar")
+                .flatMap(backend -> SHAPES.stream().map(shape -> Arguments.of(backend, shape)));
     }
 
     @ParameterizedTest

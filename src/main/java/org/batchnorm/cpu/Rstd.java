@@ -1,0 +1,14 @@
+package org.batchnorm.cpu;
+
+/** The reciprocal standard deviation, {@code rstd = 1 / sqrt(variance + eps)}, of all features. */
+final class Rstd {
+    private Rstd() {}
+
+    /** In float32, so that the compiler makes vector code of it: at most 1.25 roundings away from the exact value. */
+    static void of(float[] variance, double eps, float[] rstd, int features) {
+        float added = (float) eps;
+        for (int c = 0; c < features; c++) {
+            rstd[c] = 1 / (float) Math.sqrt(variance[c] + added);
+        }
+    }
+}
