@@ -29,6 +29,7 @@ final class Blocks {
     private static final int FOLD_BELOW = Tile.SIZE;
     private static final int ALIGNMENT = 16;
     private static final int IMAGES_AT_ONCE = 4;
+    private static final int CACHED = 64 * 1024;
 
     final BatchShape shape;
     final int features;
@@ -51,6 +52,9 @@ final class Blocks {
     /** Rows of the data, C · repeat wide, that remain after the last whole row of the matrix. */
     final int looseRows;
 
+    /** Whether the whole batch is small enough to lie in a cache. */
+    final boolean cached;
+
     /** Blocks along the rows or images. */
     final int rowParts;
 
@@ -63,6 +67,7 @@ final class Blocks {
     private Blocks(BatchShape shape) {
         this.shape = shape;
         this.features = shape.c();
+        cached = shape.elements() <= CACHED;
         long target = Math.clamp(shape.elements() / MIN_BLOCK, 1, MAX_BLOCKS);
         boolean contiguous = shape.featuresContiguous();
         byRows = contiguous || (shape.spatial() < MIN_RUN && shape.c() * shape.spatial() <= Integer.MAX_VALUE / 2);

@@ -30,8 +30,19 @@ interface CollectStatistics {
      * @param shift in, indexed by column
      * @param sum in and out, indexed by column
      * @param square in and out, indexed by column
+     * @param cached whether the whole batch is small enough to lie in a cache
      */
-    void rows(Object x, long start, int rows, long width, int from, int to, float[] shift, float[] sum, float[] square);
+    void rows(
+            Object x,
+            long start,
+            int rows,
+            long width,
+            int from,
+            int to,
+            float[] shift,
+            float[] sum,
+            float[] square,
+            boolean cached);
 
     /**
      * Adds runs of one channel after the other to double sums per channel.

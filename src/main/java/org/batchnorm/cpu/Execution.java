@@ -155,7 +155,7 @@ final class Execution implements WorkerPool.Task {
         if (cut.byRows) {
             int base = cut.features * cut.repeat;
             long dataRows = cut.rows * cut.fold + cut.looseRows;
-            int samples = (int) Math.clamp(dataRows / 8, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
+            int samples = (int) Math.clamp(dataRows / 4, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
             kernels().collectStatistics().sampleRows(x, xStart, samples, dataRows / samples * base, base, centre);
             for (int c = 0; c < cut.features; c++) {
                 centre[c] = centre[c * cut.repeat];
@@ -254,7 +254,7 @@ final class Execution implements WorkerPool.Task {
         if (pass == Pass.COLLECT_STATISTICS) {
             kernels()
                     .collectStatistics()
-                    .rows(x, xStart + row, rows, width, from, to, centre, columnSum, columnProduct);
+                    .rows(x, xStart + row, rows, width, from, to, centre, columnSum, columnProduct, cut.cached);
         } else {
             kernels()
                     .reduceGradients()
@@ -269,7 +269,8 @@ final class Execution implements WorkerPool.Task {
                             to,
                             centre,
                             columnSum,
-                            columnProduct);
+                            columnProduct,
+                            cut.cached);
         }
         float[] scratch = Tile.current().a;
         cut.addColumns(columnSum, from, to, sum, scratch);

@@ -52,9 +52,11 @@ final class MergeStatistics {
         means(delta, perValue, shift, statistics.mean(), statistics.meanLow(), features);
         variances(delta, meanSquare, perValue, statistics.variance(), features);
         Rstd.of(statistics.variance(), eps, statistics.rstd(), features);
-        for (int c = 0; c < features; c++) {
-            if (isDoubtful(delta[c], meanSquare[c])) {
-                runCarefully(blocks, x, start, c, eps, statistics);
+        if (!areBeyondDoubt(delta, meanSquare, features)) {
+            for (int c = 0; c < features; c++) {
+                if (isDoubtful(delta[c], meanSquare[c])) {
+                    runCarefully(blocks, x, start, c, eps, statistics);
+                }
             }
         }
     }
@@ -95,11 +97,30 @@ final class MergeStatistics {
         }
     }
 
+    /** Whether no feature is doubtful, as far as can be seen without a branch for each: a constant 0 cannot. */
+    private static boolean areBeyondDoubt(double[] delta, double[] meanSquare, int features) {
+        double worst = -1;
+        for (int c = 0; c < features; c++) {
+            worst = Math.max(worst, farness(delta[c], meanSquare[c]));
+        }
+        double least = HUGE;
+        double most = TINY;
+        for (int c = 0; c < features; c++) {
+            least = Math.min(least, meanSquare[c]);
+            most = Math.max(most, meanSquare[c]);
+        }
+        return worst <= 0 && least > TINY && most < HUGE;
+    }
+
     private static boolean isDoubtful(double delta, double meanSquare) {
         boolean inRange = meanSquare > TINY && meanSquare < HUGE;
-        boolean near = delta * delta * (1 + FAR) <= FAR * meanSquare;
         boolean constant = meanSquare == 0 && delta == 0;
-        return !(inRange && near) && !constant;
+        return !(inRange && farness(delta, meanSquare) <= 0) && !constant;
+    }
+
+    /** More than 0 where the shift is far from the mean. */
+    private static double farness(double delta, double meanSquare) {
+        return delta * delta * (1 + FAR) - FAR * meanSquare;
     }
 
     /** One feature in two passes in double precision, which no finite values overflow. */

@@ -20,6 +20,7 @@ interface ReduceGradients {
      * @param centre in, indexed by column
      * @param sum in and out, Σ dy, indexed by column
      * @param product in and out, Σ dy · (x − centre), indexed by column
+     * @param cached whether the whole batch is small enough to lie in a cache
      */
     void rows(
             Object x,
@@ -32,7 +33,8 @@ interface ReduceGradients {
             int to,
             float[] centre,
             float[] sum,
-            float[] product);
+            float[] product,
+            boolean cached);
 
     /**
      * Adds runs of one channel after the other to double sums per channel.

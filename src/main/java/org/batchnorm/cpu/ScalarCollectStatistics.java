@@ -13,7 +13,16 @@ final class ScalarCollectStatistics implements CollectStatistics {
 
     @Override
     public void rows(
-            Object x, long start, int rows, long width, int from, int to, float[] shift, float[] sum, float[] square) {
+            Object x,
+            long start,
+            int rows,
+            long width,
+            int from,
+            int to,
+            float[] shift,
+            float[] sum,
+            float[] square,
+            boolean cached) {
         Tile tile = Tile.current();
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);

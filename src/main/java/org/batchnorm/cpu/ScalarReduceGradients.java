@@ -16,7 +16,8 @@ final class ScalarReduceGradients implements ReduceGradients {
             int to,
             float[] centre,
             float[] sum,
-            float[] product) {
+            float[] product,
+            boolean cached) {
         Tile tile = Tile.current();
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);

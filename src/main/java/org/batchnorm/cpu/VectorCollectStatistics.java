@@ -15,9 +15,12 @@ final class VectorCollectStatistics implements CollectStatistics {
     private static final int LANES = FLOATS.length();
     private static final int STREAMS = 8;
     private static final int RUNS = 4;
+    private static final int TILE = 2 * LANES;
+    private static final int TILE_ROWS = 4;
 
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
+        float perSample = 1f / (samples > 2 ? samples - 2 : samples);
         int j = 0;
         for (int end = FLOATS.loopBound(columns); j < end; j += LANES) {
             FloatVector first = load(x, start + j);
@@ -30,9 +33,8 @@ final class VectorCollectStatistics implements CollectStatistics {
                 least = least.min(d);
                 most = most.max(d);
             }
-            float divisor = samples > 2 ? samples - 2 : samples;
             FloatVector rest = samples > 2 ? sum.sub(least).sub(most) : sum;
-            FloatVector mean = first.add(rest.div(divisor));
+            FloatVector mean = first.add(rest.mul(perSample));
             FloatVector coarse = most.sub(least).mul(Shift.COARSENESS);
             mean = mean.add(coarse).sub(coarse);
             mean.blend(0, mean.test(VectorOperators.IS_FINITE).not()).intoArray(shift, j);
@@ -44,6 +46,56 @@ final class VectorCollectStatistics implements CollectStatistics {
 
     @Override
     public void rows(
+            Object x,
+            long start,
+            int rows,
+            long width,
+            int from,
+            int to,
+            float[] shift,
+            float[] sum,
+            float[] square,
+            boolean cached) {
+        int tiledRows = cached ? rows / TILE_ROWS * TILE_ROWS : 0;
+        int tiledTo = from + (to - from) / TILE * TILE;
+        for (int j = from; tiledRows > 0 && j < tiledTo; j += TILE) {
+            tile(x, start + j, tiledRows, width, j, shift, sum, square);
+        }
+        streams(x, start, tiledRows, width, tiledTo, to, shift, sum, square);
+        streams(x, start + tiledRows * width, rows - tiledRows, width, from, to, shift, sum, square);
+    }
+
+    /** Two vectors' width of columns, down the rows, four at once: the sums stay in registers. */
+    private static void tile(
+            Object x, long start, int rows, long width, int j, float[] shift, float[] sum, float[] square) {
+        FloatVector shift0 = FloatVector.fromArray(FLOATS, shift, j);
+        FloatVector shift1 = FloatVector.fromArray(FLOATS, shift, j + LANES);
+        FloatVector sum0 = FloatVector.fromArray(FLOATS, sum, j);
+        FloatVector sum1 = FloatVector.fromArray(FLOATS, sum, j + LANES);
+        FloatVector square0 = FloatVector.fromArray(FLOATS, square, j);
+        FloatVector square1 = FloatVector.fromArray(FLOATS, square, j + LANES);
+        for (int r = 0; r < rows; r += TILE_ROWS) {
+            long at = start + r * width;
+            FloatVector a0 = load(x, at).sub(shift0);
+            FloatVector a1 = load(x, at + LANES).sub(shift1);
+            FloatVector b0 = load(x, at + width).sub(shift0);
+            FloatVector b1 = load(x, at + width + LANES).sub(shift1);
+            FloatVector c0 = load(x, at + 2 * width).sub(shift0);
+            FloatVector c1 = load(x, at + 2 * width + LANES).sub(shift1);
+            FloatVector d0 = load(x, at + 3 * width).sub(shift0);
+            FloatVector d1 = load(x, at + 3 * width + LANES).sub(shift1);
+            sum0 = sum0.add(a0.add(b0).add(c0.add(d0)));
+            sum1 = sum1.add(a1.add(b1).add(c1.add(d1)));
+            square0 = square0.add(b0.fma(b0, a0.mul(a0)).add(d0.fma(d0, c0.mul(c0))));
+            square1 = square1.add(b1.fma(b1, a1.mul(a1)).add(d1.fma(d1, c1.mul(c1))));
+        }
+        sum0.intoArray(sum, j);
+        sum1.intoArray(sum, j + LANES);
+        square0.intoArray(square, j);
+        square1.intoArray(square, j + LANES);
+    }
+
+    private static void streams(
             Object x, long start, int rows, long width, int from, int to, float[] shift, float[] sum, float[] square) {
         int apart = rows / STREAMS;
         for (int r = 0; r < apart; r++) {
