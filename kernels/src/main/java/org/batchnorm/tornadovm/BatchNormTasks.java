@@ -121,7 +121,17 @@ public final class BatchNormTasks {
         this(prefix, config, maxShape, DeviceLimits.of(device));
     }
 
-    BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
+    /**
+     * The same with other limits than a device tells of itself: without local memory, say, every kernel is one of the two-stage kind.
+     *
+     * @param prefix what its task names begin with, unique in every graph: letters, digits and underscores
+     * @param config the layer's configuration
+     * @param maxShape the shape of the largest batch
+     * @param device decides grids and work-group sizes
+     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the configuration, or if it has more values than TornadoVM can
+     *     address
+     */
+    public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
         if (!PREFIX.matcher(prefix).matches()) {
             throw new IllegalArgumentException("prefix: \"" + prefix
                     + "\" given, must be letters, digits and underscores, and begin with no digit");

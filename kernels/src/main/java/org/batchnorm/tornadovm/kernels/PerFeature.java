@@ -29,7 +29,7 @@ final class PerFeature {
             double eps,
             double momentum,
             int tracking) {
-        double squares = m2 < 0 ? 0 : m2;
+        double squares = (m2 + TornadoMath.abs(m2)) / 2; // at least 0, and NaN if m2 is
         double variance = squares / m;
         float high = (float) mean;
         statistics.set(feature, high);
@@ -99,7 +99,6 @@ final class PerFeature {
      */
     static float reciprocalSquareRoot(float value) {
         float r = 1 / TornadoMath.sqrt(value);
-        float corrected = r + r * (0.5f * (1 - value * r * r));
-        return TornadoMath.abs(corrected) <= Float.MAX_VALUE ? corrected : r;
+        return r + Tiles.finiteOrZero(r * (0.5f * (1 - value * r * r)));
     }
 }

@@ -19,12 +19,14 @@ public final class Tiles {
      * The address of a value: {@code row · columns + column} where columns are contiguous ({@code spatial = 1}), else, with {@code row = n · spatial + s},
      * {@code (n · columns + column) · spatial + s}.
      */
-    static int address(int row, int column, int columns, int spatial) {
-        return row + (row / spatial) * ((columns - 1) * spatial) + column * spatial;
+    public static int address(int row, int column, int columns, int spatial) {
+        return spatial == 1
+                ? row * columns + column
+                : row + (row / spatial) * ((columns - 1) * spatial) + column * spatial;
     }
 
     /** How many rows each work-group takes: all groups but the last few the same number, a multiple of what the group loads at once. */
-    static int rowsPerGroup(int rows, int groups, int tileRows) {
+    public static int rowsPerGroup(int rows, int groups, int tileRows) {
         int step = LOADS * tileRows;
         int share = (rows + groups - 1) / groups;
         return (share + step - 1) / step * step;
@@ -35,14 +37,18 @@ public final class Tiles {
         return TornadoMath.max((rows - first + tileRows - 1) / tileRows, 0);
     }
 
-    /** The value, or 0 where it is infinite or NaN, so that a shift by it loses neither kind. */
+    /**
+     * The value, or 0 where it is infinite or NaN. Asked by an equality, because TornadoVM 5.2 may turn an ordering into its opposite, which is true of NaN as well.
+     */
+    @SuppressWarnings("SelfSubtraction") // an infinity less itself is NaN
     static float finiteOrZero(float value) {
-        return TornadoMath.abs(value) <= Float.MAX_VALUE ? value : 0f;
+        return value - value == 0f ? value : 0f;
     }
 
     /** The value, or 0 where it is infinite or NaN. */
+    @SuppressWarnings("SelfSubtraction") // an infinity less itself is NaN
     static double finiteOrZero(double value) {
-        return TornadoMath.abs(value) <= Double.MAX_VALUE ? value : 0.0;
+        return value - value == 0.0 ? value : 0.0;
     }
 
     /** The middle one of three: near the mean of where they come from, and no outlier. */

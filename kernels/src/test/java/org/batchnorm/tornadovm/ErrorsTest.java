@@ -1,0 +1,175 @@
+package org.batchnorm.tornadovm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Map;
+import java.util.OptionalDouble;
+import org.batchnorm.BatchNormConfig;
+import org.batchnorm.BatchShape;
+import org.batchnorm.state.Tensor;
+import org.junit.jupiter.api.Test;
+import uk.ac.manchester.tornado.api.GridScheduler;
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
+import uk.ac.manchester.tornado.api.WorkerGrid1D;
+import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/** What is refused, and how. */
+class ErrorsTest {
+    private final TaskGraph graph = new TaskGraph("graph");
+    private final GridScheduler grids = new GridScheduler();
+
+    private static BatchNormTasks layer(BatchShape shape) {
+        return Layers.layer(shape, Layers.OWN);
+    }
+
+    @Test
+    void names() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new BatchNormTasks("my.norm", BatchNormConfig.of(3), BatchShape.of(4, 3), Layers.OWN))
+                .withMessageContaining("prefix: \"my.norm\" given")
+                .withMessageContaining("letters, digits and underscores");
+        FloatArray x = new FloatArray(12);
+        layer(BatchShape.of(4, 3)).inference(graph, grids, x, x);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> layer(BatchShape.of(4, 3)).inference(graph, grids, x, x))
+                .withMessageContaining("prefix: \"norm\" given")
+                .withMessageContaining("graph.norm_inference");
+    }
+
+    @Test
+    void features() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new BatchNormTasks("norm", BatchNormConfig.of(4), BatchShape.of(4, 3), Layers.OWN))
+                .withMessageContaining("(4, 3)")
+                .withMessageContaining("3 features")
+                .withMessageContaining("has 4");
+    }
+
+    @Test
+    void arraysTooSmall() {
+        BatchNormTasks norm = layer(BatchShape.of(4, 3));
+        FloatArray right = new FloatArray(12);
+        FloatArray small = new FloatArray(11);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.forward(graph, grids, small, right))
+                .withMessage("x: an array of 11 values given, (4, 3) needs 12");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.forward(graph, grids, right, small))
+                .withMessageStartingWith("y:");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.backward(graph, grids, right, small, right))
+                .withMessageStartingWith("dy:");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.backward(graph, grids, right, right, small))
+                .withMessageStartingWith("dx:");
+        assertThat(grids.keySet()).as("nothing was added").isEmpty();
+    }
+
+    @Test
+    void oneValuePerFeature() {
+        BatchNormTasks norm = layer(BatchShape.of(1, 3));
+        FloatArray x = new FloatArray(3);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.forward(graph, grids, x, x))
+                .withMessageContaining("expects more than 1 value per feature");
+        assertThatCode(() -> norm.inference(graph, grids, x, x)).doesNotThrowAnyException();
+
+        BatchNormTasks larger = layer(BatchShape.of(4, 3));
+        SampleCount samples = SampleCount.atMost(4);
+        FloatArray data = new FloatArray(12);
+        larger.forward(new TaskGraph("other"), grids, data, data, samples);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> samples.set(1))
+                .withMessageContaining("samples: 1 given")
+                .withMessageContaining("more than 1 value per feature");
+        assertThat(samples.get()).isEqualTo(4);
+    }
+
+    @Test
+    void samplesBeyondTheShape() {
+        BatchNormTasks norm = layer(BatchShape.of(4, 3));
+        FloatArray data = new FloatArray(12);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.forward(graph, grids, data, data, SampleCount.atMost(5)))
+                .withMessageContaining("at most 5 given")
+                .withMessageContaining("(4, 3)");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> SampleCount.atMost(4).set(5))
+                .withMessageContaining("samples: 5 given");
+        assertThatIllegalArgumentException().isThrownBy(() -> SampleCount.atMost(0));
+    }
+
+    @Test
+    void moreValuesThanAnIntAddresses() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> layer(BatchShape.of(1L << 21, 1024)))
+                .withMessageContaining("2147483648 values")
+                .withMessageContaining("indexed by int");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> layer(BatchShape.channelsFirst(1, 1, 1L << 33)))
+                .withMessageContaining("indexed by int");
+    }
+
+    @Test
+    void whatTheConfigurationExcludes() {
+        BatchNormConfig bare = new BatchNormConfig(3, 1e-5, OptionalDouble.of(0.1), false, false);
+        BatchNormTasks norm = new BatchNormTasks("norm", bare, BatchShape.of(4, 3), Layers.OWN);
+        assertThatIllegalStateException().isThrownBy(norm::parameters).withMessageContaining("no affine parameters");
+        assertThatIllegalStateException().isThrownBy(norm::gradients).withMessageContaining("no affine parameters");
+        assertThatIllegalStateException().isThrownBy(norm::runningStatistics).withMessageContaining("tracks no");
+        assertThatIllegalStateException().isThrownBy(norm::numBatchesTracked).withMessageContaining("tracks no");
+        FloatArray x = new FloatArray(12);
+        assertThatIllegalStateException()
+                .isThrownBy(() -> norm.frozenForward(graph, grids, x, x))
+                .withMessageContaining("none to normalize with");
+    }
+
+    @Test
+    void states() {
+        BatchNormTasks norm = layer(BatchShape.of(4, 3));
+        Tensor three = Tensor.ofFloats(new float[] {1, 2, 3}, 3);
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.loadState(Map.of("weight", three, "bias", three)))
+                .withMessageContaining("missing [num_batches_tracked, running_mean, running_var]");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> norm.loadState(Map.of(
+                        "weight", three,
+                        "bias", three,
+                        "running_mean", three,
+                        "running_var", Tensor.ofFloats(new float[4], 4),
+                        "num_batches_tracked", Tensor.ofLong(1))))
+                .withMessageContaining("running_var");
+        assertThat(norm.parameters().get(1)).as("unchanged").isEqualTo(1);
+    }
+
+    /** Not to be compiled for a device: it throws. */
+    public static void broken(KernelContext context, FloatArray x) {
+        int i = context.globalIdx;
+        if (x.get(i) > Float.parseFloat(System.lineSeparator())) {
+            x.set(i, -1);
+        }
+    }
+
+    @Test
+    void aKernelThatDoesNotCompileFailsLoudly() {
+        FloatArray x = Layers.filled(16, 5);
+        graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
+        grids.addWorkerGrid("graph.broken", new WorkerGrid1D(16));
+        assertThatThrownBy(() -> {
+                    graph.task("broken", ErrorsTest::broken, new KernelContext(), x)
+                            .transferToHost(DataTransferMode.EVERY_EXECUTION, x);
+                    try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
+                        BatchNormTasks.configure(plan, grids, Layers.DEVICE).execute();
+                    }
+                })
+                .isInstanceOf(RuntimeException.class);
+        assertThat(x.toHeapArray()).as("no sequential Java ran").containsOnly(5);
+    }
+}

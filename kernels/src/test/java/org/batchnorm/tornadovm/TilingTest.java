@@ -1,0 +1,146 @@
+package org.batchnorm.tornadovm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import java.util.HashSet;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.batchnorm.BatchShape;
+import org.batchnorm.tornadovm.kernels.Tiles;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import uk.ac.manchester.tornado.api.WorkerGrid;
+
+/** The arithmetic of grids, bytes and sectors, for devices that are not at hand. */
+class TilingTest {
+    /** A large GPU: 132 multiprocessors of 2048 resident work-items. */
+    private static final DeviceLimits LARGE_GPU = new DeviceLimits(132, 1024, 48 << 10, false);
+
+    private static final DeviceLimits SMALL_GPU = new DeviceLimits(8, 256, 32 << 10, false);
+    private static final DeviceLimits CPU = new DeviceLimits(2, 4096, 48 << 10, true);
+
+    private static final int WARP = 32;
+    private static final int SECTOR = 32;
+    private static final int HEADER = 16;
+
+    /** 128 MiB and more each. */
+    static Stream<BatchShape> large() {
+        return Stream.of(
+                BatchShape.of(65536, 1024),
+                BatchShape.of(1 << 20, 100),
+                BatchShape.of(1 << 24, 3),
+                BatchShape.of(1 << 22, 16),
+                BatchShape.of(1 << 25, 1),
+                BatchShape.of(1024, 50_000),
+                BatchShape.of(100, 1 << 19),
+                BatchShape.channelsLast(128, 256, 56, 56),
+                BatchShape.channelsFirst(128, 256, 56, 56),
+                BatchShape.channelsFirst(512, 2048, 7, 7),
+                BatchShape.channelsFirst(8, 64, 512, 512),
+                BatchShape.channelsFirst(2, 3, 4096, 4096),
+                BatchShape.channelsFirst(8192, 1024, 4));
+    }
+
+    @ParameterizedTest
+    @MethodSource("large")
+    void largeBatchesFillTheDevice(BatchShape shape) {
+        Tiling tiling = Tiling.of(shape, LARGE_GPU);
+        assertThat(items(tiling.grid())).as("work-items").isGreaterThanOrEqualTo(132L * 2048);
+        assertThat(tiling.tileColumns() * tiling.tileRows()).as("work-group").isBetween(128, 512);
+    }
+
+    @ParameterizedTest
+    @MethodSource("large")
+    void partialResultsAreFewBytes(BatchShape shape) {
+        Tiling tiling = Tiling.of(shape, LARGE_GPU);
+        assumeThat(tiling.onChip(shape, 1, LARGE_GPU))
+                .as("no partial results on chip")
+                .isEmpty();
+        double writtenAndRead = 2.0 * 2 * Double.BYTES * tiling.partials();
+        assertThat(writtenAndRead / shape.bytes()).as("beside one reading of x").isLessThan(0.15);
+    }
+
+    @ParameterizedTest
+    @MethodSource("large")
+    void neighboursReadNeighbours(BatchShape shape) {
+        Tiling tiling = Tiling.of(shape, LARGE_GPU);
+        int lanes = tiling.tileColumns() * tiling.tileRows();
+        Set<Long> sectors = new HashSet<>();
+        int loads = 0;
+        for (int lane = 0; lane < lanes; lane++) {
+            int column = lane % tiling.tileColumns();
+            int row = lane / tiling.tileColumns();
+            long address = Tiles.address(row, column, tiling.columns(), tiling.spatial());
+            sectors.add(lane / WARP * (1L << 32) + (HEADER + address * Float.BYTES) / SECTOR);
+            loads++;
+        }
+        double ideal = (double) loads * Float.BYTES / SECTOR;
+        assertThat(sectors.size() / ideal).as("sectors read, beside the fewest").isLessThan(1.6);
+    }
+
+    static Stream<Arguments> all() {
+        return Stream.of(LARGE_GPU, SMALL_GPU, CPU)
+                .flatMap(device -> Stream.concat(
+                                large(),
+                                Stream.of(
+                                        BatchShape.of(1, 1),
+                                        BatchShape.of(2, 3),
+                                        BatchShape.of(64, 100),
+                                        BatchShape.of(257, 257),
+                                        BatchShape.of(5, 12345),
+                                        BatchShape.channelsFirst(3, 70, 15),
+                                        BatchShape.channelsFirst(3, 7, 16),
+                                        BatchShape.channelsFirst(1, 100_000, 20)))
+                        .map(shape -> Arguments.of(shape, device)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("all")
+    void everyValueIsVisitedOnceAndLimitsHold(BatchShape shape, DeviceLimits device) {
+        Tiling tiling = Tiling.of(shape, device);
+        int rows = Math.toIntExact(shape.n() * tiling.rowsPerSample());
+        assertThat((long) tiling.columns() * rows).isEqualTo(shape.elements());
+        assertThat(tiling.columns() / tiling.span()).isEqualTo(shape.c());
+        assertThat(tiling.tileColumns() % tiling.span())
+                .as("whole features in a tile")
+                .isZero();
+        assertThat((long) tiling.groups() * Tiles.rowsPerGroup(rows, tiling.groups(), tiling.tileRows()))
+                .isGreaterThanOrEqualTo(rows);
+        for (WorkerGrid grid : new WorkerGrid[] {tiling.grid(), tiling.mergeGrid(device), tiling.featureGrid(device)}) {
+            assertThat(grid.getLocalWork()[0]).isBetween(1L, (long) device.maxWorkGroup());
+            assertThat(grid.getGlobalWork()[0] % grid.getLocalWork()[0]).isZero();
+        }
+        for (int tensors = 1; tensors <= 2; tensors++) {
+            Optional<Tiling.OnChip> chip = tiling.onChip(shape, tensors, device);
+            if (chip.isPresent()) {
+                Tiling.OnChip fits = chip.get();
+                int lanes = fits.tileColumns() * fits.tileRows();
+                assertThat(lanes).isBetween(1, device.maxWorkGroup());
+                assertThat((long) fits.keep() * fits.tileRows()).isGreaterThanOrEqualTo(rows);
+                assertThat(4L * tensors * fits.keep() * lanes).isLessThan(device.localMemory());
+                assertThat(fits.tileColumns() % tiling.span()).isZero();
+            }
+        }
+    }
+
+    @Test
+    void smallBatchesOfManyFeaturesStayOnChip() {
+        for (BatchShape shape : new BatchShape[] {
+            BatchShape.of(64, 100), BatchShape.of(256, 65536), BatchShape.channelsFirst(32, 512, 7, 7)
+        }) {
+            assertThat(Tiling.of(shape, LARGE_GPU).onChip(shape, 1, LARGE_GPU))
+                    .as(shape.toString())
+                    .isPresent();
+        }
+        BatchShape large = BatchShape.of(65536, 1024);
+        assertThat(Tiling.of(large, LARGE_GPU).onChip(large, 1, LARGE_GPU)).isEmpty();
+    }
+
+    private static long items(WorkerGrid grid) {
+        return grid.getGlobalWork()[0] * grid.getGlobalWork()[1];
+    }
+}
