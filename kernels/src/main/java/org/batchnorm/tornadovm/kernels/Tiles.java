@@ -40,15 +40,13 @@ public final class Tiles {
     /**
      * The value, or 0 where it is infinite or NaN. Asked by an equality, because TornadoVM 5.2 may turn an ordering into its opposite, which is true of NaN as well.
      */
-    @SuppressWarnings("SelfSubtraction") // an infinity less itself is NaN
     static float finiteOrZero(float value) {
-        return value - value == 0f ? value : 0f;
+        return value * 0f == 0f ? value : 0f;
     }
 
     /** The value, or 0 where it is infinite or NaN. */
-    @SuppressWarnings("SelfSubtraction") // an infinity less itself is NaN
     static double finiteOrZero(double value) {
-        return value - value == 0.0 ? value : 0.0;
+        return value * 0.0 == 0.0 ? value : 0.0;
     }
 
     /** The middle one of three: near the mean of where they come from, and no outlier. */
