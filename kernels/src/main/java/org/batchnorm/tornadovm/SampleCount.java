@@ -4,7 +4,8 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * N of the next execution, for graphs whose batches vary: a smaller last batch, requests of any size. The layers of a graph may share one, and so may the caller's own
- * tasks ({@link #array()}). Changing it compiles nothing and leaves the grids alone: work-groups without rows end at once.
+ * tasks ({@link #array()}). Changing it compiles nothing and leaves the grids alone: work-groups without rows end at once, and rows
+ * beyond N of an output stay as they were.
  *
  * <p>It travels to the device (24 bytes) at every execution of each graph that uses it. There each kernel of the layers that use it counts itself: TornadoVM does not pass
  * on what a driver says of a kernel that it refuses or of a device that is gone, but the count of {@link #array()}, transferred back, shows it.

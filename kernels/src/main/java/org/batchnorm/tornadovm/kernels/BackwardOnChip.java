@@ -94,7 +94,7 @@ public final class BackwardOnChip {
                 keptX[at + 2 * lanes] = d2;
                 keptX[at + 3 * lanes] = d3;
                 sum += (g0 + g1) + (g2 + g3);
-                product += (g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3);
+                product += ((double) g0 * d0 + (double) g1 * d1) + ((double) g2 * d2 + (double) g3 * d3);
                 row += Tiles.LOADS / 2 * tileRows;
                 at += Tiles.LOADS / 2 * lanes;
             }
@@ -105,7 +105,7 @@ public final class BackwardOnChip {
                 keptDy[at] = g;
                 keptX[at] = d;
                 sum += g;
-                product += g * d;
+                product += (double) g * d;
                 row += tileRows;
                 at += lanes;
             }

@@ -12,7 +12,7 @@ public final class ReduceGradients {
 
     /**
      * Per feature and work-group: {@code Σdy} and {@code Σ dy·(x − mean)}, the latter as {@code Σ dy·(x − c) + (c − mean)·Σdy} with a c near the mean from which x is
-     * exactly subtracted. Four values at a time are summed in float32 as a tree, and these sums in float64.
+     * exactly subtracted. Products are taken and summed in float64, because they cancel; of dy four values at a time in float32, and these sums in float64.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S;
      * partial results written, 16 · groups · C. <b>Local memory</b>: 16 bytes a work-item.
@@ -75,14 +75,14 @@ public final class ReduceGradients {
                 float d2 = x.get(a2) - centre;
                 float d3 = x.get(a3) - centre;
                 sum += (g0 + g1) + (g2 + g3);
-                product += (g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3);
+                product += ((double) g0 * d0 + (double) g1 * d1) + ((double) g2 * d2 + (double) g3 * d3);
                 row += Tiles.LOADS / 2 * tileRows;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                 int at = Tiles.address(row, column, columns, spatial);
                 float g = dy.get(at);
                 sum += g;
-                product += g * (x.get(at) - centre);
+                product += (double) g * (x.get(at) - centre);
                 row += tileRows;
             }
             double beyond = ((double) centre - mean) - statistics.get(features + column / span);
