@@ -34,6 +34,10 @@ SHAPES = [
     "64x256x64x64:channels-last",
     "8192x4096",
     "1024x1024",
+    "65536x256",
+    "16384x256",
+    "1024x256",
+    "64x256",
 ]
 TENSORS = {"inference": 2, "forward": 3, "backward": 5, "copy": 2}
 CHANNELS_LAST = ":channels-last"

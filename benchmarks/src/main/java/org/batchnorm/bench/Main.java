@@ -18,7 +18,8 @@ import picocli.CommandLine.Spec;
             VerifyCommand.class,
             BenchCommand.class,
             PlotCommand.class,
-            CompareCommand.class
+            CompareCommand.class,
+            CheckGpuCommand.class
         },
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
@@ -27,6 +28,7 @@ import picocli.CommandLine.Spec;
             "  batchnorm devices                   what can run batch norm here",
             "  batchnorm train                     train with and without, compare",
             "  batchnorm verify case.safetensors   check against PyTorch's numbers",
+            "  batchnorm check-gpu                      check a GPU and measure it",
             "  batchnorm <command> --help          all options of a command",
             "",
             "Exit codes: 0 success; 1 failure, or a mismatch found; 2 wrong usage or input."

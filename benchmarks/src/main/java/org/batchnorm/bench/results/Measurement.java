@@ -218,6 +218,22 @@ public record Measurement(
                     detail);
         }
 
+        /** With what else is known. */
+        public Result withDetail(String text) {
+            return new Result(
+                    milliseconds,
+                    lowerQuartile,
+                    upperQuartile,
+                    best,
+                    samples,
+                    gigabytesPerSecond,
+                    copyShare,
+                    busyThreads,
+                    allocatedBytes,
+                    version,
+                    text);
+        }
+
         /** With the bytes allocated per call. */
         public Result withAllocatedBytes(double bytes) {
             return new Result(

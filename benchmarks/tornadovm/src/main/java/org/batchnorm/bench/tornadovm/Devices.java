@@ -1,7 +1,7 @@
 package org.batchnorm.bench.tornadovm;
 
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.batchnorm.spi.BackendUnavailableException;
@@ -15,43 +15,58 @@ final class Devices {
     private Devices() {}
 
     /**
-     * Opens a device; without an id the first that is no CPU, or else the first.
+     * A device; without an id the first that is no CPU, or else the first.
      *
      * @throws BackendUnavailableException if there is none
      * @throws IllegalArgumentException if there is none of that id
      */
-    static TornadoDevice open(Optional<String> id) {
-        Map<String, TornadoDevice> devices = all();
+    static Device choose(Optional<String> id) {
+        List<Device> devices = all();
         if (devices.isEmpty()) {
             throw new BackendUnavailableException("TornadoVM finds no device; 'batchnorm devices' says what it needs");
         }
         if (id.isPresent()) {
-            return Optional.ofNullable(devices.get(id.get()))
-                    .orElseThrow(() ->
-                            new IllegalArgumentException("device: \"" + id.get() + "\" given, must be one of "
-                                    + devices.entrySet().stream()
-                                            .map(device -> device.getKey() + ", " + describe(device.getValue()))
-                                            .collect(Collectors.joining("; "))));
+            return devices.stream()
+                    .filter(device -> device.id().equals(id.get()))
+                    .findFirst()
+                    .orElseThrow(
+                            () -> new IllegalArgumentException("device: \"" + id.get() + "\" given, must be one of "
+                                    + devices.stream().map(Device::toString).collect(Collectors.joining("; "))));
         }
-        return devices.values().stream()
-                .filter(device -> device.getDeviceType() != TornadoDeviceType.CPU)
+        return devices.stream()
+                .filter(device -> device.handle().getDeviceType() != TornadoDeviceType.CPU)
                 .findFirst()
-                .orElseGet(() -> devices.values().iterator().next());
+                .orElse(devices.getFirst());
     }
 
-    /** The name of a device as its driver gives it, and the kind of the driver. */
-    static String describe(TornadoDevice device) {
-        return device.getPhysicalDevice().getDeviceName().strip() + " (" + device.getTornadoVMBackend() + ")";
-    }
-
-    private static Map<String, TornadoDevice> all() {
+    private static List<Device> all() {
         TornadoRuntime runtime = TornadoRuntimeProvider.getTornadoRuntime();
-        Map<String, TornadoDevice> devices = new LinkedHashMap<>();
+        List<Device> devices = new ArrayList<>();
         for (int driver = 0; driver < runtime.getNumBackends(); driver++) {
             for (int number = 0; number < runtime.getBackend(driver).getNumDevices(); number++) {
-                devices.put(driver + ":" + number, runtime.getBackend(driver).getDevice(number));
+                devices.add(new Device(
+                        driver + ":" + number, runtime.getBackend(driver).getDevice(number)));
             }
         }
         return devices;
+    }
+
+    /**
+     * One device.
+     *
+     * @param id driver and device
+     * @param handle TornadoVM's own
+     */
+    record Device(String id, TornadoDevice handle) {
+
+        /** Its name as its driver gives it, and the kind of the driver. */
+        String description() {
+            return handle.getPhysicalDevice().getDeviceName().strip() + " (" + handle.getTornadoVMBackend() + ")";
+        }
+
+        @Override
+        public String toString() {
+            return id + ", " + description();
+        }
     }
 }

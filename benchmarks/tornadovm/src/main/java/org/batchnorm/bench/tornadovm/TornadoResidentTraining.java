@@ -16,7 +16,6 @@ import org.batchnorm.bench.train.Settings;
 import org.batchnorm.tornadovm.example.Optimizer;
 import org.batchnorm.tornadovm.example.ResidentNetwork;
 import org.batchnorm.tornadovm.example.ResidentNetwork.Images;
-import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
@@ -29,9 +28,9 @@ public final class TornadoResidentTraining implements ResidentTraining {
     @Override
     public ResidentModel open(
             Sequential network, TrainTest data, OptimizerKind optimizer, Settings settings, Optional<String> device) {
-        TornadoDevice place = Devices.open(device);
+        Devices.Device place = Devices.choose(device);
         return new Model(
-                Devices.describe(place),
+                place.description(),
                 new ResidentNetwork(
                         network.layers().stream()
                                 .map(TornadoResidentTraining::layer)
@@ -41,7 +40,7 @@ public final class TornadoResidentTraining implements ResidentTraining {
                         optimizer(optimizer, settings.learningRate()),
                         settings.batchSize(),
                         settings.steps(),
-                        place));
+                        place.handle()));
     }
 
     private static ResidentNetwork.Layer layer(Layer layer) {
