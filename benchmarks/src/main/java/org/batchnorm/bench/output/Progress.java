@@ -51,7 +51,7 @@ public abstract class Progress implements AutoCloseable {
                     .setInitialMax(steps)
                     .setUpdateIntervalMillis(UPDATE_MILLIS)
                     .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BAR)
-                    .setConsumer(new ConsoleProgressBarConsumer(new PrintStream(System.out, true)))
+                    .setConsumer(new NarrowerConsumer(System.out))
                     .build();
         }
 
@@ -63,6 +63,18 @@ public abstract class Progress implements AutoCloseable {
         @Override
         public void close() {
             bar.close();
+        }
+    }
+
+    /** A line as long as the terminal is wide would wrap, and the next one not replace it. */
+    private static final class NarrowerConsumer extends ConsoleProgressBarConsumer {
+        NarrowerConsumer(PrintStream out) {
+            super(out);
+        }
+
+        @Override
+        public int getMaxRenderedLength() {
+            return super.getMaxRenderedLength() - 1;
         }
     }
 

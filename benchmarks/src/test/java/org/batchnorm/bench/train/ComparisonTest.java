@@ -47,7 +47,7 @@ class ComparisonTest {
                 NetworkKind.TEXTBOOK,
                 Placement.AFTER,
                 OptimizerKind.SGD,
-                new Settings(60, 150, 5, OptimizerKind.SGD.defaultLearningRate(), 1),
+                new Settings(60, 150, 5, OptimizerKind.SGD.defaultLearningRate(NetworkKind.TEXTBOOK), 1),
                 features -> BatchNorm.builder(features).build())) {
             comparison.run(step -> {});
 

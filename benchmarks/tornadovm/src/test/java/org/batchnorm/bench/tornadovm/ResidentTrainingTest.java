@@ -37,7 +37,7 @@ class ResidentTrainingTest {
      */
     @Test
     void theTextbookNetworkFollowsTheHostForAHundredSteps() {
-        Settings settings = new Settings(60, 100, 100, OptimizerKind.SGD.defaultLearningRate(), 1);
+        Settings settings = new Settings(60, 100, 100, OptimizerKind.SGD.defaultLearningRate(NetworkKind.TEXTBOOK), 1);
         List<int[]> batches = batches(DIGITS.train(), settings);
         Run host = host(textbook(), OptimizerKind.SGD, settings, batches);
         Sequential beside = textbook();
