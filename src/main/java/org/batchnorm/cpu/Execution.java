@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  *   backward:           [reduceGradients]* ─▶ mergeGradients ─▶ [inputGradient]*          []* in blocks, on several threads
  * </pre>
  *
- * The second pass of an operation takes the blocks, and the rows within, as the first one did; with data larger than the caches it goes backwards, to find the end of the first pass still there.
+ * The second pass of an operation takes the blocks, and the rows within, as the first one did.
  */
 final class Execution implements WorkerPool.Task {
     private enum Pass {

@@ -30,7 +30,7 @@ class BackendSelectionTest {
     private static final String WAITING = "org.batchnorm.spi.TestBackends$Waiting";
 
     private static final BatchShape LARGE = BatchShape.of(20, 3);
-    private static final BatchShape SMALL = BatchShape.of(2, 3);
+    private static final BatchShape SMALL = BatchShape.of(3, 3);
 
     @Test
     void allBackendsAreListedBestFirst() {
