@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.batchnorm.bench.jmh.OperationBenchmark;
@@ -18,6 +19,7 @@ import org.batchnorm.bench.results.Measurement;
 import org.batchnorm.bench.results.Ratios;
 import org.batchnorm.bench.results.ResultsFile;
 import org.batchnorm.bench.results.Tables;
+import org.batchnorm.bench.session.MeasuredBackend;
 import org.batchnorm.bench.session.Schedule;
 import org.batchnorm.bench.session.Session;
 import org.batchnorm.bench.session.Task;
@@ -25,8 +27,10 @@ import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 import org.batchnorm.bench.workload.ShapeGrid;
+import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormBackend;
+import org.batchnorm.spi.DeviceInfo;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -225,23 +229,37 @@ final class BenchCommand implements Callable<Integer> {
                 firstCalls);
     }
 
-    private List<String> chosenBackends() {
+    private List<MeasuredBackend> chosenBackends() {
         List<BatchNormBackend> all = Backends.all();
-        if (backends == null) {
-            return all.stream()
-                    .filter(backend -> backend.availability().usable())
-                    .map(BatchNormBackend::name)
-                    .toList();
+        if (backends != null) {
+            requireKnown(
+                    "--backend",
+                    backends,
+                    all.stream().map(BatchNormBackend::name).toList());
         }
-        requireKnown(
-                "--backend", backends, all.stream().map(BatchNormBackend::name).toList());
+        List<MeasuredBackend> chosen = new ArrayList<>();
         for (BatchNormBackend backend : all) {
-            if (backends.contains(backend.name()) && !backend.availability().usable()) {
-                throw new IllegalArgumentException(
-                        "--backend: " + backend.name() + " cannot be used: " + backend.availability());
+            boolean usable = backend.availability().usable();
+            if (backends == null ? usable : backends.contains(backend.name())) {
+                if (!usable) {
+                    throw new IllegalArgumentException(
+                            "--backend: " + backend.name() + " cannot be used: " + backend.availability());
+                }
+                chosen.add(new MeasuredBackend(backend.name(), device(backend)));
             }
         }
-        return backends;
+        return chosen;
+    }
+
+    /** The device that the backend will use: the one that the system property names, else its first usable one. */
+    private static String device(BatchNormBackend backend) {
+        Optional<String> asked = BackendOptions.fromSystemProperties().device();
+        return backend.devices().stream()
+                .filter(device -> asked.map(device.id()::equals)
+                        .orElse(device.availability().usable()))
+                .map(DeviceInfo::description)
+                .findFirst()
+                .orElse(MeasuredBackend.CPU);
     }
 
     private static Operation operation(String name) {

@@ -83,8 +83,21 @@ public record Measurement(
         /** A steady-state measurement on the CPU, by the wall clock, with warm caches. */
         public static Point onCpu(
                 Operation operation, BenchShape shape, String memory, String library, String variant, int threads) {
+            return ofHostData(operation, shape, memory, library, variant, "cpu", threads, true);
+        }
+
+        /** A steady-state measurement by the wall clock, with warm caches, of a call that takes and leaves its data in host memory. */
+        public static Point ofHostData(
+                Operation operation,
+                BenchShape shape,
+                String memory,
+                String library,
+                String variant,
+                String device,
+                int threads,
+                boolean resident) {
             return new Point(
-                    operation, shape, memory, library, variant, "cpu", threads, true, "wall", "warm", "steady");
+                    operation, shape, memory, library, variant, device, threads, resident, "wall", "warm", "steady");
         }
 
         /** The same in another phase. */

@@ -25,7 +25,7 @@ import org.batchnorm.bench.workload.ShapeGrid;
 public record Schedule(
         List<Operation> operations,
         List<BenchShape> shapes,
-        List<String> backends,
+        List<MeasuredBackend> backends,
         List<String> memories,
         List<Integer> threads,
         List<String> peers,
@@ -79,11 +79,11 @@ public record Schedule(
 
     private List<Task> comparison(Operation operation, BenchShape shape, int threadCount) {
         List<Task> tasks = new ArrayList<>();
-        for (String backend : backends) {
+        for (MeasuredBackend backend : backends) {
             for (String memory : memories) {
                 boolean plain = memory.equals(OperationBenchmark.HEAP) || memories.size() == 1;
-                if (!backend.equals(SCALAR) || backends.size() == 1 || plain) {
-                    tasks.add(new Task.Ours(operation, shape, backend, memory, threadCount));
+                if (!backend.name().equals(SCALAR) || backends.size() == 1 || plain) {
+                    tasks.add(new Task.Ours(operation, shape, backend, memory, backend.onDevice() ? 0 : threadCount));
                 }
             }
         }
@@ -96,7 +96,7 @@ public record Schedule(
 
     private List<Task> firstCalls(Operation operation, BenchShape shape, int threadCount) {
         List<Task> tasks = new ArrayList<>();
-        for (String backend : backends) {
+        for (String backend : cpuBackends()) {
             tasks.add(new Task.FirstCall(operation, shape, backend, FirstCallBenchmark.FIRST, threadCount));
             tasks.add(new Task.FirstCall(operation, shape, backend, FirstCallBenchmark.NEW_SHAPE, threadCount));
         }
@@ -105,11 +105,18 @@ public record Schedule(
 
     private List<Task> layers(BenchShape shape, int threadCount) {
         List<Task> tasks = new ArrayList<>();
-        for (String backend : backends) {
+        for (String backend : cpuBackends()) {
             for (Operation operation : List.of(Operation.FORWARD, Operation.INFERENCE, Operation.STEP)) {
                 tasks.add(new Task.Layer(operation, shape, backend, threadCount));
             }
         }
         return tasks;
+    }
+
+    private List<String> cpuBackends() {
+        return backends.stream()
+                .filter(backend -> !backend.onDevice())
+                .map(MeasuredBackend::name)
+                .toList();
     }
 }

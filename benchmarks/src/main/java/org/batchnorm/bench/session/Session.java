@@ -91,14 +91,22 @@ public final class Session implements AutoCloseable {
                 throw new IllegalArgumentException(
                         "operation: " + task.operation() + " given, must be one of " + Operation.ofBatchNorm());
         };
+        MeasuredBackend backend = task.backend();
         Map<String, String> parameters = Map.of(
                 "shape", task.shape().toString(),
-                "backend", task.backend(),
+                "backend", backend.name(),
                 "memory", task.memory(),
-                "threads", String.valueOf(task.threads()));
+                "threads", String.valueOf(Math.max(1, task.threads())));
         JmhRunner.Outcome outcome = jmh.run(benchmark, "run", parameters, 1);
-        Point point = Point.onCpu(
-                task.operation(), task.shape(), task.memory(), Libraries.OURS, task.backend(), task.threads());
+        Point point = Point.ofHostData(
+                task.operation(),
+                task.shape(),
+                task.memory(),
+                Libraries.OURS,
+                backend.name(),
+                backend.device(),
+                task.threads(),
+                !backend.onDevice());
         return row(point, withAllocation(Result.of(point, outcome.samples()), outcome));
     }
 

@@ -18,10 +18,12 @@ public sealed interface Task {
     }
 
     /** One of our backends' operations. */
-    record Ours(Operation operation, BenchShape shape, String backend, String memory, int threads) implements Task {
+    record Ours(Operation operation, BenchShape shape, MeasuredBackend backend, String memory, int threads)
+            implements Task {
         @Override
         public String toString() {
-            return operation + " " + shape + " " + backend + " " + memory + ", " + threads + " threads";
+            return operation + " " + shape + " " + backend.name() + " " + memory
+                    + (backend.onDevice() ? " on " + backend.device() : ", " + threads + " threads");
         }
     }
 

@@ -9,6 +9,8 @@ import org.batchnorm.bench.workload.ShapeGrid;
 import org.junit.jupiter.api.Test;
 
 class ScheduleTest {
+    private static final MeasuredBackend VECTOR = MeasuredBackend.onCpu("vector");
+    private static final MeasuredBackend SCALAR = MeasuredBackend.onCpu("scalar");
 
     @Test
     void peersFollowTheFirstOfOursAndScalarIsMeasuredOnArraysAlone() {
@@ -16,7 +18,7 @@ class ScheduleTest {
         Schedule schedule = new Schedule(
                 List.of(Operation.FORWARD),
                 List.of(shape),
-                List.of("vector", "scalar"),
+                List.of(VECTOR, SCALAR),
                 List.of("heap", "off-heap"),
                 List.of(1),
                 List.of("onednn"),
@@ -27,10 +29,10 @@ class ScheduleTest {
                 .containsExactly(
                         new Task.Baseline(Operation.COPY, shape, 1),
                         new Task.Baseline(Operation.STREAM, shape, 1),
-                        new Task.Ours(Operation.FORWARD, shape, "vector", "heap", 1),
+                        new Task.Ours(Operation.FORWARD, shape, VECTOR, "heap", 1),
                         new Task.OfPeer("onednn", Operation.FORWARD, shape, 1),
-                        new Task.Ours(Operation.FORWARD, shape, "vector", "off-heap", 1),
-                        new Task.Ours(Operation.FORWARD, shape, "scalar", "heap", 1));
+                        new Task.Ours(Operation.FORWARD, shape, VECTOR, "off-heap", 1),
+                        new Task.Ours(Operation.FORWARD, shape, SCALAR, "heap", 1));
     }
 
     @Test
@@ -38,7 +40,7 @@ class ScheduleTest {
         Schedule schedule = new Schedule(
                 Operation.ofBatchNorm(),
                 List.of(BenchShape.of(1, 256)),
-                List.of("vector"),
+                List.of(VECTOR),
                 List.of("heap"),
                 List.of(1),
                 List.of(),
@@ -58,7 +60,7 @@ class ScheduleTest {
         Schedule schedule = new Schedule(
                 List.of(Operation.FORWARD),
                 List.of(BenchShape.parse("32x64x56x56"), BenchShape.parse("32x64x56x56:channels-last")),
-                List.of("vector"),
+                List.of(VECTOR),
                 List.of("heap"),
                 List.of(1, 2),
                 List.of(),
@@ -73,5 +75,23 @@ class ScheduleTest {
         assertThat(ShapeGrid.batchSweep().stream().map(BenchShape::n))
                 .containsExactly(1L, 4L, 16L, 64L, 256L, 1024L, 4096L, 16_384L, 65_536L);
         assertThat(ShapeGrid.full()).doesNotHaveDuplicates().hasSize(20 + 6);
+    }
+
+    @Test
+    void aDeviceIsMeasuredOnceWhateverTheThreads() {
+        MeasuredBackend device = new MeasuredBackend("tornadovm", "NVIDIA H200");
+        Schedule schedule = new Schedule(
+                List.of(Operation.FORWARD),
+                List.of(BenchShape.of(8, 4)),
+                List.of(device),
+                List.of("heap"),
+                List.of(1, 2),
+                List.of(),
+                false,
+                true);
+
+        assertThat(schedule.tasks())
+                .filteredOn(task -> !(task instanceof Task.Baseline))
+                .containsExactly(new Task.Ours(Operation.FORWARD, BenchShape.of(8, 4), device, "heap", 0));
     }
 }
