@@ -68,7 +68,8 @@ public final class BackwardOnChip {
         double product = 0;
         if (count > 0) {
             float mean = statistics.get(feature);
-            float centre = PerFeature.centre(mean, statistics.get(3 * features + feature));
+            float centre = PerFeature.centre(
+                    mean, statistics.get(2 * features + feature), statistics.get(3 * features + feature));
             double beyond = ((double) centre - mean) - statistics.get(features + feature);
             int chunks = count / (Tiles.LOADS / 2);
             int at = lane;

@@ -91,6 +91,16 @@ public final class CollectStatistics {
             square += d * d;
             row += tileRows;
         }
+        if (square > Double.MAX_VALUE && TornadoMath.abs(sum) <= Double.MAX_VALUE) {
+            // Squares beyond float32, rare: once more, in float64.
+            square = 0;
+            row = begin + laneRow;
+            for (int i = 0; i < count; i++) {
+                double d = x.get(Tiles.address(row, column, columns, spatial)) - shift;
+                square += d * d;
+                row += tileRows;
+            }
+        }
 
         shifts[lane] = shift;
         context.localBarrier();

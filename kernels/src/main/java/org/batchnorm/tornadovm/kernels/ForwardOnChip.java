@@ -1,6 +1,7 @@
 package org.batchnorm.tornadovm.kernels;
 
 import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
@@ -113,6 +114,14 @@ public final class ForwardOnChip {
             square += d * d;
             row += tileRows;
             at += lanes;
+        }
+        if (square > Double.MAX_VALUE && TornadoMath.abs(sum) <= Double.MAX_VALUE) {
+            // Squares beyond float32, rare: once more, in float64.
+            square = 0;
+            for (int i = 0; i < count; i++) {
+                double d = kept[i * lanes + lane] - shift;
+                square += d * d;
+            }
         }
 
         shifts[lane] = shift;

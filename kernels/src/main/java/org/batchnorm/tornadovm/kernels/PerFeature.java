@@ -85,11 +85,11 @@ final class PerFeature {
 
     /**
      * A value near the mean with so few digits that x less it is exact, or rounded up as often as down: less the mean itself, all x of one magnitude are rounded the same
-     * way, and a sum over many of them is off by more than its own rounding.
+     * way, and a sum over many of them is off by more than its own rounding. Of a constant feature it is the mean, from which nothing differs.
      */
-    static float centre(float mean, float rstd) {
+    static float centre(float mean, float variance, float rstd) {
         float large = Tiles.finiteOrZero(CENTRE_DIGITS / rstd);
-        return (mean + large) - large;
+        return variance == 0 ? mean : (mean + large) - large;
     }
 
     /**

@@ -57,7 +57,8 @@ public final class ReduceGradients {
         double product = 0;
         if (column < columns) {
             float mean = statistics.get(column / span);
-            float centre = PerFeature.centre(mean, statistics.get(3 * features + column / span));
+            float centre = PerFeature.centre(
+                    mean, statistics.get(2 * features + column / span), statistics.get(3 * features + column / span));
             int row = begin + laneRow;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
             int chunks = count / (Tiles.LOADS / 2);
