@@ -43,7 +43,7 @@ import picocli.CommandLine.Spec;
         name = "bench",
         description = {
             "Measures batch norm with JMH over the shapes of real networks and over batch sizes, beside an array copy and, with --peers, other libraries.",
-            "Every result is checked against double precision before it is timed. Without filters the whole grid takes about half an hour."
+            "Every result is checked against double precision before it is timed. Without filters the whole grid takes about three quarters of an hour."
         },
         mixinStandardHelpOptions = true,
         footerHeading = "%nExamples:%n",
@@ -141,8 +141,9 @@ final class BenchCommand implements Callable<Integer> {
     @Option(
             names = "--warmup",
             paramLabel = "MS",
-            defaultValue = "800",
-            description = "Milliseconds of warm-up before each measurement. Default: ${DEFAULT-VALUE}.")
+            defaultValue = "200",
+            description =
+                    "Milliseconds of JMH's warm-up, after the benchmark's own, which lasts until the operation is steady. Default: ${DEFAULT-VALUE}.")
     private int warmupMillis;
 
     @Option(

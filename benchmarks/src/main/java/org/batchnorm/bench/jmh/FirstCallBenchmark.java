@@ -29,8 +29,6 @@ import org.openjdk.jmh.annotations.Warmup;
  * <p><b>Pitfall: one first call a JVM.</b> There is nothing to repeat, so each fork gives one sample; JMH's single-shot mode without warm-up keeps the harness from
  * making the first call itself. The backend is opened and the data are filled before: what is timed is class loading, interpretation and the first compilation.
  *
- * <p>Steady state has no benchmark of its own: the others start to measure 0.8 s after the first call.
- *
  * <p>Run: {@code batchnorm bench --first}, or with JMH's options {@code org.openjdk.jmh.Main FirstCallBenchmark -f 5 -p shape=1024x1024}.
  */
 @State(Scope.Thread)

@@ -6,6 +6,7 @@ import org.batchnorm.BatchShape;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.bench.workload.WarmUp;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -19,6 +20,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.infra.BenchmarkParams;
 
 /**
  * The layer {@link BatchNorm} on memory that the caller allocated once: what it costs above the backend's operation, and what it allocates.
@@ -58,9 +60,9 @@ public class LayerBenchmark {
     private BatchNorm training;
     private BatchNorm inference;
 
-    /** Builds a layer for training and one for inference. */
+    /** Builds a layer for training and one for inference; warms up what this benchmark calls, and that alone. */
     @Setup(Level.Trial)
-    public void setUp() {
+    public void setUp(BenchmarkParams parameters) {
         BenchShape benchShape = BenchShape.parse(shape);
         batch = benchShape.batchShape();
         in = Inputs.of(Operation.BACKWARD, benchShape);
@@ -73,6 +75,11 @@ public class LayerBenchmark {
                 .threads(threads)
                 .build()
                 .eval();
+        String method = parameters.getBenchmark();
+        Runnable measured = method.endsWith(".forward")
+                ? this::forward
+                : method.endsWith(".inference") ? this::inference : this::step;
+        WarmUp.untilSteady(measured, OperationBenchmark.WARMUP_WINDOW_MILLIS);
     }
 
     /** Closes the layers. */

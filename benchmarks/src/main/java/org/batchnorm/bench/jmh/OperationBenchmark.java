@@ -12,6 +12,7 @@ import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.bench.workload.WarmUp;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -55,6 +56,9 @@ public abstract class OperationBenchmark {
 
     /** The bar of the conformance tests at its widest: 100 roundings of float32. */
     private static final double TOLERANCE = 100 * 0x1p-24;
+
+    /** Long enough for the compiler to finish something. */
+    static final int WARMUP_WINDOW_MILLIS = 200;
 
     private static final long PAGE = 4096;
 
@@ -112,7 +116,7 @@ public abstract class OperationBenchmark {
     /** What must have happened before the operation can run. */
     protected void prepare() {}
 
-    /** Opens the backend, fills the memory, checks the result. */
+    /** Opens the backend, fills the memory, checks the result, warms up. */
     @Setup(Level.Trial)
     public void setUp() {
         BenchShape benchShape = BenchShape.parse(shape);
@@ -136,6 +140,7 @@ public abstract class OperationBenchmark {
         run();
         Expected expected = Expected.of(operation(), benchShape, in);
         expected.check(backend + " (" + memory + ", " + threads + " threads)", results(), TOLERANCE);
+        WarmUp.untilSteady(this::run, WARMUP_WINDOW_MILLIS);
     }
 
     /** Closes the backend. */

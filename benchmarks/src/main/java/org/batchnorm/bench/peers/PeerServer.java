@@ -17,12 +17,16 @@ import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
+import org.batchnorm.bench.workload.WarmUp;
 
 /** The process of one peer: reads requests from standard input, checks the peer's result, times it and answers on standard output. */
 public final class PeerServer {
 
     /** A peer is to compute the same thing, not to be as accurate as we are. */
     private static final double TOLERANCE = 1e-3;
+
+    /** Native code needs its memory touched and its threads started; what little Java there is, compiles soon. */
+    private static final int WARMUP_WINDOW_MILLIS = 50;
 
     private final Peer peer;
 
@@ -72,6 +76,7 @@ public final class PeerServer {
     }
 
     private static PeerMeasurement time(String name, Peer.Variant variant, Samples.Plan plan) {
+        WarmUp.untilSteady(variant::run, WARMUP_WINDOW_MILLIS);
         long cpuBefore = processCpuNanos();
         long wallBefore = System.nanoTime();
         Samples samples = Samples.take(plan, variant::timedCalls);

@@ -25,8 +25,6 @@ import org.batchnorm.bench.workload.Samples;
 
 /** Takes the measurements of one run, one task at a time; keeps the peers' processes between tasks and the copy's bandwidth of each size. */
 public final class Session implements AutoCloseable {
-    private static final int PEER_WARMUP_MILLIS = 300;
-
     private final Measurement.Run run;
     private final Samples.Plan plan;
     private final Path peersFolder;
@@ -152,7 +150,7 @@ public final class Session implements AutoCloseable {
                 key -> PeerProcess.start(peersFolder, task.peer(), task.threads(), log));
         List<Measurement> rows = new ArrayList<>();
         List<String> failures = new ArrayList<>();
-        for (PeerMeasurement measured : peer.measure(task.operation(), task.shape(), forCompiledCode(plan))) {
+        for (PeerMeasurement measured : peer.measure(task.operation(), task.shape(), plan)) {
             if (!measured.measured()) {
                 failures.add(measured.variant() + ": " + measured.failure());
                 continue;
@@ -170,11 +168,6 @@ public final class Session implements AutoCloseable {
             throw new IllegalStateException(String.join("; ", failures));
         }
         return rows;
-    }
-
-    /** Code that is compiled already needs its memory touched and its threads started, no more. */
-    private static Samples.Plan forCompiledCode(Samples.Plan plan) {
-        return new Samples.Plan(Math.min(plan.warmupMillis(), PEER_WARMUP_MILLIS), plan.sampleMillis(), plan.samples());
     }
 
     private Measurement row(Point point, Result result) {
