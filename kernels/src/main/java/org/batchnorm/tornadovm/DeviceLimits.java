@@ -31,10 +31,10 @@ public record DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, 
 
     /** The limits of a device as its driver tells them. */
     public static DeviceLimits of(TornadoDevice device) {
-        long[] workGroup = device.getPhysicalDevice().getDeviceMaxWorkGroupSize();
         return new DeviceLimits(
                 Math.max(1, device.getPhysicalDevice().getDeviceMaxComputeUnits()),
-                Math.toIntExact(Math.max(1, workGroup[0])),
+                // Not getDeviceMaxWorkGroupSize(): the PTX backend answers that with the largest grid.
+                Math.max(1, device.getPhysicalDevice().getMaxThreadsPerBlock()),
                 Math.toIntExact(Math.clamp(
                         device.getPhysicalDevice().getDeviceLocalMemorySize(), 0, MAX_DECLARED_LOCAL_MEMORY)),
                 device.getDeviceType() == TornadoDeviceType.CPU);

@@ -33,10 +33,11 @@ public interface DeviceTimer {
      * Times an operation on a shape. The result is checked against double precision before anything is timed.
      *
      * @param operation one of batch normalization's, or {@link Operation#COPY}: a kernel that copies x to y
+     * @param way how the data come to the device and how the graph is started
+     * @param kernels which of the kernels that can do it
      * @throws IllegalStateException if it fails or computes something wrong
-     * @throws UnsupportedOperationException if the device cannot do it this way
      */
-    Timing time(Operation operation, BenchShape shape, Way way, Samples.Plan plan);
+    Timing time(Operation operation, BenchShape shape, Way way, Kernels kernels, Samples.Plan plan);
 
     /** How the data come to the device and how the graph is started. */
     enum Way {
@@ -44,8 +45,37 @@ public interface DeviceTimer {
         RESIDENT,
         /** x (and dy) are sent with every execution, y (or dx) is read back. */
         TRANSFERRED,
-        /** As resident, recorded once as a CUDA graph and replayed. */
+        /** As resident, recorded once as a CUDA graph and replayed; only where {@link Facts#replays()}. */
         REPLAYED
+    }
+
+    /** Which kernels do an operation. */
+    enum Kernels {
+        /** Those that the task-graph pieces choose. */
+        CHOSEN,
+        /** The two-stage ones, also where the pieces would choose the one that keeps whole features on chip. */
+        TWO_STAGE
+    }
+
+    /** The versions of the kernels, in the order of {@code kernels/README.md}. */
+    enum Version {
+        /** Two stages, neighbouring work-items on neighbouring features. */
+        ROWS("rows"),
+        /** Two stages, for data that lie channels-first. */
+        PLANES("planes"),
+        /** One kernel that keeps whole features in local memory. */
+        ON_CHIP("on-chip");
+
+        private final String label;
+
+        Version(String label) {
+            this.label = label;
+        }
+
+        /** The name in tables and in the results' variant. */
+        public String label() {
+            return label;
+        }
     }
 
     /**
@@ -56,6 +86,7 @@ public interface DeviceTimer {
      * @param backend TornadoVM's backend: OPENCL, PTX or CUDA
      * @param driver the driver's version
      * @param cpu whether it is a processor in disguise
+     * @param replays whether the backend records CUDA graphs
      * @param memoryBytes of the device
      * @param computeUnits multiprocessors of a GPU, cores of a CPU
      * @param maxWorkGroup work-items of the largest work-group
@@ -67,6 +98,7 @@ public interface DeviceTimer {
             String backend,
             String driver,
             boolean cpu,
+            boolean replays,
             long memoryBytes,
             int computeUnits,
             long maxWorkGroup,
@@ -75,12 +107,18 @@ public interface DeviceTimer {
     /**
      * Times of one operation.
      *
+     * @param version of the kernels that did it; empty for a copy
      * @param firstMillis the first execution: compilation, sending the data, everything
      * @param wall of {@code execute()}, without profiler
      * @param kernel the device's own clock on all kernels of an execution; empty where the way has no profiler
      * @param kernelMillis the median of each kernel, in the order of execution; empty as above
      */
-    record Timing(double firstMillis, Samples wall, Optional<Samples> kernel, Map<String, Double> kernelMillis) {}
+    record Timing(
+            Optional<Version> version,
+            double firstMillis,
+            Samples wall,
+            Optional<Samples> kernel,
+            Map<String, Double> kernelMillis) {}
 
     /** What opens a device: the service. */
     interface Provider {

@@ -43,7 +43,8 @@ public record Measurement(
      * @param shape the shape with its layout, {@code 32x64x56x56:channels-last}
      * @param memory where the data were: {@code heap} ({@code float[]}), {@code off-heap}, {@code native} (a peer's own), {@code device}
      * @param library {@code batchnorm} (this project), {@code java} (the baselines) or a peer's name
-     * @param variant which of its ways: our backend ({@code vector}; {@code vector-layer} through the layer), a peer's variant ({@code out}, {@code acdb})
+     * @param variant which of its ways: our backend ({@code vector}; {@code vector-layer} through the layer; on a device TornadoVM's backend and the version of the
+     *     kernels, {@code tornadovm-cuda-on-chip}), a peer's variant ({@code out}, {@code acdb})
      * @param device {@code cpu}, or the device's name
      * @param threads CPU threads; 0 on a device
      * @param resident whether the data stayed where they are computed on; false: the time includes moving them there and back
@@ -104,6 +105,18 @@ public record Measurement(
         public Point inPhase(String other) {
             return new Point(
                     operation, shape, memory, library, variant, device, threads, resident, clock, cache, other);
+        }
+
+        /** The same by another clock. */
+        public Point byClock(String other) {
+            return new Point(
+                    operation, shape, memory, library, variant, device, threads, resident, other, cache, phase);
+        }
+
+        /** The same with caches in another state. */
+        public Point withCache(String other) {
+            return new Point(
+                    operation, shape, memory, library, variant, device, threads, resident, clock, other, phase);
         }
 
         /** One line for messages. */

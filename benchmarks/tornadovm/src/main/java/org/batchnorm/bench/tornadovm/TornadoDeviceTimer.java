@@ -1,14 +1,16 @@
 package org.batchnorm.bench.tornadovm;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import org.batchnorm.bench.device.DeviceTimer;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
+import org.batchnorm.tornadovm.DeviceLimits;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.TornadoTargetDevice;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
@@ -16,60 +18,107 @@ import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 
 /** Times the task-graph pieces through TornadoVM. */
 final class TornadoDeviceTimer implements DeviceTimer {
-    private static final Path NVIDIA_VERSION = Path.of("/proc/driver/nvidia/version");
-    private static final int PROFILED_EXECUTIONS = 7;
+    private static final int PROFILED_EXECUTIONS = 11;
 
+    /** The largest error of a value, relative to the largest magnitude expected. */
+    private static final double TOLERANCE = 1e-5;
+
+    private final Facts facts;
     private final TornadoDevice device;
-    private final String id;
+    private @Nullable Workload latest;
 
-    private TornadoDeviceTimer(String id, TornadoDevice device) {
-        this.id = id;
+    private TornadoDeviceTimer(Facts facts, TornadoDevice device) {
+        this.facts = facts;
         this.device = device;
     }
 
     @Override
     public Facts facts() {
-        TornadoTargetDevice physical = device.getPhysicalDevice();
-        return new Facts(
-                id,
-                physical.getDeviceName().strip(),
-                device.getTornadoVMBackend().toString(),
-                driver(),
-                device.getDeviceType() == TornadoDeviceType.CPU,
-                device.getMaxGlobalMemory(),
-                physical.getDeviceMaxComputeUnits(),
-                physical.getDeviceMaxWorkGroupSize()[0],
-                physical.getDeviceLocalMemorySize());
-    }
-
-    /** NVIDIA's kernel module tells its version; of others the platform's name must do. */
-    private String driver() {
-        try {
-            if (Files.isReadable(NVIDIA_VERSION)) {
-                return Files.readString(NVIDIA_VERSION)
-                        .lines()
-                        .findFirst()
-                        .orElse("")
-                        .strip();
-            }
-        } catch (IOException e) {
-            return device.getPlatformName();
-        }
-        return device.getPlatformName();
+        return facts;
     }
 
     @Override
-    public Timing time(Operation operation, BenchShape shape, Way way, Samples.Plan plan) {
-        if (way == Way.REPLAYED && device.getTornadoVMBackend() == TornadoVMBackendType.OPENCL) {
-            throw new UnsupportedOperationException("OpenCL has no graphs to replay");
+    public Timing time(Operation operation, BenchShape shape, Way way, Kernels kernels, Samples.Plan plan) {
+        try {
+            return time(workload(operation, shape), way, limits(kernels), plan);
+        } catch (OutOfMemoryError e) {
+            latest = null;
+            throw new IllegalStateException("not enough memory on the host for " + operation + " on " + shape, e);
+        } catch (RuntimeException | Error e) { // TornadoVM and its drivers throw both, for one measurement's sake.
+            throw new IllegalStateException(rootMessage(e), e);
         }
-        try (TimedGraph graph = new TimedGraph(operation, shape, way, device)) {
+    }
+
+    private Timing time(Workload workload, Way way, DeviceLimits limits, Samples.Plan plan) {
+        try (TimedGraph graph =
+                new TimedGraph(workload.operation(), workload.shape(), workload.inputs(), way, limits, device)) {
             double firstMillis = graph.execute(1) / 1e6;
-            graph.check();
+            if (way == Way.REPLAYED) {
+                // The first execution recorded; what it recorded is to be checked.
+                graph.execute(1);
+            }
+            workload.check(graph.results());
             Samples wall = Samples.take(plan, graph::execute);
             return way == Way.REPLAYED
-                    ? new Timing(firstMillis, wall, Optional.empty(), Map.of())
+                    ? new Timing(graph.version(), firstMillis, wall, Optional.empty(), Map.of())
                     : graph.profile(PROFILED_EXECUTIONS, firstMillis, wall);
+        }
+    }
+
+    private DeviceLimits limits(Kernels kernels) {
+        DeviceLimits own = DeviceLimits.of(device);
+        return kernels == Kernels.CHOSEN ? own : new DeviceLimits(own.computeUnits(), own.maxWorkGroup(), 0, own.cpu());
+    }
+
+    /** What an operation on a shape works on and must give; made anew only if another is asked for. */
+    private Workload workload(Operation operation, BenchShape shape) {
+        Workload kept = latest;
+        latest = null; // For the collector, where the next one is large.
+        if (kept == null || !kept.shape().equals(shape)) {
+            kept = Workload.of(operation, shape, Inputs.of(Operation.BACKWARD, shape));
+        } else if (kept.operation() != operation) {
+            kept = Workload.of(operation, shape, kept.inputs());
+        }
+        latest = kept;
+        return kept;
+    }
+
+    /** The innermost message, without terminal colours and line breaks. */
+    private static String rootMessage(Throwable failure) {
+        Throwable root = failure;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        String message = root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
+        return message.replaceAll("\u001B\\[[0-9;]*m", "")
+                .replaceAll("\\s+", " ")
+                .strip();
+    }
+
+    /**
+     * An operation on a shape.
+     *
+     * @param inputs of all operations on the shape
+     * @param expected empty for a copy
+     */
+    private record Workload(Operation operation, BenchShape shape, Inputs inputs, Optional<Expected> expected) {
+        static Workload of(Operation operation, BenchShape shape, Inputs inputs) {
+            return new Workload(
+                    operation,
+                    shape,
+                    inputs,
+                    operation.baseline() ? Optional.empty() : Optional.of(Expected.of(operation, shape, inputs)));
+        }
+
+        void check(Map<String, float[]> results) {
+            if (expected.isPresent()) {
+                expected.get().check("the device", results, TOLERANCE);
+                return;
+            }
+            int wrong = Arrays.mismatch(inputs.x(), results.getOrDefault(Expected.Y, new float[0]));
+            if (wrong >= 0) {
+                throw new IllegalStateException("the copy of " + shape + " is wrong at value " + wrong);
+            }
         }
     }
 
@@ -82,7 +131,24 @@ final class TornadoDeviceTimer implements DeviceTimer {
         @Override
         public DeviceTimer open(Optional<String> device) {
             Devices.Device chosen = Devices.choose(device);
-            return new TornadoDeviceTimer(chosen.id(), chosen.handle());
+            return new TornadoDeviceTimer(facts(chosen), chosen.handle());
+        }
+
+        private static Facts facts(Devices.Device chosen) {
+            TornadoDevice device = chosen.handle();
+            TornadoTargetDevice physical = device.getPhysicalDevice();
+            TornadoVMBackendType backend = device.getTornadoVMBackend();
+            return new Facts(
+                    chosen.id(),
+                    physical.getDeviceName().strip(),
+                    backend.toString(),
+                    Drivers.describe(device),
+                    device.getDeviceType() == TornadoDeviceType.CPU,
+                    backend == TornadoVMBackendType.PTX || backend == TornadoVMBackendType.CUDA,
+                    device.getMaxGlobalMemory(),
+                    physical.getDeviceMaxComputeUnits(),
+                    DeviceLimits.of(device).maxWorkGroup(),
+                    physical.getDeviceLocalMemorySize());
         }
     }
 }
