@@ -88,6 +88,16 @@ public final class BatchNormTasks {
 
     private static final Pattern PREFIX = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
 
+    /** The bytes that TornadoVM's code for one graph may have; by default 4096, which some twenty tasks fill, and a network with batch norm has more. */
+    private static final String GRAPH_SIZE_PROPERTY = "tornado.tvm.maxbytecodesize";
+
+    static {
+        // TornadoVM reads it when the first graph of the process is compiled.
+        if (System.getProperty(GRAPH_SIZE_PROPERTY) == null) {
+            System.setProperty(GRAPH_SIZE_PROPERTY, "65536");
+        }
+    }
+
     private final String prefix;
     private final BatchNormConfig config;
     private final BatchShape maxShape;

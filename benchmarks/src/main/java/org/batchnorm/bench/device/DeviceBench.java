@@ -33,7 +33,7 @@ public final class DeviceBench {
     private final long deadline;
     private long longest;
     private int failures;
-    private boolean timeIsUp;
+    private boolean leftOut;
 
     /**
      * Nothing is measured yet.
@@ -60,10 +60,10 @@ public final class DeviceBench {
         this.deadline = deadline;
     }
 
-    /** Measures a shape; less of it or nothing if the time is up. */
-    public void measure(BenchShape shape) {
+    /** Measures a shape; false if the time was up before all of it was. */
+    public boolean measure(BenchShape shape) {
         if (timeIsUp()) {
-            return;
+            return false;
         }
         table.shape(shape);
         OptionalDouble copy = measure(Operation.COPY, shape, Kernels.CHOSEN, OptionalDouble.empty())
@@ -77,6 +77,7 @@ public final class DeviceBench {
                 }
             }
         }
+        return !leftOut;
     }
 
     /** How many timings failed. */
@@ -84,10 +85,10 @@ public final class DeviceBench {
         return failures;
     }
 
-    /** Whether another timing may not end in time, judging by the longest so far. */
-    public boolean timeIsUp() {
-        timeIsUp = timeIsUp || clock.getAsLong() + longest >= deadline;
-        return timeIsUp;
+    /** Whether another timing may not end in time, judging by the longest so far; then none is begun any more. */
+    private boolean timeIsUp() {
+        leftOut = leftOut || clock.getAsLong() + longest >= deadline;
+        return leftOut;
     }
 
     /** One line of the table; the resident timing, if there is one. */
@@ -96,7 +97,7 @@ public final class DeviceBench {
         if (resident.isEmpty()) {
             return resident;
         }
-        Optional<Timing> replayed = facts.replays()
+        Optional<Timing> replayed = facts.replays() && !operation.baseline()
                 ? time(operation, shape, Way.REPLAYED, kernels, OptionalDouble.empty())
                 : Optional.empty();
         // The way over the bus does not depend on the version.

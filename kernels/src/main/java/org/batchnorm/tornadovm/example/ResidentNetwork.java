@@ -37,16 +37,6 @@ public final class ResidentNetwork implements AutoCloseable {
     private static final int TRAIN = 0;
     private static final int TEST = 1;
 
-    /** The bytes of the code that TornadoVM makes of a graph; by default 4096, which some twenty tasks fill. */
-    private static final String GRAPH_SIZE_PROPERTY = "tornado.tvm.maxbytecodesize";
-
-    static {
-        // Read when the first graph of the process is compiled.
-        if (System.getProperty(GRAPH_SIZE_PROPERTY) == null) {
-            System.setProperty(GRAPH_SIZE_PROPERTY, "65536");
-        }
-    }
-
     private final int steps;
     private final int batchSize;
     private final int testImages;
