@@ -11,12 +11,15 @@ import java.util.concurrent.TimeUnit;
 public final class Environment {
     private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
 
+    private static final String PACKAGED_COMMIT = "commit";
+
     private Environment() {}
 
     /**
      * The run that begins now.
      *
-     * @param checkout a folder of the project's checkout, whose commit is recorded; without git or a checkout the commit is the jar's version
+     * @param checkout a folder of the project's checkout, whose commit is recorded, or a packaged copy, whose file {@code commit} tells that; without either the commit
+     *     is the jar's version
      */
     public static Measurement.Run currentRun(Path checkout) {
         String date = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
@@ -34,6 +37,11 @@ public final class Environment {
     private static String commit(Path checkout) {
         // Whatever is unusual here (no git, no checkout) is no reason not to measure.
         try {
+            Path packaged = checkout.resolve(PACKAGED_COMMIT);
+            if (Files.isReadable(packaged)) {
+                // A packaged copy may lie in a checkout of something else.
+                return Files.readString(packaged).strip();
+            }
             Process git = new ProcessBuilder("git", "describe", "--always", "--dirty", "--exclude=*")
                     .directory(checkout.toFile())
                     .redirectError(ProcessBuilder.Redirect.DISCARD)
