@@ -1,5 +1,6 @@
 package org.batchnorm.spi;
 
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -28,6 +29,13 @@ public interface BatchNormBackend {
     /** Its devices, usable or not; empty for a backend without any. Never throws. */
     default List<DeviceInfo> devices() {
         return List.of();
+    }
+
+    /**
+     * How long this process has spent so far on what is paid once for each operation and size of batch, and is no part of the work itself: compiling kernels for a device.
+     */
+    default Duration preparationTime() {
+        return Duration.ZERO;
     }
 
     /**

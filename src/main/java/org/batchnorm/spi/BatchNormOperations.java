@@ -102,6 +102,8 @@ public interface BatchNormOperations extends AutoCloseable {
      *   <li>with statistics that did not come from the batch: {@code dx = gamma · rstd · dy}.
      * </ul>
      *
+     * Through the statistics every feature has at least three values: of two, where the formula cancels, the layer computes the gradient itself.
+     *
      * @param x in, {@code shape}: the input of the forward operation
      * @param dy in, {@code shape}
      * @param dx out, {@code shape}; may be {@code dy} or {@code x}

@@ -1,9 +1,14 @@
 package org.batchnorm.bench;
 
+import java.io.PrintWriter;
+import java.time.Duration;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormBackend;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -50,6 +55,20 @@ final class BackendArguments {
         ifGiven(threads, builder::threads);
         ifGiven(device, builder::device);
         return builder;
+    }
+
+    /** Says how long compiling for a device took, where there was something to compile. */
+    static void reportPreparation(PrintWriter out) {
+        for (BatchNormBackend backend : Backends.all()) {
+            Duration time = backend.preparationTime();
+            if (!time.isZero()) {
+                out.printf(
+                        Locale.ROOT,
+                        "Compiling for %s took %.1f s, paid once for each operation and size of batch.%n",
+                        backend.name(),
+                        time.toMillis() / 1e3);
+            }
+        }
     }
 
     private static <T> void ifGiven(@Nullable T value, Consumer<T> use) {

@@ -238,6 +238,7 @@ final class TrainCommand implements Callable<Integer> {
         screen.print(table.render());
         screen.println();
         screen.println(table.conclusion());
+        BackendArguments.reportPreparation(screen);
         screen.flush();
 
         CurveFiles files = new CurveFiles(what + ", " + describe(settings), comparison.trainees());

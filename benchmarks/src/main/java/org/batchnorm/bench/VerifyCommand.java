@@ -91,6 +91,7 @@ final class VerifyCommand implements Callable<Integer> {
                 failed == 0
                         ? "All " + results.size() + " cases pass."
                         : failed + " of " + results.size() + " cases fail.");
+        BackendArguments.reportPreparation(out);
         out.flush();
         return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
     }

@@ -124,8 +124,8 @@ public final class BatchNormTasks {
      * @param config the layer's configuration
      * @param maxShape the shape of the largest batch
      * @param device where the graphs will run; decides grids and work-group sizes
-     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the configuration, or if it has more values than TornadoVM can
-     *     address
+     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the configuration, if it has more values than TornadoVM can
+     *     address, or if the device has no float64
      */
     public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, TornadoDevice device) {
         this(prefix, config, maxShape, DeviceLimits.of(device));
@@ -695,7 +695,7 @@ public final class BatchNormTasks {
             FloatArray dx,
             SampleCount samples,
             Tiling.OnChip chip) {
-        arrays.use(graph, parameters, statistics, gradients, terms);
+        arrays.use(graph, parameters, statistics, gradients);
         transfer(graph, samples);
         add(
                 graph,
@@ -712,7 +712,6 @@ public final class BatchNormTasks {
                         parameters,
                         statistics,
                         gradients,
-                        terms,
                         samples.array(),
                         tiling.rowsPerSample(),
                         tiling.columns(),

@@ -29,8 +29,18 @@ public record DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, 
         }
     }
 
-    /** The limits of a device as its driver tells them. */
+    /**
+     * The limits of a device as its driver tells them.
+     *
+     * @throws IllegalArgumentException if it has no float64, in which the kernels add up
+     */
     public static DeviceLimits of(TornadoDevice device) {
+        if (!device.getDeviceContext().isFP64Supported()) {
+            throw new IllegalArgumentException("device: "
+                    + device.getPhysicalDevice().getDeviceName().strip()
+                    + " given, which has no float64 (OpenCL's cl_khr_fp64); batch norm"
+                    + " accumulates in it: give another device");
+        }
         return new DeviceLimits(
                 Math.max(1, device.getPhysicalDevice().getDeviceMaxComputeUnits()),
                 // Not getDeviceMaxWorkGroupSize(): the PTX backend answers that with the largest grid.

@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.batchnorm.spi.Availability;
+import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.DeviceInfo;
 import uk.ac.manchester.tornado.api.TornadoBackend;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
@@ -27,16 +28,21 @@ record Devices(Availability availability, List<Device> devices) {
      * @param id "driver:device", TornadoVM's numbers
      * @param handle TornadoVM's own
      * @param description its name, kind, driver and memory
+     * @param availability whether it can do the work, or why not
      */
-    record Device(String id, TornadoDevice handle, String description) {
+    record Device(String id, TornadoDevice handle, String description, Availability availability) {
 
         /** Whether it is a processor in disguise, whose "device memory" is the host's. */
         boolean isCpu() {
             return handle.getDeviceType() == TornadoDeviceType.CPU;
         }
 
+        boolean isUsable() {
+            return availability.usable();
+        }
+
         DeviceInfo info() {
-            return new DeviceInfo(id, description, Availability.usable(description));
+            return new DeviceInfo(id, description, availability);
         }
     }
 
@@ -56,15 +62,40 @@ record Devices(Availability availability, List<Device> devices) {
                 TornadoBackend backend = runtime.getBackend(driver);
                 for (int number = 0; number < backend.getNumDevices(); number++) {
                     TornadoDevice handle = backend.getDevice(number);
-                    devices.add(new Device(driver + ":" + number, handle, describe(backend, handle)));
+                    devices.add(device(driver + ":" + number, backend, handle));
                 }
             }
-            return devices.isEmpty()
-                    ? new Devices(noDevice("TornadoVM has no driver with a device"), List.of())
-                    : new Devices(Availability.usable(devices.size() + " TornadoVM device(s)"), List.copyOf(devices));
+            return new Devices(availabilityOf(devices), List.copyOf(devices));
         } catch (Throwable e) { // A driver may throw whatever it likes: that is an answer too.
             return new Devices(noDevice("TornadoVM does not start: " + Faults.rootMessage(e)), List.of());
         }
+    }
+
+    private static Device device(String id, TornadoBackend backend, TornadoDevice handle) {
+        String description = describe(backend, handle);
+        return new Device(
+                id,
+                handle,
+                description,
+                handle.getDeviceContext().isFP64Supported()
+                        ? Availability.usable(description)
+                        : Availability.unusable(
+                                "it has no float64 (OpenCL's cl_khr_fp64), in which statistics are accumulated",
+                                "choose another device, or a CPU backend"));
+    }
+
+    private static Availability availabilityOf(List<Device> devices) {
+        if (devices.isEmpty()) {
+            return noDevice("TornadoVM has no driver with a device");
+        }
+        long usable = devices.stream().filter(Device::isUsable).count();
+        Device first = devices.getFirst();
+        return usable > 0
+                ? Availability.usable(usable + " TornadoVM device(s)")
+                : Availability.unusable(
+                        "no TornadoVM device can do the work: " + first.id() + " " + first.description() + ": "
+                                + first.availability().reason(),
+                        first.availability().remedy());
     }
 
     private static Availability noDevice(String reason) {
@@ -91,19 +122,20 @@ record Devices(Availability availability, List<Device> devices) {
                 handle.getMaxGlobalMemory() / (double) (1L << 30));
     }
 
-    /** Whether there is a device that is no CPU. */
+    /** Whether there is a usable device that is no CPU. */
     boolean hasAccelerator() {
-        return devices.stream().anyMatch(device -> !device.isCpu());
+        return devices.stream().anyMatch(device -> device.isUsable() && !device.isCpu());
     }
 
     /**
-     * The device of an id; without one the first that is no CPU, or else TornadoVM's own default.
+     * The device of an id; without one the first usable that is no CPU, or else TornadoVM's own default.
      *
      * @throws IllegalArgumentException if there is no such device
+     * @throws BackendUnavailableException if it cannot do the work
      */
     Device choose(Optional<String> id) {
         if (id.isPresent()) {
-            return devices.stream()
+            Device chosen = devices.stream()
                     .filter(device -> device.id().equals(id.get()))
                     .findFirst()
                     .orElseThrow(() ->
@@ -111,9 +143,14 @@ record Devices(Availability availability, List<Device> devices) {
                                     + devices.stream()
                                             .map(device -> device.id() + " " + device.description())
                                             .collect(Collectors.joining(", "))));
+            if (!chosen.isUsable()) {
+                throw new BackendUnavailableException(
+                        "device " + chosen.id() + " cannot be used: " + chosen.availability());
+            }
+            return chosen;
         }
         return devices.stream()
-                .filter(device -> !device.isCpu())
+                .filter(device -> device.isUsable() && !device.isCpu())
                 .findFirst()
                 .or(this::defaultDevice)
                 .orElseThrow();
@@ -122,8 +159,8 @@ record Devices(Availability availability, List<Device> devices) {
     private Optional<Device> defaultDevice() {
         TornadoDevice wanted = TornadoRuntimeProvider.getTornadoRuntime().getDefaultDevice();
         return devices.stream()
-                .filter(device -> device.handle().equals(wanted))
+                .filter(device -> device.isUsable() && device.handle().equals(wanted))
                 .findFirst()
-                .or(() -> devices.stream().findFirst());
+                .or(() -> devices.stream().filter(Device::isUsable).findFirst());
     }
 }

@@ -75,7 +75,7 @@ public final class TornadoBackend implements BatchNormBackend {
 
     @Override
     public List<DeviceInfo> devices() {
-        return availability().usable()
+        return Prerequisites.ofThisProcess().check().usable()
                 ? Found.DEVICES.devices().stream().map(Devices.Device::info).toList()
                 : List.of();
     }
@@ -88,8 +88,9 @@ public final class TornadoBackend implements BatchNormBackend {
         return new TornadoOperations(DeviceSession.open(device), minimumElements);
     }
 
-    /** How long this process has spent so far on compiling kernels for host data, first executions included: paid once per operation and shape class. */
-    public static Duration preparationTime() {
+    /** The time of compiling kernels for host data and executing them for the first time. */
+    @Override
+    public Duration preparationTime() {
         return Duration.ofNanos(DeviceSession.preparationNanos());
     }
 

@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import org.batchnorm.BatchNormConfig;
 import org.batchnorm.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
@@ -12,8 +13,10 @@ import org.jspecify.annotations.Nullable;
 
 /** Host data to the device and back: finds the plan of each operation, and copies what is not in a {@link TransferBuffer}. */
 final class TornadoOperations implements BatchNormOperations {
-    /** Backward finds eps in the statistics: one plan for all. */
-    private static final double UNIT_EPS = 1;
+    /**
+     * Backward finds eps in rstd, but for two values per feature, which the layer computes itself and never hands to a backend: so one plan serves layers of every eps.
+     */
+    private static final double EPS_OF_BACKWARD = BatchNormConfig.DEFAULT_EPS;
 
     private final DeviceSession session;
     private final long minimumElements;
@@ -85,30 +88,14 @@ final class TornadoOperations implements BatchNormOperations {
             Arrays.fill(dbeta, 0);
         }
         Operation operation = throughStatistics ? Operation.BACKWARD : Operation.FROZEN_BACKWARD;
-        boolean twoValues = throughStatistics && shape.valuesPerFeature() == 2;
-        float[] scale = twoValues ? timesEps(gamma, statistics) : gamma;
-        Batch batch = new Batch(operation, shape, UNIT_EPS, x, dy, dx);
+        Batch batch = new Batch(operation, shape, EPS_OF_BACKWARD, x, dy, dx);
         run(
                 batch,
                 plan -> {
-                    plan.parameters(scale, null);
+                    plan.parameters(gamma, null);
                     plan.statistics(statistics.mean(), statistics.meanLow(), statistics.variance(), statistics.rstd());
                 },
                 plan -> plan.readGradients(dgamma, dbeta));
-    }
-
-    /**
-     * gamma · eps. With two values per feature the kernels compute {@code dx = gamma · rstd³ · eps · (dy − dbeta / m)}, in which the terms that cancel are left out; the eps
-     * compiled into them is 1, and the true one, which the statistics imply, comes with gamma.
-     */
-    private static float[] timesEps(float @Nullable [] gamma, BatchStatistics statistics) {
-        float[] product = new float[statistics.rstd().length];
-        for (int i = 0; i < product.length; i++) {
-            double rstd = statistics.rstd()[i];
-            double eps = Math.max(0, 1 / (rstd * rstd) - statistics.variance()[i]);
-            product[i] = (float) ((gamma == null ? 1 : gamma[i]) * eps);
-        }
-        return product;
     }
 
     private static void read(HostPlan plan, BatchStatistics statistics) {

@@ -13,7 +13,7 @@ public final class BackwardOnChip {
      * local memory and so reads x and dy once. The arithmetic is theirs.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S;
-     * 20 · C read and 24 · C written. <b>Local memory</b>: 8 · keep + 16 bytes a work-item and 20 bytes a column.
+     * 16 · C read and 8 · C written. <b>Local memory</b>: 8 · keep + 16 bytes a work-item and 20 bytes a column.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
@@ -21,7 +21,6 @@ public final class BackwardOnChip {
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
-     * @param terms out, (4, C): as {@link MergeGradients} leaves them
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param keep values of each tensor that a work-item keeps, ⌈rows / tileRows⌉ of the largest batch
      */
@@ -33,7 +32,6 @@ public final class BackwardOnChip {
             FloatArray parameters,
             FloatArray statistics,
             FloatArray gradients,
-            FloatArray terms,
             IntArray samples,
             int rowsPerSample,
             int columns,
@@ -134,12 +132,15 @@ public final class BackwardOnChip {
                 featureProduct += products[lane + i];
             }
             double m = (double) rows * span;
-            PerFeature.storeGradients(
-                    parameters, statistics, gradients, terms, feature, features, featureSum, featureProduct, m, eps);
-            scales[laneColumn] = terms.get(feature);
-            meansDy[laneColumn] = terms.get(features + feature);
-            meansDyLow[laneColumn] = terms.get(2 * features + feature);
-            slopes[laneColumn] = terms.get(3 * features + feature);
+            double rstd = statistics.get(3 * features + feature);
+            double dgamma = featureProduct * rstd;
+            double meanDy = featureSum / m;
+            gradients.set(feature, (float) dgamma);
+            gradients.set(features + feature, (float) featureSum);
+            scales[laneColumn] = PerFeature.scale(parameters.get(feature), rstd, m, eps);
+            meansDy[laneColumn] = (float) meanDy;
+            meansDyLow[laneColumn] = PerFeature.low(meanDy);
+            slopes[laneColumn] = PerFeature.slope(dgamma, rstd, m);
         }
         context.localBarrier();
 

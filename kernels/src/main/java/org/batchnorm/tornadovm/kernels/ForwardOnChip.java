@@ -149,21 +149,23 @@ public final class ForwardOnChip {
             }
             double m = (double) rows * span;
             double beyond = featureSum / m;
+            double mean = common + beyond;
+            double m2 = featureSquare - featureSum * beyond;
             PerFeature.store(
                     statistics,
                     runningStatistics,
                     numBatchesTracked,
                     feature,
                     features,
-                    common + beyond,
-                    featureSquare - featureSum * beyond,
+                    mean,
+                    m2,
                     m,
                     eps,
                     momentum,
                     tracking);
-            means[laneColumn] = statistics.get(feature);
-            meansLow[laneColumn] = statistics.get(features + feature);
-            scales[laneColumn] = parameters.get(feature) * statistics.get(3 * features + feature);
+            means[laneColumn] = (float) mean;
+            meansLow[laneColumn] = PerFeature.low(mean);
+            scales[laneColumn] = parameters.get(feature) * PerFeature.rstd(m2, m, eps);
         }
         context.localBarrier();
 

@@ -71,8 +71,15 @@ public final class MergeGradients {
 
         if (laneRow == 0 && feature < features) {
             double m = (double) samples.get(0) * rowsPerSample * span;
-            PerFeature.storeGradients(
-                    parameters, statistics, gradients, terms, feature, features, sums[lane], products[lane], m, eps);
+            double rstd = statistics.get(3 * features + feature);
+            double dgamma = products[lane] * rstd;
+            double meanDy = sums[lane] / m;
+            gradients.set(feature, (float) dgamma);
+            gradients.set(features + feature, (float) sums[lane]);
+            terms.set(feature, PerFeature.scale(parameters.get(feature), rstd, m, eps));
+            terms.set(features + feature, (float) meanDy);
+            terms.set(2 * features + feature, PerFeature.low(meanDy));
+            terms.set(3 * features + feature, PerFeature.slope(dgamma, rstd, m));
         }
         Tiles.countRun(context, samples);
     }

@@ -29,13 +29,11 @@ final class PerFeature {
             double eps,
             double momentum,
             int tracking) {
-        double squares = (m2 + TornadoMath.abs(m2)) / 2; // at least 0, and NaN if m2 is
-        double variance = squares / m;
-        float high = (float) mean;
-        statistics.set(feature, high);
-        statistics.set(features + feature, Tiles.finiteOrZero((float) (mean - high)));
-        statistics.set(2 * features + feature, (float) variance);
-        statistics.set(3 * features + feature, (float) (1 / TornadoMath.sqrt(variance + eps)));
+        double squares = atLeastZero(m2);
+        statistics.set(feature, (float) mean);
+        statistics.set(features + feature, low(mean));
+        statistics.set(2 * features + feature, (float) (squares / m));
+        statistics.set(3 * features + feature, rstd(m2, m, eps));
         if (tracking != MergeStatistics.UNTRACKED) {
             long count = numBatchesTracked.get(feature) + 1;
             numBatchesTracked.set(feature, count);
@@ -47,40 +45,34 @@ final class PerFeature {
         }
     }
 
+    /** What rounding to float32 takes from a value; 0 where it is infinite or NaN. */
+    static float low(double value) {
+        return Tiles.finiteOrZero((float) (value - (float) value));
+    }
+
+    /** {@code 1 / sqrt(m2 / m + eps)}. */
+    static float rstd(double m2, double m, double eps) {
+        return (float) (1 / TornadoMath.sqrt(atLeastZero(m2) / m + eps));
+    }
+
     /**
-     * Stores the gradients of a feature's parameters and the terms of the input's gradient: {@code scale = gamma · rstd}, {@code dbeta / m} in two parts, {@code slope =
-     * rstd · dgamma / m}. With two values per feature these cancel in dx but for eps, {@code dx = gamma · rstd³ · eps · (dy − dbeta / m)}, which is what is stored then.
-     *
-     * @param sum Σdy
-     * @param product Σ dy·(x − mean)
+     * What scales dx, {@code gamma · rstd}. Two values per feature differ from their mean by ± d with d² = variance, so that {@code dy − dbeta / m − x̂ · dgamma / m} cancels but for
+     * {@code eps · rstd² · (dy − dbeta / m)}: there the scale has that factor, and the {@link #slope} is 0.
      */
-    static void storeGradients(
-            FloatArray parameters,
-            FloatArray statistics,
-            FloatArray gradients,
-            FloatArray terms,
-            int feature,
-            int features,
-            double sum,
-            double product,
-            double m,
-            double eps) {
-        double rstd = statistics.get(3 * features + feature);
-        double dgamma = product * rstd;
-        double meanDy = sum / m;
-        float high = (float) meanDy;
-        double scale = parameters.get(feature) * rstd;
+    static float scale(float gamma, double rstd, double m, double eps) {
+        double scale = gamma * rstd;
+        return (float) (m == 2 ? scale * (rstd * rstd * eps) : scale);
+    }
+
+    /** What of dx goes with x − mean, {@code rstd · dgamma / m}; with two values per feature 0, or NaN if it is. */
+    static float slope(double dgamma, double rstd, double m) {
         double slope = rstd * dgamma / m;
-        if (m == 2) {
-            scale = scale * (rstd * rstd * eps);
-            slope = slope * 0;
-        }
-        gradients.set(feature, (float) dgamma);
-        gradients.set(features + feature, (float) sum);
-        terms.set(feature, (float) scale);
-        terms.set(features + feature, high);
-        terms.set(2 * features + feature, Tiles.finiteOrZero((float) (meanDy - high)));
-        terms.set(3 * features + feature, (float) slope);
+        return (float) (m == 2 ? slope * 0 : slope);
+    }
+
+    /** The value, 0 where it is negative, NaN where it is NaN. */
+    private static double atLeastZero(double value) {
+        return (value + TornadoMath.abs(value)) / 2;
     }
 
     /**

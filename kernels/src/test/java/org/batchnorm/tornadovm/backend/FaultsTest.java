@@ -7,7 +7,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.batchnorm.tornadovm.ChildJvm;
+import org.batchnorm.tornadovm.VirtualDevice;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The faults that need a JVM of their own. Each ends in an answer that says what to do. */
 class FaultsTest {
@@ -42,6 +45,20 @@ class FaultsTest {
                 .contains("install the driver")
                 .contains("devices: 0")
                 .contains("refused: backend tornadovm cannot be used");
+    }
+
+    @Test
+    void aDeviceWithoutFloat64(@TempDir Path folder) throws Exception {
+        String probed = ChildJvm.run(AS_HERE, VirtualDevice.options(folder, false), ProbeMain.class);
+        assertThat(probed)
+                .contains("usable: false")
+                .contains("no TornadoVM device can do the work: 0:0 virtual (GPU, OPENCL")
+                .contains("it has no float64 (OpenCL's cl_khr_fp64)")
+                .contains("choose another device, or a CPU backend")
+                .contains("device 0:0 usable: false")
+                .contains("refused: backend tornadovm cannot be used");
+        String pieces = ChildJvm.run(AS_HERE, VirtualDevice.options(folder, false), PiecesMain.class);
+        assertThat(pieces).contains("refused: device: virtual given, which has no float64");
     }
 
     @Test

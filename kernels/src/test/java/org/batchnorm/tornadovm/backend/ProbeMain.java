@@ -18,6 +18,9 @@ final class ProbeMain {
         System.out.println("answer: " + backend.availability());
         System.out.println("automatic: " + backend.automatic().usable());
         System.out.println("devices: " + backend.devices().size());
+        backend.devices()
+                .forEach(device -> System.out.println("device " + device.id() + " usable: "
+                        + device.availability().usable()));
         System.out.println("bailout: " + System.getProperty("tornado.recover.bailout"));
         try {
             backend.open(BackendOptions.fromSystemProperties()).close();

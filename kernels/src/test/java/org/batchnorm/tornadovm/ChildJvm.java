@@ -1,4 +1,4 @@
-package org.batchnorm.tornadovm.backend;
+package org.batchnorm.tornadovm;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -9,10 +9,10 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /** Runs a test's main class in a JVM of its own, for what can only be set when a JVM starts. */
-final class ChildJvm {
-    static final String SDK = System.getenv("TORNADOVM_HOME");
-    static final String ARGFILE = "@" + SDK + "/tornado-argfile";
-    static final String NO_BAILOUT = "-Dtornado.recover.bailout=False";
+public final class ChildJvm {
+    public static final String SDK = System.getenv("TORNADOVM_HOME");
+    public static final String ARGFILE = "@" + SDK + "/tornado-argfile";
+    public static final String NO_BAILOUT = "-Dtornado.recover.bailout=False";
 
     private ChildJvm() {}
 
@@ -22,7 +22,7 @@ final class ChildJvm {
      * @param environment what to set; a variable with empty text is removed
      * @throws AssertionError if it fails or takes longer than five minutes
      */
-    static String run(Map<String, String> environment, List<String> options, Class<?> main) throws Exception {
+    public static String run(Map<String, String> environment, List<String> options, Class<?> main) throws Exception {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(options);

@@ -1,0 +1,133 @@
+package org.batchnorm.tornadovm;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** What stands in the OpenCL C that TornadoVM generates: which arrays each loop reads and writes, and what else it does. */
+final class GeneratedCode {
+    private static final Pattern KERNEL = Pattern.compile("__kernel void (\\w+)\\(.*");
+    private static final Pattern LOCAL = Pattern.compile("__local (float|double) \\w+\\[(\\d+)];");
+    private static final Pattern PARAMETER = Pattern.compile("(ul_\\d+)  =  \\(ulong\\) (\\w+);");
+    private static final Pattern ADDRESS = Pattern.compile("(ul_\\d+)  =  (ul_\\d+) \\+ .*;");
+    private static final Pattern LOAD = Pattern.compile("(\\w+)  =  \\*\\(\\(__global \\w+ \\*\\) (ul_\\d+)\\);");
+    private static final Pattern STORE = Pattern.compile("\\*\\(\\(__global \\w+ \\*\\) (ul_\\d+)\\)  =  .*");
+    private static final Pattern INTEGER_DIVISION = Pattern.compile("i_\\d+  =  .* [/%] .*;");
+    private static final Pattern NAME = Pattern.compile("\\w+");
+
+    private GeneratedCode() {}
+
+    /** A loop, or what stands in none. */
+    static final class Body {
+        /** Array to number of loads of one pass. */
+        final Map<String, Integer> loads = new TreeMap<>();
+
+        /** Array to number of stores of one pass. */
+        final Map<String, Integer> stores = new TreeMap<>();
+
+        int integerDivisions;
+        boolean loadsAfterUse;
+        private final List<String> loaded = new ArrayList<>();
+        private boolean used;
+
+        private void load(String value, String array) {
+            loads.merge(array, 1, Integer::sum);
+            loaded.add(value);
+            loadsAfterUse |= used;
+        }
+
+        private void look(String line) {
+            integerDivisions += INTEGER_DIVISION.matcher(line).matches() ? 1 : 0;
+            used |= NAME.matcher(line).results().anyMatch(name -> loaded.contains(name.group()));
+        }
+
+        boolean isEmpty() {
+            return loads.isEmpty() && stores.isEmpty();
+        }
+
+        @Override
+        public String toString() {
+            return "loads " + loads + ", stores " + stores;
+        }
+    }
+
+    /**
+     * One kernel.
+     *
+     * @param straight what stands in no loop
+     * @param loops the loops with loads or stores of arrays in global memory, in order; none of them holds another
+     * @param localBytes of local memory
+     */
+    record Kernel(Body straight, List<Body> loops, int localBytes) {}
+
+    /** By heading ("=== heading") and kernel. */
+    static Map<String, Map<String, Kernel>> read(String output) {
+        Map<String, Map<String, Kernel>> kernels = new LinkedHashMap<>();
+        String heading = "";
+        String name = "";
+        List<String> lines = new ArrayList<>();
+        for (String line : output.lines().map(String::strip).toList()) {
+            Matcher kernel = KERNEL.matcher(line);
+            if (line.startsWith("=== ")) {
+                heading = line.substring(4);
+            } else if (kernel.matches()) {
+                name = kernel.group(1);
+                lines.clear();
+            } else if (line.startsWith("}  //  kernel")) {
+                kernels.computeIfAbsent(heading, key -> new LinkedHashMap<>()).put(name, kernel(lines));
+            } else {
+                lines.add(line);
+            }
+        }
+        return kernels;
+    }
+
+    private static Kernel kernel(List<String> lines) {
+        Map<String, String> arrays = new HashMap<>();
+        Body straight = new Body();
+        List<Body> loops = new ArrayList<>();
+        Deque<Body> open = new ArrayDeque<>(List.of(straight));
+        int localBytes = 0;
+        boolean loopBegins = false;
+        for (String line : lines) {
+            Body here = open.element();
+            Matcher local = LOCAL.matcher(line);
+            Matcher parameter = PARAMETER.matcher(line);
+            Matcher address = ADDRESS.matcher(line);
+            Matcher load = LOAD.matcher(line);
+            Matcher store = STORE.matcher(line);
+            if (local.matches()) {
+                localBytes += (local.group(1).equals("float") ? 4 : 8) * Integer.parseInt(local.group(2));
+            } else if (parameter.matches()) {
+                arrays.put(parameter.group(1), parameter.group(2));
+            } else if (address.matches()) {
+                arrays.put(address.group(1), arrays.get(address.group(2)));
+            } else if (load.matches()) {
+                here.load(load.group(1), arrays.get(load.group(2)));
+            } else if (store.matches()) {
+                here.stores.merge(arrays.get(store.group(1)), 1, Integer::sum);
+                here.look(line);
+            } else if (line.startsWith("{")) {
+                Body body = loopBegins ? new Body() : here;
+                if (loopBegins) {
+                    loops.add(body);
+                }
+                open.push(body);
+            } else if (line.startsWith("}")) {
+                open.pop();
+            } else {
+                here.look(line);
+            }
+            loopBegins = line.startsWith("for(");
+        }
+        return new Kernel(
+                straight, loops.stream().filter(loop -> !loop.isEmpty()).toList(), localBytes);
+    }
+}

@@ -1,0 +1,51 @@
+package org.batchnorm.tornadovm;
+
+import org.batchnorm.BatchNormConfig;
+import uk.ac.manchester.tornado.api.GridScheduler;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
+import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/** Has every kernel compiled for every layout, and says before TornadoVM prints them which are to come. */
+final class GeneratedCodeMain {
+    private GeneratedCodeMain() {}
+
+    public static void main(String[] arguments) throws Exception {
+        for (GeneratedCodeTest.Layout layout : GeneratedCodeTest.Layout.values()) {
+            FloatArray x = new FloatArray(Math.toIntExact(layout.shape.elements()));
+            FloatArray dy = new FloatArray(x.getSize());
+            FloatArray out = new FloatArray(x.getSize());
+            compile(layout, "training", x, out, (norm, graph, grids) -> {
+                norm.forward(graph, grids, x, out);
+                norm.backward(graph, grids, x, dy, out);
+            });
+            compile(layout, "frozen", x, out, (norm, graph, grids) -> {
+                norm.frozenForward(graph, grids, x, out);
+                norm.frozenBackward(graph, grids, x, dy, out);
+            });
+            compile(layout, "inference", x, out, (norm, graph, grids) -> norm.inference(graph, grids, x, out));
+        }
+    }
+
+    private static void compile(
+            GeneratedCodeTest.Layout layout, String operations, FloatArray x, FloatArray out, Adder pieces)
+            throws Exception {
+        System.out.println("=== " + layout + " " + operations);
+        BatchNormTasks norm =
+                new BatchNormTasks("norm", BatchNormConfig.of(layout.shape.c()), layout.shape, layout.limits);
+        TaskGraph graph = new TaskGraph(operations);
+        GridScheduler grids = new GridScheduler();
+        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
+        pieces.add(norm, graph, grids);
+        graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out);
+        try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
+            plan.withGridScheduler(grids).withPreCompilation();
+        }
+    }
+
+    @FunctionalInterface
+    private interface Adder {
+        void add(BatchNormTasks norm, TaskGraph graph, GridScheduler grids);
+    }
+}

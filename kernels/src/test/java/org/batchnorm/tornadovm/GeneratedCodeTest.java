@@ -1,0 +1,238 @@
+package org.batchnorm.tornadovm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.batchnorm.BatchShape;
+import org.batchnorm.tornadovm.GeneratedCode.Body;
+import org.batchnorm.tornadovm.GeneratedCode.Kernel;
+import org.batchnorm.tornadovm.kernels.Tiles;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The bytes that kernels move, counted in the OpenCL C that TornadoVM generates for a GPU, which need not be here; what their Javadoc says is held to it. */
+class GeneratedCodeTest {
+    private static final int EIGHT = Tiles.LOADS;
+    private static final int FOUR = Tiles.LOADS / 2;
+    private static final Set<String> BATCH = Set.of("x", "y", "dy", "dx");
+    private static final DeviceLimits GPU = new DeviceLimits(132, 1024, 48 << 10, false);
+    private static final DeviceLimits GPU_WITHOUT_LOCAL_MEMORY = new DeviceLimits(132, 1024, 0, false);
+
+    private static Map<String, Map<String, Kernel>> code = Map.of();
+
+    /** What the kernels see differently. Sizes are no powers of two where a division would become a shift. */
+    @SuppressWarnings("ImmutableEnumChecker") // Records of numbers.
+    enum Layout {
+        COLUMNS(BatchShape.of(4096, 100), GPU_WITHOUT_LOCAL_MEMORY),
+        PLANES(BatchShape.channelsFirst(8, 64, 31, 33), GPU_WITHOUT_LOCAL_MEMORY),
+        SMALL_PLANES(BatchShape.channelsFirst(512, 40, 7), GPU_WITHOUT_LOCAL_MEMORY),
+        COLUMNS_ON_CHIP(BatchShape.of(128, 100), GPU),
+        PLANES_ON_CHIP(BatchShape.channelsFirst(2, 64, 31, 33), GPU),
+        SMALL_PLANES_ON_CHIP(BatchShape.channelsFirst(64, 40, 7), GPU);
+
+        final BatchShape shape;
+        final DeviceLimits limits;
+
+        Layout(BatchShape shape, DeviceLimits limits) {
+            this.shape = shape;
+            this.limits = limits;
+        }
+
+        boolean onChip() {
+            return limits.localMemory() > 0;
+        }
+
+        boolean planes() {
+            return this == PLANES || this == PLANES_ON_CHIP;
+        }
+
+        Tiling tiling() {
+            return Tiling.of(shape, limits);
+        }
+    }
+
+    @BeforeAll
+    static void generate(@TempDir Path folder) throws Exception {
+        List<String> options = new ArrayList<>(VirtualDevice.options(folder, true));
+        options.add("-Dtornado.printKernel=True");
+        code = GeneratedCode.read(ChildJvm.run(Map.of(), options, GeneratedCodeMain.class));
+    }
+
+    private static Kernel kernel(Layout layout, String operations, String name) {
+        Map<String, Kernel> kernels = code.getOrDefault(layout + " " + operations, Map.of());
+        assertThat(kernels).as("kernels of " + layout + " " + operations).containsKey(name);
+        return kernels.get(name);
+    }
+
+    /** A pass of a loop over eight (or four) rows touches each value once, and so does a pass over a single remaining row: that is what the rows need not be read twice for. */
+    private static void assertMoves(Body body, int rows, Set<String> read, Set<String> written) {
+        assertThat(body.loads).as("loads").isEqualTo(each(read, rows));
+        assertThat(body.stores).as("stores").isEqualTo(each(written, rows));
+        assertThat(body.loadsAfterUse)
+                .as("a load after the first use of a loaded value")
+                .isFalse();
+    }
+
+    private static Map<String, Integer> each(Set<String> arrays, int count) {
+        return arrays.stream().collect(Collectors.toMap(array -> array, array -> count));
+    }
+
+    private static void assertNoBatchIn(Body body) {
+        assertThat(body.loads).doesNotContainKeys("x", "y", "dy", "dx");
+        assertThat(body.stores).doesNotContainKeys("x", "y", "dy", "dx");
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
+    void collectStatisticsReadsXOnce(Layout layout) {
+        Kernel kernel = kernel(layout, "training", "collectStatistics");
+        assertMoves(kernel.loops().get(0), EIGHT, Set.of("x"), Set.of());
+        assertMoves(kernel.loops().get(1), 1, Set.of("x"), Set.of());
+        // Only for squares beyond float32.
+        assertMoves(kernel.loops().get(2), 1, Set.of("x"), Set.of());
+        assertThat(kernel.loops()).hasSize(3);
+        assertThat(kernel.straight().loads).isEqualTo(Map.of("x", 3, "samples", 2));
+        assertThat(kernel.straight().stores).isEqualTo(Map.of("partialMean", 1, "partialM2", 1, "samples", 1));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void transformReadsXAndWritesYOnce(Layout layout) {
+        for (String operations : List.of("training", "frozen", "inference")) {
+            if (layout.onChip() && operations.equals("training")) {
+                continue;
+            }
+            Kernel kernel = kernel(layout, operations, "transform");
+            assertMoves(kernel.loops().get(0), EIGHT, Set.of("x"), Set.of("y"));
+            assertMoves(kernel.loops().get(1), 1, Set.of("x"), Set.of("y"));
+            assertThat(kernel.loops()).hasSize(2);
+            assertNoBatchIn(kernel.straight());
+            assertThat(kernel.straight().loads)
+                    .containsEntry("statistics", operations.equals("inference") ? 2 : 3)
+                    .containsEntry("parameters", 2);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
+    void backwardReadsXAndDyTwiceAndWritesDxOnce(Layout layout) {
+        Kernel reduce = kernel(layout, "training", "reduceGradients");
+        assertMoves(reduce.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
+        assertMoves(reduce.loops().get(1), 1, Set.of("x", "dy"), Set.of());
+        assertThat(reduce.loops()).hasSize(2);
+        assertNoBatchIn(reduce.straight());
+        assertThat(reduce.straight().stores).isEqualTo(Map.of("partialDy", 1, "partialDyX", 1, "samples", 1));
+
+        Kernel gradient = kernel(layout, "training", "inputGradient");
+        assertMoves(gradient.loops().get(0), FOUR, Set.of("x", "dy"), Set.of("dx"));
+        assertMoves(gradient.loops().get(1), 1, Set.of("x", "dy"), Set.of("dx"));
+        assertThat(gradient.loops()).hasSize(2);
+        assertNoBatchIn(gradient.straight());
+        assertThat(gradient.straight().loads).isEqualTo(Map.of("statistics", 2, "terms", 4, "samples", 2));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void frozenInputGradientReadsDyAndWritesDxOnce(Layout layout) {
+        Kernel kernel = kernel(layout, "frozen", "frozenInputGradient");
+        assertMoves(kernel.loops().get(0), EIGHT, Set.of("dy"), Set.of("dx"));
+        assertMoves(kernel.loops().get(1), 1, Set.of("dy"), Set.of("dx"));
+        assertThat(kernel.loops()).hasSize(2);
+        assertNoBatchIn(kernel.straight());
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
+    void mergesReadPartialResultsOnce(Layout layout) {
+        Kernel statistics = kernel(layout, "training", "mergeStatistics");
+        assertMoves(statistics.loops().get(0), 1, Set.of("partialMean", "partialM2"), Set.of());
+        assertThat(statistics.loops()).hasSize(1);
+        assertThat(statistics.straight().stores)
+                .isEqualTo(Map.of("statistics", 4, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 1));
+        Kernel gradients = kernel(layout, "training", "mergeGradients");
+        assertMoves(gradients.loops().get(0), 1, Set.of("partialDy", "partialDyX"), Set.of());
+        assertThat(gradients.loops()).hasSize(1);
+        assertThat(gradients.straight().stores).isEqualTo(Map.of("gradients", 2, "terms", 4, "samples", 1));
+    }
+
+    @Test
+    void freezeStatisticsHasNoLoop() {
+        Kernel kernel = kernel(Layout.COLUMNS, "frozen", "freezeStatistics");
+        assertThat(kernel.loops()).isEmpty();
+        assertThat(kernel.straight().loads).isEqualTo(Map.of("runningStatistics", 2));
+        assertThat(kernel.straight().stores).isEqualTo(Map.of("statistics", 4));
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"COLUMNS_ON_CHIP", "PLANES_ON_CHIP", "SMALL_PLANES_ON_CHIP"})
+    void onChipEachTensorIsReadOrWrittenOnce(Layout layout) {
+        Kernel forward = kernel(layout, "training", "forwardOnChip");
+        assertMoves(forward.loops().get(0), EIGHT, Set.of("x"), Set.of());
+        assertMoves(forward.loops().get(1), 1, Set.of("x"), Set.of());
+        assertMoves(forward.loops().get(2), 1, Set.of(), Set.of("y"));
+        assertThat(forward.loops()).hasSize(3);
+        assertThat(forward.straight().loads)
+                .isEqualTo(
+                        Map.of("x", 3, "parameters", 2, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 2));
+        assertThat(forward.straight().stores)
+                .isEqualTo(Map.of("statistics", 4, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 1));
+
+        Kernel backward = kernel(layout, "training", "backwardOnChip");
+        assertMoves(backward.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
+        assertMoves(backward.loops().get(1), 1, Set.of("x", "dy"), Set.of());
+        assertMoves(backward.loops().get(2), 1, Set.of(), Set.of("dx"));
+        assertThat(backward.loops()).hasSize(3);
+        assertNoBatchIn(backward.straight());
+        assertThat(backward.straight().stores).isEqualTo(Map.of("gradients", 2, "samples", 1));
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"COLUMNS_ON_CHIP", "PLANES_ON_CHIP", "SMALL_PLANES_ON_CHIP"})
+    void localMemoryIsWhatTheTilingCountsWith(Layout layout) {
+        Tiling tiling = layout.tiling();
+        Tiling.OnChip forward = tiling.onChip(layout.shape, 1, layout.limits).orElseThrow();
+        assertThat(kernel(layout, "training", "forwardOnChip").localBytes())
+                .isEqualTo(forward.tileColumns() * forward.tileRows() * (4 * forward.keep() + 20)
+                        + 12 * forward.tileColumns())
+                .isLessThanOrEqualTo(layout.limits.localMemory());
+        Tiling.OnChip backward = tiling.onChip(layout.shape, 2, layout.limits).orElseThrow();
+        assertThat(kernel(layout, "training", "backwardOnChip").localBytes())
+                .isEqualTo(backward.tileColumns() * backward.tileRows() * (8 * backward.keep() + 16)
+                        + 20 * backward.tileColumns())
+                .isLessThanOrEqualTo(layout.limits.localMemory());
+    }
+
+    /** Contiguous columns are walked without a division; along planes there is one, by a constant, for each address. */
+    @ParameterizedTest
+    @EnumSource
+    void loopsOverTheBatchDivideOnlyAlongPlanes(Layout layout) {
+        for (String operations : List.of("training", "frozen", "inference")) {
+            code.get(layout + " " + operations).forEach((name, kernel) -> {
+                for (Body loop : kernel.loops()) {
+                    int addresses = Math.max(
+                            loop.loads.values().stream()
+                                    .mapToInt(count -> count)
+                                    .max()
+                                    .orElse(0),
+                            loop.stores.values().stream()
+                                    .mapToInt(count -> count)
+                                    .max()
+                                    .orElse(0));
+                    boolean overBatch = loop.loads.keySet().stream().anyMatch(BATCH::contains)
+                            || loop.stores.keySet().stream().anyMatch(BATCH::contains);
+                    assertThat(loop.integerDivisions)
+                            .as("divisions in a loop of %s, %s", name, loop)
+                            .isEqualTo(layout.planes() && overBatch ? addresses : 0);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,41 @@
+package org.batchnorm.tornadovm;
+
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/** A device that TornadoVM's OpenCL backend only pretends to have: it generates code for it and runs nothing. */
+public final class VirtualDevice {
+    private VirtualDevice() {}
+
+    /**
+     * What to start a JVM with that has this device and no other.
+     *
+     * @param folder for its description
+     * @param float64 whether it has float64
+     */
+    public static List<String> options(Path folder, boolean float64) throws IOException {
+        assumeThat(Files.readString(Path.of(ChildJvm.SDK, "tornado-argfile"))).contains("tornado.drivers.opencl");
+        Path description = folder.resolve("device.json");
+        Files.writeString(
+                description, """
+                {
+                  "deviceName" : "virtual",
+                  "doubleFPSupport" : %b,
+                  "maxWorkItemSizes" : [1024, 1024, 64],
+                  "deviceAddressBits" : 64,
+                  "deviceType" : "CL_DEVICE_TYPE_GPU",
+                  "deviceExtensions" : "%s",
+                  "availableProcessors" : 132
+                }
+                """.formatted(float64, float64 ? "cl_khr_fp64" : "cl_khr_byte_addressable_store"));
+        return List.of(
+                ChildJvm.ARGFILE,
+                ChildJvm.NO_BAILOUT,
+                "-Dtornado.virtual.device=True",
+                "-Dtornado.device.desc=" + description);
+    }
+}
