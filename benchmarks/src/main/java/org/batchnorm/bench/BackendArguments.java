@@ -14,6 +14,8 @@ import picocli.CommandLine.Option;
 
 /** The options that choose what runs batch norm, the same for all commands. */
 final class BackendArguments {
+    private static final String ON_DEVICE = "tornadovm";
+
     @Option(
             names = "--backend",
             paramLabel = "NAME",
@@ -32,13 +34,26 @@ final class BackendArguments {
     @Option(
             names = "--device",
             paramLabel = "ID",
-            description =
-                    "The device of the tornadovm backend, as 'batchnorm devices' lists it, for example 0:0. Default: its choice.")
+            description = {
+                "The device of the tornadovm backend, as 'batchnorm devices' lists it, for example 0:0; without --backend it stands",
+                "for --backend tornadovm. Default: the backend's choice."
+            })
     private @Nullable String device;
 
-    /** The backend asked for; empty for the default. */
+    /**
+     * The backend asked for; empty for the default.
+     *
+     * @throws IllegalArgumentException if a device was asked for of a backend that has none
+     */
     Optional<String> backend() {
-        return Optional.ofNullable(backend);
+        if (device == null) {
+            return Optional.ofNullable(backend);
+        }
+        if (backend != null && !backend.equals(ON_DEVICE) && !backend.equals(Backends.AUTO)) {
+            throw new IllegalArgumentException("--device: \"" + device + "\" given, must be left out with --backend "
+                    + backend + ", which has no devices");
+        }
+        return Optional.of(backend == null ? ON_DEVICE : backend);
     }
 
     /** The options asked for, over the defaults. */
@@ -51,7 +66,7 @@ final class BackendArguments {
 
     /** Sets in the builder of a layer what was asked for. */
     BatchNorm.Builder choose(BatchNorm.Builder builder) {
-        ifGiven(backend, builder::backend);
+        backend().ifPresent(builder::backend);
         ifGiven(threads, builder::threads);
         ifGiven(device, builder::device);
         return builder;

@@ -94,6 +94,13 @@ final class BenchCommand implements Callable<Integer> {
     private @Nullable List<String> backends;
 
     @Option(
+            names = "--device",
+            paramLabel = "ID",
+            description =
+                    "The device of the tornadovm backend, as 'batchnorm devices' lists it, for example 0:0. Default: its choice.")
+    private @Nullable String device;
+
+    @Option(
             names = "--threads",
             split = ",",
             paramLabel = "N",
@@ -157,6 +164,7 @@ final class BenchCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         PrintWriter err = spec.commandLine().getErr();
         Path home = Checkout.benchmarks();
+        chooseDevice();
         List<Task> tasks = schedule().tasks();
         Path logFile = log == null ? Files.createTempFile("batchnorm-bench-", ".log") : log;
         Samples.Plan plan = new Samples.Plan(warmupMillis, sampleMillis, samples);
@@ -250,6 +258,25 @@ final class BenchCommand implements Callable<Integer> {
             }
         }
         return chosen;
+    }
+
+    /** Lets the benchmarks find the device that was asked for, in this JVM and in theirs. */
+    private void chooseDevice() {
+        if (device == null) {
+            return;
+        }
+        List<String> ids = Backends.all().stream()
+                .filter(backend -> backends == null || backends.contains(backend.name()))
+                .flatMap(backend -> backend.devices().stream())
+                .map(DeviceInfo::id)
+                .toList();
+        if (!ids.contains(device)) {
+            throw new IllegalArgumentException("--device: \"" + device + "\" given, "
+                    + (ids.isEmpty()
+                            ? "but no backend chosen here has devices; 'batchnorm devices' lists them"
+                            : "must be one of " + String.join(", ", ids)));
+        }
+        System.setProperty(BackendOptions.DEVICE_PROPERTY, device);
     }
 
     /** The device that the backend will use: the one that the system property names, else its first usable one. */

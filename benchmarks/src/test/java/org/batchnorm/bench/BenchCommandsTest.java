@@ -79,6 +79,7 @@ class BenchCommandsTest {
                     --memory=tape            ; tape
                     --peers=cudnn            ; cudnn
                     --samples=0              ; 0 samples
+                    --device=9:9             ; no backend chosen here has devices
                     """)
     void benchRefusesWhatItCannotMeasure(String option, String named) {
         assertThat(run("bench", option)).isEqualTo(2);

@@ -185,6 +185,8 @@ class CommandLineTest {
                 "train --learning-rate -1 | learning rate: -1.0 given",
                 "train --target 0 | --target: 0.0 given",
                 "train --threads 0 | threads: 0 given, must be at least 1",
+                "train --backend vector --device 0:0 | --device: \"0:0\" given, must be left out with --backend vector",
+                "train --device 0:0 | backend: \"tornadovm\" given, must be one of",
                 "train --backend abacus | backend: \"abacus\" given, must be one of",
                 "train --data /nowhere | /nowhere: must be a directory",
                 "verify | Missing required parameter: 'CASE'",

@@ -199,7 +199,7 @@ record Tiling(
         long rowsOfWorkItem = Math.ceilDiv(rows, (long) tileRows);
         long groups = Math.max(
                 Math.min(wanted, rowsOfWorkItem / MANY_ROWS),
-                Math.min(Math.ceilDiv(wanted, 4L), rowsOfWorkItem / Tiles.LOADS));
+                Math.min(Math.ceilDiv(wanted, 4L), Math.ceilDiv(rowsOfWorkItem, (long) Tiles.LOADS)));
         return Math.clamp(groups, 1, Short.MAX_VALUE);
     }
 

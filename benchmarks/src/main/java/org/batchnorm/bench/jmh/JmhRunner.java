@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.regex.Pattern;
 import org.batchnorm.bench.workload.Samples;
+import org.batchnorm.spi.BackendOptions;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
@@ -81,6 +82,9 @@ public final class JmhRunner implements AutoCloseable {
                 .include("^" + Pattern.quote(benchmark.getName() + "." + method) + "$")
                 .shouldFailOnError(true);
         parameters.forEach(options::param);
+        BackendOptions.fromSystemProperties()
+                .device()
+                .ifPresent(device -> options.jvmArgsPrepend("-D" + BackendOptions.DEVICE_PROPERTY + "=" + device));
         return options;
     }
 

@@ -29,7 +29,8 @@ public final class TornadoBackend implements BatchNormBackend {
     /** System property: batches of at least so many values go to the device under {@code auto}. Without it none do. */
     public static final String MINIMUM_ELEMENTS_PROPERTY = "org.batchnorm.tornadovm.minimumElements";
 
-    private static final int PRIORITY = 100;
+    /** Before the CPU backends: where it is automatic at all, it was asked for. */
+    private static final int PRIORITY = 300;
 
     /** For the service loader. */
     public TornadoBackend() {}
@@ -52,10 +53,11 @@ public final class TornadoBackend implements BatchNormBackend {
 
     @Override
     public Availability automatic() {
-        Availability availability = availability();
-        if (!availability.usable()) {
-            return availability;
+        Availability prerequisites = Prerequisites.ofThisProcess().check();
+        if (!prerequisites.usable()) {
+            return prerequisites;
         }
+        // Before TornadoVM is started to see its devices.
         try {
             if (minimumElements() == Long.MAX_VALUE) {
                 return Availability.unusable(
@@ -65,6 +67,10 @@ public final class TornadoBackend implements BatchNormBackend {
             }
         } catch (IllegalArgumentException e) {
             return Availability.unusable(String.valueOf(e.getMessage()), "");
+        }
+        Availability availability = Found.DEVICES.availability();
+        if (!availability.usable()) {
+            return availability;
         }
         return Found.DEVICES.hasAccelerator()
                 ? availability

@@ -10,10 +10,10 @@ public final class BackwardOnChip {
 
     /**
      * {@link ReduceGradients}, {@link MergeGradients} and {@link InputGradient} of tileColumns columns by one work-group, which keeps its part of dy and of x in
-     * local memory and so reads x and dy once. The arithmetic is theirs.
+     * local memory and so reads x and dy once. The arithmetic is theirs (Ioffe &amp; Szegedy 2015, section 3).
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S;
-     * 16 · C read and 8 · C written. <b>Local memory</b>: 8 · keep + 16 bytes a work-item and 20 bytes a column.
+     * 20 · C read and 8 · C written. <b>Local memory</b>: 8 · keep + 16 bytes a work-item and 20 bytes a column.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output

@@ -10,7 +10,7 @@ public final class MergeGradients {
     private MergeGradients() {}
 
     /**
-     * Per feature over all groups: {@code dbeta = Σdy}, {@code dgamma = rstd · Σ dy·(x − mean)}, and for {@link InputGradient} {@code gamma · rstd}, {@code dbeta / m} in
+     * Per feature over all groups (Ioffe &amp; Szegedy 2015, section 3): {@code dbeta = Σdy}, {@code dgamma = rstd · Σ dy·(x − mean)}, and for {@link InputGradient} {@code gamma · rstd}, {@code dbeta / m} in
      * two parts and {@code rstd · dgamma / m}, all in float64.
      *
      * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C; 8 · C

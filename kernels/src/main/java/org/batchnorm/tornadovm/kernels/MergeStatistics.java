@@ -26,8 +26,8 @@ public final class MergeStatistics {
      * moved to the first group's mean), {@code var = M2 / m}, {@code rstd = 1 / sqrt(var + eps)}, all in float64; then {@code running = (1 − momentum) · running +
      * momentum · batch} with the variance M2 / (m − 1).
      *
-     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C; 16 · C
-     * written, with running statistics 16 · C read and written and the count 16 · C. <b>Local memory</b>: 16 bytes a work-item.
+     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C, and
+     * 8 a work-item for the reference; 16 · C written, with running statistics 16 · C read and written and the count 16 · C. <b>Local memory</b>: 16 bytes a work-item.
      *
      * @param partialMean in, (groups, C)
      * @param partialM2 in, (groups, C)

@@ -20,7 +20,7 @@ public final class Transform {
      * in two parts, so that a large one cancels exactly. Running statistics have no second part, and their rstd is computed here.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x read and y written once, 8 ·
-     * N·C·S; 20 a work-item for its feature.
+     * N·C·S; 20 a work-item for its feature. <b>Backends</b>: needs neither float64 nor local memory.
      *
      * @param x in, the batch
      * @param y out, the batch; may be x

@@ -17,16 +17,30 @@
  * work-items stand on neighbouring addresses: on neighbouring columns where these are contiguous, on neighbouring spatial positions ({@code tileColumns = 1}) where
  * those are.
  *
- * <h2>Parameters that every kernel has</h2>
+ * <h2>Parameters that kernels share</h2>
  *
- * {@code samples} (in, (1)) is N of this execution. The scalars are compiled into the kernel as constants: divisions by them become multiplications, and what they
- * exclude is not in the machine code. They never vary between executions of one graph.
+ * Arrays of the batch are float32 in the shape's layout, {@code columns · rows} values of which the first N samples count. The scalars are compiled into the kernel as
+ * constants: divisions by them become multiplications, and what they exclude is not in the machine code. They never vary between executions of one graph; N does, and
+ * travels in an array.
+ *
+ * <table>
+ *   <caption>Parameters</caption>
+ *   <tr><th>name</th><th>what</th></tr>
+ *   <tr><td>context</td><td>where a work-item stands in the grid; the kernels' 'grid' is the number of work-items, 'local' those of a work-group</td></tr>
+ *   <tr><td>samples</td><td>in and out, (2): N of this execution, and the count of {@link org.batchnorm.tornadovm.kernels.Tiles#countRun}</td></tr>
+ *   <tr><td>rowsPerSample</td><td>rows of one sample: 1 or S</td></tr>
+ *   <tr><td>columns, spatial, span</td><td>as in the table above; C = columns / span</td></tr>
+ *   <tr><td>tileColumns, tileRows</td><td>columns and rows of a work-group; whole features in a tile</td></tr>
+ *   <tr><td>groups</td><td>work-groups that share the rows of a tile, the second dimension of the grid</td></tr>
+ *   <tr><td>eps</td><td>added to the variance</td></tr>
+ * </table>
  *
  * <h2>What the backends must give</h2>
  *
- * float64 (a few operations per eight values and all per-feature arithmetic), work-group barriers and local memory; neither atomics nor sub-group operations. NaN and
- * infinity must keep their meaning and sums their order, so OpenCL must not compile with TornadoVM's default {@code -cl-fast-relaxed-math}; PTX and CUDA as TornadoVM
- * sets them comply. Multiplications and additions may be fused freely.
+ * Where a kernel says no less: float64, work-group barriers and local memory; neither atomics nor sub-group operations, which OpenCL lacks or TornadoVM leaves out there.
+ * NaN and infinity must keep their meaning and sums their order, so OpenCL must not compile with TornadoVM's default {@code -cl-fast-relaxed-math}; PTX and CUDA as
+ * TornadoVM sets them comply. Multiplications and additions may be fused freely. Addresses are {@code int}s: at most
+ * {@value org.batchnorm.tornadovm.BatchNormTasks#MAX_ELEMENTS} values.
  */
 @NullMarked
 package org.batchnorm.tornadovm.kernels;

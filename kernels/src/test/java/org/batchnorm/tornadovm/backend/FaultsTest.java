@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.batchnorm.tornadovm.ChildJvm;
@@ -48,6 +49,21 @@ class FaultsTest {
     }
 
     @Test
+    void aDriverWithoutADevice() throws Exception {
+        Path pocl = Path.of("/etc/OpenCL/vendors/pocl.icd");
+        assumeThat(pocl).exists();
+        String output = ChildJvm.run(
+                Map.of("OCL_ICD_VENDORS", pocl.toString(), "POCL_DEVICES", "none"),
+                List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT),
+                ProbeMain.class);
+        assertThat(output)
+                .contains("usable: false")
+                .contains("TornadoVM has no driver with a device; install the driver")
+                .contains("devices: 0")
+                .contains("refused: backend tornadovm cannot be used");
+    }
+
+    @Test
     void aDeviceWithoutFloat64(@TempDir Path folder) throws Exception {
         String probed = ChildJvm.run(AS_HERE, VirtualDevice.options(folder, false), ProbeMain.class);
         assertThat(probed)
@@ -59,6 +75,20 @@ class FaultsTest {
                 .contains("refused: backend tornadovm cannot be used");
         String pieces = ChildJvm.run(AS_HERE, VirtualDevice.options(folder, false), PiecesMain.class);
         assertThat(pieces).contains("refused: device: virtual given, which has no float64");
+    }
+
+    /** A virtual device passes for a GPU until it is to do something. */
+    @Test
+    void underAutoTheCpuDoesTheWorkOfADeviceThatFails(@TempDir Path folder) throws Exception {
+        List<String> options = new ArrayList<>(VirtualDevice.options(folder, true));
+        options.add("-D" + TornadoBackend.MINIMUM_ELEMENTS_PROPERTY + "=1");
+        options.add("--add-modules=jdk.incubator.vector");
+        String output = ChildJvm.run(AS_HERE, options, AutomaticMain.class);
+        assertThat(output)
+                .contains("chosen: tornadovm")
+                .containsOnlyOnce("backend tornadovm failed and is not used again by this layer, vector does its work")
+                .contains("like the CPU's: true")
+                .doesNotContain("like the CPU's: false");
     }
 
     @Test

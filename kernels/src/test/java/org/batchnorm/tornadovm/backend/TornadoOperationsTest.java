@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import org.batchnorm.BatchShape;
@@ -171,6 +173,34 @@ class TornadoOperationsTest {
             float[] heapY = new float[x.length];
             operations.forward(SHAPE, bufferX.segment(), MemorySegment.ofArray(heapY), GAMMA, BETA, 1e-5, again);
             assertThat(heapY).isEqualTo(y);
+        }
+    }
+
+    /** The arrays that a plan sends to the device and fills from it are the caller's buffers themselves; other memory has arrays of the plan's own between. */
+    @Test
+    void buffersAreNotCopied() {
+        List<HostPlan> built = new ArrayList<>();
+        Devices.Device device = Devices.find().choose(Optional.empty());
+        DeviceSession session = new DeviceSession(device, 4, key -> {
+            HostPlan plan = new HostPlan(key, device);
+            built.add(plan);
+            return plan;
+        });
+        try (TransferBuffer x = TransferBuffer.allocate(SHAPE);
+                TransferBuffer y = TransferBuffer.allocate(SHAPE);
+                TornadoOperations direct = new TornadoOperations(session, 0)) {
+            fill(x, random(3));
+            direct.inference(SHAPE, x.segment(), y.segment(), GAMMA, BETA, new float[5], GAMMA, 1e-5);
+            HostPlan plan = built.getLast();
+            assertThat(plan.x().address()).isEqualTo(x.segment().address());
+            assertThat(plan.out().address()).isEqualTo(y.segment().address());
+            float[] expected = values(y);
+
+            float[] heapX = random(3);
+            direct.inference(SHAPE, heapX, heapX, GAMMA, BETA, new float[5], GAMMA, 1e-5);
+            assertThat(heapX).isEqualTo(expected);
+            assertThat(built).as("a plan of its own").hasSize(2);
+            assertThat(built.getLast().x().address()).isNotEqualTo(x.segment().address());
         }
     }
 
