@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.BatchShape;
 import org.batchnorm.state.Tensor;
@@ -18,6 +20,7 @@ import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.WorkerGrid1D;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** What is refused, and how. */
@@ -155,16 +158,35 @@ class ErrorsTest {
         x.set(context.globalIdx, text.length());
     }
 
+    /** Nothing is wrong with it. */
+    public static void sound(KernelContext context, FloatArray x) {
+        x.set(context.globalIdx, -1);
+    }
+
     @Test
-    void aKernelThatDoesNotCompileFailsLoudly() {
+    void aKernelThatTornadoVmDoesNotCompileFailsLoudly() {
+        assertFailsLoudly(
+                x -> graph.task("kernel", ErrorsTest::broken, new KernelContext(), x), BatchNormTasks.OPENCL_FLAGS);
+    }
+
+    /** The way on which TornadoVM would run the kernel as sequential Java, were bailout on. */
+    @Test
+    void aKernelThatTheDriverDoesNotCompileFailsLoudly() {
+        assumeThat(Layers.DEVICE.getTornadoVMBackend()).isEqualTo(TornadoVMBackendType.OPENCL);
+        assertFailsLoudly(x -> graph.task("kernel", ErrorsTest::sound, new KernelContext(), x), "-D__kernel=nonsense");
+    }
+
+    private void assertFailsLoudly(Consumer<FloatArray> addKernel, String openClFlags) {
         FloatArray x = Layers.filled(16, 5);
         graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-        grids.addWorkerGrid("graph.broken", new WorkerGrid1D(16));
+        grids.addWorkerGrid("graph.kernel", new WorkerGrid1D(16));
         assertThatThrownBy(() -> {
-                    graph.task("broken", ErrorsTest::broken, new KernelContext(), x)
-                            .transferToHost(DataTransferMode.EVERY_EXECUTION, x);
+                    addKernel.accept(x);
+                    graph.transferToHost(DataTransferMode.EVERY_EXECUTION, x);
                     try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
-                        BatchNormTasks.configure(plan, grids, Layers.DEVICE).execute();
+                        BatchNormTasks.configure(plan, grids, Layers.DEVICE)
+                                .withCompilerFlags(TornadoVMBackendType.OPENCL, openClFlags)
+                                .execute();
                     }
                 })
                 .isInstanceOf(RuntimeException.class);
