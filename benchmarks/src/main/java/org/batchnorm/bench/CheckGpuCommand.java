@@ -58,7 +58,7 @@ import picocli.CommandLine.Spec;
 final class CheckGpuCommand implements Callable<Integer> {
 
     /** What counts most comes first, should time not suffice: 256 MiB, a textbook layer, few features, features that fit on chip, an image, the batch sweep. */
-    private static final List<String> GPU_SHAPES = List.of(
+    static final List<String> GPU_SHAPES = List.of(
             "65536x1024",
             "60x100",
             "8388608x8",

@@ -33,7 +33,7 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
  * One picture an operation, over the batch sizes of {@link ShapeGrid#batchSweep()}: time, GB/s of logical bytes, and how much faster than each other library; a
- * row of charts for each number of threads and each device.
+ * row of charts for each number of threads and, on each device, for each clock.
  */
 public final class BatchSizePlots {
     private static final int WIDTH = 560;
@@ -48,7 +48,8 @@ public final class BatchSizePlots {
             "onednn", new Color(0x1F77B4),
             "nd4j", new Color(0x2CA02C),
             "djl", new Color(0x8C564B),
-            "pytorch", new Color(0xE377C2));
+            "pytorch eager", new Color(0xE377C2),
+            "pytorch compiled", new Color(0x7F7F7F));
 
     private static final List<String> FORMATS = List.of("png", "svg");
 
@@ -62,25 +63,10 @@ public final class BatchSizePlots {
      * @return the files written; none if no row belongs to the batch sweep
      */
     public static List<Path> draw(Collection<Measurement> rows, Path folder) throws IOException {
-        List<Measurement> sweep = rows.stream()
-                .filter(row -> ShapeGrid.batchSweep().contains(row.point().shape())
-                        && row.point().phase().equals("steady"))
-                .toList();
         List<Path> written = new ArrayList<>();
         Files.createDirectories(folder);
         for (Operation operation : Operation.ofBatchNorm()) {
-            List<Measurement> ofOperation = sweep.stream()
-                    .filter(row -> row.point().operation() == operation)
-                    .toList();
-            List<XYChart> charts = new ArrayList<>();
-            for (String place : places(ofOperation)) {
-                charts.addAll(charts(
-                        operation,
-                        place,
-                        ofOperation.stream()
-                                .filter(row -> place(row.point()).equals(place))
-                                .toList()));
-            }
+            List<XYChart> charts = charts(operation, rows);
             if (!charts.isEmpty()) {
                 ChartGrid grid = new ChartGrid(charts, COLUMNS);
                 for (String format : FORMATS) {
@@ -93,6 +79,25 @@ public final class BatchSizePlots {
         return written;
     }
 
+    /** The charts of an operation, a row of them after the other. */
+    static List<XYChart> charts(Operation operation, Collection<Measurement> rows) {
+        List<Measurement> sweep = rows.stream()
+                .filter(row -> row.point().operation() == operation
+                        && ShapeGrid.batchSweep().contains(row.point().shape())
+                        && row.point().phase().equals("steady"))
+                .toList();
+        List<XYChart> charts = new ArrayList<>();
+        for (String place : places(sweep)) {
+            charts.addAll(charts(
+                    operation,
+                    place,
+                    sweep.stream()
+                            .filter(row -> place(row.point()).equals(place))
+                            .toList()));
+        }
+        return charts;
+    }
+
     private static Set<String> places(Collection<Measurement> rows) {
         Set<String> places = new TreeSet<>();
         rows.forEach(row -> places.add(place(row.point())));
@@ -102,7 +107,7 @@ public final class BatchSizePlots {
     private static String place(Point point) {
         return point.device().equals("cpu")
                 ? "CPU, " + (point.threads() == 1 ? "1 thread" : point.threads() + " threads")
-                : point.device();
+                : point.device() + (point.clock().equals("kernel") ? ", kernel time" : ", wall time");
     }
 
     private static List<XYChart> charts(Operation operation, String place, List<Measurement> rows) {
@@ -133,14 +138,31 @@ public final class BatchSizePlots {
             for (Ratios.Ratio ratio : Ratios.of(rows, "vector", "heap", Set.of(library))) {
                 byBatch.put(ratio.ours().point().shape().n(), ratio.value());
             }
-            if (!byBatch.isEmpty()) {
-                draw(chart, library, new ArrayList<>(byBatch.keySet()), new ArrayList<>(byBatch.values()));
-            }
+            drawRatios(chart, library, byBatch);
         }
+        Map<String, SortedMap<Long, Double>> onDevice = new LinkedHashMap<>();
+        rows.stream()
+                .map(Measurement::point)
+                .filter(BatchSizePlots::isPeerOnDevice)
+                .forEach(peer -> Ratios.onDevice(rows, peer.library(), peer.variant())
+                        .forEach(ratio -> onDevice.computeIfAbsent(
+                                        name(ratio.fastest().point()), name -> new TreeMap<>())
+                                .put(ratio.fastest().point().shape().n(), ratio.value())));
+        onDevice.forEach((name, byBatch) -> drawRatios(chart, name, byBatch));
         if (!libraries.isEmpty()) {
             XYSeries one = chart.addSeries("as fast", List.of(1L, 65_536L), List.of(1.0, 1.0));
             one.setMarker(SeriesMarkers.NONE).setLineColor(Color.GRAY);
         }
+    }
+
+    private static void drawRatios(XYChart chart, String name, SortedMap<Long, Double> byBatch) {
+        if (!byBatch.isEmpty()) {
+            draw(chart, name, new ArrayList<>(byBatch.keySet()), new ArrayList<>(byBatch.values()));
+        }
+    }
+
+    private static boolean isPeerOnDevice(Point point) {
+        return point.memory().equals("device") && !point.library().equals(Libraries.OURS);
     }
 
     private static void add(
@@ -159,16 +181,20 @@ public final class BatchSizePlots {
         }
     }
 
-    /** A peer's variants are one line, its fastest at each size; ours are told apart. */
+    /** A peer's variants are one line on the CPU, its fastest at each size; ours, and on a device everybody's, are told apart. */
     private static String name(Point point) {
-        if (!point.library().equals(Libraries.OURS)) {
-            return point.library();
+        String cache = point.cache().equals("warm") ? "" : ", cold";
+        if (isPeerOnDevice(point)) {
+            return point.library() + " " + point.variant() + cache;
         }
+        if (!point.library().equals(Libraries.OURS)) {
+            return point.library() + cache;
+        }
+        boolean ordinary = point.memory().equals("heap") || point.memory().equals("device");
         return point.variant()
-                + (point.memory().equals("heap") ? "" : " " + point.memory())
+                + (ordinary ? "" : " " + point.memory())
                 + (point.resident() ? "" : " transferred")
-                + (point.clock().equals("wall") ? "" : " " + point.clock())
-                + (point.cache().equals("warm") ? "" : " " + point.cache());
+                + cache;
     }
 
     private static Measurement faster(Measurement one, Measurement other) {

@@ -75,6 +75,36 @@ public final class Ratios {
         return ratios;
     }
 
+    /**
+     * Compares a peer's rows on a device with the fastest of our versions beside each, in the peer's order. Both have their data on the device.
+     *
+     * @param rows of any number of runs
+     * @param library the peer
+     * @param variant its way
+     */
+    public static List<Ratio> onDevice(Collection<Measurement> rows, String library, String variant) {
+        Map<Key, Measurement> ours = new LinkedHashMap<>();
+        List<Measurement> theirs = new ArrayList<>();
+        for (Measurement row : rows) {
+            Point point = row.point();
+            if (point.memory().equals("device") && point.resident()) {
+                if (point.library().equals(Libraries.OURS)) {
+                    ours.merge(Key.of(row), row, Ratios::faster);
+                } else if (point.library().equals(library) && point.variant().equals(variant)) {
+                    theirs.add(row);
+                }
+            }
+        }
+        List<Ratio> ratios = new ArrayList<>();
+        for (Measurement row : theirs) {
+            Measurement fastest = ours.get(Key.of(row));
+            if (fastest != null) {
+                ratios.add(new Ratio(fastest, row));
+            }
+        }
+        return ratios;
+    }
+
     /** The fastest of the peers beside one of our rows. */
     public static Optional<Measurement> fastestBeside(
             Measurement ours, Collection<Measurement> rows, Set<String> peers) {

@@ -80,11 +80,25 @@ public final class Tables {
      */
     public static List<String> summary(Collection<Measurement> rows) {
         List<Measurement> newest = List.copyOf(Comparison.newest(rows).values());
-        List<Measurement> networks = newest.stream()
-                .filter(row -> ShapeGrid.networks().contains(row.point().shape()))
-                .toList();
         List<String> lines = new ArrayList<>();
         newest.stream().map(Tables::where).distinct().forEach(lines::add);
+        lines.addAll(onCpu(newest.stream()
+                .filter(row -> row.point().device().equals("cpu")
+                        && ShapeGrid.networks().contains(row.point().shape()))
+                .toList()));
+        newest.stream()
+                .filter(Tables::ourKernels)
+                .map(row -> row.point().device())
+                .distinct()
+                .forEach(device -> lines.addAll(onDevice(device, newest)));
+        return lines;
+    }
+
+    private static List<String> onCpu(List<Measurement> networks) {
+        List<String> lines = new ArrayList<>();
+        if (networks.isEmpty()) {
+            return lines;
+        }
         lines.add("");
         lines.add("Time of the fastest native library (libtorch, oneDNN) by ours, `float[]`; above 1 we are faster:");
         lines.add("");
@@ -104,12 +118,67 @@ public final class Tables {
         return lines;
     }
 
+    /** Our kernels on a device by its own clock, PyTorch's beside them where it was measured. */
+    private static List<String> onDevice(String device, List<Measurement> newest) {
+        List<String> lines = new ArrayList<>(List.of(
+                "",
+                "Kernels on " + device + ", data resident, warm; last: PyTorch's time by ours, above 1 we are faster:",
+                "",
+                "| shape | operation | version | ms | GB/s | of copy | PyTorch eager | compiled |",
+                "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |"));
+        for (Measurement row : newest) {
+            Point point = row.point();
+            if (ourKernels(row) && point.device().equals(device)) {
+                Double share = row.result().copyShare();
+                lines.add("| "
+                        + String.join(
+                                " | ",
+                                point.shape().toString(),
+                                point.operation().label(),
+                                point.variant(),
+                                milliseconds(row.result().milliseconds()),
+                                format("%.0f", row.result().gigabytesPerSecond()),
+                                share == null ? NONE : format("%.0f %%", 100 * share),
+                                pytorch(row, "eager", newest),
+                                pytorch(row, "compiled", newest))
+                        + " |");
+            }
+        }
+        return lines;
+    }
+
+    private static boolean ourKernels(Measurement row) {
+        Point point = row.point();
+        return point.library().equals(Libraries.OURS)
+                && point.memory().equals("device")
+                && point.resident()
+                && point.clock().equals("kernel")
+                && point.phase().equals("steady");
+    }
+
+    private static String pytorch(Measurement ours, String variant, List<Measurement> rows) {
+        return Ratios.fastestBeside(
+                        ours,
+                        rows.stream()
+                                .filter(row -> row.point().variant().equals(variant))
+                                .toList(),
+                        Set.of("pytorch"))
+                .map(peer -> format("%.2f", new Ratio(ours, peer).value()))
+                .orElse(NONE);
+    }
+
     private static String where(Measurement row) {
         return "Measured on " + row.run().date().substring(0, 10) + " at commit "
                 + row.run().commit() + ": "
-                + row.run().machine() + ", " + row.run().cores() + " cores, JDK "
-                + row.run().java() + ", "
-                + row.run().os() + ".";
+                + row.run().machine() + ", " + row.run().cores() + " cores, "
+                + runtime(row.run().java()) + ", "
+                + row.run().os()
+                + (row.point().device().equals("cpu") ? "." : ", " + row.point().device() + ".");
+    }
+
+    /** What ran it: a JDK, or what {@code compare-pytorch.py} writes in its place. */
+    private static String runtime(String java) {
+        return java.startsWith("none (") ? java.substring("none (".length(), java.length() - 1) : "JDK " + java;
     }
 
     private static String means(String library, List<Ratio> ratios) {

@@ -6,8 +6,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
+import org.batchnorm.bench.results.Libraries;
 import org.batchnorm.bench.results.Measurement;
 import org.batchnorm.bench.results.Rows;
 import org.batchnorm.bench.workload.BenchShape;
@@ -16,6 +21,7 @@ import org.batchnorm.bench.workload.ShapeGrid;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.knowm.xchart.XYSeries;
 
 class BatchSizePlotsTest {
     @TempDir
@@ -48,6 +54,48 @@ class BatchSizePlotsTest {
         assertThat(picture.getHeight()).isEqualTo(2 * 420);
         // Its text is drawn as outlines.
         assertThat(Files.readString(written.get(1))).contains("<svg", "viewBox=\"0 0 1680 840\"", "<path");
+    }
+
+    @Test
+    void drawsOurVersionsAndPyTorchOnADeviceTogether() throws IOException {
+        List<Measurement> rows = new ArrayList<>();
+        for (BenchShape shape : ShapeGrid.batchSweep()) {
+            double milliseconds = shape.n() * 1e-5;
+            String text = shape.toString();
+            for (String variant : List.of("tornadovm-cuda-rows", "tornadovm-cuda-on-chip")) {
+                rows.add(Rows.onDevice(Rows.run("1"), Libraries.OURS, variant, Operation.FORWARD, text, milliseconds));
+            }
+            for (String variant : List.of("eager", "compiled")) {
+                Measurement warm =
+                        Rows.onDevice(Rows.run("1"), "pytorch", variant, Operation.FORWARD, text, 2 * milliseconds);
+                rows.add(warm);
+                rows.add(new Measurement(warm.point().withCache("cold"), warm.run(), warm.result()));
+                rows.add(new Measurement(warm.point().byClock("wall"), warm.run(), warm.result()));
+            }
+        }
+
+        Map<String, Set<String>> lines = new HashMap<>();
+        BatchSizePlots.charts(Operation.FORWARD, rows)
+                .forEach(chart -> lines.put(
+                        chart.getTitle(),
+                        chart.getSeriesCollection().stream()
+                                .map(XYSeries::getName)
+                                .collect(Collectors.toSet())));
+        assertThat(lines)
+                .containsEntry(
+                        "forward, NVIDIA H200, kernel time",
+                        Set.of(
+                                "tornadovm-cuda-rows",
+                                "tornadovm-cuda-on-chip",
+                                "pytorch eager",
+                                "pytorch eager, cold",
+                                "pytorch compiled",
+                                "pytorch compiled, cold"))
+                .containsEntry(
+                        "their time by ours, NVIDIA H200, kernel time",
+                        Set.of("pytorch eager", "pytorch compiled", "as fast"))
+                .containsEntry("forward, NVIDIA H200, wall time", Set.of("pytorch eager", "pytorch compiled"));
+        assertThat(BatchSizePlots.draw(rows, folder)).hasSize(2);
     }
 
     @Test

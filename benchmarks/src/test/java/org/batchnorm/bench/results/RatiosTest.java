@@ -89,4 +89,22 @@ class RatiosTest {
                         "| **geometric mean** | 2.00 / 3.00 | – / – | – / – |",
                         "| **smallest** | 0.50 / 3.00 | – / – | – / – |");
     }
+
+    @Test
+    void onADeviceThePeerIsComparedWithOurFastestVersionOfItsRun() {
+        List<Measurement> rows = List.of(
+                Rows.onDevice(Rows.run("1"), Libraries.OURS, "tornadovm-cuda-rows", Operation.FORWARD, "64x256", 3),
+                Rows.onDevice(Rows.run("1"), Libraries.OURS, "tornadovm-cuda-on-chip", Operation.FORWARD, "64x256", 2),
+                Rows.onDevice(Rows.run("2"), Libraries.OURS, "tornadovm-cuda-on-chip", Operation.FORWARD, "64x256", 1),
+                Rows.onDevice(Rows.run("1"), "pytorch", "eager", Operation.FORWARD, "64x256", 5),
+                Rows.onDevice(Rows.run("1"), "pytorch", "compiled", Operation.FORWARD, "64x256", 4),
+                Rows.onDevice(Rows.run("1"), "pytorch", "eager", Operation.FORWARD, "1x256", 5));
+        assertThat(Ratios.onDevice(rows, "pytorch", "eager"))
+                .singleElement()
+                .satisfies(ratio -> assertThat(ratio.value()).isEqualTo(2.5));
+        assertThat(String.join("\n", Tables.summary(rows)))
+                .contains("| 64x256 | forward | tornadovm-cuda-on-chip | 1.000 |")
+                .contains("Kernels on NVIDIA H200")
+                .doesNotContain("libtorch");
+    }
 }

@@ -54,6 +54,24 @@ public final class Rows {
         return row(run, Operation.COPY, shape, "heap", Libraries.JAVA, "array", threads, milliseconds);
     }
 
+    /** A row of kernel time on a device, warm and resident. */
+    public static Measurement onDevice(
+            Run run, String library, String variant, Operation operation, String shape, double milliseconds) {
+        Point point = new Point(
+                operation,
+                BenchShape.parse(shape),
+                "device",
+                library,
+                variant,
+                "NVIDIA H200",
+                0,
+                true,
+                "kernel",
+                "warm",
+                "steady");
+        return new Measurement(point, run, result(point, milliseconds));
+    }
+
     private static Measurement row(
             Run run,
             Operation operation,
