@@ -74,7 +74,7 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  *
  * <p><b>Plans</b> must be set up by {@link #configure} or alike: the grids, and on OpenCL other compiler flags than TornadoVM's, which allow a compiler to forget NaN and
  * to reorder sums. Start Java with {@code -Dtornado.recover.bailout=False}: otherwise TornadoVM answers a kernel that fails to compile by running it as sequential Java,
- * which gives wrong numbers.
+ * which gives wrong numbers, and this class refuses to be created.
  *
  * <p>Not thread-safe; graphs are built by one thread.
  */
@@ -88,14 +88,8 @@ public final class BatchNormTasks {
 
     private static final Pattern PREFIX = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
 
-    /** The bytes that TornadoVM's code for one graph may have; by default 4096, which some twenty tasks fill, and a network with batch norm has more. */
-    private static final String GRAPH_SIZE_PROPERTY = "tornado.tvm.maxbytecodesize";
-
     static {
-        // TornadoVM reads it when the first graph of the process is compiled.
-        if (System.getProperty(GRAPH_SIZE_PROPERTY) == null) {
-            System.setProperty(GRAPH_SIZE_PROPERTY, "65536");
-        }
+        TornadoSettings.prepare();
     }
 
     private final String prefix;
@@ -126,6 +120,7 @@ public final class BatchNormTasks {
      * @param device where the graphs will run; decides grids and work-group sizes
      * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the configuration, if it has more values than TornadoVM can
      *     address, or if the device has no float64
+     * @throws IllegalStateException if TornadoVM would run kernels that do not compile as sequential Java
      */
     public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, TornadoDevice device) {
         this(prefix, config, maxShape, DeviceLimits.of(device));
@@ -140,8 +135,10 @@ public final class BatchNormTasks {
      * @param device decides grids and work-group sizes
      * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the configuration, or if it has more values than TornadoVM can
      *     address
+     * @throws IllegalStateException if TornadoVM would run kernels that do not compile as sequential Java
      */
     public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
+        TornadoSettings.requireNoBailout();
         if (!PREFIX.matcher(prefix).matches()) {
             throw new IllegalArgumentException("prefix: \"" + prefix
                     + "\" given, must be letters, digits and underscores, and begin with no digit");

@@ -156,6 +156,10 @@ record Tiling(
     }
 
     private static void checkAddressable(BatchShape shape) {
+        if (4L * shape.c() > MAX_ELEMENTS) {
+            throw new IllegalArgumentException("shape: " + shape + " has " + shape.c() + " features, must be at most "
+                    + MAX_ELEMENTS / 4 + ", because TornadoVM's arrays are indexed by int");
+        }
         if (shape.elements() > MAX_ELEMENTS) {
             throw new IllegalArgumentException(
                     "shape: " + shape + " has " + shape.elements() + " values, must be at most " + MAX_ELEMENTS

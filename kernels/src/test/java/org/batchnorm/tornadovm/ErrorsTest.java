@@ -118,6 +118,9 @@ class ErrorsTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> layer(BatchShape.channelsFirst(1, 1, 1L << 33)))
                 .withMessageContaining("indexed by int");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> layer(BatchShape.of(1, 1 << 30)))
+                .withMessageContaining("1073741824 features, must be at most 532676607");
     }
 
     @Test

@@ -8,6 +8,7 @@ import java.util.stream.Collectors;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.DeviceInfo;
+import org.batchnorm.tornadovm.TornadoSettings;
 import uk.ac.manchester.tornado.api.TornadoBackend;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
@@ -48,13 +49,10 @@ record Devices(Availability availability, List<Device> devices) {
 
     /** All devices; starts TornadoVM's runtime. Never throws. */
     static Devices find() {
-        if (System.getProperty(Prerequisites.BAILOUT_PROPERTY) == null) {
-            // Read once, when TornadoVM's options are loaded. If they are already, mayRunSequentially() sees it.
-            System.setProperty(Prerequisites.BAILOUT_PROPERTY, "False");
-        }
+        TornadoSettings.prepare();
         try {
             TornadoRuntime runtime = TornadoRuntimeProvider.getTornadoRuntime();
-            if (mayRunSequentially()) {
+            if (TornadoSettings.bailsOut()) {
                 return new Devices(Prerequisites.bailoutOn(), List.of());
             }
             List<Device> devices = new ArrayList<>();
@@ -103,13 +101,6 @@ record Devices(Availability availability, List<Device> devices) {
                 reason,
                 "install the driver of the device that the SDK is for (CUDA and PTX: NVIDIA's; OpenCL: the vendor's, or pocl-opencl-icd for the CPU);"
                         + " clinfo or nvidia-smi show whether it works");
-    }
-
-    /** Whether TornadoVM took the property of {@link Prerequisites#BAILOUT_PROPERTY} for true: the API does not tell, its options do. */
-    private static boolean mayRunSequentially() throws ReflectiveOperationException {
-        return Class.forName("uk.ac.manchester.tornado.runtime.common.TornadoOptions")
-                .getField("RECOVER_BAILOUT")
-                .getBoolean(null);
     }
 
     private static String describe(TornadoBackend backend, TornadoDevice handle) {

@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.batchnorm.spi.Availability;
+import org.batchnorm.tornadovm.TornadoSettings;
 
 /**
  * What must be in place before a class of TornadoVM is touched: an SDK, its modules in this JVM, the JDK that it was built for, and no silent running of kernels as Java.
@@ -14,7 +15,7 @@ import org.batchnorm.spi.Availability;
  * @param argfileReadable whether there is a {@code tornado-argfile} in it
  * @param runtimeVersion the version of the module {@code tornado.runtime}, if this JVM has it; empty text if the module has no version
  * @param javaVersion the feature number of this JVM
- * @param bailout the system property {@value #BAILOUT_PROPERTY}
+ * @param bailout the system property {@value TornadoSettings#BAILOUT_PROPERTY}
  */
 record Prerequisites(
         Optional<String> home,
@@ -23,12 +24,9 @@ record Prerequisites(
         int javaVersion,
         Optional<String> bailout) {
 
-    /** Whether TornadoVM runs a kernel that it cannot compile as sequential Java. Its default is true. */
-    static final String BAILOUT_PROPERTY = "tornado.recover.bailout";
-
     private static final String HOW_TO_START =
-            "start Java as scripts/batchnorm does: java @$TORNADOVM_HOME/tornado-argfile -D" + BAILOUT_PROPERTY
-                    + "=False ...";
+            "start Java as scripts/batchnorm does: java @$TORNADOVM_HOME/tornado-argfile -D"
+                    + TornadoSettings.BAILOUT_PROPERTY + "=False ...";
 
     private static final String HOW_TO_INSTALL =
             "install a TornadoVM SDK, for example with SDKMAN! (sdk install tornadovm 5.2.0-jdk25-opencl), which sets TORNADOVM_HOME";
@@ -47,7 +45,7 @@ record Prerequisites(
                         .findModule("tornado.runtime")
                         .map(module -> module.getDescriptor().rawVersion().orElse("")),
                 Runtime.version().feature(),
-                Optional.ofNullable(System.getProperty(BAILOUT_PROPERTY)));
+                Optional.ofNullable(System.getProperty(TornadoSettings.BAILOUT_PROPERTY)));
     }
 
     /** Whether all is in place, or what is missing. */
@@ -86,6 +84,6 @@ record Prerequisites(
     static Availability bailoutOn() {
         return Availability.unusable(
                 "TornadoVM would silently run a kernel that it cannot compile as sequential Java",
-                "start Java with -D" + BAILOUT_PROPERTY + "=False");
+                "start Java with -D" + TornadoSettings.BAILOUT_PROPERTY + "=False");
     }
 }

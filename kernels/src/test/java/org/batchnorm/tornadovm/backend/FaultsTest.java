@@ -112,6 +112,8 @@ class FaultsTest {
                 .contains("usable: false")
                 .contains("start Java with -Dtornado.recover.bailout=False")
                 .contains("refused: backend tornadovm cannot be used");
+        String pieces = ChildJvm.run(AS_HERE, List.of(ChildJvm.ARGFILE), PiecesMain.class);
+        assertThat(pieces).contains("refused: ").contains("start Java with -Dtornado.recover.bailout=False");
     }
 
     @Test
