@@ -11,6 +11,7 @@ import org.batchnorm.BatchShape;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.state.Tensor;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -19,8 +20,10 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.TornadoExecutionResult;
+import uk.ac.manchester.tornado.api.TornadoProfilerResult;
 import uk.ac.manchester.tornado.api.WorkerGrid1D;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.enums.ProfilerMode;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** The pieces in task graphs as callers build them. */
@@ -160,6 +163,37 @@ class BatchNormTasksTest {
                 plan.withGraph(2).execute().transferToHost(norm.gradients());
                 Layers.Expected.training(norm, SHAPE, x, dy).check("step " + step, norm, y, dx);
             }
+        }
+    }
+
+    /** The first execution brings everything there; after it only N travels, and only where it may change; beside TornadoVM's own frame of 24 bytes for each kernel. */
+    @ParameterizedTest
+    @MethodSource("strategies")
+    void nothingIsCopiedUnlessAsked(DeviceLimits limits) throws Exception {
+        assertThat(bytesOfSecondExecution(limits, null)).as("in, out").containsExactly(0, 0);
+        assertThat(bytesOfSecondExecution(limits, SampleCount.atMost((int) SHAPE.n())))
+                .as("in, out")
+                .containsExactly(24, 0);
+    }
+
+    private long[] bytesOfSecondExecution(DeviceLimits limits, @Nullable SampleCount samples) throws Exception {
+        BatchNormTasks norm = Layers.layer(SHAPE, limits);
+        GridScheduler ownGrids = new GridScheduler();
+        TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.FIRST_EXECUTION, x, dy);
+        if (samples == null) {
+            norm.forward(graph, ownGrids, x, y);
+            norm.backward(graph, ownGrids, x, dy, dx);
+        } else {
+            norm.forward(graph, ownGrids, x, y, samples);
+            norm.backward(graph, ownGrids, x, dy, dx, samples);
+        }
+        graph.transferToHost(DataTransferMode.UNDER_DEMAND, y, dx);
+        try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
+            BatchNormTasks.configure(plan, ownGrids, Layers.DEVICE).withProfiler(ProfilerMode.SILENT);
+            plan.execute();
+            TornadoProfilerResult profile = plan.execute().getProfilerResult();
+            long frames = 24L * ownGrids.keySet().size();
+            return new long[] {profile.getTotalBytesCopyIn() - frames, profile.getTotalBytesCopyOut()};
         }
     }
 
