@@ -15,8 +15,11 @@ import org.batchnorm.BatchShape;
  * </ul>
  */
 final class Blocks {
+    /** Places, far apart in a block, from which rows are read at once. */
+    static final int STREAMS = 4;
+
     /** The most rows that float sums may take before they go into double ones. */
-    static final int ROWS = 64;
+    static final int ROWS = 32 * STREAMS;
 
     /** The longest run that one kernel call takes, for the same reason. */
     static final int RUN = 2048;
@@ -24,12 +27,11 @@ final class Blocks {
     private static final int MIN_RUN = 32;
     private static final int MIN_BLOCK = 32 * 1024;
     private static final int MAX_BLOCKS = 64;
-    private static final int MIN_ROWS = 64;
+    private static final int MIN_ROWS = 16;
     private static final int FOLDED_WIDTH = 128;
     private static final int FOLD_BELOW = Tile.SIZE;
     private static final int ALIGNMENT = 16;
     private static final int IMAGES_AT_ONCE = 4;
-    private static final int CACHED = 64 * 1024;
 
     final BatchShape shape;
     final int features;
@@ -52,9 +54,6 @@ final class Blocks {
     /** Rows of the data, C · repeat wide, that remain after the last whole row of the matrix. */
     final int looseRows;
 
-    /** Whether the whole batch is small enough to lie in a cache. */
-    final boolean cached;
-
     /** Blocks along the rows or images. */
     final int rowParts;
 
@@ -67,7 +66,6 @@ final class Blocks {
     private Blocks(BatchShape shape) {
         this.shape = shape;
         this.features = shape.c();
-        cached = shape.elements() <= CACHED;
         long target = Math.clamp(shape.elements() / MIN_BLOCK, 1, MAX_BLOCKS);
         boolean contiguous = shape.featuresContiguous();
         byRows = contiguous || (shape.spatial() < MIN_RUN && shape.c() * shape.spatial() <= Integer.MAX_VALUE / 2);

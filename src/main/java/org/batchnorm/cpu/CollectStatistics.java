@@ -20,29 +20,31 @@ interface CollectStatistics {
     void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift);
 
     /**
-     * Adds the rows of a matrix to float sums per column; at most {@link Blocks#ROWS} rows, which keeps those sums accurate.
+     * Adds rows of a matrix to float sums per column, from one or from {@link Blocks#STREAMS} places at once; at most {@link Blocks#ROWS} rows in all, which keeps those sums accurate.
      *
-     * @param start position of the first row's column 0
-     * @param rows rows to add
+     * @param start position of the first stream's first row's column 0
+     * @param streams 1 or {@link Blocks#STREAMS}
+     * @param apart distance between the streams
+     * @param rows rows to add from each stream
      * @param width distance between rows
      * @param from first column
      * @param to end of the columns
      * @param shift in, indexed by column
      * @param sum in and out, indexed by column
      * @param square in and out, indexed by column
-     * @param cached whether the whole batch is small enough to lie in a cache
      */
     void rows(
             Object x,
             long start,
+            int streams,
+            long apart,
             int rows,
             long width,
             int from,
             int to,
             float[] shift,
             float[] sum,
-            float[] square,
-            boolean cached);
+            float[] square);
 
     /**
      * Adds runs of one channel after the other to double sums per channel.

@@ -189,13 +189,33 @@ final class Execution implements WorkerPool.Task {
         if (cut.byRows) {
             int columns = cut.features * cut.repeat;
             int end = cut.fold > 1 ? cut.width : to * cut.repeat;
-            long last = cut.endRow(part);
-            for (long row = cut.firstRow(part); row < last; row += Blocks.ROWS) {
+            long first = cut.firstRow(part);
+            long ofStream = (cut.endRow(part) - first) / Blocks.STREAMS;
+            int atOnce = Blocks.ROWS / Blocks.STREAMS;
+            long apart = ofStream * cut.width;
+            for (long r = 0; r < ofStream; r += atOnce) {
                 reduceRows(
                         cut,
                         participant,
-                        row * cut.width,
-                        (int) Math.min(Blocks.ROWS, last - row),
+                        (first + r) * cut.width,
+                        Blocks.STREAMS,
+                        apart,
+                        (int) Math.min(atOnce, ofStream - r),
+                        cut.width,
+                        from * cut.repeat,
+                        end,
+                        sum,
+                        product);
+            }
+            long rest = first + ofStream * Blocks.STREAMS;
+            if (rest < cut.endRow(part)) {
+                reduceRows(
+                        cut,
+                        participant,
+                        rest * cut.width,
+                        1,
+                        0,
+                        (int) (cut.endRow(part) - rest),
                         cut.width,
                         from * cut.repeat,
                         end,
@@ -203,7 +223,8 @@ final class Execution implements WorkerPool.Task {
                         product);
             }
             if (cut.looseRows > 0 && part == cut.rowParts - 1) {
-                reduceRows(cut, participant, cut.rows * cut.width, cut.looseRows, columns, 0, columns, sum, product);
+                long loose = cut.rows * cut.width;
+                reduceRows(cut, participant, loose, 1, 0, cut.looseRows, columns, 0, columns, sum, product);
             }
             return;
         }
@@ -241,6 +262,8 @@ final class Execution implements WorkerPool.Task {
             Blocks cut,
             int participant,
             long row,
+            int streams,
+            long apart,
             int rows,
             int width,
             int from,
@@ -254,7 +277,18 @@ final class Execution implements WorkerPool.Task {
         if (pass == Pass.COLLECT_STATISTICS) {
             kernels()
                     .collectStatistics()
-                    .rows(x, xStart + row, rows, width, from, to, centre, columnSum, columnProduct, cut.cached);
+                    .rows(
+                            x,
+                            xStart + row,
+                            streams,
+                            apart,
+                            rows,
+                            width,
+                            from,
+                            to,
+                            centre,
+                            columnSum,
+                            columnProduct);
         } else {
             kernels()
                     .reduceGradients()
@@ -263,14 +297,15 @@ final class Execution implements WorkerPool.Task {
                             xStart + row,
                             second,
                             secondStart + row,
+                            streams,
+                            apart,
                             rows,
                             width,
                             from,
                             to,
                             centre,
                             columnSum,
-                            columnProduct,
-                            cut.cached);
+                            columnProduct);
         }
         float[] scratch = Tile.current().a;
         cut.addColumns(columnSum, from, to, sum, scratch);
@@ -320,9 +355,8 @@ final class Execution implements WorkerPool.Task {
         if (cut.byRows) {
             int columns = cut.features * cut.repeat;
             int end = cut.fold > 1 ? cut.width : to * cut.repeat;
-            for (long row = cut.firstRow(part); row < last; row += Blocks.ROWS) {
-                mapRows(row * cut.width, (int) Math.min(Blocks.ROWS, last - row), cut.width, from * cut.repeat, end);
-            }
+            long first = cut.firstRow(part);
+            mapRows(first * cut.width, last - first, cut.width, from * cut.repeat, end);
             if (cut.looseRows > 0 && part == cut.rowParts - 1) {
                 mapRows(cut.rows * cut.width, cut.looseRows, columns, 0, columns);
             }
@@ -345,7 +379,7 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    private void mapRows(long row, int rows, int width, int from, int to) {
+    private void mapRows(long row, long rows, int width, int from, int to) {
         if (pass == Pass.TRANSFORM) {
             kernels().transform().rows(x, xStart + row, out, outStart + row, rows, width, from, to, coefficients);
         } else {

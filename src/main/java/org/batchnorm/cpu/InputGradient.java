@@ -26,7 +26,7 @@ interface InputGradient {
             long dyStart,
             Object dx,
             long dxStart,
-            int rows,
+            long rows,
             long width,
             int from,
             int to,

@@ -9,32 +9,34 @@ package org.batchnorm.cpu;
 interface ReduceGradients {
 
     /**
-     * Adds the rows of a matrix to float sums per column; at most {@link Blocks#ROWS} rows.
+     * Adds rows of a matrix to float sums per column, from one or from {@link Blocks#STREAMS} places at once; at most {@link Blocks#ROWS} rows in all.
      *
-     * @param xStart position of the first row's column 0 in x
+     * @param xStart position of the first stream's first row's column 0 in x
      * @param dyStart the same in dy
-     * @param rows rows to add
+     * @param streams 1 or {@link Blocks#STREAMS}
+     * @param apart distance between the streams
+     * @param rows rows to add from each stream
      * @param width distance between rows
      * @param from first column
      * @param to end of the columns
      * @param centre in, indexed by column
      * @param sum in and out, Σ dy, indexed by column
      * @param product in and out, Σ dy · (x − centre), indexed by column
-     * @param cached whether the whole batch is small enough to lie in a cache
      */
     void rows(
             Object x,
             long xStart,
             Object dy,
             long dyStart,
+            int streams,
+            long apart,
             int rows,
             long width,
             int from,
             int to,
             float[] centre,
             float[] sum,
-            float[] product,
-            boolean cached);
+            float[] product);
 
     /**
      * Adds runs of one channel after the other to double sums per channel.

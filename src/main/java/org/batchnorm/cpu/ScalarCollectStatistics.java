@@ -15,32 +15,32 @@ final class ScalarCollectStatistics implements CollectStatistics {
     public void rows(
             Object x,
             long start,
+            int streams,
+            long apart,
             int rows,
             long width,
             int from,
             int to,
             float[] shift,
             float[] sum,
-            float[] square,
-            boolean cached) {
+            float[] square) {
         Tile tile = Tile.current();
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);
             System.arraycopy(shift, j, tile.shift, 0, length);
             System.arraycopy(sum, j, tile.sum, 0, length);
             System.arraycopy(square, j, tile.product, 0, length);
-            int r = 0;
-            for (; r + 3 < rows; r += 4) {
+            for (int r = 0; r < rows; r++) {
                 long row = start + r * width + j;
                 Memory.read(x, row, tile.a, 0, length);
-                Memory.read(x, row + width, tile.b, 0, length);
-                Memory.read(x, row + 2 * width, tile.c, 0, length);
-                Memory.read(x, row + 3 * width, tile.d, 0, length);
-                addFour(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
-            }
-            for (; r < rows; r++) {
-                Memory.read(x, start + r * width + j, tile.a, 0, length);
-                addOne(tile.a, tile.shift, tile.sum, tile.product, length);
+                if (streams == Blocks.STREAMS) {
+                    Memory.read(x, row + apart, tile.b, 0, length);
+                    Memory.read(x, row + 2 * apart, tile.c, 0, length);
+                    Memory.read(x, row + 3 * apart, tile.d, 0, length);
+                    addFour(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
+                } else {
+                    addOne(tile.a, tile.shift, tile.sum, tile.product, length);
+                }
             }
             System.arraycopy(tile.sum, 0, sum, j, length);
             System.arraycopy(tile.product, 0, square, j, length);

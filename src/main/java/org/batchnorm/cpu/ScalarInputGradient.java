@@ -10,7 +10,7 @@ final class ScalarInputGradient implements InputGradient {
             long dyStart,
             Object dx,
             long dxStart,
-            int rows,
+            long rows,
             long width,
             int from,
             int to,
@@ -19,7 +19,7 @@ final class ScalarInputGradient implements InputGradient {
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);
             tile.copy(coefficients, j, length);
-            for (int r = 0; r < rows; r++) {
+            for (long r = 0; r < rows; r++) {
                 long row = r * width + j;
                 Memory.read(x, xStart + row, tile.a, 0, length);
                 Memory.read(dy, dyStart + row, tile.b, 0, length);

@@ -10,55 +10,35 @@ final class ScalarReduceGradients implements ReduceGradients {
             long xStart,
             Object dy,
             long dyStart,
+            int streams,
+            long apart,
             int rows,
             long width,
             int from,
             int to,
             float[] centre,
             float[] sum,
-            float[] product,
-            boolean cached) {
+            float[] product) {
         Tile tile = Tile.current();
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);
             System.arraycopy(centre, j, tile.shift, 0, length);
             System.arraycopy(sum, j, tile.sum, 0, length);
             System.arraycopy(product, j, tile.product, 0, length);
-            int r = 0;
-            for (; r + 1 < rows; r += 2) {
-                long row = r * width + j;
-                Memory.read(x, xStart + row, tile.a, 0, length);
-                Memory.read(dy, dyStart + row, tile.b, 0, length);
-                Memory.read(x, xStart + row + width, tile.c, 0, length);
-                Memory.read(dy, dyStart + row + width, tile.d, 0, length);
-                addTwo(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
-            }
-            if (r < rows) {
-                Memory.read(x, xStart + r * width + j, tile.a, 0, length);
-                Memory.read(dy, dyStart + r * width + j, tile.b, 0, length);
-                addOne(tile.a, tile.b, tile.shift, tile.sum, tile.product, length);
+            for (int r = 0; r < rows; r++) {
+                for (int i = 0; i < streams; i++) {
+                    long row = r * width + i * apart + j;
+                    Memory.read(x, xStart + row, tile.a, 0, length);
+                    Memory.read(dy, dyStart + row, tile.b, 0, length);
+                    add(tile.a, tile.b, tile.shift, tile.sum, tile.product, length);
+                }
             }
             System.arraycopy(tile.sum, 0, sum, j, length);
             System.arraycopy(tile.product, 0, product, j, length);
         }
     }
 
-    private static void addTwo(
-            float[] x0,
-            float[] dy0,
-            float[] x1,
-            float[] dy1,
-            float[] centre,
-            float[] sum,
-            float[] product,
-            int length) {
-        for (int j = 0; j < length; j++) {
-            sum[j] += dy0[j] + dy1[j];
-            product[j] += dy0[j] * (x0[j] - centre[j]) + dy1[j] * (x1[j] - centre[j]);
-        }
-    }
-
-    private static void addOne(float[] x, float[] dy, float[] centre, float[] sum, float[] product, int length) {
+    private static void add(float[] x, float[] dy, float[] centre, float[] sum, float[] product, int length) {
         for (int j = 0; j < length; j++) {
             sum[j] += dy[j];
             product[j] += dy[j] * (x[j] - centre[j]);

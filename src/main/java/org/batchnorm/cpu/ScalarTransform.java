@@ -8,7 +8,7 @@ final class ScalarTransform implements Transform {
             long xStart,
             Object y,
             long yStart,
-            int rows,
+            long rows,
             long width,
             int from,
             int to,
@@ -19,7 +19,7 @@ final class ScalarTransform implements Transform {
             System.arraycopy(coefficients.centre, j, tile.b, 0, length);
             System.arraycopy(coefficients.scale, j, tile.c, 0, length);
             System.arraycopy(coefficients.offset, j, tile.d, 0, length);
-            for (int r = 0; r < rows; r++) {
+            for (long r = 0; r < rows; r++) {
                 Memory.read(x, xStart + r * width + j, tile.a, 0, length);
                 transform(tile.a, tile.b, tile.c, tile.d, length);
                 Memory.write(tile.a, 0, y, yStart + r * width + j, length);

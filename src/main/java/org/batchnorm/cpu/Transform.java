@@ -23,7 +23,7 @@ interface Transform {
             long xStart,
             Object y,
             long yStart,
-            int rows,
+            long rows,
             long width,
             int from,
             int to,

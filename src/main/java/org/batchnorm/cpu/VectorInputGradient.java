@@ -5,7 +5,7 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs. */
+/** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half. */
 final class VectorInputGradient implements InputGradient {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
@@ -18,19 +18,19 @@ final class VectorInputGradient implements InputGradient {
             long dyStart,
             Object dx,
             long dxStart,
-            int rows,
+            long rows,
             long width,
             int from,
             int to,
             Coefficients coefficients) {
-        int r = 0;
-        for (; r + 1 < rows; r += 2) {
+        long half = rows / 2;
+        for (long r = 0; r < half; r++) {
             long row = r * width;
-            twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, width, from, to, coefficients);
+            twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, coefficients);
         }
-        if (r < rows) {
-            long row = r * width;
-            oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, to, coefficients);
+        if (2 * half < rows) {
+            long last = (rows - 1) * width;
+            oneRow(x, xStart + last, dy, dyStart + last, dx, dxStart + last, from, to, coefficients);
         }
     }
 

@@ -5,13 +5,10 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link ReduceGradients} on the Vector API. The idea is that of {@link VectorCollectStatistics}, with four rows (or two images) of x and as many of dy at once. */
+/** {@link ReduceGradients} on the Vector API. The idea is that of {@link VectorCollectStatistics}: four rows (or two images) of x and as many of dy at once. */
 final class VectorReduceGradients implements ReduceGradients {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
-    private static final int STREAMS = 4;
-    private static final int TILE = 2 * LANES;
-    private static final int TILE_ROWS = 2;
 
     @Override
     public void rows(
@@ -19,69 +16,8 @@ final class VectorReduceGradients implements ReduceGradients {
             long xStart,
             Object dy,
             long dyStart,
-            int rows,
-            long width,
-            int from,
-            int to,
-            float[] centre,
-            float[] sum,
-            float[] product,
-            boolean cached) {
-        int tiledRows = cached ? rows / TILE_ROWS * TILE_ROWS : 0;
-        int tiledTo = from + (to - from) / TILE * TILE;
-        for (int j = from; tiledRows > 0 && j < tiledTo; j += TILE) {
-            tile(x, xStart + j, dy, dyStart + j, tiledRows, width, j, centre, sum, product);
-        }
-        streams(x, xStart, dy, dyStart, tiledRows, width, tiledTo, to, centre, sum, product);
-        long rest = tiledRows * width;
-        streams(x, xStart + rest, dy, dyStart + rest, rows - tiledRows, width, from, to, centre, sum, product);
-    }
-
-    /** Two vectors' width of columns, down the rows, two at once: the sums stay in registers. */
-    private static void tile(
-            Object x,
-            long xStart,
-            Object dy,
-            long dyStart,
-            int rows,
-            long width,
-            int j,
-            float[] centre,
-            float[] sum,
-            float[] product) {
-        FloatVector centre0 = FloatVector.fromArray(FLOATS, centre, j);
-        FloatVector centre1 = FloatVector.fromArray(FLOATS, centre, j + LANES);
-        FloatVector sum0 = FloatVector.fromArray(FLOATS, sum, j);
-        FloatVector sum1 = FloatVector.fromArray(FLOATS, sum, j + LANES);
-        FloatVector product0 = FloatVector.fromArray(FLOATS, product, j);
-        FloatVector product1 = FloatVector.fromArray(FLOATS, product, j + LANES);
-        for (int r = 0; r < rows; r += TILE_ROWS) {
-            long xAt = xStart + r * width;
-            long dyAt = dyStart + r * width;
-            FloatVector g0 = load(dy, dyAt);
-            FloatVector g1 = load(dy, dyAt + LANES);
-            FloatVector h0 = load(dy, dyAt + width);
-            FloatVector h1 = load(dy, dyAt + width + LANES);
-            FloatVector p0 = load(x, xAt).sub(centre0).mul(g0);
-            FloatVector p1 = load(x, xAt + LANES).sub(centre1).mul(g1);
-            FloatVector q0 = load(x, xAt + width).sub(centre0).fma(h0, p0);
-            FloatVector q1 = load(x, xAt + width + LANES).sub(centre1).fma(h1, p1);
-            sum0 = sum0.add(g0.add(h0));
-            sum1 = sum1.add(g1.add(h1));
-            product0 = product0.add(q0);
-            product1 = product1.add(q1);
-        }
-        sum0.intoArray(sum, j);
-        sum1.intoArray(sum, j + LANES);
-        product0.intoArray(product, j);
-        product1.intoArray(product, j + LANES);
-    }
-
-    private static void streams(
-            Object x,
-            long xStart,
-            Object dy,
-            long dyStart,
+            int streams,
+            long apart,
             int rows,
             long width,
             int from,
@@ -89,11 +25,13 @@ final class VectorReduceGradients implements ReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
-        int apart = rows / STREAMS;
-        for (int r = 0; r < apart; r++) {
-            fourRows(x, xStart + r * width, dy, dyStart + r * width, apart * width, from, to, centre, sum, product);
+        if (streams == Blocks.STREAMS) {
+            for (int r = 0; r < rows; r++) {
+                fourRows(x, xStart + r * width, dy, dyStart + r * width, apart, from, to, centre, sum, product);
+            }
+            return;
         }
-        for (int r = apart * STREAMS; r < rows; r++) {
+        for (int r = 0; r < rows; r++) {
             oneRow(x, xStart + r * width, dy, dyStart + r * width, from, to, centre, sum, product);
         }
     }
@@ -128,7 +66,7 @@ final class VectorReduceGradients implements ReduceGradients {
             FloatVector.fromArray(FLOATS, product, j).add(p1.add(p3)).intoArray(product, j);
         }
         for (int j = end; j < to; j++) {
-            for (int i = 0; i < STREAMS; i++) {
+            for (int i = 0; i < Blocks.STREAMS; i++) {
                 add(
                         Memory.get(x, xStart + i * apart + j),
                         Memory.get(dy, dyStart + i * apart + j),

@@ -5,7 +5,8 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link Transform} on the Vector API. The one idea: rows go in pairs, so that the coefficients are loaded once for two. */
+/** {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and
+ * the prefetcher sees two long streams. */
 final class VectorTransform implements Transform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
@@ -16,7 +17,7 @@ final class VectorTransform implements Transform {
             long xStart,
             Object y,
             long yStart,
-            int rows,
+            long rows,
             long width,
             int from,
             int to,
@@ -24,12 +25,13 @@ final class VectorTransform implements Transform {
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
-        int r = 0;
-        for (; r + 1 < rows; r += 2) {
-            twoRows(x, xStart + r * width, y, yStart + r * width, width, from, to, centre, scale, offset);
+        long half = rows / 2;
+        for (long r = 0; r < half; r++) {
+            twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, to, centre, scale, offset);
         }
-        if (r < rows) {
-            oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
+        if (2 * half < rows) {
+            long last = (rows - 1) * width;
+            oneRow(x, xStart + last, y, yStart + last, from, to, centre, scale, offset);
         }
     }
 
