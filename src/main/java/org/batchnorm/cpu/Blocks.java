@@ -15,11 +15,8 @@ import org.batchnorm.BatchShape;
  * </ul>
  */
 final class Blocks {
-    /** Places, far apart in a block, from which rows are read at once. */
-    static final int STREAMS = 4;
-
     /** The most rows that float sums may take before they go into double ones. */
-    static final int ROWS = 32 * STREAMS;
+    static final int ROWS = 128;
 
     /** The longest run that one kernel call takes, for the same reason. */
     static final int RUN = 2048;
@@ -32,6 +29,8 @@ final class Blocks {
     private static final int FOLD_BELOW = Tile.SIZE;
     private static final int ALIGNMENT = 16;
     private static final int IMAGES_AT_ONCE = 4;
+    private static final int MANY_ROWS = 8;
+    private static final int PAGE = 4096 / Float.BYTES;
 
     final BatchShape shape;
     final int features;
@@ -106,6 +105,15 @@ final class Blocks {
         int toAlign = ALIGNMENT / Math.min(ALIGNMENT, Integer.lowestOneBit(base));
         int fold = toAlign * (int) ceilDiv(FOLDED_WIDTH, (long) base * toAlign);
         return Math.clamp(rows, 1, fold);
+    }
+
+    /**
+     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less one where the streams would else lie a multiple of 4 KB apart and
+     * so in the same few lines of the first-level cache.
+     */
+    static long rowsOfStream(long rows, int streams, long width) {
+        long share = rows / streams;
+        return share >= MANY_ROWS && share * width % PAGE == 0 ? share - 1 : share;
     }
 
     /** The number of blocks. */

@@ -7,6 +7,8 @@ package org.batchnorm.cpu;
  * <p>{@code x} is a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; positions in it count floats. Bytes moved: 4 a value.
  */
 interface CollectStatistics {
+    /** Places from which rows are read at once. */
+    int STREAMS = 4;
 
     /**
      * A value near each column's mean: the mean of a few rows, without the largest and the smallest, so that one outlier does not move it far. Exact for a constant column.
@@ -20,10 +22,10 @@ interface CollectStatistics {
     void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift);
 
     /**
-     * Adds rows of a matrix to float sums per column, from one or from {@link Blocks#STREAMS} places at once; at most {@link Blocks#ROWS} rows in all, which keeps those sums accurate.
+     * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most {@link Blocks#ROWS} rows in all, which keeps those sums accurate.
      *
      * @param start position of the first stream's first row's column 0
-     * @param streams 1 or {@link Blocks#STREAMS}
+     * @param streams 1 or {@link #STREAMS}
      * @param apart distance between the streams
      * @param rows rows to add from each stream
      * @param width distance between rows

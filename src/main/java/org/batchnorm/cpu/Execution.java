@@ -189,16 +189,17 @@ final class Execution implements WorkerPool.Task {
         if (cut.byRows) {
             int columns = cut.features * cut.repeat;
             int end = cut.fold > 1 ? cut.width : to * cut.repeat;
+            int streams = pass == Pass.COLLECT_STATISTICS ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
+            int atOnce = Blocks.ROWS / streams;
             long first = cut.firstRow(part);
-            long ofStream = (cut.endRow(part) - first) / Blocks.STREAMS;
-            int atOnce = Blocks.ROWS / Blocks.STREAMS;
+            long ofStream = Blocks.rowsOfStream(cut.endRow(part) - first, streams, cut.width);
             long apart = ofStream * cut.width;
             for (long r = 0; r < ofStream; r += atOnce) {
                 reduceRows(
                         cut,
                         participant,
                         (first + r) * cut.width,
-                        Blocks.STREAMS,
+                        streams,
                         apart,
                         (int) Math.min(atOnce, ofStream - r),
                         cut.width,
@@ -207,7 +208,7 @@ final class Execution implements WorkerPool.Task {
                         sum,
                         product);
             }
-            long rest = first + ofStream * Blocks.STREAMS;
+            long rest = first + ofStream * streams;
             if (rest < cut.endRow(part)) {
                 reduceRows(
                         cut,

@@ -7,13 +7,15 @@ package org.batchnorm.cpu;
  * <p>{@code x} and {@code dy} are each a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; positions in them count floats. Bytes moved: 8 a value.
  */
 interface ReduceGradients {
+    /** Places from which rows of x and as many of dy are read at once. */
+    int STREAMS = 2;
 
     /**
-     * Adds rows of a matrix to float sums per column, from one or from {@link Blocks#STREAMS} places at once; at most {@link Blocks#ROWS} rows in all.
+     * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most {@link Blocks#ROWS} rows in all.
      *
      * @param xStart position of the first stream's first row's column 0 in x
      * @param dyStart the same in dy
-     * @param streams 1 or {@link Blocks#STREAMS}
+     * @param streams 1 or {@link #STREAMS}
      * @param apart distance between the streams
      * @param rows rows to add from each stream
      * @param width distance between rows

@@ -33,7 +33,7 @@ final class ScalarCollectStatistics implements CollectStatistics {
             for (int r = 0; r < rows; r++) {
                 long row = start + r * width + j;
                 Memory.read(x, row, tile.a, 0, length);
-                if (streams == Blocks.STREAMS) {
+                if (streams == STREAMS) {
                     Memory.read(x, row + apart, tile.b, 0, length);
                     Memory.read(x, row + 2 * apart, tile.c, 0, length);
                     Memory.read(x, row + 3 * apart, tile.d, 0, length);

@@ -54,7 +54,7 @@ final class VectorCollectStatistics implements CollectStatistics {
             float[] shift,
             float[] sum,
             float[] square) {
-        if (streams == Blocks.STREAMS) {
+        if (streams == STREAMS) {
             for (int r = 0; r < rows; r++) {
                 fourRows(x, start + r * width, apart, from, to, shift, sum, square);
             }
@@ -81,7 +81,7 @@ final class VectorCollectStatistics implements CollectStatistics {
             FloatVector.fromArray(FLOATS, square, j).add(squares).intoArray(square, j);
         }
         for (int j = end; j < to; j++) {
-            for (int i = 0; i < Blocks.STREAMS; i++) {
+            for (int i = 0; i < STREAMS; i++) {
                 add(Memory.get(x, start + i * apart + j), j, shift, sum, square);
             }
         }

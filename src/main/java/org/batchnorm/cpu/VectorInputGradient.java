@@ -23,14 +23,14 @@ final class VectorInputGradient implements InputGradient {
             int from,
             int to,
             Coefficients coefficients) {
-        long half = rows / 2;
+        long half = Blocks.rowsOfStream(rows, 2, width);
         for (long r = 0; r < half; r++) {
             long row = r * width;
             twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, coefficients);
         }
-        if (2 * half < rows) {
-            long last = (rows - 1) * width;
-            oneRow(x, xStart + last, dy, dyStart + last, dx, dxStart + last, from, to, coefficients);
+        for (long r = 2 * half; r < rows; r++) {
+            long row = r * width;
+            oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, to, coefficients);
         }
     }
 

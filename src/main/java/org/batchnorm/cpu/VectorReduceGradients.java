@@ -5,7 +5,7 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link ReduceGradients} on the Vector API. The idea is that of {@link VectorCollectStatistics}: four rows (or two images) of x and as many of dy at once. */
+/** {@link ReduceGradients} on the Vector API. The idea is that of {@link VectorCollectStatistics}: two rows (or images) of x and as many of dy at once; four would share too few lines of the first-level cache. */
 final class VectorReduceGradients implements ReduceGradients {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
@@ -25,9 +25,9 @@ final class VectorReduceGradients implements ReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
-        if (streams == Blocks.STREAMS) {
+        if (streams == STREAMS) {
             for (int r = 0; r < rows; r++) {
-                fourRows(x, xStart + r * width, dy, dyStart + r * width, apart, from, to, centre, sum, product);
+                twoRows(x, xStart + r * width, dy, dyStart + r * width, apart, from, to, centre, sum, product);
             }
             return;
         }
@@ -36,7 +36,7 @@ final class VectorReduceGradients implements ReduceGradients {
         }
     }
 
-    private static void fourRows(
+    private static void twoRows(
             Object x,
             long xStart,
             Object dy,
@@ -50,31 +50,17 @@ final class VectorReduceGradients implements ReduceGradients {
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
-            long xAt = xStart + j;
-            long dyAt = dyStart + j;
-            FloatVector g0 = load(dy, dyAt);
-            FloatVector g1 = load(dy, dyAt + apart);
-            FloatVector g2 = load(dy, dyAt + 2 * apart);
-            FloatVector g3 = load(dy, dyAt + 3 * apart);
-            FloatVector p0 = load(x, xAt).sub(m).mul(g0);
-            FloatVector p1 = load(x, xAt + apart).sub(m).fma(g1, p0);
-            FloatVector p2 = load(x, xAt + 2 * apart).sub(m).mul(g2);
-            FloatVector p3 = load(x, xAt + 3 * apart).sub(m).fma(g3, p2);
-            FloatVector.fromArray(FLOATS, sum, j)
-                    .add(g0.add(g1).add(g2.add(g3)))
-                    .intoArray(sum, j);
-            FloatVector.fromArray(FLOATS, product, j).add(p1.add(p3)).intoArray(product, j);
+            FloatVector g0 = load(dy, dyStart + j);
+            FloatVector g1 = load(dy, dyStart + apart + j);
+            FloatVector p0 = load(x, xStart + j).sub(m).mul(g0);
+            FloatVector p1 = load(x, xStart + apart + j).sub(m).fma(g1, p0);
+            FloatVector.fromArray(FLOATS, sum, j).add(g0.add(g1)).intoArray(sum, j);
+            FloatVector.fromArray(FLOATS, product, j).add(p1).intoArray(product, j);
         }
         for (int j = end; j < to; j++) {
-            for (int i = 0; i < Blocks.STREAMS; i++) {
-                add(
-                        Memory.get(x, xStart + i * apart + j),
-                        Memory.get(dy, dyStart + i * apart + j),
-                        j,
-                        centre,
-                        sum,
-                        product);
-            }
+            add(Memory.get(x, xStart + j), Memory.get(dy, dyStart + j), j, centre, sum, product);
+            long second = apart + j;
+            add(Memory.get(x, xStart + second), Memory.get(dy, dyStart + second), j, centre, sum, product);
         }
     }
 

@@ -25,13 +25,12 @@ final class VectorTransform implements Transform {
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
-        long half = rows / 2;
+        long half = Blocks.rowsOfStream(rows, 2, width);
         for (long r = 0; r < half; r++) {
             twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, to, centre, scale, offset);
         }
-        if (2 * half < rows) {
-            long last = (rows - 1) * width;
-            oneRow(x, xStart + last, y, yStart + last, from, to, centre, scale, offset);
+        for (long r = 2 * half; r < rows; r++) {
+            oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
         }
     }
 
