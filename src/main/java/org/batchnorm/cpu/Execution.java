@@ -155,7 +155,7 @@ final class Execution implements WorkerPool.Task {
         if (cut.byRows) {
             int base = cut.features * cut.repeat;
             long dataRows = cut.rows * cut.fold + cut.looseRows;
-            int samples = (int) Math.clamp(dataRows / 4, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
+            int samples = (int) Math.clamp(dataRows / 16, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
             kernels().collectStatistics().sampleRows(x, xStart, samples, dataRows / samples * base, base, centre);
             for (int c = 0; c < cut.features; c++) {
                 centre[c] = centre[c * cut.repeat];

@@ -52,7 +52,7 @@ final class MergeStatistics {
         means(delta, perValue, shift, statistics.mean(), statistics.meanLow(), features);
         variances(delta, meanSquare, perValue, statistics.variance(), features);
         Rstd.of(statistics.variance(), eps, statistics.rstd(), features);
-        if (!areBeyondDoubt(delta, meanSquare, features)) {
+        if (!areBeyondDoubt(delta, meanSquare, statistics.variance(), features)) {
             for (int c = 0; c < features; c++) {
                 if (isDoubtful(delta[c], meanSquare[c])) {
                     runCarefully(blocks, x, start, c, eps, statistics);
@@ -97,19 +97,22 @@ final class MergeStatistics {
         }
     }
 
-    /** Whether no feature is doubtful, as far as can be seen without a branch for each: a constant 0 cannot. */
-    private static boolean areBeyondDoubt(double[] delta, double[] meanSquare, int features) {
+    /**
+     * Whether no feature is doubtful, as far as can be seen without a branch for each: a constant 0 cannot. Where the shift is near the mean, the variance is at least a (1 + FAR)-th of the mean
+     * square, so that its range tells of both.
+     */
+    private static boolean areBeyondDoubt(double[] delta, double[] meanSquare, float[] variance, int features) {
         double worst = -1;
         for (int c = 0; c < features; c++) {
             worst = Math.max(worst, farness(delta[c], meanSquare[c]));
         }
-        double least = HUGE;
-        double most = TINY;
+        float least = Float.MAX_VALUE;
+        float most = 0;
         for (int c = 0; c < features; c++) {
-            least = Math.min(least, meanSquare[c]);
-            most = Math.max(most, meanSquare[c]);
+            least = Math.min(least, variance[c]);
+            most = Math.max(most, variance[c]);
         }
-        return worst <= 0 && least > TINY && most < HUGE;
+        return worst <= 0 && least > TINY && most < HUGE / (1 + FAR);
     }
 
     private static boolean isDoubtful(double delta, double meanSquare) {
