@@ -278,18 +278,7 @@ final class Execution implements WorkerPool.Task {
         if (pass == Pass.COLLECT_STATISTICS) {
             kernels()
                     .collectStatistics()
-                    .rows(
-                            x,
-                            xStart + row,
-                            streams,
-                            apart,
-                            rows,
-                            width,
-                            from,
-                            to,
-                            centre,
-                            columnSum,
-                            columnProduct);
+                    .rows(x, xStart + row, streams, apart, rows, width, from, to, centre, columnSum, columnProduct);
         } else {
             kernels()
                     .reduceGradients()
