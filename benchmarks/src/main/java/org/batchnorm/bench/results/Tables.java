@@ -96,7 +96,7 @@ public final class Tables {
 
     private static List<String> onCpu(List<Measurement> networks) {
         List<String> lines = new ArrayList<>();
-        if (networks.isEmpty()) {
+        if (networks.stream().noneMatch(row -> row.point().library().equals(Libraries.OURS))) {
             return lines;
         }
         lines.add("");
