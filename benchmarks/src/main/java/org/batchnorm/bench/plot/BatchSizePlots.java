@@ -84,7 +84,9 @@ public final class BatchSizePlots {
         List<Measurement> sweep = rows.stream()
                 .filter(row -> row.point().operation() == operation
                         && ShapeGrid.batchSweep().contains(row.point().shape())
-                        && row.point().phase().equals("steady"))
+                        && row.point().phase().equals("steady")
+                        // Kernels do not know how their data came.
+                        && (row.point().resident() || row.point().clock().equals("wall")))
                 .toList();
         List<XYChart> charts = new ArrayList<>();
         for (String place : places(sweep)) {
