@@ -29,7 +29,7 @@ final class Blocks {
     private static final int FOLD_BELOW = Tile.SIZE;
     private static final int ALIGNMENT = 16;
     private static final int IMAGES_AT_ONCE = 4;
-    private static final int MANY_ROWS = 8;
+    private static final int MANY_ROWS = 16;
     private static final int PAGE = 4096 / Float.BYTES;
 
     final BatchShape shape;
@@ -109,11 +109,12 @@ final class Blocks {
 
     /**
      * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less one where the streams would else lie a multiple of 4 KB apart and
-     * so in the same few lines of the first-level cache.
+     * so in the same few lines of the first-level cache, and where that can be helped.
      */
     static long rowsOfStream(long rows, int streams, long width) {
         long share = rows / streams;
-        return share >= MANY_ROWS && share * width % PAGE == 0 ? share - 1 : share;
+        boolean avoidable = share >= MANY_ROWS && width % PAGE != 0;
+        return avoidable && share * width % PAGE == 0 ? share - 1 : share;
     }
 
     /** The number of blocks. */
