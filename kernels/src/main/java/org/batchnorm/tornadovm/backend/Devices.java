@@ -99,7 +99,8 @@ record Devices(Availability availability, List<Device> devices) {
     private static Availability noDevice(String reason) {
         return Availability.unusable(
                 reason,
-                "install the driver of the device that the SDK is for (CUDA and PTX: NVIDIA's; OpenCL: the vendor's, or pocl-opencl-icd for the CPU);"
+                "install the driver of the device that the SDK is for (PTX: NVIDIA's; CUDA: NVIDIA's and the toolkit's libnvrtc; OpenCL: the vendor's, or"
+                        + " pocl-opencl-icd for the CPU, and a loader, libOpenCL.so.1);"
                         + " clinfo or nvidia-smi show whether it works");
     }
 

@@ -4,7 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendUnavailableException;
+import org.batchnorm.tornadovm.backend.TornadoBackend;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
@@ -17,14 +19,17 @@ final class Devices {
     /**
      * A device; without an id the first that is no CPU, or else the first.
      *
-     * @throws BackendUnavailableException if there is none
+     * @throws BackendUnavailableException if there is none, or no driver for one, with the remedy
      * @throws IllegalArgumentException if there is none of that id
      */
     static Device choose(Optional<String> id) {
-        List<Device> devices = all();
-        if (devices.isEmpty()) {
-            throw new BackendUnavailableException("TornadoVM finds no device; 'batchnorm devices' says what it needs");
+        // Starts TornadoVM, which throws whatever it likes where a driver is missing; the backend makes an answer of
+        // it.
+        Availability availability = new TornadoBackend().availability();
+        if (!availability.usable()) {
+            throw new BackendUnavailableException("no TornadoVM device: " + availability);
         }
+        List<Device> devices = all();
         if (id.isPresent()) {
             return devices.stream()
                     .filter(device -> device.id().equals(id.get()))
