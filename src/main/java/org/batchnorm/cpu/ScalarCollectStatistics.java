@@ -94,8 +94,8 @@ final class ScalarCollectStatistics implements CollectStatistics {
                     add(tile.a, shift[c], tile.sum, tile.product, piece);
                 }
             }
-            sum[c] += Tile.total(tile.sum, used);
-            square[c] += Tile.total(tile.product, used);
+            sum[c] += Tile.total(tile.sum, 0, used);
+            square[c] += Tile.total(tile.product, 0, used);
         }
     }
 

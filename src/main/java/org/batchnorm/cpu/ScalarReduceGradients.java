@@ -74,8 +74,8 @@ final class ScalarReduceGradients implements ReduceGradients {
                     add(tile.a, tile.b, centre[c], tile.sum, tile.product, piece);
                 }
             }
-            sum[c] += Tile.total(tile.sum, used);
-            product[c] += Tile.total(tile.product, used);
+            sum[c] += Tile.total(tile.sum, 0, used);
+            product[c] += Tile.total(tile.product, 0, used);
         }
     }
 

@@ -38,15 +38,16 @@ final class Tile {
         return OF_THREAD.get();
     }
 
-    /** The sum of the first values. */
-    static double total(float[] values, int length) {
+    /** The sum of {@code length} values. */
+    static double total(float[] values, int from, int length) {
         double even = 0;
         double odd = 0;
-        int j = 0;
-        for (; j + 1 < length; j += 2) {
+        int j = from;
+        int end = from + length;
+        for (; j + 1 < end; j += 2) {
             even += values[j];
             odd += values[j + 1];
         }
-        return j < length ? even + odd + values[j] : even + odd;
+        return j < end ? even + odd + values[j] : even + odd;
     }
 }

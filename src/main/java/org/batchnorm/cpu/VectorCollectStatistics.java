@@ -170,8 +170,11 @@ final class VectorCollectStatistics implements CollectStatistics {
             square2 = d2.fma(d2, square2);
             square3 = d3.fma(d3, square3);
         }
-        double total = VectorMemory.total(sums, sumsLow, lanes);
-        double squares = VectorMemory.total(square0.add(square1).add(square2.add(square3)), lanes);
+        sums.intoArray(lanes, 0);
+        sumsLow.intoArray(lanes, LANES);
+        square0.add(square1).add(square2.add(square3)).intoArray(lanes, 2 * LANES);
+        double total = VectorMemory.compensatedTotal(lanes, 0);
+        double squares = VectorMemory.total(lanes, 2 * LANES);
         for (int j = end; j < length; j++) {
             for (int i = 0; i < RUNS; i++) {
                 float d = Memory.get(x, start + i * apart + j) - shift;

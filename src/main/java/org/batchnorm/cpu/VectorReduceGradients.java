@@ -159,8 +159,12 @@ final class VectorReduceGradients implements ReduceGradients {
             productsLow = productsLow.add(products.sub(product1).add(added));
             products = product1;
         }
-        double totalSum = VectorMemory.total(sums, sumsLow, lanes);
-        double totalProduct = VectorMemory.total(products, productsLow, lanes);
+        sums.intoArray(lanes, 0);
+        sumsLow.intoArray(lanes, LANES);
+        products.intoArray(lanes, 2 * LANES);
+        productsLow.intoArray(lanes, 3 * LANES);
+        double totalSum = VectorMemory.compensatedTotal(lanes, 0);
+        double totalProduct = VectorMemory.compensatedTotal(lanes, 2 * LANES);
         for (int j = end; j < length; j++) {
             for (int i = 0; i < 2; i++) {
                 float gradient = Memory.get(dy, dyStart + i * apart + j);
