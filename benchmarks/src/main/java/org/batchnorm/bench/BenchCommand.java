@@ -43,7 +43,7 @@ import picocli.CommandLine.Spec;
         name = "bench",
         description = {
             "Measures batch norm with JMH over the shapes of real networks and over batch sizes, beside an array copy and, with --peers, other libraries.",
-            "Every result is checked against double precision before it is timed. Without filters the whole grid takes about three quarters of an hour."
+            "Every result is checked against double precision before it is timed. Without filters the whole grid can take an hour, with --peers more."
         },
         mixinStandardHelpOptions = true,
         footerHeading = "%nExamples:%n",
