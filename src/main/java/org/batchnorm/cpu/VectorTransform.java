@@ -5,9 +5,8 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and
- * the prefetcher sees two long streams. */
-final class VectorTransform implements Transform {
+/** {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and the prefetcher sees two long streams. */
+final class VectorTransform extends PlainTransform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
 
@@ -25,12 +24,16 @@ final class VectorTransform implements Transform {
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
+        int end = from + FLOATS.loopBound(to - from);
         long half = Blocks.rowsOfStream(rows, 2, width);
         for (long r = 0; r < half; r++) {
-            twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, to, centre, scale, offset);
+            twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, end, centre, scale, offset);
         }
         for (long r = 2 * half; r < rows; r++) {
-            oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
+            oneRow(x, xStart + r * width, y, yStart + r * width, from, end, centre, scale, offset);
+        }
+        if (end < to) {
+            super.rows(x, xStart, y, yStart, rows, width, end, to, coefficients);
         }
     }
 
@@ -45,8 +48,7 @@ final class VectorTransform implements Transform {
             float[] centre,
             float[] scale,
             float[] offset) {
-        int end = from + FLOATS.loopBound(to - from);
-        for (int j = from; j < end; j += LANES) {
+        for (int j = from; j < to; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
@@ -54,10 +56,6 @@ final class VectorTransform implements Transform {
             FloatVector second = load(x, xStart + apart + j).sub(m).fma(a, b);
             store(first, y, yStart + j);
             store(second, y, yStart + apart + j);
-        }
-        for (int j = end; j < to; j++) {
-            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
-            one(x, xStart + apart + j, y, yStart + apart + j, centre[j], scale[j], offset[j]);
         }
     }
 
@@ -71,20 +69,12 @@ final class VectorTransform implements Transform {
             float[] centre,
             float[] scale,
             float[] offset) {
-        int end = from + FLOATS.loopBound(to - from);
-        for (int j = from; j < end; j += LANES) {
+        for (int j = from; j < to; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
             store(load(x, xStart + j).sub(m).fma(a, b), y, yStart + j);
         }
-        for (int j = end; j < to; j++) {
-            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
-        }
-    }
-
-    private static void one(Object x, long xAt, Object y, long yAt, float centre, float scale, float offset) {
-        Memory.set(y, yAt, Math.fma(Memory.get(x, xAt) - centre, scale, offset));
     }
 
     @Override
@@ -98,18 +88,14 @@ final class VectorTransform implements Transform {
             long channelApart,
             int length,
             Coefficients coefficients) {
+        if (length < LANES) {
+            super.runs(x, xStart, y, yStart, from, to, channelApart, length, coefficients);
+            return;
+        }
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
             float centre = coefficients.centre[c];
-            float scale = coefficients.scale[c];
-            float offset = coefficients.offset[c];
-            if (length < LANES) {
-                for (int j = 0; j < length; j++) {
-                    one(x, xStart + run + j, y, yStart + run + j, centre, scale, offset);
-                }
-            } else {
-                oneRun(x, xStart + run, y, yStart + run, length, centre, scale, offset);
-            }
+            oneRun(x, xStart + run, y, yStart + run, length, centre, coefficients.scale[c], coefficients.offset[c]);
         }
     }
 

@@ -1,0 +1,222 @@
+package org.batchnorm.cpu;
+
+import java.util.Arrays;
+
+/**
+ * What {@link VectorCollectStatistics} computes, bit for bit, without the Vector API: for the columns that fill no vector, and for all of them until the vector loops are compiled. Works on pieces that
+ * are copied into a {@link Tile}.
+ */
+class PlainCollectStatistics implements CollectStatistics {
+    /** Runs that are read at once. */
+    static final int RUNS = 4;
+
+    private static final int LANES = VectorLanes.COUNT;
+
+    @Override
+    public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
+        sampleColumns(x, start, samples, apart, 0, columns, shift);
+    }
+
+    /** The columns {@code from} to {@code to} of {@link #sampleRows}. */
+    static void sampleColumns(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
+        Tile tile = Tile.current();
+        for (int j = from; j < to; j += Tile.SIZE) {
+            int length = Math.min(Tile.SIZE, to - j);
+            Memory.read(x, start + j, tile.shift, 0, length);
+            Arrays.fill(tile.sum, 0, length, 0);
+            Arrays.fill(tile.b, 0, length, 0);
+            Arrays.fill(tile.c, 0, length, 0);
+            for (int i = 1; i < samples; i++) {
+                Memory.read(x, start + i * apart + j, tile.a, 0, length);
+                addSample(tile.a, tile.shift, tile.sum, tile.b, tile.c, length);
+            }
+            if (samples > 2) {
+                withoutExtremes(tile.sum, tile.b, tile.c, length);
+            }
+            shift(tile.shift, tile.sum, tile.b, tile.c, 1f / (samples > 2 ? samples - 2 : samples), length);
+            System.arraycopy(tile.shift, 0, shift, j, length);
+        }
+    }
+
+    private static void addSample(float[] x, float[] first, float[] sum, float[] least, float[] most, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = x[j] - first[j];
+            sum[j] += d;
+            least[j] = Math.min(least[j], d);
+            most[j] = Math.max(most[j], d);
+        }
+    }
+
+    private static void withoutExtremes(float[] sum, float[] least, float[] most, int length) {
+        for (int j = 0; j < length; j++) {
+            sum[j] = sum[j] - least[j] - most[j];
+        }
+    }
+
+    private static void shift(float[] first, float[] sum, float[] least, float[] most, float perSample, int length) {
+        for (int j = 0; j < length; j++) {
+            float coarse = (most[j] - least[j]) * Shift.COARSENESS;
+            float shift = first[j] + sum[j] * perSample + coarse - coarse;
+            first[j] = Float.isFinite(shift) ? shift : 0;
+        }
+    }
+
+    @Override
+    public void rows(
+            Object x,
+            long start,
+            int streams,
+            long apart,
+            int rows,
+            long width,
+            int from,
+            int to,
+            float[] shift,
+            float[] sum,
+            float[] square) {
+        Tile tile = Tile.current();
+        for (int j = from; j < to; j += Tile.SIZE) {
+            int length = Math.min(Tile.SIZE, to - j);
+            System.arraycopy(shift, j, tile.shift, 0, length);
+            System.arraycopy(sum, j, tile.sum, 0, length);
+            System.arraycopy(square, j, tile.product, 0, length);
+            for (int r = 0; r < rows; r++) {
+                long row = start + r * width + j;
+                Memory.read(x, row, tile.a, 0, length);
+                if (streams == STREAMS) {
+                    Memory.read(x, row + apart, tile.b, 0, length);
+                    Memory.read(x, row + 2 * apart, tile.c, 0, length);
+                    Memory.read(x, row + 3 * apart, tile.d, 0, length);
+                    addFour(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
+                } else {
+                    addOne(tile.a, tile.shift, tile.sum, tile.product, length);
+                }
+            }
+            System.arraycopy(tile.sum, 0, sum, j, length);
+            System.arraycopy(tile.product, 0, square, j, length);
+        }
+    }
+
+    private static void addFour(
+            float[] a, float[] b, float[] c, float[] d, float[] shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float s = shift[j];
+            float d0 = a[j] - s;
+            float d1 = b[j] - s;
+            float d2 = c[j] - s;
+            float d3 = d[j] - s;
+            sum[j] += (d0 + d1) + (d2 + d3);
+            square[j] += Math.fma(d1, d1, d0 * d0) + Math.fma(d3, d3, d2 * d2);
+        }
+    }
+
+    private static void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = x[j] - shift[j];
+            sum[j] += d;
+            square[j] = Math.fma(d, d, square[j]);
+        }
+    }
+
+    @Override
+    public final void runs(
+            Object x,
+            long start,
+            int images,
+            long imageApart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            float[] shift,
+            double[] sum,
+            double[] square) {
+        Tile tile = Tile.current();
+        int quarter = length / RUNS;
+        int fourfold = RUNS * quarter;
+        for (int c = from; c < to; c++) {
+            long run = start + (c - from) * channelApart;
+            if (images == RUNS) {
+                fourRuns(x, run, imageApart, length, shift[c], sum, square, c, tile);
+                continue;
+            }
+            for (int i = 0; i < images; i++) {
+                long image = run + i * imageApart;
+                fourRuns(x, image, quarter, quarter, shift[c], sum, square, c, tile);
+                addSingly(x, image + fourfold, length - fourfold, shift[c], sum, square, c);
+            }
+        }
+    }
+
+    private void fourRuns(
+            Object x,
+            long start,
+            long apart,
+            int length,
+            float shift,
+            double[] sum,
+            double[] square,
+            int at,
+            Tile tile) {
+        int whole = length - length % LANES;
+        if (whole > 0) {
+            addToLanes(x, start, apart, whole, shift, tile);
+            sum[at] += Tile.compensatedTotal(tile.lanes, 0, LANES);
+            square[at] += Tile.total(tile.lanes, 2 * LANES, LANES);
+        }
+        for (int i = 0; whole < length && i < RUNS; i++) {
+            addSingly(x, start + i * apart + whole, length - whole, shift, sum, square, at);
+        }
+    }
+
+    /**
+     * Sums four runs over the lanes of a vector, of which value j goes to lane j modulo {@link VectorLanes#COUNT}.
+     *
+     * @param length a multiple of the lanes
+     * @param tile its {@code lanes}: out, the sums, then what rounding took from them, then the sums of the squares
+     */
+    void addToLanes(Object x, long start, long apart, int length, float shift, Tile tile) {
+        float[] lanes = tile.lanes;
+        Arrays.fill(lanes, 0, 6 * LANES, 0);
+        for (int j = 0; j < length; j += VectorLanes.PIECE) {
+            int piece = Math.min(VectorLanes.PIECE, length - j);
+            Memory.read(x, start + j, tile.a, 0, piece);
+            Memory.read(x, start + apart + j, tile.b, 0, piece);
+            Memory.read(x, start + 2 * apart + j, tile.c, 0, piece);
+            Memory.read(x, start + 3 * apart + j, tile.d, 0, piece);
+            for (int k = 0; k < piece; k += LANES) {
+                addToLanes(tile.a, tile.b, tile.c, tile.d, k, shift, lanes);
+            }
+        }
+        for (int l = 2 * LANES; l < 3 * LANES; l++) {
+            lanes[l] = (lanes[l] + lanes[LANES + l]) + (lanes[2 * LANES + l] + lanes[3 * LANES + l]);
+        }
+    }
+
+    private static void addToLanes(float[] a, float[] b, float[] c, float[] d, int from, float shift, float[] lanes) {
+        for (int l = 0; l < LANES; l++) {
+            float d0 = a[from + l] - shift;
+            float d1 = b[from + l] - shift;
+            float d2 = c[from + l] - shift;
+            float d3 = d[from + l] - shift;
+            // The sum carries what its rounding takes: the mean may be much smaller than the values.
+            float added = (d0 + d1) + (d2 + d3);
+            float sum = lanes[l] + added;
+            lanes[LANES + l] += (lanes[l] - sum) + added;
+            lanes[l] = sum;
+            lanes[2 * LANES + l] = Math.fma(d0, d0, lanes[2 * LANES + l]);
+            lanes[3 * LANES + l] = Math.fma(d1, d1, lanes[3 * LANES + l]);
+            lanes[4 * LANES + l] = Math.fma(d2, d2, lanes[4 * LANES + l]);
+            lanes[5 * LANES + l] = Math.fma(d3, d3, lanes[5 * LANES + l]);
+        }
+    }
+
+    private static void addSingly(
+            Object x, long start, int length, float shift, double[] sum, double[] square, int at) {
+        for (int j = 0; j < length; j++) {
+            double d = Memory.get(x, start + j) - shift;
+            sum[at] += d;
+            square[at] += d * d;
+        }
+    }
+}
