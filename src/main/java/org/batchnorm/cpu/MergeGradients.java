@@ -43,17 +43,17 @@ final class MergeGradients {
         float[] meanLow = statistics.meanLow();
         float[] rstd = statistics.rstd();
         double perValue = 1.0 / blocks.shape.valuesPerFeature();
-        parameters(dySum, gradient, meanLow, rstd, dgamma, dbeta, features);
+        round(dySum, dbeta, features);
+        slopes(dySum, gradient, meanLow, rstd, perValue, dgamma, coefficients.slope, features);
         coefficients.scale(gamma, rstd, features);
         if (throughStatistics) {
             System.arraycopy(statistics.mean(), 0, coefficients.centre, 0, features);
-            slopes(dySum, gradient, meanLow, rstd, perValue, coefficients.slope, features);
             offsets(dySum, perValue, meanLow, coefficients, features);
         } else {
             Arrays.fill(coefficients.centre, 0, features, 0);
             Arrays.fill(coefficients.offset, 0, features, 0);
         }
-        if (!(largest(dySum, features) < Double.POSITIVE_INFINITY)) {
+        if (!(largest(dbeta, features) < Float.POSITIVE_INFINITY)) {
             for (int c = 0; c < features; c++) {
                 if (!Double.isFinite(dySum[c])) {
                     // A correction for rounding has nothing to correct here, and would make NaN of an infinity.
@@ -67,25 +67,17 @@ final class MergeGradients {
 
     // One simple loop for each step: so the compiler makes vector code of them.
 
-    private static double largest(double[] values, int features) {
-        double largest = 0;
+    private static float largest(float[] values, int features) {
+        float largest = 0;
         for (int c = 0; c < features; c++) {
             largest = Math.max(largest, Math.abs(values[c]));
         }
         return largest;
     }
 
-    private static void parameters(
-            double[] dySum,
-            double[] gradient,
-            float[] meanLow,
-            float[] rstd,
-            float[] dgamma,
-            float[] dbeta,
-            int features) {
+    private static void round(double[] values, float[] rounded, int features) {
         for (int c = 0; c < features; c++) {
-            dgamma[c] = (float) ((gradient[c] - meanLow[c] * dySum[c]) * rstd[c]);
-            dbeta[c] = (float) dySum[c];
+            rounded[c] = (float) values[c];
         }
     }
 
@@ -95,10 +87,14 @@ final class MergeGradients {
             float[] meanLow,
             float[] rstd,
             double perValue,
+            float[] dgamma,
             float[] slope,
             int features) {
         for (int c = 0; c < features; c++) {
-            slope[c] = (float) (-perValue * rstd[c] * rstd[c] * (gradient[c] - meanLow[c] * dySum[c]));
+            double factor = rstd[c];
+            double exact = (gradient[c] - meanLow[c] * dySum[c]) * factor;
+            dgamma[c] = (float) exact;
+            slope[c] = (float) (exact * (factor * -perValue));
         }
     }
 

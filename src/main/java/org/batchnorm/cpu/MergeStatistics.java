@@ -18,10 +18,10 @@ import org.batchnorm.spi.BatchStatistics;
  */
 final class MergeStatistics {
     /** Beyond this ratio of (mean − shift)² to the variance the difference has lost too many of its bits. */
-    private static final double FAR = 64;
+    private static final float FAR = 64;
 
     /** Mean squares below this have lost bits to float32's underflow. */
-    private static final double TINY = 1e-32;
+    private static final float TINY = 1e-32f;
 
     /** Mean squares above this may have overflowed in float32. */
     private static final double HUGE = 1e37;
@@ -33,7 +33,7 @@ final class MergeStatistics {
      *
      * @param sum in, Σd, (partials, C); destroyed
      * @param square in, Σd², (partials, C); destroyed
-     * @param shift in, (C)
+     * @param shift in, (C); destroyed
      * @param statistics out
      */
     static void run(
@@ -46,15 +46,22 @@ final class MergeStatistics {
             double eps,
             BatchStatistics statistics) {
         int features = blocks.features;
-        double[] delta = addPartials(sum, blocks.partials(), features);
-        double[] meanSquare = addPartials(square, blocks.partials(), features);
+        double[] sums = addPartials(sum, blocks.partials(), features);
+        double[] squares = addPartials(square, blocks.partials(), features);
         double perValue = 1.0 / blocks.shape.valuesPerFeature();
-        means(delta, perValue, shift, statistics.mean(), statistics.meanLow(), features);
-        variances(delta, meanSquare, perValue, statistics.variance(), features);
+        moments(
+                sums,
+                squares,
+                perValue,
+                shift,
+                statistics.mean(),
+                statistics.meanLow(),
+                statistics.variance(),
+                features);
         Rstd.of(statistics.variance(), eps, statistics.rstd(), features);
-        if (!areBeyondDoubt(delta, meanSquare, statistics.variance(), features)) {
+        if (!areBeyondDoubt(shift, statistics.variance(), features)) {
             for (int c = 0; c < features; c++) {
-                if (isDoubtful(delta[c], meanSquare[c])) {
+                if (isDoubtful(sums[c] * perValue, squares[c] * perValue)) {
                     runCarefully(blocks, x, start, c, eps, statistics);
                 }
             }
@@ -78,41 +85,44 @@ final class MergeStatistics {
         }
     }
 
-    private static void means(
-            double[] delta, double perValue, float[] shift, float[] mean, float[] meanLow, int features) {
+    /**
+     * Mean and variance. The difference d of the mean and the shift is rounded to float32, as that takes no more than 2⁻²⁴ d from the mean; what the sum with the shift loses is kept.
+     *
+     * @param shift in, the shift; out, d
+     */
+    private static void moments(
+            double[] sums,
+            double[] squares,
+            double perValue,
+            float[] shift,
+            float[] mean,
+            float[] meanLow,
+            float[] variance,
+            int features) {
         for (int c = 0; c < features; c++) {
-            delta[c] *= perValue;
-            double exact = shift[c] + delta[c];
-            float high = (float) exact;
+            double delta = sums[c] * perValue;
+            float near = shift[c];
+            float rest = (float) delta;
+            float high = near + rest;
             mean[c] = high;
-            meanLow[c] = (float) (exact - high);
-        }
-    }
-
-    private static void variances(
-            double[] delta, double[] meanSquare, double perValue, float[] variance, int features) {
-        for (int c = 0; c < features; c++) {
-            meanSquare[c] *= perValue;
-            variance[c] = (float) Math.max(meanSquare[c] - delta[c] * delta[c], 0);
+            meanLow[c] = (near - high) + rest;
+            shift[c] = rest;
+            variance[c] = (float) Math.max(squares[c] * perValue - delta * delta, 0);
         }
     }
 
     /**
      * Whether no feature is doubtful, as far as can be seen without a branch for each: a constant 0 cannot. Where the shift is near the mean, the variance is at least a (1 + FAR)-th of the mean
-     * square, so that its range tells of both.
+     * square, so that its range tells of both. An infinite variance times 0 makes NaN of the whole.
      */
-    private static boolean areBeyondDoubt(double[] delta, double[] meanSquare, float[] variance, int features) {
-        double worst = -1;
-        for (int c = 0; c < features; c++) {
-            worst = Math.max(worst, farness(delta[c], meanSquare[c]));
-        }
+    private static boolean areBeyondDoubt(float[] delta, float[] variance, int features) {
         float least = Float.MAX_VALUE;
-        float most = 0;
         for (int c = 0; c < features; c++) {
-            least = Math.min(least, variance[c]);
-            most = Math.max(most, variance[c]);
+            float v = variance[c];
+            float far = delta[c] * delta[c] * (1 / FAR);
+            least = Math.min(least, v * 0 + (v - Math.max(far, TINY)));
         }
-        return worst <= 0 && least > TINY && most < HUGE / (1 + FAR);
+        return least > 0;
     }
 
     private static boolean isDoubtful(double delta, double meanSquare) {
