@@ -362,9 +362,7 @@ final class Execution implements WorkerPool.Task {
                 continue;
             }
             for (int c = from; c < to; c++) {
-                for (long s = firstPosition; s < endPosition; s += Blocks.RUN) {
-                    mapRuns(start + c * spatial + s, c, c + 1, spatial, (int) Math.min(Blocks.RUN, endPosition - s));
-                }
+                mapRuns(start + c * spatial + firstPosition, c, c + 1, spatial, (int) (endPosition - firstPosition));
             }
         }
     }

@@ -26,8 +26,8 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
             for (int i = 1; i < samples; i++) {
                 FloatVector d = load(x, start + i * apart + j).sub(first);
                 sum = sum.add(d);
-                least = least.min(d);
-                most = most.max(d);
+                least = least.blend(d, d.compare(VectorOperators.LT, least));
+                most = most.blend(d, most.compare(VectorOperators.LT, d));
             }
             FloatVector rest = samples > 2 ? sum.sub(least).sub(most) : sum;
             FloatVector coarse = most.sub(least).mul(Shift.COARSENESS);

@@ -10,6 +10,9 @@ final class VectorTransform extends PlainTransform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
 
+    /** Runs of at least this length are read as two streams. */
+    private static final int LONG = 2048;
+
     @Override
     public void rows(
             Object x,
@@ -95,7 +98,29 @@ final class VectorTransform extends PlainTransform {
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
             float centre = coefficients.centre[c];
-            oneRun(x, xStart + run, y, yStart + run, length, centre, coefficients.scale[c], coefficients.offset[c]);
+            float scale = coefficients.scale[c];
+            float offset = coefficients.offset[c];
+            if (length < LONG) {
+                oneRun(x, xStart + run, y, yStart + run, length, centre, scale, offset);
+                continue;
+            }
+            int half = FLOATS.loopBound(length / 2);
+            twoRuns(x, xStart + run, y, yStart + run, half, centre, scale, offset);
+            long rest = run + 2L * half;
+            super.runs(x, xStart + rest, y, yStart + rest, c, c + 1, 0, length - 2 * half, coefficients);
+        }
+    }
+
+    private static void twoRuns(
+            Object x, long xStart, Object y, long yStart, int length, float centre, float scale, float offset) {
+        FloatVector m = FloatVector.broadcast(FLOATS, centre);
+        FloatVector a = FloatVector.broadcast(FLOATS, scale);
+        FloatVector b = FloatVector.broadcast(FLOATS, offset);
+        for (int j = 0; j < length; j += LANES) {
+            FloatVector first = load(x, xStart + j).sub(m).fma(a, b);
+            FloatVector second = load(x, xStart + length + j).sub(m).fma(a, b);
+            store(first, y, yStart + j);
+            store(second, y, yStart + length + j);
         }
     }
 
