@@ -33,7 +33,7 @@ final class MergeStatistics {
      *
      * @param sum in, Σd, (partials, C); destroyed
      * @param square in, Σd², (partials, C); destroyed
-     * @param shift in, (C); destroyed
+     * @param shift in, (C)
      * @param statistics out
      */
     static void run(
@@ -49,17 +49,10 @@ final class MergeStatistics {
         double[] sums = addPartials(sum, blocks.partials(), features);
         double[] squares = addPartials(square, blocks.partials(), features);
         double perValue = 1.0 / blocks.shape.valuesPerFeature();
-        moments(
-                sums,
-                squares,
-                perValue,
-                shift,
-                statistics.mean(),
-                statistics.meanLow(),
-                statistics.variance(),
-                features);
+        means(sums, perValue, shift, statistics.mean(), statistics.meanLow(), features);
+        variances(sums, squares, perValue, statistics.variance(), features);
         Rstd.of(statistics.variance(), eps, statistics.rstd(), features);
-        if (!areBeyondDoubt(shift, statistics.variance(), features)) {
+        if (!areBeyondDoubt(statistics.mean(), shift, statistics.variance(), features)) {
             for (int c = 0; c < features; c++) {
                 if (isDoubtful(sums[c] * perValue, squares[c] * perValue)) {
                     runCarefully(blocks, x, start, c, eps, statistics);
@@ -85,42 +78,33 @@ final class MergeStatistics {
         }
     }
 
-    /**
-     * Mean and variance. The difference d of the mean and the shift is rounded to float32, as that takes no more than 2⁻²⁴ d from the mean; what the sum with the shift loses is kept.
-     *
-     * @param shift in, the shift; out, d
-     */
-    private static void moments(
-            double[] sums,
-            double[] squares,
-            double perValue,
-            float[] shift,
-            float[] mean,
-            float[] meanLow,
-            float[] variance,
-            int features) {
+    private static void means(
+            double[] sums, double perValue, float[] shift, float[] mean, float[] meanLow, int features) {
+        for (int c = 0; c < features; c++) {
+            double exact = shift[c] + sums[c] * perValue;
+            float high = (float) exact;
+            mean[c] = high;
+            meanLow[c] = (float) (exact - high);
+        }
+    }
+
+    private static void variances(double[] sums, double[] squares, double perValue, float[] variance, int features) {
         for (int c = 0; c < features; c++) {
             double delta = sums[c] * perValue;
-            float near = shift[c];
-            float rest = (float) delta;
-            float high = near + rest;
-            mean[c] = high;
-            meanLow[c] = (near - high) + rest;
-            shift[c] = rest;
             variance[c] = (float) Math.max(squares[c] * perValue - delta * delta, 0);
         }
     }
 
     /**
-     * Whether no feature is doubtful, as far as can be seen without a branch for each: a constant 0 cannot. Where the shift is near the mean, the variance is at least a (1 + FAR)-th of the mean
-     * square, so that its range tells of both. An infinite variance times 0 makes NaN of the whole.
+     * Whether no feature is doubtful, as far as can be seen in float32 and without a branch for each: a constant 0 cannot. Where the shift is near the mean, the variance is at least a
+     * (1 + FAR)-th of the mean square, so that its range tells of both. An infinite variance times 0 makes NaN of the whole.
      */
-    private static boolean areBeyondDoubt(float[] delta, float[] variance, int features) {
+    private static boolean areBeyondDoubt(float[] mean, float[] shift, float[] variance, int features) {
         float least = Float.MAX_VALUE;
         for (int c = 0; c < features; c++) {
             float v = variance[c];
-            float far = delta[c] * delta[c] * (1 / FAR);
-            least = Math.min(least, v * 0 + (v - Math.max(far, TINY)));
+            float delta = mean[c] - shift[c];
+            least = Math.min(least, v * 0 + (v - Math.max(delta * delta * (1 / FAR), TINY)));
         }
         return least > 0;
     }
