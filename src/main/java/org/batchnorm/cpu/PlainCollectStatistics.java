@@ -19,45 +19,8 @@ class PlainCollectStatistics implements CollectStatistics {
 
     /** The columns {@code from} to {@code to} of {@link #sampleRows}. */
     static void sampleColumns(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
-        Tile tile = Tile.current();
-        for (int j = from; j < to; j += Tile.SIZE) {
-            int length = Math.min(Tile.SIZE, to - j);
-            Memory.read(x, start + j, tile.shift, 0, length);
-            Arrays.fill(tile.sum, 0, length, 0);
-            Arrays.fill(tile.b, 0, length, 0);
-            Arrays.fill(tile.c, 0, length, 0);
-            for (int i = 1; i < samples; i++) {
-                Memory.read(x, start + i * apart + j, tile.a, 0, length);
-                addSample(tile.a, tile.shift, tile.sum, tile.b, tile.c, length);
-            }
-            if (samples > 2) {
-                withoutExtremes(tile.sum, tile.b, tile.c, length);
-            }
-            shift(tile.shift, tile.sum, tile.b, tile.c, 1f / (samples > 2 ? samples - 2 : samples), length);
-            System.arraycopy(tile.shift, 0, shift, j, length);
-        }
-    }
-
-    private static void addSample(float[] x, float[] first, float[] sum, float[] least, float[] most, int length) {
-        for (int j = 0; j < length; j++) {
-            float d = x[j] - first[j];
-            sum[j] += d;
-            least[j] = Math.min(least[j], d);
-            most[j] = Math.max(most[j], d);
-        }
-    }
-
-    private static void withoutExtremes(float[] sum, float[] least, float[] most, int length) {
-        for (int j = 0; j < length; j++) {
-            sum[j] = sum[j] - least[j] - most[j];
-        }
-    }
-
-    private static void shift(float[] first, float[] sum, float[] least, float[] most, float perSample, int length) {
-        for (int j = 0; j < length; j++) {
-            float coarse = (most[j] - least[j]) * Shift.COARSENESS;
-            float shift = first[j] + sum[j] * perSample + coarse - coarse;
-            first[j] = Float.isFinite(shift) ? shift : 0;
+        for (int j = from; j < to; j++) {
+            shift[j] = Shift.sample(x, start + j, samples, apart);
         }
     }
 
@@ -119,7 +82,7 @@ class PlainCollectStatistics implements CollectStatistics {
     }
 
     @Override
-    public final void runs(
+    public void runs(
             Object x,
             long start,
             int images,
@@ -133,7 +96,6 @@ class PlainCollectStatistics implements CollectStatistics {
             double[] square) {
         Tile tile = Tile.current();
         int quarter = length / RUNS;
-        int fourfold = RUNS * quarter;
         for (int c = from; c < to; c++) {
             long run = start + (c - from) * channelApart;
             if (images == RUNS) {
@@ -143,12 +105,16 @@ class PlainCollectStatistics implements CollectStatistics {
             for (int i = 0; i < images; i++) {
                 long image = run + i * imageApart;
                 fourRuns(x, image, quarter, quarter, shift[c], sum, square, c, tile);
-                addSingly(x, image + fourfold, length - fourfold, shift[c], sum, square, c);
+                for (int j = RUNS * quarter; j < length; j++) {
+                    double d = Memory.get(x, image + j) - shift[c];
+                    sum[c] += d;
+                    square[c] += d * d;
+                }
             }
         }
     }
 
-    private void fourRuns(
+    private static void fourRuns(
             Object x,
             long start,
             long apart,
@@ -158,15 +124,23 @@ class PlainCollectStatistics implements CollectStatistics {
             double[] square,
             int at,
             Tile tile) {
+        double total = 0;
+        double squares = 0;
         int whole = length - length % LANES;
         if (whole > 0) {
             addToLanes(x, start, apart, whole, shift, tile);
-            sum[at] += Tile.compensatedTotal(tile.lanes, 0, LANES);
-            square[at] += Tile.total(tile.lanes, 2 * LANES, LANES);
+            total = Tile.compensatedTotal(tile.lanes, 0, LANES);
+            squares = Tile.total(tile.lanes, 2 * LANES, LANES);
         }
-        for (int i = 0; whole < length && i < RUNS; i++) {
-            addSingly(x, start + i * apart + whole, length - whole, shift, sum, square, at);
+        for (int j = whole; j < length; j++) {
+            for (int i = 0; i < RUNS; i++) {
+                double d = Memory.get(x, start + i * apart + j) - shift;
+                total += d;
+                squares += d * d;
+            }
         }
+        sum[at] += total;
+        square[at] += squares;
     }
 
     /**
@@ -175,7 +149,7 @@ class PlainCollectStatistics implements CollectStatistics {
      * @param length a multiple of the lanes
      * @param tile its {@code lanes}: out, the sums, then what rounding took from them, then the sums of the squares
      */
-    void addToLanes(Object x, long start, long apart, int length, float shift, Tile tile) {
+    private static void addToLanes(Object x, long start, long apart, int length, float shift, Tile tile) {
         float[] lanes = tile.lanes;
         Arrays.fill(lanes, 0, 6 * LANES, 0);
         for (int j = 0; j < length; j += VectorLanes.PIECE) {
@@ -208,15 +182,6 @@ class PlainCollectStatistics implements CollectStatistics {
             lanes[3 * LANES + l] = Math.fma(d1, d1, lanes[3 * LANES + l]);
             lanes[4 * LANES + l] = Math.fma(d2, d2, lanes[4 * LANES + l]);
             lanes[5 * LANES + l] = Math.fma(d3, d3, lanes[5 * LANES + l]);
-        }
-    }
-
-    private static void addSingly(
-            Object x, long start, int length, float shift, double[] sum, double[] square, int at) {
-        for (int j = 0; j < length; j++) {
-            double d = Memory.get(x, start + j) - shift;
-            sum[at] += d;
-            square[at] += d * d;
         }
     }
 }

@@ -71,7 +71,7 @@ class PlainReduceGradients implements ReduceGradients {
     }
 
     @Override
-    public final void runs(
+    public void runs(
             Object x,
             long xStart,
             Object dy,
@@ -97,13 +97,16 @@ class PlainReduceGradients implements ReduceGradients {
                 long image = run + i * imageApart;
                 int half = length / 2;
                 twoRuns(x, xStart + image, dy, dyStart + image, half, half, centre[c], sum, product, c, tile);
-                long rest = image + 2L * half;
-                addSingly(x, xStart + rest, dy, dyStart + rest, length - 2 * half, centre[c], sum, product, c);
+                for (int j = 2 * half; j < length; j++) {
+                    double gradient = Memory.get(dy, dyStart + image + j);
+                    sum[c] += gradient;
+                    product[c] += gradient * (Memory.get(x, xStart + image + j) - centre[c]);
+                }
             }
         }
     }
 
-    private void twoRuns(
+    private static void twoRuns(
             Object x,
             long xStart,
             Object dy,
@@ -115,16 +118,23 @@ class PlainReduceGradients implements ReduceGradients {
             double[] product,
             int at,
             Tile tile) {
+        double total = 0;
+        double totalProduct = 0;
         int whole = length - length % LANES;
         if (whole > 0) {
             addToLanes(x, xStart, dy, dyStart, apart, whole, centre, tile);
-            sum[at] += Tile.compensatedTotal(tile.lanes, 0, LANES);
-            product[at] += Tile.compensatedTotal(tile.lanes, 2 * LANES, LANES);
+            total = Tile.compensatedTotal(tile.lanes, 0, LANES);
+            totalProduct = Tile.compensatedTotal(tile.lanes, 2 * LANES, LANES);
         }
-        for (int i = 0; whole < length && i < 2; i++) {
-            long rest = i * apart + whole;
-            addSingly(x, xStart + rest, dy, dyStart + rest, length - whole, centre, sum, product, at);
+        for (int j = whole; j < length; j++) {
+            for (int i = 0; i < 2; i++) {
+                double gradient = Memory.get(dy, dyStart + i * apart + j);
+                total += gradient;
+                totalProduct += gradient * (Memory.get(x, xStart + i * apart + j) - centre);
+            }
         }
+        sum[at] += total;
+        product[at] += totalProduct;
     }
 
     /**
@@ -133,7 +143,8 @@ class PlainReduceGradients implements ReduceGradients {
      * @param length a multiple of the lanes
      * @param tile its {@code lanes}: out, the sums of dy, then what rounding took from them, then the same of the products
      */
-    void addToLanes(Object x, long xStart, Object dy, long dyStart, long apart, int length, float centre, Tile tile) {
+    private static void addToLanes(
+            Object x, long xStart, Object dy, long dyStart, long apart, int length, float centre, Tile tile) {
         float[] lanes = tile.lanes;
         Arrays.fill(lanes, 0, 4 * LANES, 0);
         for (int j = 0; j < length; j += VectorLanes.PIECE) {
@@ -164,23 +175,6 @@ class PlainReduceGradients implements ReduceGradients {
             float product = lanes[2 * LANES + l] + added;
             lanes[3 * LANES + l] += (lanes[2 * LANES + l] - product) + added;
             lanes[2 * LANES + l] = product;
-        }
-    }
-
-    private static void addSingly(
-            Object x,
-            long xStart,
-            Object dy,
-            long dyStart,
-            int length,
-            float centre,
-            double[] sum,
-            double[] product,
-            int at) {
-        for (int j = 0; j < length; j++) {
-            double gradient = Memory.get(dy, dyStart + j);
-            sum[at] += gradient;
-            product[at] += gradient * (Memory.get(x, xStart + j) - centre);
         }
     }
 }

@@ -16,8 +16,11 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
 
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
-        float perSample = 1f / (samples > 2 ? samples - 2 : samples);
         int end = FLOATS.loopBound(columns);
+        if (end == 0) {
+            sampleColumns(x, start, samples, apart, 0, columns, shift);
+            return;
+        }
         for (int j = 0; j < end; j += LANES) {
             FloatVector first = load(x, start + j);
             FloatVector sum = FloatVector.zero(FLOATS);
@@ -29,9 +32,9 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
                 least = least.blend(d, d.compare(VectorOperators.LT, least));
                 most = most.blend(d, most.compare(VectorOperators.LT, d));
             }
-            FloatVector rest = samples > 2 ? sum.sub(least).sub(most) : sum;
+            FloatVector rest = samples > 2 ? sum.sub(least).sub(most).div(samples - 2) : sum.div(samples);
             FloatVector coarse = most.sub(least).mul(Shift.COARSENESS);
-            FloatVector mean = first.add(rest.mul(perSample)).add(coarse).sub(coarse);
+            FloatVector mean = first.add(rest).add(coarse).sub(coarse);
             // What is not finite leaves NaN when it is taken from itself.
             mean.blend(0, mean.sub(mean).compare(VectorOperators.NE, 0)).intoArray(shift, j);
         }
@@ -68,6 +71,9 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
 
     private static void fourRows(
             Object x, long start, long apart, int from, int to, float[] shift, float[] sum, float[] square) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         for (int j = from; j < to; j += LANES) {
             FloatVector s = FloatVector.fromArray(FLOATS, shift, j);
             long at = start + j;
@@ -83,6 +89,9 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
     }
 
     private static void oneRow(Object x, long start, int from, int to, float[] shift, float[] sum, float[] square) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         for (int j = from; j < to; j += LANES) {
             FloatVector d = load(x, start + j).sub(FloatVector.fromArray(FLOATS, shift, j));
             FloatVector.fromArray(FLOATS, sum, j).add(d).intoArray(sum, j);
@@ -90,10 +99,72 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
         }
     }
 
+    // As the plain twin does it, but of code of its own: what two kernels share, the compiler compiles for both.
+    @Override
+    public void runs(
+            Object x,
+            long start,
+            int images,
+            long imageApart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            float[] shift,
+            double[] sum,
+            double[] square) {
+        Tile tile = Tile.current();
+        int quarter = length / RUNS;
+        for (int c = from; c < to; c++) {
+            long run = start + (c - from) * channelApart;
+            if (images == RUNS) {
+                fourRuns(x, run, imageApart, length, shift[c], sum, square, c, tile);
+                continue;
+            }
+            for (int i = 0; i < images; i++) {
+                long image = run + i * imageApart;
+                fourRuns(x, image, quarter, quarter, shift[c], sum, square, c, tile);
+                for (int j = RUNS * quarter; j < length; j++) {
+                    double d = Memory.get(x, image + j) - shift[c];
+                    sum[c] += d;
+                    square[c] += d * d;
+                }
+            }
+        }
+    }
+
+    private static void fourRuns(
+            Object x,
+            long start,
+            long apart,
+            int length,
+            float shift,
+            double[] sum,
+            double[] square,
+            int at,
+            Tile tile) {
+        double total = 0;
+        double squares = 0;
+        int whole = length - length % LANES;
+        if (whole > 0) {
+            addToLanes(x, start, apart, whole, shift, tile);
+            total = Tile.compensatedTotal(tile.lanes, 0, LANES);
+            squares = Tile.total(tile.lanes, 2 * LANES, LANES);
+        }
+        for (int j = whole; j < length; j++) {
+            for (int i = 0; i < RUNS; i++) {
+                double d = Memory.get(x, start + i * apart + j) - shift;
+                total += d;
+                squares += d * d;
+            }
+        }
+        sum[at] += total;
+        square[at] += squares;
+    }
+
     // The sums over the lanes are left in an array: the order in which reduceLanes adds is not fixed, and a vector that
     // is an argument becomes an object wherever the call is not inlined.
-    @Override
-    void addToLanes(Object x, long start, long apart, int length, float shift, Tile tile) {
+    private static void addToLanes(Object x, long start, long apart, int length, float shift, Tile tile) {
         FloatVector sums = FloatVector.zero(FLOATS);
         FloatVector sumsLow = sums;
         FloatVector square0 = sums;

@@ -49,6 +49,9 @@ final class VectorInputGradient extends PlainInputGradient {
             int from,
             int to,
             Coefficients coefficients) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
         float[] scale = coefficients.scale;
@@ -80,6 +83,9 @@ final class VectorInputGradient extends PlainInputGradient {
             int from,
             int to,
             Coefficients coefficients) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
         float[] scale = coefficients.scale;

@@ -50,6 +50,9 @@ final class VectorReduceGradients extends PlainReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         for (int j = from; j < to; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector g0 = load(dy, dyStart + j);
@@ -71,6 +74,9 @@ final class VectorReduceGradients extends PlainReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         for (int j = from; j < to; j += LANES) {
             FloatVector g = load(dy, dyStart + j);
             FloatVector d = load(x, xStart + j).sub(FloatVector.fromArray(FLOATS, centre, j));
@@ -79,9 +85,77 @@ final class VectorReduceGradients extends PlainReduceGradients {
         }
     }
 
-    // The sums over the lanes are left in an array, as those of VectorCollectStatistics are.
+    // As the plain twin does it, but of code of its own: what two kernels share, the compiler compiles for both.
     @Override
-    void addToLanes(Object x, long xStart, Object dy, long dyStart, long apart, int length, float centre, Tile tile) {
+    public void runs(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            int images,
+            long imageApart,
+            int from,
+            int to,
+            long channelApart,
+            int length,
+            float[] centre,
+            double[] sum,
+            double[] product) {
+        Tile tile = Tile.current();
+        for (int c = from; c < to; c++) {
+            long run = (c - from) * channelApart;
+            int i = 0;
+            for (; i + 1 < images; i += 2) {
+                long image = run + i * imageApart;
+                twoRuns(x, xStart + image, dy, dyStart + image, imageApart, length, centre[c], sum, product, c, tile);
+            }
+            if (i < images) {
+                long image = run + i * imageApart;
+                int half = length / 2;
+                twoRuns(x, xStart + image, dy, dyStart + image, half, half, centre[c], sum, product, c, tile);
+                for (int j = 2 * half; j < length; j++) {
+                    double gradient = Memory.get(dy, dyStart + image + j);
+                    sum[c] += gradient;
+                    product[c] += gradient * (Memory.get(x, xStart + image + j) - centre[c]);
+                }
+            }
+        }
+    }
+
+    private static void twoRuns(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            long apart,
+            int length,
+            float centre,
+            double[] sum,
+            double[] product,
+            int at,
+            Tile tile) {
+        double total = 0;
+        double totalProduct = 0;
+        int whole = length - length % LANES;
+        if (whole > 0) {
+            addToLanes(x, xStart, dy, dyStart, apart, whole, centre, tile);
+            total = Tile.compensatedTotal(tile.lanes, 0, LANES);
+            totalProduct = Tile.compensatedTotal(tile.lanes, 2 * LANES, LANES);
+        }
+        for (int j = whole; j < length; j++) {
+            for (int i = 0; i < 2; i++) {
+                double gradient = Memory.get(dy, dyStart + i * apart + j);
+                total += gradient;
+                totalProduct += gradient * (Memory.get(x, xStart + i * apart + j) - centre);
+            }
+        }
+        sum[at] += total;
+        product[at] += totalProduct;
+    }
+
+    // The sums over the lanes are left in an array, as those of VectorCollectStatistics are.
+    private static void addToLanes(
+            Object x, long xStart, Object dy, long dyStart, long apart, int length, float centre, Tile tile) {
         FloatVector sums = FloatVector.zero(FLOATS);
         FloatVector sumsLow = sums;
         FloatVector products = sums;

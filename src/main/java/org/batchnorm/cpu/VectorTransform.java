@@ -51,6 +51,9 @@ final class VectorTransform extends PlainTransform {
             float[] centre,
             float[] scale,
             float[] offset) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         for (int j = from; j < to; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
@@ -72,6 +75,9 @@ final class VectorTransform extends PlainTransform {
             float[] centre,
             float[] scale,
             float[] offset) {
+        if (from == to) {
+            return; // VectorWarmUp says why.
+        }
         for (int j = from; j < to; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);

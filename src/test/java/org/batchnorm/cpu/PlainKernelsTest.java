@@ -163,7 +163,7 @@ class PlainKernelsTest {
             Data plain = new Data(values, length, heap);
             Data vector = new Data(values, length, heap);
             call.on(PLAIN, plain, length);
-            call.on(heap ? VectorKernels.ON_ARRAYS : VectorKernels.ON_SEGMENTS, vector, length);
+            call.on(heap ? VectorKernels.onArrays() : VectorKernels.onSegments(), vector, length);
             vector.assertEqualTo(plain, length);
         });
     }
