@@ -35,6 +35,11 @@ final class VectorWarmUp extends Thread {
     private static final int REST = 3;
     private static final int ROWS = 4;
     private static final int RUNS = 32;
+
+    /** Numbers and widths of rows that {@link Blocks#rowsOfStream} treats in different ways. */
+    private static final int[] MANY_ROWS = {64, 66, 64};
+
+    private static final int[] WIDTHS = {WIDTH, WIDTH, 4 * WIDTH};
     private static final int VALUES = 4 * ROWS * WIDTH;
 
     private final VectorKernelSource source;
@@ -122,6 +127,9 @@ final class VectorWarmUp extends Thread {
                 }),
                 new Exercise(kernels -> kernels.with(transform), 3 * ROWS * WIDTH, EMPTY_CALLS, (d, columns) -> {
                     transform.rows(d.x, 0, d.y, 0, 2 * ROWS, WIDTH, 0, columns, d.coefficients);
+                    for (int r = 0; columns == 0 && r < MANY_ROWS.length; r++) {
+                        transform.rows(d.x, 0, d.y, 0, MANY_ROWS[r], WIDTHS[r], 0, 0, d.coefficients);
+                    }
                     for (int r = 0; r < ROWS; r++) {
                         transform.rows(d.x, 0, d.y, 0, 1, WIDTH, 0, columns, d.coefficients);
                     }
@@ -139,6 +147,9 @@ final class VectorWarmUp extends Thread {
                 }),
                 new Exercise(kernels -> kernels.with(gradient), 3 * ROWS * WIDTH, EMPTY_CALLS, (d, columns) -> {
                     gradient.rows(d.x, 0, d.dy, 0, d.y, 0, 2 * ROWS, WIDTH, 0, columns, d.coefficients);
+                    for (int r = 0; columns == 0 && r < MANY_ROWS.length; r++) {
+                        gradient.rows(d.x, 0, d.dy, 0, d.y, 0, MANY_ROWS[r], WIDTHS[r], 0, 0, d.coefficients);
+                    }
                     for (int r = 0; r < ROWS; r++) {
                         gradient.rows(d.x, 0, d.dy, 0, d.y, 0, 1, WIDTH, 0, columns, d.coefficients);
                     }
