@@ -17,7 +17,8 @@ import java.util.function.UnaryOperator;
  * all. What a profile has never shown is left out of the compiled code, which is thrown away when it happens.
  *
  * <p>The compiler takes up a method after 5000 calls, or after 15,000 calls and rounds of its loops. As a round costs microseconds until then, most calls for rows are for no columns at all; the loops of
- * those kernels have a test in front which keeps these calls out of the loops' profile, since the compiler unrolls by the number of rounds that it finds there.
+ * those kernels have a test in front which keeps these calls out of the loops' profile, since the compiler unrolls by the number of rounds that it finds there. They must not
+ * outnumber the rounds by far either, as the compiler does not inline into loops that it takes for rare, and there each vector would become an object.
  */
 final class VectorWarmUp extends Thread {
     private static final long LONGEST_NANOS = 30_000_000_000L;
@@ -28,9 +29,9 @@ final class VectorWarmUp extends Thread {
     private static final long FAST_NANOS_PER_VALUE = 4;
 
     /** After so many rounds the compiler has been told of a kernel, and needs time rather than more calls. */
-    private static final int ROUNDS = 8;
+    private static final int ROUNDS = 12;
 
-    private static final int EMPTY_CALLS = 80;
+    private static final int EMPTY_CALLS = 50;
     private static final int WIDTH = 256;
     private static final int REST = 3;
     private static final int ROWS = 4;
@@ -127,7 +128,7 @@ final class VectorWarmUp extends Thread {
                 }),
                 new Exercise(kernels -> kernels.with(transform), 3 * ROWS * WIDTH, EMPTY_CALLS, (d, columns) -> {
                     transform.rows(d.x, 0, d.y, 0, 2 * ROWS, WIDTH, 0, columns, d.coefficients);
-                    for (int r = 0; columns == 0 && r < MANY_ROWS.length; r++) {
+                    for (int r = 0; columns > 0 && r < MANY_ROWS.length; r++) {
                         transform.rows(d.x, 0, d.y, 0, MANY_ROWS[r], WIDTHS[r], 0, 0, d.coefficients);
                     }
                     for (int r = 0; r < ROWS; r++) {
@@ -147,7 +148,7 @@ final class VectorWarmUp extends Thread {
                 }),
                 new Exercise(kernels -> kernels.with(gradient), 3 * ROWS * WIDTH, EMPTY_CALLS, (d, columns) -> {
                     gradient.rows(d.x, 0, d.dy, 0, d.y, 0, 2 * ROWS, WIDTH, 0, columns, d.coefficients);
-                    for (int r = 0; columns == 0 && r < MANY_ROWS.length; r++) {
+                    for (int r = 0; columns > 0 && r < MANY_ROWS.length; r++) {
                         gradient.rows(d.x, 0, d.dy, 0, d.y, 0, MANY_ROWS[r], WIDTHS[r], 0, 0, d.coefficients);
                     }
                     for (int r = 0; r < ROWS; r++) {
