@@ -6,61 +6,14 @@ import java.util.Arrays;
  * What {@link VectorCollectStatistics} computes, bit for bit, without the Vector API: for the columns that fill no vector, and for all of them until the vector loops are compiled. Works on pieces that
  * are copied into a {@link Tile}.
  */
-class PlainCollectStatistics implements CollectStatistics {
+class PlainCollectStatistics extends ScalarCollectStatistics {
     /** Runs that are read at once. */
     static final int RUNS = 4;
 
     private static final int LANES = VectorLanes.COUNT;
 
     @Override
-    public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
-        sampleColumns(x, start, samples, apart, 0, columns, shift);
-    }
-
-    /** The columns {@code from} to {@code to} of {@link #sampleRows}. */
-    static void sampleColumns(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
-        for (int j = from; j < to; j++) {
-            shift[j] = Shift.sample(x, start + j, samples, apart);
-        }
-    }
-
-    @Override
-    public void rows(
-            Object x,
-            long start,
-            int streams,
-            long apart,
-            int rows,
-            long width,
-            int from,
-            int to,
-            float[] shift,
-            float[] sum,
-            float[] square) {
-        Tile tile = Tile.current();
-        for (int j = from; j < to; j += Tile.SIZE) {
-            int length = Math.min(Tile.SIZE, to - j);
-            System.arraycopy(shift, j, tile.shift, 0, length);
-            System.arraycopy(sum, j, tile.sum, 0, length);
-            System.arraycopy(square, j, tile.product, 0, length);
-            for (int r = 0; r < rows; r++) {
-                long row = start + r * width + j;
-                Memory.read(x, row, tile.a, 0, length);
-                if (streams == STREAMS) {
-                    Memory.read(x, row + apart, tile.b, 0, length);
-                    Memory.read(x, row + 2 * apart, tile.c, 0, length);
-                    Memory.read(x, row + 3 * apart, tile.d, 0, length);
-                    addFour(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
-                } else {
-                    addOne(tile.a, tile.shift, tile.sum, tile.product, length);
-                }
-            }
-            System.arraycopy(tile.sum, 0, sum, j, length);
-            System.arraycopy(tile.product, 0, square, j, length);
-        }
-    }
-
-    private static void addFour(
+    final void addFour(
             float[] a, float[] b, float[] c, float[] d, float[] shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float s = shift[j];
@@ -73,7 +26,8 @@ class PlainCollectStatistics implements CollectStatistics {
         }
     }
 
-    private static void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
+    @Override
+    final void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float d = x[j] - shift[j];
             sum[j] += d;

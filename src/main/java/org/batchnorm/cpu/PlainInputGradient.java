@@ -1,38 +1,9 @@
 package org.batchnorm.cpu;
 
-/**
- * What {@link VectorInputGradient} computes, bit for bit, without the Vector API: for the columns that fill no vector, and for all of them until the vector loops are compiled. Works on pieces that
- * are copied into a {@link Tile} and back.
- */
-class PlainInputGradient implements InputGradient {
+/** What {@link VectorInputGradient} computes, bit for bit, without the Vector API: for the columns that fill no vector, and for all of them until the vector loops are compiled. */
+class PlainInputGradient extends ScalarInputGradient {
     @Override
-    public void rows(
-            Object x,
-            long xStart,
-            Object dy,
-            long dyStart,
-            Object dx,
-            long dxStart,
-            long rows,
-            long width,
-            int from,
-            int to,
-            Coefficients coefficients) {
-        Tile tile = Tile.current();
-        for (int j = from; j < to; j += Tile.SIZE) {
-            int length = Math.min(Tile.SIZE, to - j);
-            tile.copy(coefficients, j, length);
-            for (long r = 0; r < rows; r++) {
-                long row = r * width + j;
-                Memory.read(x, xStart + row, tile.a, 0, length);
-                Memory.read(dy, dyStart + row, tile.b, 0, length);
-                gradient(tile.a, tile.b, tile.coefficients, length);
-                Memory.write(tile.b, 0, dx, dxStart + row, length);
-            }
-        }
-    }
-
-    private static void gradient(float[] x, float[] dy, Coefficients coefficients, int length) {
+    final void gradient(float[] x, float[] dy, Coefficients coefficients, int length) {
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
         float[] scale = coefficients.scale;
@@ -44,40 +15,7 @@ class PlainInputGradient implements InputGradient {
     }
 
     @Override
-    public void runs(
-            Object x,
-            long xStart,
-            Object dy,
-            long dyStart,
-            Object dx,
-            long dxStart,
-            int from,
-            int to,
-            long channelApart,
-            int length,
-            Coefficients coefficients) {
-        Tile tile = Tile.current();
-        for (int c = from; c < to; c++) {
-            for (int j = 0; j < length; j += Tile.SIZE) {
-                long run = (c - from) * channelApart + j;
-                int piece = Math.min(Tile.SIZE, length - j);
-                Memory.read(x, xStart + run, tile.a, 0, piece);
-                Memory.read(dy, dyStart + run, tile.b, 0, piece);
-                gradient(
-                        tile.a,
-                        tile.b,
-                        coefficients.centre[c],
-                        coefficients.dyCentre[c],
-                        coefficients.scale[c],
-                        coefficients.slope[c],
-                        coefficients.offset[c],
-                        piece);
-                Memory.write(tile.b, 0, dx, dxStart + run, piece);
-            }
-        }
-    }
-
-    private static void gradient(
+    final void gradient(
             float[] x, float[] dy, float centre, float dyCentre, float scale, float slope, float offset, int length) {
         for (int j = 0; j < length; j++) {
             dy[j] = (Math.fma(x[j] - centre, slope, dy[j] - dyCentre) + offset) * scale;

@@ -6,48 +6,11 @@ import java.util.Arrays;
  * What {@link VectorReduceGradients} computes, bit for bit, without the Vector API: for the columns that fill no vector, and for all of them until the vector loops are compiled. Works on pieces that
  * are copied into a {@link Tile}.
  */
-class PlainReduceGradients implements ReduceGradients {
+class PlainReduceGradients extends ScalarReduceGradients {
     private static final int LANES = VectorLanes.COUNT;
 
     @Override
-    public void rows(
-            Object x,
-            long xStart,
-            Object dy,
-            long dyStart,
-            int streams,
-            long apart,
-            int rows,
-            long width,
-            int from,
-            int to,
-            float[] centre,
-            float[] sum,
-            float[] product) {
-        Tile tile = Tile.current();
-        for (int j = from; j < to; j += Tile.SIZE) {
-            int length = Math.min(Tile.SIZE, to - j);
-            System.arraycopy(centre, j, tile.shift, 0, length);
-            System.arraycopy(sum, j, tile.sum, 0, length);
-            System.arraycopy(product, j, tile.product, 0, length);
-            for (int r = 0; r < rows; r++) {
-                long row = r * width + j;
-                Memory.read(x, xStart + row, tile.a, 0, length);
-                Memory.read(dy, dyStart + row, tile.b, 0, length);
-                if (streams == STREAMS) {
-                    Memory.read(x, xStart + apart + row, tile.c, 0, length);
-                    Memory.read(dy, dyStart + apart + row, tile.d, 0, length);
-                    addTwo(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
-                } else {
-                    addOne(tile.a, tile.b, tile.shift, tile.sum, tile.product, length);
-                }
-            }
-            System.arraycopy(tile.sum, 0, sum, j, length);
-            System.arraycopy(tile.product, 0, product, j, length);
-        }
-    }
-
-    private static void addTwo(
+    final void addTwo(
             float[] x0,
             float[] dy0,
             float[] x1,
@@ -63,7 +26,8 @@ class PlainReduceGradients implements ReduceGradients {
         }
     }
 
-    private static void addOne(float[] x, float[] dy, float[] centre, float[] sum, float[] product, int length) {
+    @Override
+    final void addOne(float[] x, float[] dy, float[] centre, float[] sum, float[] product, int length) {
         for (int j = 0; j < length; j++) {
             sum[j] += dy[j];
             product[j] = Math.fma(x[j] - centre[j], dy[j], product[j]);

@@ -1,65 +1,16 @@
 package org.batchnorm.cpu;
 
-/**
- * What {@link VectorTransform} computes, bit for bit, without the Vector API: for the columns that fill no vector, and for all of them until the vector loops are compiled. Works on pieces that are
- * copied into a {@link Tile} and back.
- */
-class PlainTransform implements Transform {
+/** What {@link VectorTransform} computes, bit for bit, without the Vector API: for the columns that fill no vector, and for all of them until the vector loops are compiled. */
+class PlainTransform extends ScalarTransform {
     @Override
-    public void rows(
-            Object x,
-            long xStart,
-            Object y,
-            long yStart,
-            long rows,
-            long width,
-            int from,
-            int to,
-            Coefficients coefficients) {
-        Tile tile = Tile.current();
-        for (int j = from; j < to; j += Tile.SIZE) {
-            int length = Math.min(Tile.SIZE, to - j);
-            System.arraycopy(coefficients.centre, j, tile.b, 0, length);
-            System.arraycopy(coefficients.scale, j, tile.c, 0, length);
-            System.arraycopy(coefficients.offset, j, tile.d, 0, length);
-            for (long r = 0; r < rows; r++) {
-                Memory.read(x, xStart + r * width + j, tile.a, 0, length);
-                transform(tile.a, tile.b, tile.c, tile.d, length);
-                Memory.write(tile.a, 0, y, yStart + r * width + j, length);
-            }
-        }
-    }
-
-    private static void transform(float[] values, float[] centre, float[] scale, float[] offset, int length) {
+    final void transform(float[] values, float[] centre, float[] scale, float[] offset, int length) {
         for (int j = 0; j < length; j++) {
             values[j] = Math.fma(values[j] - centre[j], scale[j], offset[j]);
         }
     }
 
     @Override
-    public void runs(
-            Object x,
-            long xStart,
-            Object y,
-            long yStart,
-            int from,
-            int to,
-            long channelApart,
-            int length,
-            Coefficients coefficients) {
-        Tile tile = Tile.current();
-        for (int c = from; c < to; c++) {
-            long run = (c - from) * channelApart;
-            for (int j = 0; j < length; j += Tile.SIZE) {
-                int piece = Math.min(Tile.SIZE, length - j);
-                Memory.read(x, xStart + run + j, tile.a, 0, piece);
-                transform(tile.a, coefficients.centre[c], coefficients.scale[c], coefficients.offset[c], piece);
-                Memory.write(tile.a, 0, y, yStart + run + j, piece);
-            }
-        }
-    }
-
-    private static void transform(float[] values, float centre, float scale, float offset, int length) {
+    final void transform(float[] values, float centre, float scale, float offset, int length) {
         for (int j = 0; j < length; j++) {
             values[j] = Math.fma(values[j] - centre, scale, offset);
         }

@@ -3,10 +3,15 @@ package org.batchnorm.cpu;
 import java.util.Arrays;
 
 /** {@link CollectStatistics} in plain loops: pieces of four rows are copied into a {@link Tile} and added there. Without the Vector API, the compiler makes vector code of the loops over tiles. */
-final class ScalarCollectStatistics implements CollectStatistics {
+class ScalarCollectStatistics implements CollectStatistics {
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
-        for (int j = 0; j < columns; j++) {
+        sampleColumns(x, start, samples, apart, 0, columns, shift);
+    }
+
+    /** The columns {@code from} to {@code to} of {@link #sampleRows}. */
+    static void sampleColumns(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
+        for (int j = from; j < to; j++) {
             shift[j] = Shift.sample(x, start + j, samples, apart);
         }
     }
@@ -47,8 +52,8 @@ final class ScalarCollectStatistics implements CollectStatistics {
         }
     }
 
-    private static void addFour(
-            float[] a, float[] b, float[] c, float[] d, float[] shift, float[] sum, float[] square, int length) {
+    /** One row of each of four streams. */
+    void addFour(float[] a, float[] b, float[] c, float[] d, float[] shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float s = shift[j];
             float da = a[j] - s;
@@ -60,7 +65,8 @@ final class ScalarCollectStatistics implements CollectStatistics {
         }
     }
 
-    private static void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
+    /** One row. */
+    void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float d = x[j] - shift[j];
             sum[j] += d;
