@@ -21,6 +21,9 @@ final class Blocks {
     /** The longest run that one kernel call takes, for the same reason. */
     static final int RUN = 2048;
 
+    /** The longest run that one call takes of a kernel that sums nothing: any that an {@code int} can count. */
+    static final int MAPPED_RUN = 1 << 24;
+
     private static final int MIN_RUN = 32;
     private static final int MIN_BLOCK = 32 * 1024;
     private static final int MAX_BLOCKS = 64;

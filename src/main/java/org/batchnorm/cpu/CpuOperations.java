@@ -14,12 +14,12 @@ final class CpuOperations implements BatchNormOperations {
     /** Below this many values, waking other threads costs more than they save. */
     private static final long ALONE_BELOW = 64 * 1024;
 
-    private final KernelSource onArrays;
-    private final KernelSource onSegments;
+    private final Kernels onArrays;
+    private final Kernels onSegments;
     private final int threads;
     private volatile Blocks blocks = Blocks.of(BatchShape.of(1, 1));
 
-    CpuOperations(KernelSource onArrays, KernelSource onSegments, int threads) {
+    CpuOperations(Kernels onArrays, Kernels onSegments, int threads) {
         this.onArrays = onArrays;
         this.onSegments = onSegments;
         this.threads = threads;
@@ -40,14 +40,14 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     private void collectStatistics(
-            KernelSource source,
+            Kernels kernels,
             BatchShape shape,
             int most,
             Object x,
             long xStart,
             double eps,
             BatchStatistics statistics) {
-        Execution execution = begin(source, false, shape, most, x, xStart);
+        Execution execution = begin(kernels, shape, most, x, xStart);
         try {
             execution.collectStatistics(eps, statistics);
         } finally {
@@ -95,7 +95,7 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     private void forward(
-            KernelSource source,
+            Kernels kernels,
             BatchShape shape,
             int most,
             Object x,
@@ -106,7 +106,7 @@ final class CpuOperations implements BatchNormOperations {
             float @Nullable [] beta,
             double eps,
             BatchStatistics statistics) {
-        Execution execution = begin(source, false, shape, most, x, xStart);
+        Execution execution = begin(kernels, shape, most, x, xStart);
         try {
             execution.writeTo(y, yStart);
             execution.collectStatistics(eps, statistics);
@@ -159,7 +159,7 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     private void inference(
-            KernelSource source,
+            Kernels kernels,
             BatchShape shape,
             int most,
             Object x,
@@ -171,7 +171,7 @@ final class CpuOperations implements BatchNormOperations {
             float[] mean,
             float[] variance,
             double eps) {
-        Execution execution = begin(source, false, shape, most, x, xStart);
+        Execution execution = begin(kernels, shape, most, x, xStart);
         try {
             execution.writeTo(y, yStart);
             execution.transform(gamma, beta, mean, variance, eps);
@@ -241,7 +241,7 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     private void backward(
-            KernelSource source,
+            Kernels kernels,
             BatchShape shape,
             int most,
             Object x,
@@ -255,7 +255,7 @@ final class CpuOperations implements BatchNormOperations {
             boolean throughStatistics,
             float[] dgamma,
             float[] dbeta) {
-        Execution execution = begin(source, true, shape, most, x, xStart);
+        Execution execution = begin(kernels, shape, most, x, xStart);
         try {
             execution.readAlso(dy, dyStart);
             execution.writeTo(dx, dxStart);
@@ -265,15 +265,14 @@ final class CpuOperations implements BatchNormOperations {
         }
     }
 
-    private Execution begin(KernelSource source, boolean backward, BatchShape shape, int most, Object x, long xStart) {
+    private Execution begin(Kernels kernels, BatchShape shape, int most, Object x, long xStart) {
         Blocks cut = blocks;
         if (!cut.shape.equals(shape)) {
             cut = Blocks.of(shape);
             blocks = cut;
         }
         Execution execution = Executions.take();
-        execution.begin(
-                source.kernels(cut.byRows, backward), cut, shape.elements() < ALONE_BELOW ? 1 : most, x, xStart);
+        execution.begin(kernels, cut, shape.elements() < ALONE_BELOW ? 1 : most, x, xStart);
         return execution;
     }
 

@@ -362,7 +362,10 @@ final class Execution implements WorkerPool.Task {
                 continue;
             }
             for (int c = from; c < to; c++) {
-                mapRuns(start + c * spatial + firstPosition, c, c + 1, spatial, (int) (endPosition - firstPosition));
+                for (long s = firstPosition; s < endPosition; s += Blocks.MAPPED_RUN) {
+                    int length = (int) Math.min(Blocks.MAPPED_RUN, endPosition - s);
+                    mapRuns(start + c * spatial + s, c, c + 1, spatial, length);
+                }
             }
         }
     }

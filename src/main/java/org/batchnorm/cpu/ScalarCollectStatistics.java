@@ -3,15 +3,10 @@ package org.batchnorm.cpu;
 import java.util.Arrays;
 
 /** {@link CollectStatistics} in plain loops: pieces of four rows are copied into a {@link Tile} and added there. Without the Vector API, the compiler makes vector code of the loops over tiles. */
-class ScalarCollectStatistics implements CollectStatistics {
+final class ScalarCollectStatistics implements CollectStatistics {
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
-        sampleColumns(x, start, samples, apart, 0, columns, shift);
-    }
-
-    /** The columns {@code from} to {@code to} of {@link #sampleRows}. */
-    static void sampleColumns(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
-        for (int j = from; j < to; j++) {
+        for (int j = 0; j < columns; j++) {
             shift[j] = Shift.sample(x, start + j, samples, apart);
         }
     }
@@ -52,8 +47,8 @@ class ScalarCollectStatistics implements CollectStatistics {
         }
     }
 
-    /** One row of each of four streams. */
-    void addFour(float[] a, float[] b, float[] c, float[] d, float[] shift, float[] sum, float[] square, int length) {
+    private static void addFour(
+            float[] a, float[] b, float[] c, float[] d, float[] shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float s = shift[j];
             float da = a[j] - s;
@@ -65,8 +60,7 @@ class ScalarCollectStatistics implements CollectStatistics {
         }
     }
 
-    /** One row. */
-    void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
+    private static void addOne(float[] x, float[] shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float d = x[j] - shift[j];
             sum[j] += d;

@@ -1,7 +1,7 @@
 package org.batchnorm.cpu;
 
 /** {@link InputGradient} in plain loops over pieces that are copied into a {@link Tile} and back. */
-class ScalarInputGradient implements InputGradient {
+final class ScalarInputGradient implements InputGradient {
     @Override
     public void rows(
             Object x,
@@ -29,8 +29,7 @@ class ScalarInputGradient implements InputGradient {
         }
     }
 
-    /** One row; dx goes where dy was. */
-    void gradient(float[] x, float[] dy, Coefficients coefficients, int length) {
+    private static void gradient(float[] x, float[] dy, Coefficients coefficients, int length) {
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
         float[] scale = coefficients.scale;
@@ -75,8 +74,7 @@ class ScalarInputGradient implements InputGradient {
         }
     }
 
-    /** One run; dx goes where dy was. */
-    void gradient(
+    private static void gradient(
             float[] x, float[] dy, float centre, float dyCentre, float scale, float slope, float offset, int length) {
         for (int j = 0; j < length; j++) {
             dy[j] = (((dy[j] - dyCentre) + (x[j] - centre) * slope) + offset) * scale;

@@ -3,7 +3,7 @@ package org.batchnorm.cpu;
 import java.util.Arrays;
 
 /** {@link ReduceGradients} in plain loops over pieces that are copied into a {@link Tile}. */
-class ScalarReduceGradients implements ReduceGradients {
+final class ScalarReduceGradients implements ReduceGradients {
     @Override
     public void rows(
             Object x,
@@ -26,15 +26,11 @@ class ScalarReduceGradients implements ReduceGradients {
             System.arraycopy(sum, j, tile.sum, 0, length);
             System.arraycopy(product, j, tile.product, 0, length);
             for (int r = 0; r < rows; r++) {
-                long row = r * width + j;
-                Memory.read(x, xStart + row, tile.a, 0, length);
-                Memory.read(dy, dyStart + row, tile.b, 0, length);
-                if (streams == STREAMS) {
-                    Memory.read(x, xStart + apart + row, tile.c, 0, length);
-                    Memory.read(dy, dyStart + apart + row, tile.d, 0, length);
-                    addTwo(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
-                } else {
-                    addOne(tile.a, tile.b, tile.shift, tile.sum, tile.product, length);
+                for (int i = 0; i < streams; i++) {
+                    long row = r * width + i * apart + j;
+                    Memory.read(x, xStart + row, tile.a, 0, length);
+                    Memory.read(dy, dyStart + row, tile.b, 0, length);
+                    add(tile.a, tile.b, tile.shift, tile.sum, tile.product, length);
                 }
             }
             System.arraycopy(tile.sum, 0, sum, j, length);
@@ -42,25 +38,7 @@ class ScalarReduceGradients implements ReduceGradients {
         }
     }
 
-    /** One row of each of two streams. */
-    void addTwo(
-            float[] x0,
-            float[] dy0,
-            float[] x1,
-            float[] dy1,
-            float[] centre,
-            float[] sum,
-            float[] product,
-            int length) {
-        for (int j = 0; j < length; j++) {
-            float m = centre[j];
-            sum[j] += dy0[j] + dy1[j];
-            product[j] += dy0[j] * (x0[j] - m) + dy1[j] * (x1[j] - m);
-        }
-    }
-
-    /** One row. */
-    void addOne(float[] x, float[] dy, float[] centre, float[] sum, float[] product, int length) {
+    private static void add(float[] x, float[] dy, float[] centre, float[] sum, float[] product, int length) {
         for (int j = 0; j < length; j++) {
             sum[j] += dy[j];
             product[j] += dy[j] * (x[j] - centre[j]);

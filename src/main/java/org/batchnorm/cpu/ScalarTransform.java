@@ -1,7 +1,7 @@
 package org.batchnorm.cpu;
 
 /** {@link Transform} in plain loops over pieces that are copied into a {@link Tile} and back. */
-class ScalarTransform implements Transform {
+final class ScalarTransform implements Transform {
     @Override
     public void rows(
             Object x,
@@ -27,8 +27,7 @@ class ScalarTransform implements Transform {
         }
     }
 
-    /** One row. */
-    void transform(float[] values, float[] centre, float[] scale, float[] offset, int length) {
+    private static void transform(float[] values, float[] centre, float[] scale, float[] offset, int length) {
         for (int j = 0; j < length; j++) {
             values[j] = (values[j] - centre[j]) * scale[j] + offset[j];
         }
@@ -57,8 +56,7 @@ class ScalarTransform implements Transform {
         }
     }
 
-    /** One run. */
-    void transform(float[] values, float centre, float scale, float offset, int length) {
+    private static void transform(float[] values, float centre, float scale, float offset, int length) {
         for (int j = 0; j < length; j++) {
             values[j] = (values[j] - centre) * scale + offset;
         }

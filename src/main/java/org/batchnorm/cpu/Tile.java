@@ -18,9 +18,6 @@ final class Tile {
     final float[] sum = new float[SIZE];
     final float[] product = new float[SIZE];
 
-    /** For sums over the lanes of a vector: six vectors' worth at most. */
-    final float[] lanes = new float[SIZE];
-
     final Coefficients coefficients = new Coefficients();
 
     private Tile() {
@@ -41,7 +38,7 @@ final class Tile {
         return OF_THREAD.get();
     }
 
-    /** The sum of {@code length} values, always in the same order. */
+    /** The sum of {@code length} values. */
     static double total(float[] values, int from, int length) {
         double even = 0;
         double odd = 0;
@@ -52,14 +49,5 @@ final class Tile {
             odd += values[j + 1];
         }
         return j < end ? even + odd + values[j] : even + odd;
-    }
-
-    /**
-     * The sum of a compensated sum's lanes: of the {@code length} values at {@code from}, and of as many behind them, which hold what rounding took. Where a lane is not finite, nothing is known of
-     * what it lost.
-     */
-    static double compensatedTotal(float[] values, int from, int length) {
-        double lost = total(values, from + length, length);
-        return total(values, from, length) + (Double.isFinite(lost) ? lost : 0);
     }
 }

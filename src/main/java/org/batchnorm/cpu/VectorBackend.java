@@ -30,7 +30,7 @@ public final class VectorBackend implements BatchNormBackend {
             return Availability.unusable(
                     "the module " + MODULE + " is not there", "start Java with --add-modules " + MODULE);
         }
-        int lanes = VectorLanes.COUNT;
+        int lanes = VectorKernels.lanes();
         if (lanes < LEAST_LANES) {
             return Availability.unusable(
                     "this processor's vectors hold " + lanes + " float, " + LEAST_LANES + " are the least that is fast",
@@ -45,6 +45,6 @@ public final class VectorBackend implements BatchNormBackend {
         if (!availability.usable()) {
             throw new BackendUnavailableException("backend " + name() + " cannot be used: " + availability);
         }
-        return new CpuOperations(VectorKernelSource.ON_ARRAYS, VectorKernelSource.ON_SEGMENTS, options.threads());
+        return new CpuOperations(VectorKernels.ON_ARRAYS, VectorKernels.ON_SEGMENTS, options.threads());
     }
 }

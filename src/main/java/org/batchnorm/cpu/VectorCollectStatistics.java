@@ -10,18 +10,16 @@ import jdk.incubator.vector.VectorOperators;
  * {@link CollectStatistics} on the Vector API. The one idea: four rows that lie far apart (or four images) are read at once. Each is a stream of its own to the hardware's prefetcher, and one load and
  * store of the column's sums serves four rows.
  */
-final class VectorCollectStatistics extends PlainCollectStatistics {
+final class VectorCollectStatistics implements CollectStatistics {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
+    private static final int RUNS = 4;
 
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
-        int end = FLOATS.loopBound(columns);
-        if (end == 0) {
-            sampleColumns(x, start, samples, apart, 0, columns, shift);
-            return;
-        }
-        for (int j = 0; j < end; j += LANES) {
+        float perSample = 1f / (samples > 2 ? samples - 2 : samples);
+        int j = 0;
+        for (int end = FLOATS.loopBound(columns); j < end; j += LANES) {
             FloatVector first = load(x, start + j);
             FloatVector sum = FloatVector.zero(FLOATS);
             FloatVector least = sum;
@@ -32,14 +30,15 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
                 least = least.blend(d, d.compare(VectorOperators.LT, least));
                 most = most.blend(d, most.compare(VectorOperators.LT, d));
             }
-            FloatVector rest = samples > 2 ? sum.sub(least).sub(most).div(samples - 2) : sum.div(samples);
+            FloatVector rest = samples > 2 ? sum.sub(least).sub(most) : sum;
+            FloatVector mean = first.add(rest.mul(perSample));
             FloatVector coarse = most.sub(least).mul(Shift.COARSENESS);
-            FloatVector mean = first.add(rest).add(coarse).sub(coarse);
+            mean = mean.add(coarse).sub(coarse);
             // What is not finite leaves NaN when it is taken from itself.
             mean.blend(0, mean.sub(mean).compare(VectorOperators.NE, 0)).intoArray(shift, j);
         }
-        if (end < columns) {
-            sampleColumns(x, start, samples, apart, end, columns, shift);
+        for (; j < columns; j++) {
+            shift[j] = Shift.sample(x, start + j, samples, apart);
         }
     }
 
@@ -56,25 +55,21 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
             float[] shift,
             float[] sum,
             float[] square) {
-        int end = from + FLOATS.loopBound(to - from);
-        for (int r = 0; r < rows; r++) {
-            if (streams == STREAMS) {
-                fourRows(x, start + r * width, apart, from, end, shift, sum, square);
-            } else {
-                oneRow(x, start + r * width, from, end, shift, sum, square);
+        if (streams == STREAMS) {
+            for (int r = 0; r < rows; r++) {
+                fourRows(x, start + r * width, apart, from, to, shift, sum, square);
             }
+            return;
         }
-        if (end < to) {
-            super.rows(x, start, streams, apart, rows, width, end, to, shift, sum, square);
+        for (int r = 0; r < rows; r++) {
+            oneRow(x, start + r * width, from, to, shift, sum, square);
         }
     }
 
     private static void fourRows(
             Object x, long start, long apart, int from, int to, float[] shift, float[] sum, float[] square) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector s = FloatVector.fromArray(FLOATS, shift, j);
             long at = start + j;
             FloatVector d0 = load(x, at).sub(s);
@@ -86,20 +81,31 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
             FloatVector.fromArray(FLOATS, sum, j).add(added).intoArray(sum, j);
             FloatVector.fromArray(FLOATS, square, j).add(squares).intoArray(square, j);
         }
+        for (int j = end; j < to; j++) {
+            for (int i = 0; i < STREAMS; i++) {
+                add(Memory.get(x, start + i * apart + j), j, shift, sum, square);
+            }
+        }
     }
 
     private static void oneRow(Object x, long start, int from, int to, float[] shift, float[] sum, float[] square) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector d = load(x, start + j).sub(FloatVector.fromArray(FLOATS, shift, j));
             FloatVector.fromArray(FLOATS, sum, j).add(d).intoArray(sum, j);
             d.fma(d, FloatVector.fromArray(FLOATS, square, j)).intoArray(square, j);
         }
+        for (int j = end; j < to; j++) {
+            add(Memory.get(x, start + j), j, shift, sum, square);
+        }
     }
 
-    // As the plain twin does it, but of code of its own: what two kernels share, the compiler compiles for both.
+    private static void add(float value, int j, float[] shift, float[] sum, float[] square) {
+        float d = value - shift[j];
+        sum[j] += d;
+        square[j] += d * d;
+    }
+
     @Override
     public void runs(
             Object x,
@@ -113,17 +119,17 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
             float[] shift,
             double[] sum,
             double[] square) {
-        Tile tile = Tile.current();
+        float[] lanes = Tile.current().a;
         int quarter = length / RUNS;
         for (int c = from; c < to; c++) {
             long run = start + (c - from) * channelApart;
             if (images == RUNS) {
-                fourRuns(x, run, imageApart, length, shift[c], sum, square, c, tile);
+                fourRuns(x, run, imageApart, length, shift[c], sum, square, c, lanes);
                 continue;
             }
             for (int i = 0; i < images; i++) {
                 long image = run + i * imageApart;
-                fourRuns(x, image, quarter, quarter, shift[c], sum, square, c, tile);
+                fourRuns(x, image, quarter, quarter, shift[c], sum, square, c, lanes);
                 for (int j = RUNS * quarter; j < length; j++) {
                     double d = Memory.get(x, image + j) - shift[c];
                     sum[c] += d;
@@ -142,36 +148,15 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
             double[] sum,
             double[] square,
             int at,
-            Tile tile) {
-        double total = 0;
-        double squares = 0;
-        int whole = length - length % LANES;
-        if (whole > 0) {
-            addToLanes(x, start, apart, whole, shift, tile);
-            total = Tile.compensatedTotal(tile.lanes, 0, LANES);
-            squares = Tile.total(tile.lanes, 2 * LANES, LANES);
-        }
-        for (int j = whole; j < length; j++) {
-            for (int i = 0; i < RUNS; i++) {
-                double d = Memory.get(x, start + i * apart + j) - shift;
-                total += d;
-                squares += d * d;
-            }
-        }
-        sum[at] += total;
-        square[at] += squares;
-    }
-
-    // The sums over the lanes are left in an array: the order in which reduceLanes adds is not fixed, and a vector that
-    // is an argument becomes an object wherever the call is not inlined.
-    private static void addToLanes(Object x, long start, long apart, int length, float shift, Tile tile) {
+            float[] lanes) {
         FloatVector sums = FloatVector.zero(FLOATS);
         FloatVector sumsLow = sums;
         FloatVector square0 = sums;
         FloatVector square1 = sums;
         FloatVector square2 = sums;
         FloatVector square3 = sums;
-        for (int j = 0; j < length; j += LANES) {
+        int end = FLOATS.loopBound(length);
+        for (int j = 0; j < end; j += LANES) {
             FloatVector d0 = load(x, start + j).sub(shift);
             FloatVector d1 = load(x, start + apart + j).sub(shift);
             FloatVector d2 = load(x, start + 2 * apart + j).sub(shift);
@@ -186,9 +171,20 @@ final class VectorCollectStatistics extends PlainCollectStatistics {
             square2 = d2.fma(d2, square2);
             square3 = d3.fma(d3, square3);
         }
-        sums.intoArray(tile.lanes, 0);
-        sumsLow.intoArray(tile.lanes, LANES);
-        square0.add(square1).add(square2.add(square3)).intoArray(tile.lanes, 2 * LANES);
+        sums.intoArray(lanes, 0);
+        sumsLow.intoArray(lanes, LANES);
+        square0.add(square1).add(square2.add(square3)).intoArray(lanes, 2 * LANES);
+        double total = VectorMemory.compensatedTotal(lanes, 0);
+        double squares = VectorMemory.total(lanes, 2 * LANES);
+        for (int j = end; j < length; j++) {
+            for (int i = 0; i < RUNS; i++) {
+                float d = Memory.get(x, start + i * apart + j) - shift;
+                total += d;
+                squares += d * d;
+            }
+        }
+        sum[at] += total;
+        square[at] += squares;
     }
 
     private static FloatVector load(Object memory, long position) {

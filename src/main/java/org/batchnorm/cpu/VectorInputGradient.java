@@ -6,7 +6,7 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half. */
-final class VectorInputGradient extends PlainInputGradient {
+final class VectorInputGradient implements InputGradient {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
 
@@ -23,18 +23,14 @@ final class VectorInputGradient extends PlainInputGradient {
             int from,
             int to,
             Coefficients coefficients) {
-        int end = from + FLOATS.loopBound(to - from);
         long half = Blocks.rowsOfStream(rows, 2, width);
         for (long r = 0; r < half; r++) {
             long row = r * width;
-            twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, end, coefficients);
+            twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, coefficients);
         }
         for (long r = 2 * half; r < rows; r++) {
             long row = r * width;
-            oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, end, coefficients);
-        }
-        if (end < to) {
-            super.rows(x, xStart, dy, dyStart, dx, dxStart, rows, width, end, to, coefficients);
+            oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, to, coefficients);
         }
     }
 
@@ -49,15 +45,13 @@ final class VectorInputGradient extends PlainInputGradient {
             int from,
             int to,
             Coefficients coefficients) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
         float[] scale = coefficients.scale;
         float[] slope = coefficients.slope;
         float[] offset = coefficients.offset;
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector g = FloatVector.fromArray(FLOATS, dyCentre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
@@ -71,6 +65,10 @@ final class VectorInputGradient extends PlainInputGradient {
             store(first, dx, dxStart + j);
             store(second, dx, dxStart + apart + j);
         }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
+            one(x, xStart + apart + j, dy, dyStart + apart + j, dx, dxStart + apart + j, j, coefficients);
+        }
     }
 
     private static void oneRow(
@@ -83,15 +81,13 @@ final class VectorInputGradient extends PlainInputGradient {
             int from,
             int to,
             Coefficients coefficients) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
         float[] scale = coefficients.scale;
         float[] slope = coefficients.slope;
         float[] offset = coefficients.offset;
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector g = FloatVector.fromArray(FLOATS, dyCentre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
@@ -100,6 +96,16 @@ final class VectorInputGradient extends PlainInputGradient {
             FloatVector t = load(dy, dyStart + j).sub(g);
             store(load(x, xStart + j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart + j);
         }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
+        }
+    }
+
+    private static void one(
+            Object x, long xAt, Object dy, long dyAt, Object dx, long dxAt, int j, Coefficients coefficients) {
+        float t = Memory.get(dy, dyAt) - coefficients.dyCentre[j];
+        float sum = Math.fma(Memory.get(x, xAt) - coefficients.centre[j], coefficients.slope[j], t);
+        Memory.set(dx, dxAt, (sum + coefficients.offset[j]) * coefficients.scale[j]);
     }
 
     @Override
@@ -115,13 +121,15 @@ final class VectorInputGradient extends PlainInputGradient {
             long channelApart,
             int length,
             Coefficients coefficients) {
-        if (length < LANES) {
-            super.runs(x, xStart, dy, dyStart, dx, dxStart, from, to, channelApart, length, coefficients);
-            return;
-        }
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
-            oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, c, coefficients);
+            if (length < LANES) {
+                for (int j = 0; j < length; j++) {
+                    one(x, xStart + run + j, dy, dyStart + run + j, dx, dxStart + run + j, c, coefficients);
+                }
+            } else {
+                oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, c, coefficients);
+            }
         }
     }
 

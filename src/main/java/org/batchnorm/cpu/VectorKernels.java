@@ -1,32 +1,25 @@
 package org.batchnorm.cpu;
 
-/** The kernels of the backend {@code vector}, each kind loaded when it is first asked for. Loading them needs the Vector API's module. */
+/** The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. */
 final class VectorKernels {
-    private VectorKernels() {}
-
     /** The kernels for arrays. */
-    static Kernels onArrays() {
-        return OnArrays.KERNELS;
-    }
+    static final Kernels ON_ARRAYS = new Kernels(
+            new VectorCollectStatistics(),
+            new VectorTransform(),
+            new VectorReduceGradients(),
+            new VectorInputGradient());
 
     /** The same for segments. */
-    static Kernels onSegments() {
-        return OnSegments.KERNELS;
-    }
+    static final Kernels ON_SEGMENTS = new Kernels(
+            VectorMemory.onSegments(VectorCollectStatistics.class, CollectStatistics.class),
+            VectorMemory.onSegments(VectorTransform.class, Transform.class),
+            VectorMemory.onSegments(VectorReduceGradients.class, ReduceGradients.class),
+            VectorMemory.onSegments(VectorInputGradient.class, InputGradient.class));
 
-    private static final class OnArrays {
-        static final Kernels KERNELS = new Kernels(
-                new VectorCollectStatistics(),
-                new VectorTransform(),
-                new VectorReduceGradients(),
-                new VectorInputGradient());
-    }
+    private VectorKernels() {}
 
-    private static final class OnSegments {
-        static final Kernels KERNELS = new Kernels(
-                VectorMemory.onSegments(VectorCollectStatistics.class, CollectStatistics.class),
-                VectorMemory.onSegments(VectorTransform.class, Transform.class),
-                VectorMemory.onSegments(VectorReduceGradients.class, ReduceGradients.class),
-                VectorMemory.onSegments(VectorInputGradient.class, InputGradient.class));
+    /** The floats that a vector holds. */
+    static int lanes() {
+        return VectorMemory.FLOATS.length();
     }
 }

@@ -59,4 +59,20 @@ final class VectorMemory {
             vector.intoMemorySegment((MemorySegment) memory, position * Float.BYTES, NATIVE);
         }
     }
+
+    /**
+     * The sum of a vector's lanes, always in the same order, which {@link FloatVector#reduceLanes} does not promise: there compiled and interpreted code give different bits. The lanes come in an
+     * array, as a vector that is an argument becomes an object wherever the compiler does not inline the call.
+     */
+    static double total(float[] lanes, int from) {
+        return Tile.total(lanes, from, FLOATS.length());
+    }
+
+    /**
+     * The sum of a compensated sum's lanes: of the vector at {@code from}, and of the one behind it, which holds what rounding took. Where a lane is not finite, nothing is known of what it lost.
+     */
+    static double compensatedTotal(float[] lanes, int from) {
+        double lost = total(lanes, from + FLOATS.length());
+        return total(lanes, from) + (Double.isFinite(lost) ? lost : 0);
+    }
 }

@@ -6,7 +6,7 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /** {@link ReduceGradients} on the Vector API. The idea is that of {@link VectorCollectStatistics}: two rows (or images) of x and as many of dy at once; four would share too few lines of the first-level cache. */
-final class VectorReduceGradients extends PlainReduceGradients {
+final class VectorReduceGradients implements ReduceGradients {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
 
@@ -25,17 +25,14 @@ final class VectorReduceGradients extends PlainReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
-        int end = from + FLOATS.loopBound(to - from);
-        for (int r = 0; r < rows; r++) {
-            long row = r * width;
-            if (streams == STREAMS) {
-                twoRows(x, xStart + row, dy, dyStart + row, apart, from, end, centre, sum, product);
-            } else {
-                oneRow(x, xStart + row, dy, dyStart + row, from, end, centre, sum, product);
+        if (streams == STREAMS) {
+            for (int r = 0; r < rows; r++) {
+                twoRows(x, xStart + r * width, dy, dyStart + r * width, apart, from, to, centre, sum, product);
             }
+            return;
         }
-        if (end < to) {
-            super.rows(x, xStart, dy, dyStart, streams, apart, rows, width, end, to, centre, sum, product);
+        for (int r = 0; r < rows; r++) {
+            oneRow(x, xStart + r * width, dy, dyStart + r * width, from, to, centre, sum, product);
         }
     }
 
@@ -50,10 +47,8 @@ final class VectorReduceGradients extends PlainReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector g0 = load(dy, dyStart + j);
             FloatVector g1 = load(dy, dyStart + apart + j);
@@ -61,6 +56,11 @@ final class VectorReduceGradients extends PlainReduceGradients {
             FloatVector p1 = load(x, xStart + apart + j).sub(m).fma(g1, p0);
             FloatVector.fromArray(FLOATS, sum, j).add(g0.add(g1)).intoArray(sum, j);
             FloatVector.fromArray(FLOATS, product, j).add(p1).intoArray(product, j);
+        }
+        for (int j = end; j < to; j++) {
+            add(Memory.get(x, xStart + j), Memory.get(dy, dyStart + j), j, centre, sum, product);
+            long second = apart + j;
+            add(Memory.get(x, xStart + second), Memory.get(dy, dyStart + second), j, centre, sum, product);
         }
     }
 
@@ -74,18 +74,23 @@ final class VectorReduceGradients extends PlainReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector g = load(dy, dyStart + j);
             FloatVector d = load(x, xStart + j).sub(FloatVector.fromArray(FLOATS, centre, j));
             FloatVector.fromArray(FLOATS, sum, j).add(g).intoArray(sum, j);
             d.fma(g, FloatVector.fromArray(FLOATS, product, j)).intoArray(product, j);
         }
+        for (int j = end; j < to; j++) {
+            add(Memory.get(x, xStart + j), Memory.get(dy, dyStart + j), j, centre, sum, product);
+        }
     }
 
-    // As the plain twin does it, but of code of its own: what two kernels share, the compiler compiles for both.
+    private static void add(float value, float gradient, int j, float[] centre, float[] sum, float[] product) {
+        sum[j] += gradient;
+        product[j] = Math.fma(value - centre[j], gradient, product[j]);
+    }
+
     @Override
     public void runs(
             Object x,
@@ -101,18 +106,18 @@ final class VectorReduceGradients extends PlainReduceGradients {
             float[] centre,
             double[] sum,
             double[] product) {
-        Tile tile = Tile.current();
+        float[] lanes = Tile.current().a;
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
             int i = 0;
             for (; i + 1 < images; i += 2) {
                 long image = run + i * imageApart;
-                twoRuns(x, xStart + image, dy, dyStart + image, imageApart, length, centre[c], sum, product, c, tile);
+                twoRuns(x, xStart + image, dy, dyStart + image, imageApart, length, centre[c], sum, product, c, lanes);
             }
             if (i < images) {
                 long image = run + i * imageApart;
                 int half = length / 2;
-                twoRuns(x, xStart + image, dy, dyStart + image, half, half, centre[c], sum, product, c, tile);
+                twoRuns(x, xStart + image, dy, dyStart + image, half, half, centre[c], sum, product, c, lanes);
                 for (int j = 2 * half; j < length; j++) {
                     double gradient = Memory.get(dy, dyStart + image + j);
                     sum[c] += gradient;
@@ -133,34 +138,13 @@ final class VectorReduceGradients extends PlainReduceGradients {
             double[] sum,
             double[] product,
             int at,
-            Tile tile) {
-        double total = 0;
-        double totalProduct = 0;
-        int whole = length - length % LANES;
-        if (whole > 0) {
-            addToLanes(x, xStart, dy, dyStart, apart, whole, centre, tile);
-            total = Tile.compensatedTotal(tile.lanes, 0, LANES);
-            totalProduct = Tile.compensatedTotal(tile.lanes, 2 * LANES, LANES);
-        }
-        for (int j = whole; j < length; j++) {
-            for (int i = 0; i < 2; i++) {
-                double gradient = Memory.get(dy, dyStart + i * apart + j);
-                total += gradient;
-                totalProduct += gradient * (Memory.get(x, xStart + i * apart + j) - centre);
-            }
-        }
-        sum[at] += total;
-        product[at] += totalProduct;
-    }
-
-    // The sums over the lanes are left in an array, as those of VectorCollectStatistics are.
-    private static void addToLanes(
-            Object x, long xStart, Object dy, long dyStart, long apart, int length, float centre, Tile tile) {
+            float[] lanes) {
         FloatVector sums = FloatVector.zero(FLOATS);
         FloatVector sumsLow = sums;
         FloatVector products = sums;
         FloatVector productsLow = sums;
-        for (int j = 0; j < length; j += LANES) {
+        int end = FLOATS.loopBound(length);
+        for (int j = 0; j < end; j += LANES) {
             FloatVector g0 = load(dy, dyStart + j);
             FloatVector g1 = load(dy, dyStart + apart + j);
             FloatVector d0 = load(x, xStart + j).sub(centre);
@@ -175,10 +159,21 @@ final class VectorReduceGradients extends PlainReduceGradients {
             productsLow = productsLow.add(products.sub(product1).add(added));
             products = product1;
         }
-        sums.intoArray(tile.lanes, 0);
-        sumsLow.intoArray(tile.lanes, LANES);
-        products.intoArray(tile.lanes, 2 * LANES);
-        productsLow.intoArray(tile.lanes, 3 * LANES);
+        sums.intoArray(lanes, 0);
+        sumsLow.intoArray(lanes, LANES);
+        products.intoArray(lanes, 2 * LANES);
+        productsLow.intoArray(lanes, 3 * LANES);
+        double totalSum = VectorMemory.compensatedTotal(lanes, 0);
+        double totalProduct = VectorMemory.compensatedTotal(lanes, 2 * LANES);
+        for (int j = end; j < length; j++) {
+            for (int i = 0; i < 2; i++) {
+                float gradient = Memory.get(dy, dyStart + i * apart + j);
+                totalSum += gradient;
+                totalProduct += gradient * (Memory.get(x, xStart + i * apart + j) - centre);
+            }
+        }
+        sum[at] += totalSum;
+        product[at] += totalProduct;
     }
 
     private static FloatVector load(Object memory, long position) {

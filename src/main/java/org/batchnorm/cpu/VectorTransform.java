@@ -5,12 +5,13 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and the prefetcher sees two long streams. */
-final class VectorTransform extends PlainTransform {
+/** {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and
+ * the prefetcher sees two long streams. Long runs go in halves for the latter reason alone. */
+final class VectorTransform implements Transform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final int LANES = FLOATS.length();
 
-    /** Runs of at least this length are read as two streams. */
+    /** Runs of at least so many values go in halves. */
     private static final int LONG = 2048;
 
     @Override
@@ -27,16 +28,12 @@ final class VectorTransform extends PlainTransform {
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
-        int end = from + FLOATS.loopBound(to - from);
         long half = Blocks.rowsOfStream(rows, 2, width);
         for (long r = 0; r < half; r++) {
-            twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, end, centre, scale, offset);
+            twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, to, centre, scale, offset);
         }
         for (long r = 2 * half; r < rows; r++) {
-            oneRow(x, xStart + r * width, y, yStart + r * width, from, end, centre, scale, offset);
-        }
-        if (end < to) {
-            super.rows(x, xStart, y, yStart, rows, width, end, to, coefficients);
+            oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
         }
     }
 
@@ -51,10 +48,8 @@ final class VectorTransform extends PlainTransform {
             float[] centre,
             float[] scale,
             float[] offset) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
@@ -62,6 +57,10 @@ final class VectorTransform extends PlainTransform {
             FloatVector second = load(x, xStart + apart + j).sub(m).fma(a, b);
             store(first, y, yStart + j);
             store(second, y, yStart + apart + j);
+        }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
+            one(x, xStart + apart + j, y, yStart + apart + j, centre[j], scale[j], offset[j]);
         }
     }
 
@@ -75,15 +74,20 @@ final class VectorTransform extends PlainTransform {
             float[] centre,
             float[] scale,
             float[] offset) {
-        if (from == to) {
-            return; // VectorWarmUp says why.
-        }
-        for (int j = from; j < to; j += LANES) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
             store(load(x, xStart + j).sub(m).fma(a, b), y, yStart + j);
         }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
+        }
+    }
+
+    private static void one(Object x, long xAt, Object y, long yAt, float centre, float scale, float offset) {
+        Memory.set(y, yAt, Math.fma(Memory.get(x, xAt) - centre, scale, offset));
     }
 
     @Override
@@ -97,26 +101,27 @@ final class VectorTransform extends PlainTransform {
             long channelApart,
             int length,
             Coefficients coefficients) {
-        if (length < LANES) {
-            super.runs(x, xStart, y, yStart, from, to, channelApart, length, coefficients);
-            return;
-        }
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
             float centre = coefficients.centre[c];
             float scale = coefficients.scale[c];
             float offset = coefficients.offset[c];
-            if (length < LONG) {
+            int done = 0;
+            if (length >= LONG) {
+                int half = FLOATS.loopBound(length / 2);
+                twoRuns(x, xStart + run, y, yStart + run, half, centre, scale, offset);
+                done = 2 * half;
+            } else if (length >= LANES) {
                 oneRun(x, xStart + run, y, yStart + run, length, centre, scale, offset);
-                continue;
+                done = length;
             }
-            int half = FLOATS.loopBound(length / 2);
-            twoRuns(x, xStart + run, y, yStart + run, half, centre, scale, offset);
-            long rest = run + 2L * half;
-            super.runs(x, xStart + rest, y, yStart + rest, c, c + 1, 0, length - 2 * half, coefficients);
+            for (int j = done; j < length; j++) {
+                one(x, xStart + run + j, y, yStart + run + j, centre, scale, offset);
+            }
         }
     }
 
+    /** A run of twice {@code length}: its halves are two streams. */
     private static void twoRuns(
             Object x, long xStart, Object y, long yStart, int length, float centre, float scale, float offset) {
         FloatVector m = FloatVector.broadcast(FLOATS, centre);
