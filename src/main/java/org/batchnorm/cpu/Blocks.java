@@ -21,7 +21,7 @@ final class Blocks {
     /** The longest run that one kernel call takes, for the same reason. */
     static final int RUN = 2048;
 
-    /** The longest run that one call takes of a kernel that sums nothing: any that an {@code int} can count. */
+    /** The longest run that one call takes of a kernel that sums nothing: longer ones gain nothing, and {@code int}s must count it. */
     static final int MAPPED_RUN = 1 << 24;
 
     private static final int MIN_RUN = 32;
