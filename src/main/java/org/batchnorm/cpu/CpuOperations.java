@@ -7,47 +7,39 @@ import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The operations of both CPU backends. Chooses the kernels for the kind of memory (arrays, which writable segments over a {@code float[]} are as well, or segments of any kind), the blocks
- * for the shape and the number of threads, and leaves the work to an {@link Execution}.
+ * The operations of both CPU backends. Chooses how the memory is seen (as arrays, which writable segments over a {@code float[]} are as well, or all of it as segments), the blocks for the shape and the
+ * number of threads, and leaves the work to an {@link Execution}.
  */
 final class CpuOperations implements BatchNormOperations {
     /** Below this many values, waking other threads costs more than they save. */
     private static final long ALONE_BELOW = 64 * 1024;
 
-    private final Kernels onArrays;
-    private final Kernels onSegments;
+    private final Kernels kernels;
     private final int threads;
     private volatile Blocks blocks = Blocks.of(BatchShape.of(1, 1));
 
-    CpuOperations(Kernels onArrays, Kernels onSegments, int threads) {
-        this.onArrays = onArrays;
-        this.onSegments = onSegments;
+    CpuOperations(Kernels kernels, int threads) {
+        this.kernels = kernels;
         this.threads = threads;
     }
 
     @Override
     public void collectStatistics(BatchShape shape, MemorySegment x, double eps, BatchStatistics statistics) {
         if (Memory.isArray(x)) {
-            collectStatistics(onArrays, shape, threads, Memory.array(x), Memory.start(x), eps, statistics);
+            collectStatistics(shape, threads, Memory.array(x), Memory.start(x), eps, statistics);
         } else {
-            collectStatistics(onSegments, shape, threadsFor(x, x, x), x, 0, eps, statistics);
+            collectStatistics(shape, threadsFor(x, x, x), x, 0, eps, statistics);
         }
     }
 
     @Override
     public void collectStatistics(BatchShape shape, float[] x, double eps, BatchStatistics statistics) {
-        collectStatistics(onArrays, shape, threads, x, 0, eps, statistics);
+        collectStatistics(shape, threads, x, 0, eps, statistics);
     }
 
     private void collectStatistics(
-            Kernels kernels,
-            BatchShape shape,
-            int most,
-            Object x,
-            long xStart,
-            double eps,
-            BatchStatistics statistics) {
-        Execution execution = begin(kernels, shape, most, x, xStart);
+            BatchShape shape, int most, Object x, long xStart, double eps, BatchStatistics statistics) {
+        Execution execution = begin(shape, most, x, xStart);
         try {
             execution.collectStatistics(eps, statistics);
         } finally {
@@ -66,7 +58,6 @@ final class CpuOperations implements BatchNormOperations {
             BatchStatistics statistics) {
         if (Memory.isArray(x) && Memory.isArray(y)) {
             forward(
-                    onArrays,
                     shape,
                     threads,
                     Memory.array(x),
@@ -78,7 +69,7 @@ final class CpuOperations implements BatchNormOperations {
                     eps,
                     statistics);
         } else {
-            forward(onSegments, shape, threadsFor(x, y, y), x, 0, y, 0, gamma, beta, eps, statistics);
+            forward(shape, threadsFor(x, y, y), x, 0, y, 0, gamma, beta, eps, statistics);
         }
     }
 
@@ -91,11 +82,10 @@ final class CpuOperations implements BatchNormOperations {
             float @Nullable [] beta,
             double eps,
             BatchStatistics statistics) {
-        forward(onArrays, shape, threads, x, 0, y, 0, gamma, beta, eps, statistics);
+        forward(shape, threads, x, 0, y, 0, gamma, beta, eps, statistics);
     }
 
     private void forward(
-            Kernels kernels,
             BatchShape shape,
             int most,
             Object x,
@@ -106,7 +96,7 @@ final class CpuOperations implements BatchNormOperations {
             float @Nullable [] beta,
             double eps,
             BatchStatistics statistics) {
-        Execution execution = begin(kernels, shape, most, x, xStart);
+        Execution execution = begin(shape, most, x, xStart);
         try {
             execution.writeTo(y, yStart);
             execution.collectStatistics(eps, statistics);
@@ -128,7 +118,6 @@ final class CpuOperations implements BatchNormOperations {
             double eps) {
         if (Memory.isArray(x) && Memory.isArray(y)) {
             inference(
-                    onArrays,
                     shape,
                     threads,
                     Memory.array(x),
@@ -141,7 +130,7 @@ final class CpuOperations implements BatchNormOperations {
                     variance,
                     eps);
         } else {
-            inference(onSegments, shape, threadsFor(x, y, y), x, 0, y, 0, gamma, beta, mean, variance, eps);
+            inference(shape, threadsFor(x, y, y), x, 0, y, 0, gamma, beta, mean, variance, eps);
         }
     }
 
@@ -155,11 +144,10 @@ final class CpuOperations implements BatchNormOperations {
             float[] mean,
             float[] variance,
             double eps) {
-        inference(onArrays, shape, threads, x, 0, y, 0, gamma, beta, mean, variance, eps);
+        inference(shape, threads, x, 0, y, 0, gamma, beta, mean, variance, eps);
     }
 
     private void inference(
-            Kernels kernels,
             BatchShape shape,
             int most,
             Object x,
@@ -171,7 +159,7 @@ final class CpuOperations implements BatchNormOperations {
             float[] mean,
             float[] variance,
             double eps) {
-        Execution execution = begin(kernels, shape, most, x, xStart);
+        Execution execution = begin(shape, most, x, xStart);
         try {
             execution.writeTo(y, yStart);
             execution.transform(gamma, beta, mean, variance, eps);
@@ -193,7 +181,6 @@ final class CpuOperations implements BatchNormOperations {
             float[] dbeta) {
         if (Memory.isArray(x) && Memory.isArray(dy) && Memory.isArray(dx)) {
             backward(
-                    onArrays,
                     shape,
                     threads,
                     Memory.array(x),
@@ -209,7 +196,6 @@ final class CpuOperations implements BatchNormOperations {
                     dbeta);
         } else {
             backward(
-                    onSegments,
                     shape,
                     threadsFor(x, dy, dx),
                     x,
@@ -237,11 +223,10 @@ final class CpuOperations implements BatchNormOperations {
             boolean throughStatistics,
             float[] dgamma,
             float[] dbeta) {
-        backward(onArrays, shape, threads, x, 0, dy, 0, dx, 0, gamma, statistics, throughStatistics, dgamma, dbeta);
+        backward(shape, threads, x, 0, dy, 0, dx, 0, gamma, statistics, throughStatistics, dgamma, dbeta);
     }
 
     private void backward(
-            Kernels kernels,
             BatchShape shape,
             int most,
             Object x,
@@ -255,7 +240,7 @@ final class CpuOperations implements BatchNormOperations {
             boolean throughStatistics,
             float[] dgamma,
             float[] dbeta) {
-        Execution execution = begin(kernels, shape, most, x, xStart);
+        Execution execution = begin(shape, most, x, xStart);
         try {
             execution.readAlso(dy, dyStart);
             execution.writeTo(dx, dxStart);
@@ -265,7 +250,7 @@ final class CpuOperations implements BatchNormOperations {
         }
     }
 
-    private Execution begin(Kernels kernels, BatchShape shape, int most, Object x, long xStart) {
+    private Execution begin(BatchShape shape, int most, Object x, long xStart) {
         Blocks cut = blocks;
         if (!cut.shape.equals(shape)) {
             cut = Blocks.of(shape);

@@ -1,6 +1,6 @@
 package org.batchnorm.cpu;
 
-/** The four kernels of a backend for one kind of memory. */
+/** The four kernels of a backend. */
 record Kernels(
         CollectStatistics collectStatistics,
         Transform transform,

@@ -32,6 +32,6 @@ public final class ScalarBackend implements BatchNormBackend {
                 new ScalarTransform(),
                 new ScalarReduceGradients(),
                 new ScalarInputGradient());
-        return new CpuOperations(kernels, kernels, options.threads());
+        return new CpuOperations(kernels, options.threads());
     }
 }

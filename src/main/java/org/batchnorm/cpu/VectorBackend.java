@@ -45,6 +45,6 @@ public final class VectorBackend implements BatchNormBackend {
         if (!availability.usable()) {
             throw new BackendUnavailableException("backend " + name() + " cannot be used: " + availability);
         }
-        return new CpuOperations(VectorKernels.ON_ARRAYS, VectorKernels.ON_SEGMENTS, options.threads());
+        return new CpuOperations(VectorKernels.ALL, options.threads());
     }
 }

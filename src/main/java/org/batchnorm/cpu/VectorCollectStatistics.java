@@ -12,11 +12,17 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class VectorCollectStatistics implements CollectStatistics {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
+    private static final CollectStatistics ON_SEGMENTS =
+            VectorMemory.onSegments(MethodHandles.lookup(), CollectStatistics.class);
     private static final int LANES = FLOATS.length();
     private static final int RUNS = 4;
 
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.sampleRows(x, start, samples, apart, columns, shift);
+            return;
+        }
         float perSample = 1f / (samples > 2 ? samples - 2 : samples);
         int j = 0;
         for (int end = FLOATS.loopBound(columns); j < end; j += LANES) {
@@ -55,6 +61,10 @@ final class VectorCollectStatistics implements CollectStatistics {
             float[] shift,
             float[] sum,
             float[] square) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.rows(x, start, streams, apart, rows, width, from, to, shift, sum, square);
+            return;
+        }
         if (streams == STREAMS) {
             for (int r = 0; r < rows; r++) {
                 fourRows(x, start + r * width, apart, from, to, shift, sum, square);
@@ -119,6 +129,10 @@ final class VectorCollectStatistics implements CollectStatistics {
             float[] shift,
             double[] sum,
             double[] square) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.runs(x, start, images, imageApart, from, to, channelApart, length, shift, sum, square);
+            return;
+        }
         float[] lanes = Tile.current().a;
         int quarter = length / RUNS;
         for (int c = from; c < to; c++) {

@@ -8,6 +8,8 @@ import jdk.incubator.vector.FloatVector;
 /** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half. */
 final class VectorInputGradient implements InputGradient {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
+    private static final InputGradient ON_SEGMENTS =
+            VectorMemory.onSegments(MethodHandles.lookup(), InputGradient.class);
     private static final int LANES = FLOATS.length();
 
     @Override
@@ -23,6 +25,10 @@ final class VectorInputGradient implements InputGradient {
             int from,
             int to,
             Coefficients coefficients) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.rows(x, xStart, dy, dyStart, dx, dxStart, rows, width, from, to, coefficients);
+            return;
+        }
         long half = Blocks.rowsOfStream(rows, 2, width);
         for (long r = 0; r < half; r++) {
             long row = r * width;
@@ -121,6 +127,10 @@ final class VectorInputGradient implements InputGradient {
             long channelApart,
             int length,
             Coefficients coefficients) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.runs(x, xStart, dy, dyStart, dx, dxStart, from, to, channelApart, length, coefficients);
+            return;
+        }
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
             if (length < LANES) {

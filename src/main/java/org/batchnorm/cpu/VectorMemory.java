@@ -14,6 +14,10 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>One loop that meets both kinds of memory is up to 1.7 times slower on either. So each kernel class is loaded twice: as it is, for arrays, and as a hidden class with the same code, for
  * segments. To the compiler {@link #onArrays} is a constant in each of the two, and only one of the branches below remains.
+ *
+ * <p>The class for arrays passes segments on to its copy, and by a branch. Where a call site chooses between the two classes, the compiler, once it knows one of them, compiles the other into the callers
+ * as soon as it comes, before it has seen the loops run: with calls for each vector, up to four times slower for as long as the process lives. Where a branch is taken for the first time, the method that has
+ * it is profiled anew; so the branch is in the kernel's own method, and compares classes, as {@code instanceof} is compiled to what it was before.
  */
 final class VectorMemory {
     /** The widest vectors that this machine is fast with. */
@@ -23,19 +27,28 @@ final class VectorMemory {
 
     private VectorMemory() {}
 
-    /** A second copy of a kernel class, which works on segments. */
-    static <T> T onSegments(Class<? extends T> kernel, Class<T> type) {
+    /** The copy of a kernel class that works on segments; in the copy itself, which never needs it, one more of its kind. */
+    static <T> T onSegments(MethodHandles.Lookup asking, Class<T> type) {
+        Class<?> kernel = asking.lookupClass();
+        try {
+            Class<?> copy = onArrays(asking)
+                    ? asking.defineHiddenClass(code(kernel), true).lookupClass()
+                    : kernel;
+            return type.cast(copy.getDeclaredConstructor().newInstance());
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("a second copy of " + kernel.getName() + " cannot be made", e);
+        }
+    }
+
+    private static byte[] code(Class<?> kernel) {
         String file = kernel.getSimpleName() + ".class";
         try (InputStream code = kernel.getResourceAsStream(file)) {
             if (code == null) {
                 throw new IllegalStateException("class file " + file + " cannot be read");
             }
-            MethodHandles.Lookup copy = MethodHandles.lookup().defineHiddenClass(code.readAllBytes(), true);
-            return type.cast(copy.lookupClass().getDeclaredConstructor().newInstance());
+            return code.readAllBytes();
         } catch (IOException e) {
             throw new UncheckedIOException("class file " + file + " cannot be read", e);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("a second copy of " + kernel.getName() + " cannot be made", e);
         }
     }
 

@@ -8,6 +8,8 @@ import jdk.incubator.vector.FloatVector;
 /** {@link ReduceGradients} on the Vector API. The idea is that of {@link VectorCollectStatistics}: two rows (or images) of x and as many of dy at once; four would share too few lines of the first-level cache. */
 final class VectorReduceGradients implements ReduceGradients {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
+    private static final ReduceGradients ON_SEGMENTS =
+            VectorMemory.onSegments(MethodHandles.lookup(), ReduceGradients.class);
     private static final int LANES = FLOATS.length();
 
     @Override
@@ -25,6 +27,10 @@ final class VectorReduceGradients implements ReduceGradients {
             float[] centre,
             float[] sum,
             float[] product) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.rows(x, xStart, dy, dyStart, streams, apart, rows, width, from, to, centre, sum, product);
+            return;
+        }
         if (streams == STREAMS) {
             for (int r = 0; r < rows; r++) {
                 twoRows(x, xStart + r * width, dy, dyStart + r * width, apart, from, to, centre, sum, product);
@@ -106,6 +112,11 @@ final class VectorReduceGradients implements ReduceGradients {
             float[] centre,
             double[] sum,
             double[] product) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.runs(
+                    x, xStart, dy, dyStart, images, imageApart, from, to, channelApart, length, centre, sum, product);
+            return;
+        }
         float[] lanes = Tile.current().a;
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;

@@ -9,6 +9,7 @@ import jdk.incubator.vector.FloatVector;
  * the prefetcher sees two long streams. Long runs go in halves for the latter reason alone. */
 final class VectorTransform implements Transform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
+    private static final Transform ON_SEGMENTS = VectorMemory.onSegments(MethodHandles.lookup(), Transform.class);
     private static final int LANES = FLOATS.length();
 
     /** Runs of at least so many values go in halves. */
@@ -25,6 +26,10 @@ final class VectorTransform implements Transform {
             int from,
             int to,
             Coefficients coefficients) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.rows(x, xStart, y, yStart, rows, width, from, to, coefficients);
+            return;
+        }
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
@@ -101,6 +106,10 @@ final class VectorTransform implements Transform {
             long channelApart,
             int length,
             Coefficients coefficients) {
+        if (ON_ARRAYS && x.getClass() != float[].class) {
+            ON_SEGMENTS.runs(x, xStart, y, yStart, from, to, channelApart, length, coefficients);
+            return;
+        }
         for (int c = from; c < to; c++) {
             long run = (c - from) * channelApart;
             float centre = coefficients.centre[c];
