@@ -26,12 +26,12 @@ final class VectorCollectStatistics implements CollectStatistics {
         float perSample = 1f / (samples > 2 ? samples - 2 : samples);
         int j = 0;
         for (int end = FLOATS.loopBound(columns); j < end; j += LANES) {
-            FloatVector first = load(x, start + j);
+            FloatVector first = load(x, start, j);
             FloatVector sum = FloatVector.zero(FLOATS);
             FloatVector least = sum;
             FloatVector most = sum;
             for (int i = 1; i < samples; i++) {
-                FloatVector d = load(x, start + i * apart + j).sub(first);
+                FloatVector d = load(x, start + i * apart, j).sub(first);
                 sum = sum.add(d);
                 least = least.blend(d, d.compare(VectorOperators.LT, least));
                 most = most.blend(d, most.compare(VectorOperators.LT, d));
@@ -81,11 +81,10 @@ final class VectorCollectStatistics implements CollectStatistics {
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
             FloatVector s = FloatVector.fromArray(FLOATS, shift, j);
-            long at = start + j;
-            FloatVector d0 = load(x, at).sub(s);
-            FloatVector d1 = load(x, at + apart).sub(s);
-            FloatVector d2 = load(x, at + 2 * apart).sub(s);
-            FloatVector d3 = load(x, at + 3 * apart).sub(s);
+            FloatVector d0 = load(x, start, j).sub(s);
+            FloatVector d1 = load(x, start + apart, j).sub(s);
+            FloatVector d2 = load(x, start + 2 * apart, j).sub(s);
+            FloatVector d3 = load(x, start + 3 * apart, j).sub(s);
             FloatVector added = d0.add(d1).add(d2.add(d3));
             FloatVector squares = d1.fma(d1, d0.mul(d0)).add(d3.fma(d3, d2.mul(d2)));
             FloatVector.fromArray(FLOATS, sum, j).add(added).intoArray(sum, j);
@@ -101,7 +100,7 @@ final class VectorCollectStatistics implements CollectStatistics {
     private static void oneRow(Object x, long start, int from, int to, float[] shift, float[] sum, float[] square) {
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
-            FloatVector d = load(x, start + j).sub(FloatVector.fromArray(FLOATS, shift, j));
+            FloatVector d = load(x, start, j).sub(FloatVector.fromArray(FLOATS, shift, j));
             FloatVector.fromArray(FLOATS, sum, j).add(d).intoArray(sum, j);
             d.fma(d, FloatVector.fromArray(FLOATS, square, j)).intoArray(square, j);
         }
@@ -171,10 +170,10 @@ final class VectorCollectStatistics implements CollectStatistics {
         FloatVector square3 = sums;
         int end = FLOATS.loopBound(length);
         for (int j = 0; j < end; j += LANES) {
-            FloatVector d0 = load(x, start + j).sub(shift);
-            FloatVector d1 = load(x, start + apart + j).sub(shift);
-            FloatVector d2 = load(x, start + 2 * apart + j).sub(shift);
-            FloatVector d3 = load(x, start + 3 * apart + j).sub(shift);
+            FloatVector d0 = load(x, start, j).sub(shift);
+            FloatVector d1 = load(x, start + apart, j).sub(shift);
+            FloatVector d2 = load(x, start + 2 * apart, j).sub(shift);
+            FloatVector d3 = load(x, start + 3 * apart, j).sub(shift);
             // The sum carries what its rounding takes: the mean may be much smaller than the values.
             FloatVector added = d0.add(d1).add(d2.add(d3));
             FloatVector sum1 = sums.add(added);
@@ -201,7 +200,7 @@ final class VectorCollectStatistics implements CollectStatistics {
         square[at] += squares;
     }
 
-    private static FloatVector load(Object memory, long position) {
-        return VectorMemory.load(ON_ARRAYS, memory, position);
+    private static FloatVector load(Object memory, long start, int j) {
+        return VectorMemory.load(ON_ARRAYS, memory, start, j);
     }
 }

@@ -63,13 +63,13 @@ final class VectorInputGradient implements InputGradient {
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector k = FloatVector.fromArray(FLOATS, slope, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            FloatVector t0 = load(dy, dyStart + j).sub(g);
-            FloatVector t1 = load(dy, dyStart + apart + j).sub(g);
-            FloatVector first = load(x, xStart + j).sub(m).fma(k, t0).add(b).mul(a);
+            FloatVector t0 = load(dy, dyStart, j).sub(g);
+            FloatVector t1 = load(dy, dyStart + apart, j).sub(g);
+            FloatVector first = load(x, xStart, j).sub(m).fma(k, t0).add(b).mul(a);
             FloatVector second =
-                    load(x, xStart + apart + j).sub(m).fma(k, t1).add(b).mul(a);
-            store(first, dx, dxStart + j);
-            store(second, dx, dxStart + apart + j);
+                    load(x, xStart + apart, j).sub(m).fma(k, t1).add(b).mul(a);
+            store(first, dx, dxStart, j);
+            store(second, dx, dxStart + apart, j);
         }
         for (int j = end; j < to; j++) {
             one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
@@ -99,8 +99,8 @@ final class VectorInputGradient implements InputGradient {
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector k = FloatVector.fromArray(FLOATS, slope, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            FloatVector t = load(dy, dyStart + j).sub(g);
-            store(load(x, xStart + j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart + j);
+            FloatVector t = load(dy, dyStart, j).sub(g);
+            store(load(x, xStart, j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart, j);
         }
         for (int j = end; j < to; j++) {
             one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
@@ -160,20 +160,20 @@ final class VectorInputGradient implements InputGradient {
         FloatVector b = FloatVector.broadcast(FLOATS, coefficients.offset[c]);
         // The last vector overlaps the one before. Its inputs are read first: dx may be x or dy.
         int end = length - LANES;
-        FloatVector last = load(dy, dyStart + end).sub(g);
-        last = load(x, xStart + end).sub(m).fma(k, last).add(b).mul(a);
+        FloatVector last = load(dy, dyStart, end).sub(g);
+        last = load(x, xStart, end).sub(m).fma(k, last).add(b).mul(a);
         for (int j = 0; j < end; j += LANES) {
-            FloatVector t = load(dy, dyStart + j).sub(g);
-            store(load(x, xStart + j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart + j);
+            FloatVector t = load(dy, dyStart, j).sub(g);
+            store(load(x, xStart, j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart, j);
         }
-        store(last, dx, dxStart + end);
+        store(last, dx, dxStart, end);
     }
 
-    private static FloatVector load(Object memory, long position) {
-        return VectorMemory.load(ON_ARRAYS, memory, position);
+    private static FloatVector load(Object memory, long start, int j) {
+        return VectorMemory.load(ON_ARRAYS, memory, start, j);
     }
 
-    private static void store(FloatVector vector, Object memory, long position) {
-        VectorMemory.store(ON_ARRAYS, vector, memory, position);
+    private static void store(FloatVector vector, Object memory, long start, int j) {
+        VectorMemory.store(ON_ARRAYS, vector, memory, start, j);
     }
 }

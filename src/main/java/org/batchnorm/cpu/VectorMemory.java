@@ -57,19 +57,21 @@ final class VectorMemory {
         return !asking.lookupClass().isHidden();
     }
 
-    /** The vector at a position. */
-    static FloatVector load(boolean onArrays, Object memory, long position) {
+    /**
+     * The vector at {@code start + j}. The sum is one of {@code int}s on arrays: of that one the compiler sees that it does not leave the array while j runs, and checks it once.
+     */
+    static FloatVector load(boolean onArrays, Object memory, long start, int j) {
         return onArrays
-                ? FloatVector.fromArray(FLOATS, (float[]) memory, (int) position)
-                : FloatVector.fromMemorySegment(FLOATS, (MemorySegment) memory, position * Float.BYTES, NATIVE);
+                ? FloatVector.fromArray(FLOATS, (float[]) memory, (int) start + j)
+                : FloatVector.fromMemorySegment(FLOATS, (MemorySegment) memory, (start + j) * Float.BYTES, NATIVE);
     }
 
-    /** Writes a vector at a position. */
-    static void store(boolean onArrays, FloatVector vector, Object memory, long position) {
+    /** Writes a vector at {@code start + j}. */
+    static void store(boolean onArrays, FloatVector vector, Object memory, long start, int j) {
         if (onArrays) {
-            vector.intoArray((float[]) memory, (int) position);
+            vector.intoArray((float[]) memory, (int) start + j);
         } else {
-            vector.intoMemorySegment((MemorySegment) memory, position * Float.BYTES, NATIVE);
+            vector.intoMemorySegment((MemorySegment) memory, (start + j) * Float.BYTES, NATIVE);
         }
     }
 

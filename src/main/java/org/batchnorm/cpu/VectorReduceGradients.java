@@ -56,10 +56,10 @@ final class VectorReduceGradients implements ReduceGradients {
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
-            FloatVector g0 = load(dy, dyStart + j);
-            FloatVector g1 = load(dy, dyStart + apart + j);
-            FloatVector p0 = load(x, xStart + j).sub(m).mul(g0);
-            FloatVector p1 = load(x, xStart + apart + j).sub(m).fma(g1, p0);
+            FloatVector g0 = load(dy, dyStart, j);
+            FloatVector g1 = load(dy, dyStart + apart, j);
+            FloatVector p0 = load(x, xStart, j).sub(m).mul(g0);
+            FloatVector p1 = load(x, xStart + apart, j).sub(m).fma(g1, p0);
             FloatVector.fromArray(FLOATS, sum, j).add(g0.add(g1)).intoArray(sum, j);
             FloatVector.fromArray(FLOATS, product, j).add(p1).intoArray(product, j);
         }
@@ -82,8 +82,8 @@ final class VectorReduceGradients implements ReduceGradients {
             float[] product) {
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
-            FloatVector g = load(dy, dyStart + j);
-            FloatVector d = load(x, xStart + j).sub(FloatVector.fromArray(FLOATS, centre, j));
+            FloatVector g = load(dy, dyStart, j);
+            FloatVector d = load(x, xStart, j).sub(FloatVector.fromArray(FLOATS, centre, j));
             FloatVector.fromArray(FLOATS, sum, j).add(g).intoArray(sum, j);
             d.fma(g, FloatVector.fromArray(FLOATS, product, j)).intoArray(product, j);
         }
@@ -156,10 +156,10 @@ final class VectorReduceGradients implements ReduceGradients {
         FloatVector productsLow = sums;
         int end = FLOATS.loopBound(length);
         for (int j = 0; j < end; j += LANES) {
-            FloatVector g0 = load(dy, dyStart + j);
-            FloatVector g1 = load(dy, dyStart + apart + j);
-            FloatVector d0 = load(x, xStart + j).sub(centre);
-            FloatVector d1 = load(x, xStart + apart + j).sub(centre);
+            FloatVector g0 = load(dy, dyStart, j);
+            FloatVector g1 = load(dy, dyStart + apart, j);
+            FloatVector d0 = load(x, xStart, j).sub(centre);
+            FloatVector d1 = load(x, xStart + apart, j).sub(centre);
             // The sums carry what their rounding takes: they may be much smaller than the values.
             FloatVector added = g0.add(g1);
             FloatVector sum1 = sums.add(added);
@@ -187,7 +187,7 @@ final class VectorReduceGradients implements ReduceGradients {
         product[at] += totalProduct;
     }
 
-    private static FloatVector load(Object memory, long position) {
-        return VectorMemory.load(ON_ARRAYS, memory, position);
+    private static FloatVector load(Object memory, long start, int j) {
+        return VectorMemory.load(ON_ARRAYS, memory, start, j);
     }
 }

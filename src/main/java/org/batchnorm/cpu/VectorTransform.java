@@ -58,10 +58,10 @@ final class VectorTransform implements Transform {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            FloatVector first = load(x, xStart + j).sub(m).fma(a, b);
-            FloatVector second = load(x, xStart + apart + j).sub(m).fma(a, b);
-            store(first, y, yStart + j);
-            store(second, y, yStart + apart + j);
+            FloatVector first = load(x, xStart, j).sub(m).fma(a, b);
+            FloatVector second = load(x, xStart + apart, j).sub(m).fma(a, b);
+            store(first, y, yStart, j);
+            store(second, y, yStart + apart, j);
         }
         for (int j = end; j < to; j++) {
             one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
@@ -84,7 +84,7 @@ final class VectorTransform implements Transform {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            store(load(x, xStart + j).sub(m).fma(a, b), y, yStart + j);
+            store(load(x, xStart, j).sub(m).fma(a, b), y, yStart, j);
         }
         for (int j = end; j < to; j++) {
             one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
@@ -137,10 +137,10 @@ final class VectorTransform implements Transform {
         FloatVector a = FloatVector.broadcast(FLOATS, scale);
         FloatVector b = FloatVector.broadcast(FLOATS, offset);
         for (int j = 0; j < length; j += LANES) {
-            FloatVector first = load(x, xStart + j).sub(m).fma(a, b);
-            FloatVector second = load(x, xStart + length + j).sub(m).fma(a, b);
-            store(first, y, yStart + j);
-            store(second, y, yStart + length + j);
+            FloatVector first = load(x, xStart, j).sub(m).fma(a, b);
+            FloatVector second = load(x, xStart + length, j).sub(m).fma(a, b);
+            store(first, y, yStart, j);
+            store(second, y, yStart + length, j);
         }
     }
 
@@ -150,18 +150,18 @@ final class VectorTransform implements Transform {
         FloatVector a = FloatVector.broadcast(FLOATS, scale);
         FloatVector b = FloatVector.broadcast(FLOATS, offset);
         // The last vector overlaps the one before. Its input is read first: y may be x.
-        FloatVector last = load(x, xStart + length - LANES).sub(m).fma(a, b);
+        FloatVector last = load(x, xStart, length - LANES).sub(m).fma(a, b);
         for (int j = 0; j < length - LANES; j += LANES) {
-            store(load(x, xStart + j).sub(m).fma(a, b), y, yStart + j);
+            store(load(x, xStart, j).sub(m).fma(a, b), y, yStart, j);
         }
-        store(last, y, yStart + length - LANES);
+        store(last, y, yStart, length - LANES);
     }
 
-    private static FloatVector load(Object memory, long position) {
-        return VectorMemory.load(ON_ARRAYS, memory, position);
+    private static FloatVector load(Object memory, long start, int j) {
+        return VectorMemory.load(ON_ARRAYS, memory, start, j);
     }
 
-    private static void store(FloatVector vector, Object memory, long position) {
-        VectorMemory.store(ON_ARRAYS, vector, memory, position);
+    private static void store(FloatVector vector, Object memory, long start, int j) {
+        VectorMemory.store(ON_ARRAYS, vector, memory, start, j);
     }
 }
