@@ -86,12 +86,20 @@ final class ScalarCollectStatistics implements CollectStatistics {
         for (int c = from; c < to; c++) {
             Arrays.fill(tile.sum, 0, used, 0);
             Arrays.fill(tile.product, 0, used, 0);
-            for (int i = 0; i < images; i++) {
-                long run = start + (c - from) * channelApart + i * imageApart;
-                for (int j = 0; j < length; j += Tile.SIZE) {
-                    int piece = Math.min(Tile.SIZE, length - j);
+            long run = start + (c - from) * channelApart;
+            for (int j = 0; j < length; j += Tile.SIZE) {
+                int piece = Math.min(Tile.SIZE, length - j);
+                if (images == STREAMS) {
                     Memory.read(x, run + j, tile.a, 0, piece);
-                    add(tile.a, shift[c], tile.sum, tile.product, piece);
+                    Memory.read(x, run + imageApart + j, tile.b, 0, piece);
+                    Memory.read(x, run + 2 * imageApart + j, tile.c, 0, piece);
+                    Memory.read(x, run + 3 * imageApart + j, tile.d, 0, piece);
+                    addFour(tile.a, tile.b, tile.c, tile.d, shift[c], tile.sum, tile.product, piece);
+                    continue;
+                }
+                for (int i = 0; i < images; i++) {
+                    Memory.read(x, run + i * imageApart + j, tile.a, 0, piece);
+                    addOne(tile.a, shift[c], tile.sum, tile.product, piece);
                 }
             }
             sum[c] += Tile.total(tile.sum, 0, used);
@@ -99,7 +107,19 @@ final class ScalarCollectStatistics implements CollectStatistics {
         }
     }
 
-    private static void add(float[] x, float shift, float[] sum, float[] square, int length) {
+    private static void addFour(
+            float[] a, float[] b, float[] c, float[] d, float shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float da = a[j] - shift;
+            float db = b[j] - shift;
+            float dc = c[j] - shift;
+            float dd = d[j] - shift;
+            sum[j] += (da + db) + (dc + dd);
+            square[j] += (da * da + db * db) + (dc * dc + dd * dd);
+        }
+    }
+
+    private static void addOne(float[] x, float shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float d = x[j] - shift;
             sum[j] += d;

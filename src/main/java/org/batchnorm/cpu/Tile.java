@@ -38,16 +38,23 @@ final class Tile {
         return OF_THREAD.get();
     }
 
-    /** The sum of {@code length} values. */
+    /** The sum of {@code length} values; in four sums, so that none of the additions waits for the one before. */
     static double total(float[] values, int from, int length) {
-        double even = 0;
-        double odd = 0;
+        double sum0 = 0;
+        double sum1 = 0;
+        double sum2 = 0;
+        double sum3 = 0;
         int j = from;
         int end = from + length;
-        for (; j + 1 < end; j += 2) {
-            even += values[j];
-            odd += values[j + 1];
+        for (; j + 3 < end; j += 4) {
+            sum0 += values[j];
+            sum1 += values[j + 1];
+            sum2 += values[j + 2];
+            sum3 += values[j + 3];
         }
-        return j < end ? even + odd + values[j] : even + odd;
+        for (; j < end; j++) {
+            sum0 += values[j];
+        }
+        return (sum0 + sum1) + (sum2 + sum3);
     }
 }

@@ -146,6 +146,14 @@ final class BenchCommand implements Callable<Integer> {
     private int sampleMillis;
 
     @Option(
+            names = "--forks",
+            paramLabel = "N",
+            defaultValue = "1",
+            description =
+                    "Processes of each measurement, ours and the peers' in turns; the samples are those of all. How fast code gets differs from JVM to JVM. Default: ${DEFAULT-VALUE}.")
+    private int forks;
+
+    @Option(
             names = "--warmup",
             paramLabel = "MS",
             defaultValue = "200",
@@ -165,26 +173,25 @@ final class BenchCommand implements Callable<Integer> {
         PrintWriter err = spec.commandLine().getErr();
         Path home = Checkout.benchmarks();
         chooseDevice();
-        List<Task> tasks = schedule().tasks();
+        List<List<Task>> groups = schedule().groups();
+        int tasks = groups.stream().mapToInt(List::size).sum();
         Path logFile = log == null ? Files.createTempFile("batchnorm-bench-", ".log") : log;
         Samples.Plan plan = new Samples.Plan(warmupMillis, sampleMillis, samples);
         List<Measurement> rows = new ArrayList<>();
         Map<Task, String> failures = new LinkedHashMap<>();
         long start = System.nanoTime();
-        try (Session session = new Session(Environment.currentRun(home), plan, home.resolve("peers"), logFile);
-                Progress progress = Progress.start(err, "bench", tasks.size())) {
-            for (int i = 0; i < tasks.size(); i++) {
-                Task task = tasks.get(i);
-                try {
-                    List<Measurement> measured = session.measure(task);
-                    rows.addAll(measured);
-                    if (json != null) {
-                        ResultsFile.append(json, measured);
-                    }
-                } catch (IllegalStateException e) {
-                    failures.put(task, String.valueOf(e.getMessage()));
+        try (Session session = new Session(Environment.currentRun(home), plan, forks, home.resolve("peers"), logFile);
+                Progress progress = Progress.start(err, "bench", tasks)) {
+            int done = 0;
+            for (List<Task> group : groups) {
+                Session.Outcome outcome = session.measure(group);
+                rows.addAll(outcome.rows());
+                failures.putAll(outcome.failures());
+                if (json != null) {
+                    ResultsFile.append(json, outcome.rows());
                 }
-                progress.stepTo(i + 1, remaining(start, i + 1, tasks.size()) + task);
+                done += group.size();
+                progress.stepTo(done, remaining(start, done, tasks) + group.getLast());
             }
         }
         Tables.measurements(rows).forEach(out::println);
@@ -193,7 +200,7 @@ final class BenchCommand implements Callable<Integer> {
         }
         failures.forEach((task, failure) -> err.println("failed: " + task + ": " + failure));
         if (!failures.isEmpty()) {
-            err.println(failures.size() + " of " + tasks.size() + " measurements failed; more in " + logFile);
+            err.println(failures.size() + " of " + tasks + " measurements failed; more in " + logFile);
         } else if (log == null) {
             Files.delete(logFile);
         }

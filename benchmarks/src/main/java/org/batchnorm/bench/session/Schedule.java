@@ -77,6 +77,20 @@ public record Schedule(
         return List.copyOf(tasks);
     }
 
+    /** The tasks in order, those together whose times are compared: the operations of ours and of the peers on one shape with one number of threads. */
+    public List<List<Task>> groups() {
+        List<List<Task>> groups = new ArrayList<>();
+        Task previous = null;
+        for (Task task : tasks()) {
+            if (previous == null || !task.isComparedWith(previous)) {
+                groups.add(new ArrayList<>());
+            }
+            groups.getLast().add(task);
+            previous = task;
+        }
+        return groups;
+    }
+
     private List<Task> comparison(Operation operation, BenchShape shape, int threadCount) {
         List<Task> tasks = new ArrayList<>();
         for (MeasuredBackend backend : backends) {

@@ -2,9 +2,12 @@ package org.batchnorm.bench.session;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import org.batchnorm.bench.jmh.BackwardBenchmark;
 import org.batchnorm.bench.jmh.BaselineBenchmark;
 import org.batchnorm.bench.jmh.FirstCallBenchmark;
@@ -19,14 +22,14 @@ import org.batchnorm.bench.results.Libraries;
 import org.batchnorm.bench.results.Measurement;
 import org.batchnorm.bench.results.Measurement.Point;
 import org.batchnorm.bench.results.Measurement.Result;
-import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 
-/** Takes the measurements of one run, one task at a time; keeps the peers' processes between tasks and the copy's bandwidth of each size. */
+/** Takes the measurements of one run, one group of tasks at a time; keeps the copy's bandwidth of each size and, where each is measured in one process only, the peers' processes. */
 public final class Session implements AutoCloseable {
     private final Measurement.Run run;
     private final Samples.Plan plan;
+    private final int forks;
     private final Path peersFolder;
     private final Path log;
     private final JmhRunner jmh;
@@ -37,11 +40,16 @@ public final class Session implements AutoCloseable {
      * Begins a run.
      *
      * @param run what its rows say about it
-     * @param plan how long each measurement takes
+     * @param plan how long each measurement takes in one process
+     * @param forks processes, one after the other, of each measurement, ≥ 1; its samples are those of all
      * @param peersFolder {@code benchmarks/peers} of a build with them; need not exist where no peer is asked
      * @param log receives what JMH and the peers print
      */
-    public Session(Measurement.Run run, Samples.Plan plan, Path peersFolder, Path log) {
+    public Session(Measurement.Run run, Samples.Plan plan, int forks, Path peersFolder, Path log) {
+        if (forks < 1) {
+            throw new IllegalArgumentException("forks: " + forks + " given, must be at least 1");
+        }
+        this.forks = forks;
         this.run = run;
         this.plan = plan;
         this.peersFolder = peersFolder;
@@ -50,22 +58,51 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Takes a task's measurements.
+     * Takes the measurements of a group of tasks. They take turns, one process each, so that a machine that slows down for a while slows all of them.
      *
-     * @return one row each; none where a peer cannot do the operation
-     * @throws IllegalStateException if it fails or computes something wrong
+     * @param group tasks of {@link Schedule#groups}
      */
-    public List<Measurement> measure(Task task) {
+    public Outcome measure(List<Task> group) {
+        Map<Task, Map<Point, Taken>> taken = new LinkedHashMap<>();
+        Map<Task, String> failures = new LinkedHashMap<>();
+        for (int fork = 0; fork < forks; fork++) {
+            for (Task task : group) {
+                boolean forksItself = task instanceof Task.FirstCall;
+                if (failures.containsKey(task) || (forksItself && fork > 0)) {
+                    continue;
+                }
+                try {
+                    Map<Point, Taken> ofTask = taken.computeIfAbsent(task, key -> new LinkedHashMap<>());
+                    take(task).forEach(more -> ofTask.merge(more.point(), more, Taken::and));
+                } catch (IllegalStateException e) {
+                    taken.remove(task);
+                    failures.put(task, String.valueOf(e.getMessage()));
+                }
+            }
+            if (forks > 1) {
+                endPeers();
+            }
+        }
+        return new Outcome(
+                taken.values().stream()
+                        .flatMap(ofTask -> ofTask.values().stream())
+                        .map(this::row)
+                        .toList(),
+                failures);
+    }
+
+    /** What one process gives. */
+    private List<Taken> take(Task task) {
         return switch (task) {
-            case Task.Baseline baseline -> List.of(measure(baseline));
-            case Task.Ours ours -> List.of(measure(ours));
-            case Task.Layer layer -> List.of(measure(layer));
-            case Task.FirstCall first -> List.of(measure(first));
-            case Task.OfPeer ofPeer -> measure(ofPeer);
+            case Task.Baseline baseline -> List.of(take(baseline));
+            case Task.Ours ours -> List.of(take(ours));
+            case Task.Layer layer -> List.of(take(layer));
+            case Task.FirstCall first -> List.of(take(first));
+            case Task.OfPeer ofPeer -> take(ofPeer);
         };
     }
 
-    private Measurement measure(Task.Baseline task) {
+    private Taken take(Task.Baseline task) {
         JmhRunner.Outcome outcome = jmh.run(
                 BaselineBenchmark.class,
                 task.operation().label(),
@@ -73,14 +110,10 @@ public final class Session implements AutoCloseable {
                 task.threads());
         Point point = Point.onCpu(
                 task.operation(), task.shape(), OperationBenchmark.HEAP, Libraries.JAVA, "array", task.threads());
-        Result result = Result.of(point, outcome.samples());
-        if (task.operation() == Operation.COPY) {
-            copyBandwidth.put(size(task.shape(), task.threads()), result.gigabytesPerSecond());
-        }
-        return row(point, result);
+        return new Taken(point, outcome.samples());
     }
 
-    private Measurement measure(Task.Ours task) {
+    private Taken take(Task.Ours task) {
         Class<?> benchmark = switch (task.operation()) {
             case FORWARD -> ForwardBenchmark.class;
             case INFERENCE -> InferenceBenchmark.class;
@@ -105,10 +138,10 @@ public final class Session implements AutoCloseable {
                 backend.device(),
                 task.threads(),
                 !backend.onDevice());
-        return row(point, withAllocation(Result.of(point, outcome.samples()), outcome));
+        return new Taken(point, outcome.samples(), result -> withAllocation(result, outcome));
     }
 
-    private Measurement measure(Task.Layer task) {
+    private Taken take(Task.Layer task) {
         Map<String, String> parameters = Map.of(
                 "shape", task.shape().toString(),
                 "backend", task.backend(),
@@ -122,10 +155,10 @@ public final class Session implements AutoCloseable {
                 Libraries.OURS,
                 task.backend() + "-layer",
                 task.threads());
-        return row(point, withAllocation(Result.of(point, outcome.samples()), outcome));
+        return new Taken(point, outcome.samples(), result -> withAllocation(result, outcome));
     }
 
-    private Measurement measure(Task.FirstCall task) {
+    private Taken take(Task.FirstCall task) {
         Map<String, String> parameters = Map.of(
                 "operation", task.operation().label(),
                 "shape", task.shape().toString(),
@@ -141,14 +174,14 @@ public final class Session implements AutoCloseable {
                         task.backend(),
                         task.threads())
                 .inPhase(task.phase());
-        return row(point, Result.of(point, outcome.samples()));
+        return new Taken(point, outcome.samples());
     }
 
-    private List<Measurement> measure(Task.OfPeer task) {
+    private List<Taken> take(Task.OfPeer task) {
         PeerProcess peer = peers.computeIfAbsent(
                 List.of(task.peer(), task.threads()),
                 key -> PeerProcess.start(peersFolder, task.peer(), task.threads(), log));
-        List<Measurement> rows = new ArrayList<>();
+        List<Taken> taken = new ArrayList<>();
         List<String> failures = new ArrayList<>();
         for (PeerMeasurement measured : peer.measure(task.operation(), task.shape(), plan)) {
             if (!measured.measured()) {
@@ -160,18 +193,25 @@ public final class Session implements AutoCloseable {
             Samples samples = Samples.of(measured.nanoseconds().stream()
                     .mapToDouble(Double::doubleValue)
                     .toArray());
-            rows.add(row(
+            taken.add(new Taken(
                     point,
-                    Result.of(point, samples).withPeer(measured.busyThreads(), peer.version(), measured.detail())));
+                    samples,
+                    result -> result.withPeer(measured.busyThreads(), peer.version(), measured.detail())));
         }
-        if (rows.isEmpty() && !failures.isEmpty()) {
+        if (taken.isEmpty() && !failures.isEmpty()) {
             throw new IllegalStateException(String.join("; ", failures));
         }
-        return rows;
+        return taken;
     }
 
-    private Measurement row(Point point, Result result) {
-        Double copy = copyBandwidth.get(size(point.shape(), point.threads()));
+    private Measurement row(Taken taken) {
+        Point point = taken.point();
+        Result result = taken.details().apply(Result.of(point, taken.samples()));
+        List<Integer> size = List.of(point.shape().elements(), point.threads());
+        if (point.operation() == Operation.COPY) {
+            copyBandwidth.put(size, result.gigabytesPerSecond());
+        }
+        Double copy = copyBandwidth.get(size);
         return new Measurement(
                 point, run, copy == null ? result : result.withCopyShare(result.gigabytesPerSecond() / copy));
     }
@@ -182,14 +222,41 @@ public final class Session implements AutoCloseable {
                 : result;
     }
 
-    private static List<Integer> size(BenchShape shape, int threads) {
-        return List.of(shape.elements(), threads);
+    private void endPeers() {
+        peers.values().forEach(PeerProcess::close);
+        peers.clear();
     }
 
     /** Ends the peers' processes. */
     @Override
     public void close() {
-        peers.values().forEach(PeerProcess::close);
+        endPeers();
         jmh.close();
+    }
+
+    /**
+     * What came of a group.
+     *
+     * @param rows one for each point; none of a task that failed, or of a peer that cannot do the operation
+     * @param failures what each failed task says, in words; among them are tasks that computed something wrong
+     */
+    public record Outcome(List<Measurement> rows, Map<Task, String> failures) {
+
+        /** Copies the rows. */
+        public Outcome {
+            rows = List.copyOf(rows);
+            failures = Collections.unmodifiableMap(new LinkedHashMap<>(failures));
+        }
+    }
+
+    /** Samples of one point, and what else is known of it. */
+    private record Taken(Point point, Samples samples, UnaryOperator<Result> details) {
+        Taken(Point point, Samples samples) {
+            this(point, samples, UnaryOperator.identity());
+        }
+
+        Taken and(Taken more) {
+            return new Taken(point, samples.and(more.samples), more.details);
+        }
     }
 }

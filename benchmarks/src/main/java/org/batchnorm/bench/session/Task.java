@@ -6,8 +6,23 @@ import org.batchnorm.bench.workload.Operation;
 /** One step of a run, in one process: one measurement, or all variants of a peer. */
 public sealed interface Task {
 
+    /** What. */
+    Operation operation();
+
     /** On what. */
     BenchShape shape();
+
+    /** Whether both are operations on the same shape, whoever does them. */
+    default boolean isComparedWith(Task other) {
+        return isOperation()
+                && other.isOperation()
+                && operation() == other.operation()
+                && shape().equals(other.shape());
+    }
+
+    private boolean isOperation() {
+        return this instanceof Ours || this instanceof OfPeer;
+    }
 
     /** A baseline on as many elements as the shape has. */
     record Baseline(Operation operation, BenchShape shape, int threads) implements Task {

@@ -59,6 +59,13 @@ public final class Samples {
         return new Samples(Arrays.copyOf(nanoseconds, taken));
     }
 
+    /** These and others as one. */
+    public Samples and(Samples others) {
+        double[] all = Arrays.copyOf(sorted, sorted.length + others.sorted.length);
+        System.arraycopy(others.sorted, 0, all, sorted.length, others.sorted.length);
+        return new Samples(all);
+    }
+
     /** How many. */
     public int count() {
         return sorted.length;
