@@ -30,7 +30,21 @@ final class VectorCollectStatistics implements CollectStatistics {
             FloatVector sum = FloatVector.zero(FLOATS);
             FloatVector least = sum;
             FloatVector most = sum;
-            for (int i = 1; i < samples; i++) {
+            int i = 1;
+            // Three at once, of which the comparisons do not all wait for each other.
+            for (; i + 3 <= samples; i += 3) {
+                FloatVector d0 = load(x, start + i * apart, j).sub(first);
+                FloatVector d1 = load(x, start + (i + 1) * apart, j).sub(first);
+                FloatVector d2 = load(x, start + (i + 2) * apart, j).sub(first);
+                sum = sum.add(d0).add(d1).add(d2);
+                FloatVector low = d0.blend(d1, d1.compare(VectorOperators.LT, d0));
+                FloatVector high = d1.blend(d0, d1.compare(VectorOperators.LT, d0));
+                low = low.blend(d2, d2.compare(VectorOperators.LT, low));
+                high = high.blend(d2, high.compare(VectorOperators.LT, d2));
+                least = least.blend(low, low.compare(VectorOperators.LT, least));
+                most = most.blend(high, most.compare(VectorOperators.LT, high));
+            }
+            for (; i < samples; i++) {
                 FloatVector d = load(x, start + i * apart, j).sub(first);
                 sum = sum.add(d);
                 least = least.blend(d, d.compare(VectorOperators.LT, least));
