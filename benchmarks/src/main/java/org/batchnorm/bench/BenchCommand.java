@@ -175,8 +175,11 @@ final class BenchCommand implements Callable<Integer> {
         chooseDevice();
         List<List<Task>> groups = schedule().groups();
         int tasks = groups.stream().mapToInt(List::size).sum();
-        Path logFile = log == null ? Files.createTempFile("batchnorm-bench-", ".log") : log;
         Samples.Plan plan = new Samples.Plan(warmupMillis, sampleMillis, samples);
+        if (forks < 1) {
+            throw new IllegalArgumentException("--forks: " + forks + " given, must be at least 1");
+        }
+        Path logFile = log == null ? Files.createTempFile("batchnorm-bench-", ".log") : log;
         List<Measurement> rows = new ArrayList<>();
         Map<Task, String> failures = new LinkedHashMap<>();
         long start = System.nanoTime();

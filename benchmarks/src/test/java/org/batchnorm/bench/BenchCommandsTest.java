@@ -52,6 +52,7 @@ class BenchCommandsTest {
                 "--backend=scalar",
                 "--threads=1",
                 "--memory=heap",
+                "--forks=2",
                 "--samples=2",
                 "--sample-time=1",
                 "--warmup=4",
@@ -64,7 +65,7 @@ class BenchCommandsTest {
                 .extracting(row -> row.point().operation())
                 .containsExactly(Operation.COPY, Operation.STREAM, Operation.FORWARD);
         assertThat(rows.getLast().result().copyShare()).isPositive();
-        assertThat(rows.getLast().result().samples()).isEqualTo(2);
+        assertThat(rows.getLast().result().samples()).isEqualTo(4);
         assertThat(rows.getLast().result().allocatedBytes()).isNotNull();
     }
 
@@ -79,6 +80,7 @@ class BenchCommandsTest {
                     --memory=tape            ; tape
                     --peers=cudnn            ; cudnn
                     --samples=0              ; 0 samples
+                    --forks=0                ; --forks: 0
                     --device=9:9             ; no backend chosen here has devices
                     """)
     void benchRefusesWhatItCannotMeasure(String option, String named) {

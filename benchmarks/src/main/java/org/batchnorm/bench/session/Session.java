@@ -46,9 +46,6 @@ public final class Session implements AutoCloseable {
      * @param log receives what JMH and the peers print
      */
     public Session(Measurement.Run run, Samples.Plan plan, int forks, Path peersFolder, Path log) {
-        if (forks < 1) {
-            throw new IllegalArgumentException("forks: " + forks + " given, must be at least 1");
-        }
         this.forks = forks;
         this.run = run;
         this.plan = plan;

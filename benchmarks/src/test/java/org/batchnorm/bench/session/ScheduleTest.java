@@ -36,6 +36,31 @@ class ScheduleTest {
     }
 
     @Test
+    void whatIsComparedTakesTurns() {
+        BenchShape shape = BenchShape.parse("256x256");
+        Schedule schedule = new Schedule(
+                List.of(Operation.FORWARD, Operation.INFERENCE),
+                List.of(shape),
+                List.of(VECTOR),
+                List.of("heap"),
+                List.of(1),
+                List.of("onednn"),
+                false,
+                false);
+
+        assertThat(schedule.groups())
+                .containsExactly(
+                        List.of(new Task.Baseline(Operation.COPY, shape, 1)),
+                        List.of(new Task.Baseline(Operation.STREAM, shape, 1)),
+                        List.of(
+                                new Task.Ours(Operation.FORWARD, shape, VECTOR, "heap", 1),
+                                new Task.OfPeer("onednn", Operation.FORWARD, shape, 1)),
+                        List.of(
+                                new Task.Ours(Operation.INFERENCE, shape, VECTOR, "heap", 1),
+                                new Task.OfPeer("onednn", Operation.INFERENCE, shape, 1)));
+    }
+
+    @Test
     void aBatchOfOneIsInferredOnly() {
         Schedule schedule = new Schedule(
                 Operation.ofBatchNorm(),

@@ -20,6 +20,13 @@ class SamplesTest {
     }
 
     @Test
+    void samplesOfTwoProcessesCountAlike() {
+        Samples both = Samples.of(new double[] {5e6, 1e6, 4e6}).and(Samples.of(new double[] {3e6, 2e6}));
+        assertThat(both.count()).isEqualTo(5);
+        assertThat(both.medianMillis()).isEqualTo(3);
+    }
+
+    @Test
     void noSamplesAreRefused() {
         assertThatThrownBy(() -> Samples.of(new double[0])).hasMessageContaining("samples");
     }
