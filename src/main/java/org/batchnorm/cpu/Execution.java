@@ -157,8 +157,10 @@ final class Execution implements WorkerPool.Task {
             long dataRows = cut.rows * cut.fold + cut.looseRows;
             int samples = (int) Math.clamp(dataRows / 16, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
             kernels().collectStatistics().sampleRows(x, xStart, samples, dataRows / samples * base, base, centre);
-            for (int c = 1; cut.repeat > 1 && c < cut.features; c++) {
-                centre[c] = centre[c * cut.repeat];
+            if (cut.repeat > 1) {
+                for (int c = 0; c < cut.features; c++) {
+                    centre[c] = centre[c * cut.repeat];
+                }
             }
             System.arraycopy(centre, 0, shift, 0, cut.features);
             cut.expand(centre);
