@@ -15,7 +15,7 @@ import org.batchnorm.BatchShape;
  * </ul>
  */
 final class Blocks {
-    /** The most rows that float sums may take before they go into double ones. */
+    /** The rows that float sums take before they go into double ones; what a block has left after the last such lot, fewer rows than these, comes on top. */
     static final int ROWS = 128;
 
     /** The longest run that one kernel call takes, for the same reason. */
@@ -28,12 +28,12 @@ final class Blocks {
     private static final int MIN_BLOCK = 32 * 1024;
     private static final int MAX_BLOCKS = 64;
     private static final int MIN_ROWS = 16;
+    private static final int FEW_PARTS = 4;
     private static final int FOLDED_WIDTH = 128;
     private static final int FOLD_BELOW = Tile.SIZE;
     private static final int ALIGNMENT = 16;
     private static final int IMAGES_AT_ONCE = 4;
-    private static final int MANY_ROWS = 16;
-    private static final int PAGE = 4096 / Float.BYTES;
+    private static final int FEW_ROWS = 32;
 
     final BatchShape shape;
     final int features;
@@ -79,9 +79,11 @@ final class Blocks {
             width = base * fold;
             rows = dataRows / fold;
             looseRows = (int) (dataRows % fold);
-            rowParts = (int) Math.clamp(rows / MIN_ROWS, 1, target);
+            long mostParts = Math.max(rows / MIN_ROWS, 1);
+            rowParts = (int) Math.min(target, Math.max(rows / ROWS, Math.min(mostParts, FEW_PARTS)));
+            // A few columns of each row are slow to read: columns are parted only where there are too few rows.
             featureParts =
-                    fold > 1 ? 1 : (int) Math.clamp(ceilDiv(target, rowParts), 1, ceilDiv(features, 4 * ALIGNMENT));
+                    fold > 1 ? 1 : (int) Math.clamp(ceilDiv(target, mostParts), 1, ceilDiv(features, 4 * ALIGNMENT));
             spatialParts = 1;
         } else {
             repeat = 1;
@@ -111,13 +113,12 @@ final class Blocks {
     }
 
     /**
-     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less one where the streams would else lie a multiple of 4 KB apart and
-     * so in the same few lines of the first-level cache, and where that can be helped.
+     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less one where that is an even number. An odd number of rows does not
+     * set the streams apart by a power of two, at which the caches take the lines of one stream, or of another array, for each other's.
      */
-    static long rowsOfStream(long rows, int streams, long width) {
+    static long rowsOfStream(long rows, int streams) {
         long share = rows / streams;
-        boolean avoidable = share >= MANY_ROWS && width % PAGE != 0;
-        return avoidable && share * width % PAGE == 0 ? share - 1 : share;
+        return share <= FEW_ROWS ? share : (share - 1) | 1;
     }
 
     /** The number of blocks. */

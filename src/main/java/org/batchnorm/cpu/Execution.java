@@ -28,6 +28,7 @@ final class Execution implements WorkerPool.Task {
     private static final Object NOTHING = new Object();
     private static final float[] EMPTY = {};
     private static final int SAMPLES = 16;
+    private static final int ROWS_PER_SAMPLE = 32;
     private static final int FEW_SAMPLES = 4;
     private static final int IMAGES_AT_ONCE = 4;
 
@@ -155,7 +156,7 @@ final class Execution implements WorkerPool.Task {
         if (cut.byRows) {
             int base = cut.features * cut.repeat;
             long dataRows = cut.rows * cut.fold + cut.looseRows;
-            int samples = (int) Math.clamp(dataRows / 16, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
+            int samples = (int) Math.clamp(dataRows / ROWS_PER_SAMPLE, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
             kernels().collectStatistics().sampleRows(x, xStart, samples, dataRows / samples * base, base, centre);
             if (cut.repeat > 1) {
                 for (int c = 0; c < cut.features; c++) {
@@ -189,46 +190,14 @@ final class Execution implements WorkerPool.Task {
         Arrays.fill(product, from, to, 0);
         int part = cut.rowPartOf(block);
         if (cut.byRows) {
-            int columns = cut.features * cut.repeat;
-            int end = cut.fold > 1 ? cut.width : to * cut.repeat;
-            int streams = pass == Pass.COLLECT_STATISTICS ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
-            int atOnce = Blocks.ROWS / streams;
-            long first = cut.firstRow(part);
-            long ofStream = Blocks.rowsOfStream(cut.endRow(part) - first, streams, cut.width);
-            long apart = ofStream * cut.width;
-            for (long r = 0; r < ofStream; r += atOnce) {
-                reduceRows(
-                        cut,
-                        participant,
-                        (first + r) * cut.width,
-                        streams,
-                        apart,
-                        (int) Math.min(atOnce, ofStream - r),
-                        cut.width,
-                        from * cut.repeat,
-                        end,
-                        sum,
-                        product);
-            }
-            long rest = first + ofStream * streams;
-            if (rest < cut.endRow(part)) {
-                reduceRows(
-                        cut,
-                        participant,
-                        rest * cut.width,
-                        1,
-                        0,
-                        (int) (cut.endRow(part) - rest),
-                        cut.width,
-                        from * cut.repeat,
-                        end,
-                        sum,
-                        product);
-            }
-            if (cut.looseRows > 0 && part == cut.rowParts - 1) {
-                long loose = cut.rows * cut.width;
-                reduceRows(cut, participant, loose, 1, 0, cut.looseRows, columns, 0, columns, sum, product);
-            }
+            reduceRows(
+                    cut,
+                    part,
+                    participant,
+                    from * cut.repeat,
+                    cut.fold > 1 ? cut.width : to * cut.repeat,
+                    sum,
+                    product);
             return;
         }
         long spatial = cut.shape.spatial();
@@ -261,9 +230,52 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    private void reduceRows(
-            Blocks cut,
-            int participant,
+    private void reduceRows(Blocks cut, int part, int participant, int from, int to, double[] sum, double[] product) {
+        float[] columnSum = columnSums[participant];
+        float[] columnProduct = columnProducts[participant];
+        int streams = pass == Pass.COLLECT_STATISTICS ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
+        int atOnce = Blocks.ROWS / streams;
+        long first = cut.firstRow(part);
+        long ofStream = Blocks.rowsOfStream(cut.endRow(part) - first, streams);
+        Arrays.fill(columnSum, from, to, 0);
+        Arrays.fill(columnProduct, from, to, 0);
+        for (long r = 0; r < ofStream; r += atOnce) {
+            if (r > 0) {
+                addColumns(cut, columnSum, from, to, sum);
+                addColumns(cut, columnProduct, from, to, product);
+                Arrays.fill(columnSum, from, to, 0);
+                Arrays.fill(columnProduct, from, to, 0);
+            }
+            int rows = (int) Math.min(atOnce, ofStream - r);
+            addRows(
+                    (first + r) * cut.width,
+                    streams,
+                    ofStream * cut.width,
+                    rows,
+                    cut.width,
+                    from,
+                    to,
+                    columnSum,
+                    columnProduct);
+        }
+        long rest = first + ofStream * streams;
+        if (rest < cut.endRow(part)) {
+            int rows = (int) (cut.endRow(part) - rest);
+            addRows(rest * cut.width, 1, 0, rows, cut.width, from, to, columnSum, columnProduct);
+        }
+        if (cut.looseRows > 0 && part == cut.rowParts - 1) {
+            int columns = cut.features * cut.repeat;
+            addRows(cut.rows * cut.width, 1, 0, cut.looseRows, columns, 0, columns, columnSum, columnProduct);
+        }
+        addColumns(cut, columnSum, from, to, sum);
+        addColumns(cut, columnProduct, from, to, product);
+    }
+
+    private static void addColumns(Blocks cut, float[] columns, int from, int to, double[] sums) {
+        cut.addColumns(columns, from, to, sums, Tile.current().a);
+    }
+
+    private void addRows(
             long row,
             int streams,
             long apart,
@@ -271,12 +283,8 @@ final class Execution implements WorkerPool.Task {
             int width,
             int from,
             int to,
-            double[] sum,
-            double[] product) {
-        float[] columnSum = columnSums[participant];
-        float[] columnProduct = columnProducts[participant];
-        Arrays.fill(columnSum, from, to, 0);
-        Arrays.fill(columnProduct, from, to, 0);
+            float[] columnSum,
+            float[] columnProduct) {
         if (pass == Pass.COLLECT_STATISTICS) {
             kernels()
                     .collectStatistics()
@@ -299,9 +307,6 @@ final class Execution implements WorkerPool.Task {
                             columnSum,
                             columnProduct);
         }
-        float[] scratch = Tile.current().a;
-        cut.addColumns(columnSum, from, to, sum, scratch);
-        cut.addColumns(columnProduct, from, to, product, scratch);
     }
 
     private void reduceRuns(

@@ -91,7 +91,7 @@ final class MergeStatistics {
     private static void variances(double[] sums, double[] squares, double perValue, float[] variance, int features) {
         for (int c = 0; c < features; c++) {
             double delta = sums[c] * perValue;
-            variance[c] = (float) Math.max(squares[c] * perValue - delta * delta, 0);
+            variance[c] = (float) (squares[c] * perValue - delta * delta);
         }
     }
 

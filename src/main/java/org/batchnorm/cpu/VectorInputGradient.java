@@ -29,7 +29,7 @@ final class VectorInputGradient implements InputGradient {
             ON_SEGMENTS.rows(x, xStart, dy, dyStart, dx, dxStart, rows, width, from, to, coefficients);
             return;
         }
-        long half = Blocks.rowsOfStream(rows, 2, width);
+        long half = Blocks.rowsOfStream(rows, 2);
         for (long r = 0; r < half; r++) {
             long row = r * width;
             twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, coefficients);

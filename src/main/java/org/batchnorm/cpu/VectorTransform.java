@@ -33,7 +33,7 @@ final class VectorTransform implements Transform {
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
-        long half = Blocks.rowsOfStream(rows, 2, width);
+        long half = Blocks.rowsOfStream(rows, 2);
         for (long r = 0; r < half; r++) {
             twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, to, centre, scale, offset);
         }

@@ -34,7 +34,6 @@ final class WorkerPool {
     static final Thread STRANGER = new Thread("batchnorm-stranger");
 
     private static final long SPIN_NANOS = 40_000;
-    private static final int SPINS_PER_LOOK = 32;
     private static final int PADDING = 32;
 
     private final AtomicBoolean taken = new AtomicBoolean();
@@ -176,7 +175,7 @@ final class WorkerPool {
             long start = System.nanoTime();
             while (phase.get() != IDLE) {
                 if (System.nanoTime() - start < SPIN_NANOS) {
-                    spin();
+                    Thread.onSpinWait();
                     continue;
                 }
                 waitingCaller = Thread.currentThread();
@@ -206,7 +205,7 @@ final class WorkerPool {
             long start = System.nanoTime();
             while (phase.get() != OFFERED) {
                 if (System.nanoTime() - start < SPIN_NANOS) {
-                    spin();
+                    Thread.onSpinWait();
                     continue;
                 }
                 parked = true;
@@ -214,12 +213,6 @@ final class WorkerPool {
                     LockSupport.park(WorkerPool.this);
                 }
                 parked = false;
-            }
-        }
-
-        private static void spin() {
-            for (int i = 0; i < SPINS_PER_LOOK; i++) {
-                Thread.onSpinWait();
             }
         }
     }
