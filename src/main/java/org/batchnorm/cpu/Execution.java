@@ -360,18 +360,19 @@ final class Execution implements WorkerPool.Task {
             return;
         }
         long spatial = cut.shape.spatial();
+        long imageApart = cut.features * spatial;
+        long first = cut.firstRow(part);
+        if (spatial <= Blocks.RUN) {
+            mapRuns(first * imageApart + from * spatial, last - first, imageApart, from, to, spatial, (int) spatial);
+            return;
+        }
         long firstPosition = cut.firstPosition(block);
         long endPosition = cut.endPosition(block);
-        for (long image = cut.firstRow(part); image < last; image++) {
-            long start = image * cut.features * spatial;
-            if (spatial <= Blocks.RUN) {
-                mapRuns(start + from * spatial, from, to, spatial, (int) spatial);
-                continue;
-            }
+        for (long image = first; image < last; image++) {
             for (int c = from; c < to; c++) {
                 for (long s = firstPosition; s < endPosition; s += Blocks.MAPPED_RUN) {
                     int length = (int) Math.min(Blocks.MAPPED_RUN, endPosition - s);
-                    mapRuns(start + c * spatial + s, c, c + 1, spatial, length);
+                    mapRuns(image * imageApart + c * spatial + s, 1, imageApart, c, c + 1, spatial, length);
                 }
             }
         }
@@ -398,11 +399,22 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    private void mapRuns(long run, int from, int to, long channelApart, int length) {
+    private void mapRuns(long run, long images, long imageApart, int from, int to, long channelApart, int length) {
         if (pass == Pass.TRANSFORM) {
             kernels()
                     .transform()
-                    .runs(x, xStart + run, out, outStart + run, from, to, channelApart, length, coefficients);
+                    .runs(
+                            x,
+                            xStart + run,
+                            out,
+                            outStart + run,
+                            images,
+                            imageApart,
+                            from,
+                            to,
+                            channelApart,
+                            length,
+                            coefficients);
         } else {
             kernels()
                     .inputGradient()
@@ -413,6 +425,8 @@ final class Execution implements WorkerPool.Task {
                             secondStart + run,
                             out,
                             outStart + run,
+                            images,
+                            imageApart,
                             from,
                             to,
                             channelApart,

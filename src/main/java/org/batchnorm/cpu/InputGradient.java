@@ -33,9 +33,11 @@ interface InputGradient {
             Coefficients coefficients);
 
     /**
-     * The gradient of the runs of the channels {@code from} to {@code to} of one image.
+     * The gradient of the runs of the channels {@code from} to {@code to} of some images.
      *
-     * @param xStart position of the run of channel {@code from} in x; so {@code dyStart}, {@code dxStart}
+     * @param xStart position of the first image's run of channel {@code from} in x; so {@code dyStart}, {@code dxStart}
+     * @param images images
+     * @param imageApart distance between images
      * @param channelApart distance between channels
      * @param length values of a run, ≤ {@link Blocks#RUN}
      */
@@ -46,6 +48,8 @@ interface InputGradient {
             long dyStart,
             Object dx,
             long dxStart,
+            long images,
+            long imageApart,
             int from,
             int to,
             long channelApart,

@@ -48,28 +48,32 @@ final class ScalarInputGradient implements InputGradient {
             long dyStart,
             Object dx,
             long dxStart,
+            long images,
+            long imageApart,
             int from,
             int to,
             long channelApart,
             int length,
             Coefficients coefficients) {
         Tile tile = Tile.current();
-        for (int c = from; c < to; c++) {
-            for (int j = 0; j < length; j += Tile.SIZE) {
-                long run = (c - from) * channelApart + j;
-                int piece = Math.min(Tile.SIZE, length - j);
-                Memory.read(x, xStart + run, tile.a, 0, piece);
-                Memory.read(dy, dyStart + run, tile.b, 0, piece);
-                gradient(
-                        tile.a,
-                        tile.b,
-                        coefficients.centre[c],
-                        coefficients.dyCentre[c],
-                        coefficients.scale[c],
-                        coefficients.slope[c],
-                        coefficients.offset[c],
-                        piece);
-                Memory.write(tile.b, 0, dx, dxStart + run, piece);
+        for (long i = 0; i < images; i++) {
+            for (int c = from; c < to; c++) {
+                for (int j = 0; j < length; j += Tile.SIZE) {
+                    long run = i * imageApart + (c - from) * channelApart + j;
+                    int piece = Math.min(Tile.SIZE, length - j);
+                    Memory.read(x, xStart + run, tile.a, 0, piece);
+                    Memory.read(dy, dyStart + run, tile.b, 0, piece);
+                    gradient(
+                            tile.a,
+                            tile.b,
+                            coefficients.centre[c],
+                            coefficients.dyCentre[c],
+                            coefficients.scale[c],
+                            coefficients.slope[c],
+                            coefficients.offset[c],
+                            piece);
+                    Memory.write(tile.b, 0, dx, dxStart + run, piece);
+                }
             }
         }
     }

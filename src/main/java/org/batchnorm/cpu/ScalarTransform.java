@@ -39,19 +39,23 @@ final class ScalarTransform implements Transform {
             long xStart,
             Object y,
             long yStart,
+            long images,
+            long imageApart,
             int from,
             int to,
             long channelApart,
             int length,
             Coefficients coefficients) {
         Tile tile = Tile.current();
-        for (int c = from; c < to; c++) {
-            long run = (c - from) * channelApart;
-            for (int j = 0; j < length; j += Tile.SIZE) {
-                int piece = Math.min(Tile.SIZE, length - j);
-                Memory.read(x, xStart + run + j, tile.a, 0, piece);
-                transform(tile.a, coefficients.centre[c], coefficients.scale[c], coefficients.offset[c], piece);
-                Memory.write(tile.a, 0, y, yStart + run + j, piece);
+        for (long i = 0; i < images; i++) {
+            for (int c = from; c < to; c++) {
+                long run = i * imageApart + (c - from) * channelApart;
+                for (int j = 0; j < length; j += Tile.SIZE) {
+                    int piece = Math.min(Tile.SIZE, length - j);
+                    Memory.read(x, xStart + run + j, tile.a, 0, piece);
+                    transform(tile.a, coefficients.centre[c], coefficients.scale[c], coefficients.offset[c], piece);
+                    Memory.write(tile.a, 0, y, yStart + run + j, piece);
+                }
             }
         }
     }

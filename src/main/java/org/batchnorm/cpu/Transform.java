@@ -30,10 +30,12 @@ interface Transform {
             Coefficients coefficients);
 
     /**
-     * Transforms the runs of the channels {@code from} to {@code to} of one image.
+     * Transforms the runs of the channels {@code from} to {@code to} of some images.
      *
-     * @param xStart position of the run of channel {@code from} in x
+     * @param xStart position of the first image's run of channel {@code from} in x
      * @param yStart the same in y
+     * @param images images
+     * @param imageApart distance between images
      * @param channelApart distance between channels
      * @param length values of a run, ≤ {@link Blocks#RUN}
      */
@@ -42,6 +44,8 @@ interface Transform {
             long xStart,
             Object y,
             long yStart,
+            long images,
+            long imageApart,
             int from,
             int to,
             long channelApart,

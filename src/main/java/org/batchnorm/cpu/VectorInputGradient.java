@@ -5,7 +5,7 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half. */
+/** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half, and so do runs. */
 final class VectorInputGradient implements InputGradient {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final InputGradient ON_SEGMENTS =
@@ -122,27 +122,89 @@ final class VectorInputGradient implements InputGradient {
             long dyStart,
             Object dx,
             long dxStart,
+            long images,
+            long imageApart,
             int from,
             int to,
             long channelApart,
             int length,
             Coefficients coefficients) {
         if (ON_ARRAYS && x.getClass() != float[].class) {
-            ON_SEGMENTS.runs(x, xStart, dy, dyStart, dx, dxStart, from, to, channelApart, length, coefficients);
+            ON_SEGMENTS.runs(
+                    x,
+                    xStart,
+                    dy,
+                    dyStart,
+                    dx,
+                    dxStart,
+                    images,
+                    imageApart,
+                    from,
+                    to,
+                    channelApart,
+                    length,
+                    coefficients);
             return;
         }
-        for (int c = from; c < to; c++) {
-            long run = (c - from) * channelApart;
-            if (length < LANES) {
-                for (int j = 0; j < length; j++) {
-                    one(x, xStart + run + j, dy, dyStart + run + j, dx, dxStart + run + j, c, coefficients);
-                }
-            } else {
+        long half = Blocks.rowsOfStream(images, 2);
+        long apart = half * imageApart;
+        for (long i = 0; i < half; i++) {
+            for (int c = from; c < to; c++) {
+                long run = i * imageApart + (c - from) * channelApart;
+                twoRuns(x, xStart + run, dy, dyStart + run, dx, dxStart + run, apart, length, c, coefficients);
+            }
+        }
+        for (long i = 2 * half; i < images; i++) {
+            for (int c = from; c < to; c++) {
+                long run = i * imageApart + (c - from) * channelApart;
                 oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, c, coefficients);
             }
         }
     }
 
+    private static void twoRuns(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            Object dx,
+            long dxStart,
+            long apart,
+            int length,
+            int c,
+            Coefficients coefficients) {
+        if (length < LANES) {
+            for (int j = 0; j < length; j++) {
+                one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, c, coefficients);
+                one(x, xStart + apart + j, dy, dyStart + apart + j, dx, dxStart + apart + j, c, coefficients);
+            }
+            return;
+        }
+        FloatVector m = FloatVector.broadcast(FLOATS, coefficients.centre[c]);
+        FloatVector g = FloatVector.broadcast(FLOATS, coefficients.dyCentre[c]);
+        FloatVector a = FloatVector.broadcast(FLOATS, coefficients.scale[c]);
+        FloatVector k = FloatVector.broadcast(FLOATS, coefficients.slope[c]);
+        FloatVector b = FloatVector.broadcast(FLOATS, coefficients.offset[c]);
+        // The last vectors overlap the ones before. Their inputs are read first: dx may be x or dy.
+        int end = length - LANES;
+        FloatVector last0 = load(dy, dyStart, end).sub(g);
+        FloatVector last1 = load(dy, dyStart + apart, end).sub(g);
+        last0 = load(x, xStart, end).sub(m).fma(k, last0).add(b).mul(a);
+        last1 = load(x, xStart + apart, end).sub(m).fma(k, last1).add(b).mul(a);
+        for (int j = 0; j < end; j += LANES) {
+            FloatVector t0 = load(dy, dyStart, j).sub(g);
+            FloatVector t1 = load(dy, dyStart + apart, j).sub(g);
+            FloatVector first = load(x, xStart, j).sub(m).fma(k, t0).add(b).mul(a);
+            FloatVector second =
+                    load(x, xStart + apart, j).sub(m).fma(k, t1).add(b).mul(a);
+            store(first, dx, dxStart, j);
+            store(second, dx, dxStart + apart, j);
+        }
+        store(last0, dx, dxStart, end);
+        store(last1, dx, dxStart + apart, end);
+    }
+
+    /** One run as two: its halves. */
     private static void oneRun(
             Object x,
             long xStart,
@@ -153,20 +215,11 @@ final class VectorInputGradient implements InputGradient {
             int length,
             int c,
             Coefficients coefficients) {
-        FloatVector m = FloatVector.broadcast(FLOATS, coefficients.centre[c]);
-        FloatVector g = FloatVector.broadcast(FLOATS, coefficients.dyCentre[c]);
-        FloatVector a = FloatVector.broadcast(FLOATS, coefficients.scale[c]);
-        FloatVector k = FloatVector.broadcast(FLOATS, coefficients.slope[c]);
-        FloatVector b = FloatVector.broadcast(FLOATS, coefficients.offset[c]);
-        // The last vector overlaps the one before. Its inputs are read first: dx may be x or dy.
-        int end = length - LANES;
-        FloatVector last = load(dy, dyStart, end).sub(g);
-        last = load(x, xStart, end).sub(m).fma(k, last).add(b).mul(a);
-        for (int j = 0; j < end; j += LANES) {
-            FloatVector t = load(dy, dyStart, j).sub(g);
-            store(load(x, xStart, j).sub(m).fma(k, t).add(b).mul(a), dx, dxStart, j);
+        int half = length / 2;
+        twoRuns(x, xStart, dy, dyStart, dx, dxStart, half, half, c, coefficients);
+        for (int j = 2 * half; j < length; j++) {
+            one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, c, coefficients);
         }
-        store(last, dx, dxStart, end);
     }
 
     private static FloatVector load(Object memory, long start, int j) {

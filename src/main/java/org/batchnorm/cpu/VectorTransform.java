@@ -6,14 +6,11 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /** {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and
- * the prefetcher sees two long streams. Long runs go in halves for the latter reason alone. */
+ * the prefetcher sees two long streams. Runs go in pairs, of two images or the halves of one, for the latter reason alone. */
 final class VectorTransform implements Transform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final Transform ON_SEGMENTS = VectorMemory.onSegments(MethodHandles.lookup(), Transform.class);
     private static final int LANES = FLOATS.length();
-
-    /** Runs of at least so many values go in halves. */
-    private static final int LONG = 2048;
 
     @Override
     public void rows(
@@ -101,60 +98,69 @@ final class VectorTransform implements Transform {
             long xStart,
             Object y,
             long yStart,
+            long images,
+            long imageApart,
             int from,
             int to,
             long channelApart,
             int length,
             Coefficients coefficients) {
         if (ON_ARRAYS && x.getClass() != float[].class) {
-            ON_SEGMENTS.runs(x, xStart, y, yStart, from, to, channelApart, length, coefficients);
+            ON_SEGMENTS.runs(x, xStart, y, yStart, images, imageApart, from, to, channelApart, length, coefficients);
             return;
         }
-        for (int c = from; c < to; c++) {
-            long run = (c - from) * channelApart;
-            float centre = coefficients.centre[c];
-            float scale = coefficients.scale[c];
-            float offset = coefficients.offset[c];
-            int done = 0;
-            if (length >= LONG) {
-                int half = FLOATS.loopBound(length / 2);
-                twoRuns(x, xStart + run, y, yStart + run, half, centre, scale, offset);
-                done = 2 * half;
-            } else if (length >= LANES) {
-                oneRun(x, xStart + run, y, yStart + run, length, centre, scale, offset);
-                done = length;
+        long half = Blocks.rowsOfStream(images, 2);
+        for (long i = 0; i < half; i++) {
+            for (int c = from; c < to; c++) {
+                long run = i * imageApart + (c - from) * channelApart;
+                twoRuns(x, xStart + run, y, yStart + run, half * imageApart, length, c, coefficients);
             }
-            for (int j = done; j < length; j++) {
-                one(x, xStart + run + j, y, yStart + run + j, centre, scale, offset);
+        }
+        for (long i = 2 * half; i < images; i++) {
+            for (int c = from; c < to; c++) {
+                long run = i * imageApart + (c - from) * channelApart;
+                oneRun(x, xStart + run, y, yStart + run, length, c, coefficients);
             }
         }
     }
 
-    /** A run of twice {@code length}: its halves are two streams. */
     private static void twoRuns(
-            Object x, long xStart, Object y, long yStart, int length, float centre, float scale, float offset) {
+            Object x, long xStart, Object y, long yStart, long apart, int length, int c, Coefficients coefficients) {
+        float centre = coefficients.centre[c];
+        float scale = coefficients.scale[c];
+        float offset = coefficients.offset[c];
+        if (length < LANES) {
+            for (int j = 0; j < length; j++) {
+                one(x, xStart + j, y, yStart + j, centre, scale, offset);
+                one(x, xStart + apart + j, y, yStart + apart + j, centre, scale, offset);
+            }
+            return;
+        }
         FloatVector m = FloatVector.broadcast(FLOATS, centre);
         FloatVector a = FloatVector.broadcast(FLOATS, scale);
         FloatVector b = FloatVector.broadcast(FLOATS, offset);
-        for (int j = 0; j < length; j += LANES) {
-            FloatVector first = load(x, xStart, j).sub(m).fma(a, b);
-            FloatVector second = load(x, xStart + length, j).sub(m).fma(a, b);
-            store(first, y, yStart, j);
-            store(second, y, yStart + length, j);
+        // The last vectors overlap the ones before. Their inputs are read first: y may be x.
+        int end = length - LANES;
+        FloatVector last0 = load(x, xStart, end).sub(m).fma(a, b);
+        FloatVector last1 = load(x, xStart + apart, end).sub(m).fma(a, b);
+        for (int j = 0; j < end; j += LANES) {
+            FloatVector v0 = load(x, xStart, j).sub(m).fma(a, b);
+            FloatVector v1 = load(x, xStart + apart, j).sub(m).fma(a, b);
+            store(v0, y, yStart, j);
+            store(v1, y, yStart + apart, j);
         }
+        store(last0, y, yStart, end);
+        store(last1, y, yStart + apart, end);
     }
 
+    /** One run as two: its halves. */
     private static void oneRun(
-            Object x, long xStart, Object y, long yStart, int length, float centre, float scale, float offset) {
-        FloatVector m = FloatVector.broadcast(FLOATS, centre);
-        FloatVector a = FloatVector.broadcast(FLOATS, scale);
-        FloatVector b = FloatVector.broadcast(FLOATS, offset);
-        // The last vector overlaps the one before. Its input is read first: y may be x.
-        FloatVector last = load(x, xStart, length - LANES).sub(m).fma(a, b);
-        for (int j = 0; j < length - LANES; j += LANES) {
-            store(load(x, xStart, j).sub(m).fma(a, b), y, yStart, j);
+            Object x, long xStart, Object y, long yStart, int length, int c, Coefficients coefficients) {
+        int half = length / 2;
+        twoRuns(x, xStart, y, yStart, half, half, c, coefficients);
+        for (int j = 2 * half; j < length; j++) {
+            one(x, xStart + j, y, yStart + j, coefficients.centre[c], coefficients.scale[c], coefficients.offset[c]);
         }
-        store(last, y, yStart, length - LANES);
     }
 
     private static FloatVector load(Object memory, long start, int j) {
