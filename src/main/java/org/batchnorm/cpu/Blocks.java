@@ -25,6 +25,7 @@ final class Blocks {
     static final int MAPPED_RUN = 1 << 24;
 
     private static final int MIN_RUN = 32;
+    private static final int MANY_IMAGES = 16;
     private static final int MIN_BLOCK = 32 * 1024;
     private static final int MAX_BLOCKS = 64;
     private static final int MIN_ROWS = 16;
@@ -70,7 +71,8 @@ final class Blocks {
         this.features = shape.c();
         long target = Math.clamp(shape.elements() / MIN_BLOCK, 1, MAX_BLOCKS);
         boolean contiguous = shape.featuresContiguous();
-        byRows = contiguous || (shape.spatial() < MIN_RUN && shape.c() * shape.spatial() <= Integer.MAX_VALUE / 2);
+        int minRun = shape.n() < MANY_IMAGES ? MIN_RUN : 2 * MIN_RUN;
+        byRows = contiguous || (shape.spatial() < minRun && shape.c() * shape.spatial() <= Integer.MAX_VALUE / 2);
         if (byRows) {
             repeat = contiguous ? 1 : (int) shape.spatial();
             int base = features * repeat;
