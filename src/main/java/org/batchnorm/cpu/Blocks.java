@@ -16,7 +16,7 @@ import org.batchnorm.BatchShape;
  */
 final class Blocks {
     /** The rows that float sums take before they go into double ones; what a block has left after the last such lot, fewer rows than these, comes on top. */
-    static final int ROWS = 128;
+    static final int ROWS = 64;
 
     /** The longest run that one kernel call takes, for the same reason. */
     static final int RUN = 2048;
@@ -29,12 +29,13 @@ final class Blocks {
     private static final int MIN_BLOCK = 32 * 1024;
     private static final int MAX_BLOCKS = 64;
     private static final int MIN_ROWS = 16;
+    private static final int ENOUGH_ROWS = 128;
     private static final int FEW_PARTS = 4;
     private static final int FOLDED_WIDTH = 128;
     private static final int FOLD_BELOW = Tile.SIZE;
     private static final int ALIGNMENT = 16;
     private static final int IMAGES_AT_ONCE = 4;
-    private static final int FEW_ROWS = 32;
+    private static final int MANY_ROWS = 32;
 
     final BatchShape shape;
     final int features;
@@ -82,7 +83,7 @@ final class Blocks {
             rows = dataRows / fold;
             looseRows = (int) (dataRows % fold);
             long mostParts = Math.max(rows / MIN_ROWS, 1);
-            rowParts = (int) Math.min(target, Math.max(rows / ROWS, Math.min(mostParts, FEW_PARTS)));
+            rowParts = (int) Math.min(target, Math.max(rows / ENOUGH_ROWS, Math.min(mostParts, FEW_PARTS)));
             // A few columns of each row are slow to read: columns are parted only where there are too few rows.
             featureParts =
                     fold > 1 ? 1 : (int) Math.clamp(ceilDiv(target, mostParts), 1, ceilDiv(features, 4 * ALIGNMENT));
@@ -120,7 +121,7 @@ final class Blocks {
      */
     static long rowsOfStream(long rows, int streams) {
         long share = rows / streams;
-        return share <= FEW_ROWS ? share : (share - 1) | 1;
+        return share < MANY_ROWS ? share : (share - 1) | 1;
     }
 
     /** The number of blocks. */

@@ -39,7 +39,7 @@ interface InputGradient {
      * @param images images
      * @param imageApart distance between images
      * @param channelApart distance between channels
-     * @param length values of a run, ≤ {@link Blocks#RUN}
+     * @param length values of a run, ≤ {@link Blocks#MAPPED_RUN}
      */
     void runs(
             Object x,
