@@ -15,7 +15,7 @@ import org.batchnorm.BatchShape;
  * </ul>
  */
 final class Blocks {
-    /** The rows that float sums take before they go into double ones; what a block has left after the last such lot, fewer rows than these, comes on top. */
+    /** The rows that float sums take before they go into double ones; the few that a block has left after its last such lot come on top (at most 127, where C = 1). */
     static final int ROWS = 64;
 
     /** The longest run that one kernel call takes, for the same reason. */
