@@ -1,5 +1,6 @@
 package org.batchnorm.cpu;
 
+import java.util.Arrays;
 import org.batchnorm.BatchShape;
 
 /**
@@ -176,16 +177,23 @@ final class Blocks {
         return cut(shape.spatial(), spatialParts, spatialPartOf(block) + 1, ALIGNMENT);
     }
 
-    /** Repeats the values of the C features for every column, in place. */
-    void expand(float[] values) {
+    /** Whether a feature has more than one column. */
+    boolean isExpanded() {
+        return byRows && width > features;
+    }
+
+    /** Repeats the values of the C features for every column; both may be the same array. */
+    void expand(float[] ofFeatures, float[] ofColumns) {
         if (repeat > 1) {
             for (int c = features - 1; c >= 0; c--) {
-                java.util.Arrays.fill(values, c * repeat, (c + 1) * repeat, values[c]);
+                Arrays.fill(ofColumns, c * repeat, (c + 1) * repeat, ofFeatures[c]);
             }
+        } else {
+            System.arraycopy(ofFeatures, 0, ofColumns, 0, features);
         }
         int base = features * repeat;
         for (int k = 1; k < fold; k++) {
-            System.arraycopy(values, 0, values, k * base, base);
+            System.arraycopy(ofColumns, 0, ofColumns, k * base, base);
         }
     }
 

@@ -99,8 +99,7 @@ final class CpuOperations implements BatchNormOperations {
         Execution execution = begin(shape, most, x, xStart);
         try {
             execution.writeTo(y, yStart);
-            execution.collectStatistics(eps, statistics);
-            execution.transform(gamma, beta, statistics);
+            execution.forward(gamma, beta, eps, statistics);
         } finally {
             Executions.giveBack(execution);
         }
@@ -162,7 +161,7 @@ final class CpuOperations implements BatchNormOperations {
         Execution execution = begin(shape, most, x, xStart);
         try {
             execution.writeTo(y, yStart);
-            execution.transform(gamma, beta, mean, variance, eps);
+            execution.inference(gamma, beta, mean, variance, eps);
         } finally {
             Executions.giveBack(execution);
         }

@@ -9,19 +9,22 @@ import org.jspecify.annotations.Nullable;
  * One operation under way: its data, its scratch memory and what its passes do with one block. Executions are used again ({@link Executions}), so that an operation allocates nothing.
  *
  * <pre>
- *   collectStatistics:  sample ─▶ [collectStatistics]* ─▶ mergeStatistics
- *   forward:            sample ─▶ [collectStatistics]* ─▶ mergeStatistics ─▶ [transform]*
- *   inference:                                                               [transform]*
- *   backward:           [reduceGradients]* ─▶ mergeGradients ─▶ [inputGradient]*          []* in blocks, on several threads
+ *   collectStatistics:  sample ─▶ [collectStatistics]* ─▶ [mergeStatistics]°
+ *   forward:            sample ─▶ [collectStatistics]* ─▶ [mergeStatistics]° ─▶ [transform]*
+ *   inference:                                                                  [transform]*
+ *   backward:                     [reduceGradients]* ─▶ [mergeGradients]° ─▶ [inputGradient]*
  * </pre>
  *
- * The second pass of an operation takes the blocks, and the rows within, as the first one did.
+ * In blocks* or in stretches of the features°, on several threads. The elementwise pass of an operation takes the blocks, and the rows within, as the reduction did.
  */
 final class Execution implements WorkerPool.Task {
     private enum Pass {
         COLLECT_STATISTICS,
+        MERGE_STATISTICS,
         TRANSFORM,
+        INFER,
         REDUCE_GRADIENTS,
+        MERGE_GRADIENTS,
         INPUT_GRADIENT
     }
 
@@ -31,6 +34,9 @@ final class Execution implements WorkerPool.Task {
     private static final int ROWS_PER_SAMPLE = 32;
     private static final int FEW_SAMPLES = 4;
     private static final int IMAGES_AT_ONCE = 4;
+
+    /** Fewer features than this are merged sooner than another core hears of them. */
+    private static final int MERGED_FEATURES = 256;
 
     private @Nullable Kernels kernels;
     private @Nullable Blocks blocks;
@@ -43,9 +49,25 @@ final class Execution implements WorkerPool.Task {
     private Object out = NOTHING;
     private long outStart;
 
-    private float[] centre = EMPTY;
+    private float @Nullable [] gamma;
+    private float @Nullable [] beta;
+    private float[] mean = EMPTY;
+    private float[] variance = EMPTY;
+    private double eps;
+    private @Nullable BatchStatistics statistics;
+    private boolean throughStatistics;
+    private float[] dgamma = EMPTY;
+    private float[] dbeta = EMPTY;
+
+    /** Of the C features. */
     private final Coefficients coefficients = new Coefficients();
-    private float[] shift = EMPTY;
+
+    /** Of the columns, where a feature has several, and in inference: what a thread makes itself it need not fetch from another core. */
+    private Coefficients[] ofThread = {};
+
+    /** Parts of the features that are merged at once. */
+    private int stretches;
+
     private double[][] sums = {};
     private double[][] products = {};
     private float[][] columnSums = {};
@@ -58,7 +80,14 @@ final class Execution implements WorkerPool.Task {
         this.threads = threads;
         this.x = x;
         this.xStart = xStart;
-        coefficients.reserve(blocks.width);
+        coefficients.reserve(blocks.features);
+        int have = ofThread.length;
+        if (have < threads) {
+            ofThread = Arrays.copyOf(ofThread, threads);
+            for (int i = have; i < threads; i++) {
+                ofThread[i] = new Coefficients();
+            }
+        }
     }
 
     /** Names the operation's output. */
@@ -78,106 +107,161 @@ final class Execution implements WorkerPool.Task {
         x = NOTHING;
         second = NOTHING;
         out = NOTHING;
+        gamma = null;
+        beta = null;
+        mean = EMPTY;
+        variance = EMPTY;
+        statistics = null;
+        dgamma = EMPTY;
+        dbeta = EMPTY;
         kernels = null;
         blocks = null;
     }
 
-    /** The first pass of the forward operation. */
+    /** The operation {@code collectStatistics}. */
     void collectStatistics(double eps, BatchStatistics statistics) {
-        Blocks cut = blocks();
-        reserveSums(cut);
-        sample(cut);
-        runPass(Pass.COLLECT_STATISTICS);
-        MergeStatistics.run(cut, x, xStart, sums, products, shift, eps, statistics);
+        this.eps = eps;
+        this.statistics = statistics;
+        reserveSums(blocks());
+        sample(blocks());
+        runOnBlocks(Pass.COLLECT_STATISTICS);
+        runOnFeatures(Pass.MERGE_STATISTICS);
     }
 
-    /** The second pass of the forward operation. */
-    void transform(float @Nullable [] gamma, float @Nullable [] beta, BatchStatistics statistics) {
-        Blocks cut = blocks();
-        System.arraycopy(statistics.mean(), 0, coefficients.centre, 0, cut.features);
-        coefficients.scale(gamma, statistics.rstd(), cut.features);
-        coefficients.offset(beta, cut.features);
-        coefficients.lower(statistics.meanLow(), cut.features);
-        coefficients.expandForTransform(cut);
-        runPass(Pass.TRANSFORM);
+    /** The operation {@code forward}. */
+    void forward(float @Nullable [] gamma, float @Nullable [] beta, double eps, BatchStatistics statistics) {
+        this.gamma = gamma;
+        this.beta = beta;
+        collectStatistics(eps, statistics);
+        runOnBlocks(Pass.TRANSFORM);
     }
 
-    /** The one pass of inference. */
-    void transform(float @Nullable [] gamma, float @Nullable [] beta, float[] mean, float[] variance, double eps) {
-        Blocks cut = blocks();
-        System.arraycopy(mean, 0, coefficients.centre, 0, cut.features);
-        float[] rstd = coefficients.slope;
-        Rstd.of(variance, eps, rstd, cut.features);
-        coefficients.scale(gamma, rstd, cut.features);
-        coefficients.offset(beta, cut.features);
-        coefficients.expandForTransform(cut);
-        runPass(Pass.TRANSFORM);
+    /** The operation {@code inference}. */
+    void inference(float @Nullable [] gamma, float @Nullable [] beta, float[] mean, float[] variance, double eps) {
+        this.gamma = gamma;
+        this.beta = beta;
+        this.mean = mean;
+        this.variance = variance;
+        this.eps = eps;
+        runOnBlocks(Pass.INFER);
     }
 
-    /** Both passes of the backward operation. */
+    /** The operation {@code backward}. */
     void backward(
             float @Nullable [] gamma,
             BatchStatistics statistics,
             boolean throughStatistics,
             float[] dgamma,
             float[] dbeta) {
-        Blocks cut = blocks();
-        reserveSums(cut);
-        System.arraycopy(statistics.mean(), 0, centre, 0, cut.features);
-        cut.expand(centre);
-        runPass(Pass.REDUCE_GRADIENTS);
-        MergeGradients.run(cut, sums, products, gamma, statistics, throughStatistics, dgamma, dbeta, coefficients);
+        this.gamma = gamma;
+        this.statistics = statistics;
+        this.throughStatistics = throughStatistics;
+        this.dgamma = dgamma;
+        this.dbeta = dbeta;
+        reserveSums(blocks());
+        System.arraycopy(statistics.mean(), 0, coefficients.centre, 0, blocks().features);
+        runOnBlocks(Pass.REDUCE_GRADIENTS);
+        runOnFeatures(Pass.MERGE_GRADIENTS);
         if (throughStatistics) {
-            coefficients.expandForInputGradient(cut);
-            runPass(Pass.INPUT_GRADIENT);
+            runOnBlocks(Pass.INPUT_GRADIENT);
         } else {
-            coefficients.expandForTransform(cut);
             x = second;
             xStart = secondStart;
-            runPass(Pass.TRANSFORM);
+            runOnBlocks(Pass.TRANSFORM);
         }
+    }
+
+    private void runOnBlocks(Pass next) {
+        pass = next;
+        WorkerPool.SHARED.run(this, blocks().count(), threads);
+    }
+
+    private void runOnFeatures(Pass next) {
+        pass = next;
+        stretches = Math.clamp(blocks().features / MERGED_FEATURES, 1, threads);
+        WorkerPool.SHARED.run(this, stretches, threads);
+    }
+
+    @Override
+    public void prepare(int participant) {
+        Blocks cut = blocks();
+        Coefficients own = ofThread[participant];
+        if (pass == Pass.INFER) {
+            own.reserve(cut.width);
+            own.forTransform(gamma, beta, mean, variance, eps, cut.features);
+            own.expandForTransform(own, cut);
+            return;
+        }
+        if (!cut.isExpanded()) {
+            return;
+        }
+        own.reserve(cut.width);
+        switch (pass) {
+            case COLLECT_STATISTICS, REDUCE_GRADIENTS -> cut.expand(coefficients.centre, own.centre);
+            case TRANSFORM -> own.expandForTransform(coefficients, cut);
+            case INPUT_GRADIENT -> own.expandForInputGradient(coefficients, cut);
+            default -> {}
+        }
+    }
+
+    private Coefficients coefficientsFor(int participant) {
+        return pass == Pass.INFER || blocks().isExpanded() ? ofThread[participant] : coefficients;
     }
 
     @Override
     public void run(int block, int participant) {
         switch (pass) {
             case COLLECT_STATISTICS, REDUCE_GRADIENTS -> reduce(block, participant);
-            case TRANSFORM, INPUT_GRADIENT -> map(block);
+            case MERGE_STATISTICS, MERGE_GRADIENTS -> merge(block);
+            case TRANSFORM, INFER, INPUT_GRADIENT -> map(block, participant);
         }
-    }
-
-    private void runPass(Pass next) {
-        pass = next;
-        WorkerPool.SHARED.run(this, blocks().count(), threads);
     }
 
     /** A value near each feature's mean, into {@code centre}. */
     private void sample(Blocks cut) {
+        long spatial = cut.shape.spatial();
         if (cut.byRows) {
             int base = cut.features * cut.repeat;
             long dataRows = cut.rows * cut.fold + cut.looseRows;
             int samples = (int) Math.clamp(dataRows / ROWS_PER_SAMPLE, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
-            kernels().collectStatistics().sampleRows(x, xStart, samples, dataRows / samples * base, base, centre);
-            if (cut.repeat > 1) {
-                for (int c = 0; c < cut.features; c++) {
-                    centre[c] = centre[c * cut.repeat];
-                }
+            long apart = dataRows / samples * base;
+            if (cut.repeat == 1) {
+                kernels().collectStatistics().sampleRows(x, xStart, samples, apart, base, coefficients.centre);
+            } else {
+                sampleChannels(xStart, spatial, samples, apart);
             }
-            System.arraycopy(centre, 0, shift, 0, cut.features);
-            cut.expand(centre);
             return;
         }
-        long spatial = cut.shape.spatial();
         long imageApart = cut.features * spatial;
         // From one image after the other, each time further on in it; of few images, from one in the middle.
         boolean acrossImages = cut.rows >= SAMPLES / 2;
         int samples = acrossImages ? (int) Math.min(SAMPLES, cut.rows) : SAMPLES;
         long apart = spatial / samples + (acrossImages ? cut.rows / samples * imageApart : 0);
-        long first = xStart + (acrossImages ? 0 : cut.rows / 2 * imageApart);
-        for (int c = 0; c < cut.features; c++) {
-            centre[c] = Shift.sample(x, first + c * spatial, samples, apart);
+        sampleChannels(xStart + (acrossImages ? 0 : cut.rows / 2 * imageApart), spatial, samples, apart);
+    }
+
+    private void sampleChannels(long start, long channelApart, int samples, long apart) {
+        for (int c = 0; c < blocks().features; c++) {
+            coefficients.centre[c] = Shift.sample(x, start + c * channelApart, samples, apart);
         }
-        System.arraycopy(centre, 0, shift, 0, cut.features);
+    }
+
+    private void merge(int stretch) {
+        Blocks cut = blocks();
+        int from = (int) ((long) cut.features * stretch / stretches);
+        int to = (int) ((long) cut.features * (stretch + 1) / stretches);
+        if (pass == Pass.MERGE_STATISTICS) {
+            MergeStatistics.run(cut, x, xStart, sums, products, coefficients.centre, eps, statistics(), from, to);
+            coefficients.forTransform(gamma, beta, statistics(), from, to);
+            return;
+        }
+        MergeGradients.run(cut, sums, products, statistics(), dgamma, dbeta, from, to);
+        if (throughStatistics) {
+            double perValue = 1.0 / cut.shape.valuesPerFeature();
+            coefficients.forInputGradient(gamma, statistics(), sums[0], products[0], perValue, from, to);
+        } else {
+            coefficients.forFixedStatistics(gamma, statistics().rstd(), from, to);
+        }
     }
 
     private void reduce(int block, int participant) {
@@ -204,11 +288,13 @@ final class Execution implements WorkerPool.Task {
         long imageApart = cut.features * spatial;
         long firstPosition = cut.firstPosition(block);
         long endPosition = cut.endPosition(block);
+        float[] centre = coefficientsFor(participant).centre;
         long last = cut.endRow(part);
         for (long image = cut.firstRow(part); image < last; image += IMAGES_AT_ONCE) {
             int images = (int) Math.min(IMAGES_AT_ONCE, last - image);
             if (spatial <= Blocks.RUN) {
                 reduceRuns(
+                        centre,
                         image * imageApart + from * spatial,
                         images,
                         imageApart,
@@ -224,13 +310,14 @@ final class Execution implements WorkerPool.Task {
                 long run = image * imageApart + c * spatial;
                 for (long s = firstPosition; s < endPosition; s += Blocks.RUN) {
                     int length = (int) Math.min(Blocks.RUN, endPosition - s);
-                    reduceRuns(run + s, images, imageApart, c, c + 1, spatial, length, sum, product);
+                    reduceRuns(centre, run + s, images, imageApart, c, c + 1, spatial, length, sum, product);
                 }
             }
         }
     }
 
     private void reduceRows(Blocks cut, int part, int participant, int from, int to, double[] sum, double[] product) {
+        float[] centre = coefficientsFor(participant).centre;
         float[] columnSum = columnSums[participant];
         float[] columnProduct = columnProducts[participant];
         int streams = pass == Pass.COLLECT_STATISTICS ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
@@ -248,6 +335,7 @@ final class Execution implements WorkerPool.Task {
             }
             int rows = (int) Math.min(atOnce, ofStream - r);
             addRows(
+                    centre,
                     (first + r) * cut.width,
                     streams,
                     ofStream * cut.width,
@@ -261,11 +349,11 @@ final class Execution implements WorkerPool.Task {
         long rest = first + ofStream * streams;
         if (rest < cut.endRow(part)) {
             int rows = (int) (cut.endRow(part) - rest);
-            addRows(rest * cut.width, 1, 0, rows, cut.width, from, to, columnSum, columnProduct);
+            addRows(centre, rest * cut.width, 1, 0, rows, cut.width, from, to, columnSum, columnProduct);
         }
         if (cut.looseRows > 0 && part == cut.rowParts - 1) {
             int columns = cut.features * cut.repeat;
-            addRows(cut.rows * cut.width, 1, 0, cut.looseRows, columns, 0, columns, columnSum, columnProduct);
+            addRows(centre, cut.rows * cut.width, 1, 0, cut.looseRows, columns, 0, columns, columnSum, columnProduct);
         }
         addColumns(cut, columnSum, from, to, sum);
         addColumns(cut, columnProduct, from, to, product);
@@ -276,6 +364,7 @@ final class Execution implements WorkerPool.Task {
     }
 
     private void addRows(
+            float[] centre,
             long row,
             int streams,
             long apart,
@@ -310,6 +399,7 @@ final class Execution implements WorkerPool.Task {
     }
 
     private void reduceRuns(
+            float[] centre,
             long run,
             int images,
             long imageApart,
@@ -343,8 +433,9 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    private void map(int block) {
+    private void map(int block, int participant) {
         Blocks cut = blocks();
+        Coefficients own = coefficientsFor(participant);
         int from = cut.firstFeature(block);
         int to = cut.endFeature(block);
         int part = cut.rowPartOf(block);
@@ -353,9 +444,9 @@ final class Execution implements WorkerPool.Task {
             int columns = cut.features * cut.repeat;
             int end = cut.fold > 1 ? cut.width : to * cut.repeat;
             long first = cut.firstRow(part);
-            mapRows(first * cut.width, last - first, cut.width, from * cut.repeat, end);
+            mapRows(own, first * cut.width, last - first, cut.width, from * cut.repeat, end);
             if (cut.looseRows > 0 && part == cut.rowParts - 1) {
-                mapRows(cut.rows * cut.width, cut.looseRows, columns, 0, columns);
+                mapRows(own, cut.rows * cut.width, cut.looseRows, columns, 0, columns);
             }
             return;
         }
@@ -363,7 +454,8 @@ final class Execution implements WorkerPool.Task {
         long imageApart = cut.features * spatial;
         long first = cut.firstRow(part);
         if (spatial <= Blocks.RUN) {
-            mapRuns(first * imageApart + from * spatial, last - first, imageApart, from, to, spatial, (int) spatial);
+            mapRuns(own, first * imageApart + from * spatial, last - first, imageApart, from, to, spatial, (int)
+                    spatial);
             return;
         }
         long firstPosition = cut.firstPosition(block);
@@ -372,35 +464,25 @@ final class Execution implements WorkerPool.Task {
             for (int c = from; c < to; c++) {
                 for (long s = firstPosition; s < endPosition; s += Blocks.MAPPED_RUN) {
                     int length = (int) Math.min(Blocks.MAPPED_RUN, endPosition - s);
-                    mapRuns(image * imageApart + c * spatial + s, 1, imageApart, c, c + 1, spatial, length);
+                    mapRuns(own, image * imageApart + c * spatial + s, 1, imageApart, c, c + 1, spatial, length);
                 }
             }
         }
     }
 
-    private void mapRows(long row, long rows, int width, int from, int to) {
-        if (pass == Pass.TRANSFORM) {
-            kernels().transform().rows(x, xStart + row, out, outStart + row, rows, width, from, to, coefficients);
+    private void mapRows(Coefficients own, long row, long rows, int width, int from, int to) {
+        if (pass != Pass.INPUT_GRADIENT) {
+            kernels().transform().rows(x, xStart + row, out, outStart + row, rows, width, from, to, own);
         } else {
             kernels()
                     .inputGradient()
-                    .rows(
-                            x,
-                            xStart + row,
-                            second,
-                            secondStart + row,
-                            out,
-                            outStart + row,
-                            rows,
-                            width,
-                            from,
-                            to,
-                            coefficients);
+                    .rows(x, xStart + row, second, secondStart + row, out, outStart + row, rows, width, from, to, own);
         }
     }
 
-    private void mapRuns(long run, long images, long imageApart, int from, int to, long channelApart, int length) {
-        if (pass == Pass.TRANSFORM) {
+    private void mapRuns(
+            Coefficients own, long run, long images, long imageApart, int from, int to, long channelApart, int length) {
+        if (pass != Pass.INPUT_GRADIENT) {
             kernels()
                     .transform()
                     .runs(
@@ -414,7 +496,7 @@ final class Execution implements WorkerPool.Task {
                             to,
                             channelApart,
                             length,
-                            coefficients);
+                            own);
         } else {
             kernels()
                     .inputGradient()
@@ -431,17 +513,11 @@ final class Execution implements WorkerPool.Task {
                             to,
                             channelApart,
                             length,
-                            coefficients);
+                            own);
         }
     }
 
     private void reserveSums(Blocks cut) {
-        if (centre.length < cut.width) {
-            centre = new float[cut.width];
-        }
-        if (shift.length < cut.features) {
-            shift = new float[cut.features];
-        }
         sums = reserve(sums, cut.partials(), cut.features);
         products = reserve(products, cut.partials(), cut.features);
         if (cut.byRows) {
@@ -472,6 +548,10 @@ final class Execution implements WorkerPool.Task {
 
     private Blocks blocks() {
         return Objects.requireNonNull(blocks);
+    }
+
+    private BatchStatistics statistics() {
+        return Objects.requireNonNull(statistics);
     }
 
     private Kernels kernels() {

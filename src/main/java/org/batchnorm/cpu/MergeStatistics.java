@@ -29,7 +29,7 @@ final class MergeStatistics {
     private MergeStatistics() {}
 
     /**
-     * Merges.
+     * Merges the features {@code from} to {@code to}.
      *
      * @param sum in, Σd, (partials, C); destroyed
      * @param square in, Σd², (partials, C); destroyed
@@ -44,16 +44,17 @@ final class MergeStatistics {
             double[][] square,
             float[] shift,
             double eps,
-            BatchStatistics statistics) {
-        int features = blocks.features;
-        double[] sums = addPartials(sum, blocks.partials(), features);
-        double[] squares = addPartials(square, blocks.partials(), features);
+            BatchStatistics statistics,
+            int from,
+            int to) {
+        double[] sums = addPartials(sum, blocks.partials(), from, to);
+        double[] squares = addPartials(square, blocks.partials(), from, to);
         double perValue = 1.0 / blocks.shape.valuesPerFeature();
-        means(sums, perValue, shift, statistics.mean(), statistics.meanLow(), features);
-        variances(sums, squares, perValue, statistics.variance(), features);
-        Rstd.of(statistics.variance(), eps, statistics.rstd(), features);
-        if (!areBeyondDoubt(statistics.mean(), shift, statistics.variance(), features)) {
-            for (int c = 0; c < features; c++) {
+        means(sums, perValue, shift, statistics.mean(), statistics.meanLow(), from, to);
+        variances(sums, squares, perValue, statistics.variance(), from, to);
+        Rstd.of(statistics.variance(), eps, statistics.rstd(), from, to);
+        if (!areBeyondDoubt(statistics.mean(), shift, statistics.variance(), from, to)) {
+            for (int c = from; c < to; c++) {
                 if (isDoubtful(sums[c] * perValue, squares[c] * perValue)) {
                     runCarefully(blocks, x, start, c, eps, statistics);
                 }
@@ -62,25 +63,25 @@ final class MergeStatistics {
     }
 
     /** Adds the sums of all partials to those of the first, in their order. */
-    static double[] addPartials(double[][] sums, int partials, int features) {
+    static double[] addPartials(double[][] sums, int partials, int from, int to) {
         double[] all = sums[0];
         for (int p = 1; p < partials; p++) {
-            add(all, sums[p], features);
+            add(all, sums[p], from, to);
         }
         return all;
     }
 
     // One simple loop for each step: so the compiler makes vector code of them.
 
-    private static void add(double[] sums, double[] more, int features) {
-        for (int c = 0; c < features; c++) {
+    private static void add(double[] sums, double[] more, int from, int to) {
+        for (int c = from; c < to; c++) {
             sums[c] += more[c];
         }
     }
 
     private static void means(
-            double[] sums, double perValue, float[] shift, float[] mean, float[] meanLow, int features) {
-        for (int c = 0; c < features; c++) {
+            double[] sums, double perValue, float[] shift, float[] mean, float[] meanLow, int from, int to) {
+        for (int c = from; c < to; c++) {
             double exact = shift[c] + sums[c] * perValue;
             float high = (float) exact;
             mean[c] = high;
@@ -88,8 +89,9 @@ final class MergeStatistics {
         }
     }
 
-    private static void variances(double[] sums, double[] squares, double perValue, float[] variance, int features) {
-        for (int c = 0; c < features; c++) {
+    private static void variances(
+            double[] sums, double[] squares, double perValue, float[] variance, int from, int to) {
+        for (int c = from; c < to; c++) {
             double delta = sums[c] * perValue;
             variance[c] = (float) (squares[c] * perValue - delta * delta);
         }
@@ -99,9 +101,9 @@ final class MergeStatistics {
      * Whether no feature is doubtful, as far as can be seen in float32 and without a branch for each: a constant 0 cannot. Where the shift is near the mean, the variance is at least a
      * (1 + FAR)-th of the mean square, so that its range tells of both. An infinite variance times 0 makes NaN of the whole.
      */
-    private static boolean areBeyondDoubt(float[] mean, float[] shift, float[] variance, int features) {
+    private static boolean areBeyondDoubt(float[] mean, float[] shift, float[] variance, int from, int to) {
         float least = Float.MAX_VALUE;
-        for (int c = 0; c < features; c++) {
+        for (int c = from; c < to; c++) {
             float v = variance[c];
             float delta = mean[c] - shift[c];
             least = Math.min(least, v * 0 + (v - Math.max(delta * delta * (1 / FAR), TINY)));

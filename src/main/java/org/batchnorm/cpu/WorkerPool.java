@@ -19,6 +19,13 @@ final class WorkerPool {
     /** Work that is cut into blocks. */
     interface Task {
         /**
+         * What a participant does once, before its first block.
+         *
+         * @param participant as in {@link #run(int, int)}
+         */
+        default void prepare(int participant) {}
+
+        /**
          * Does one block.
          *
          * @param block which one
@@ -56,6 +63,7 @@ final class WorkerPool {
     void run(Task work, int count, int threads) {
         int wanted = Math.min(threads, count);
         if (wanted <= 1 || !taken.compareAndSet(false, true)) {
+            work.prepare(0);
             for (int block = 0; block < count; block++) {
                 work.run(block, 0);
             }
@@ -116,6 +124,7 @@ final class WorkerPool {
     /** Does blocks until none is left: first its own stretch, then the others'. */
     private void work(int participant) {
         Task work = java.util.Objects.requireNonNull(task);
+        boolean prepared = false;
         for (int i = 0; i < participants; i++) {
             int stretch = (participant + i) % participants;
             int end = firstBlock(stretch + 1);
@@ -125,6 +134,10 @@ final class WorkerPool {
                     break;
                 }
                 try {
+                    if (!prepared) {
+                        work.prepare(participant);
+                        prepared = true;
+                    }
                     work.run(block, participant);
                 } catch (RuntimeException | Error thrown) {
                     failure.compareAndSet(null, thrown);

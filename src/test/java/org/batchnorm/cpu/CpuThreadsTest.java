@@ -32,6 +32,7 @@ class CpuThreadsTest {
             BatchShape.of(5000, 37),
             BatchShape.of(3, 100_003),
             BatchShape.of(700, 300),
+            BatchShape.of(200, 1100),
             BatchShape.channelsLast(9, 20, 33, 33),
             BatchShape.channelsFirst(40, 600, 3, 3),
             BatchShape.channelsFirst(13, 17, 31, 33),
@@ -48,6 +49,24 @@ class CpuThreadsTest {
         Problem problem = new Problem(shape, 1, 2, 29);
         CpuAccuracyTest.Result alone = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 1), problem);
         for (int threads = 2; threads <= 7; threads++) {
+            assertSame(new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), problem), alone);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void whatIsNotFiniteOrFarOffDoesNotDependOnTheNumberOfThreads(String backend) {
+        Problem problem = new Problem(BatchShape.of(100, 1100), 1, 2, 41);
+        problem.x[problem.index(3, 50)] = Float.NaN;
+        problem.x[problem.index(1000, 99)] = Float.NEGATIVE_INFINITY;
+        problem.dy[problem.index(4, 50)] = Float.NaN;
+        problem.dy[problem.index(700, 0)] = Float.POSITIVE_INFINITY;
+        for (int i = 0; i < 100; i++) {
+            problem.x[problem.index(500, i)] = i % 25 == 0 ? 1e30f : 1;
+            problem.x[problem.index(1001, i)] *= 1e-25f;
+        }
+        CpuAccuracyTest.Result alone = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 1), problem);
+        for (int threads = 2; threads <= 5; threads++) {
             assertSame(new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), problem), alone);
         }
     }
@@ -120,6 +139,30 @@ class CpuThreadsTest {
             for (int block = 0; block < 50; block++) {
                 assertThat(times.get(block)).isEqualTo(block < count ? 1 : 0);
             }
+        }
+    }
+
+    @Test
+    void everyParticipantPreparesOnceAndBeforeItsBlocks() {
+        WorkerPool pool = new WorkerPool();
+        for (int count = 1; count < 50; count++) {
+            AtomicIntegerArray prepared = new AtomicIntegerArray(3);
+            AtomicInteger unprepared = new AtomicInteger();
+            pool.run(
+                    new WorkerPool.Task() {
+                        @Override
+                        public void prepare(int participant) {
+                            prepared.incrementAndGet(participant);
+                        }
+
+                        @Override
+                        public void run(int block, int participant) {
+                            unprepared.addAndGet(prepared.get(participant) == 1 ? 0 : 1);
+                        }
+                    },
+                    count,
+                    3);
+            assertThat(unprepared.get()).isZero();
         }
     }
 
