@@ -18,8 +18,8 @@ final class MergeGradients {
     /**
      * Merges the features {@code from} to {@code to}.
      *
-     * @param sum in, Σdy, (partials, C); out, the first partial: dbeta in double precision; the others destroyed
-     * @param product in, Σ dy · (x − mean), (partials, C); out, the first partial: dgamma in double precision; the others destroyed
+     * @param sum in, Σdy, (partials, C); out, in the first partial, dbeta in double precision
+     * @param product in, Σ dy · (x − mean), (partials, C); out, in the first partial, dgamma in double precision
      * @param dgamma out, (C)
      * @param dbeta out, (C)
      */

@@ -31,8 +31,8 @@ final class MergeStatistics {
     /**
      * Merges the features {@code from} to {@code to}.
      *
-     * @param sum in, Σd, (partials, C); destroyed
-     * @param square in, Σd², (partials, C); destroyed
+     * @param sum in, Σd, (partials, C); the first partial is destroyed
+     * @param square in, Σd², (partials, C); the first partial is destroyed
      * @param shift in, (C)
      * @param statistics out
      */
