@@ -38,6 +38,20 @@ final class Blocks {
     private static final int IMAGES_AT_ONCE = 4;
     private static final int MANY_ROWS = 32;
 
+    /** Tensors of fewer bytes together are still in some cache when they are read again. */
+    private static final long LARGE_BYTES = 64 << 20;
+
+    /** What the groups of all threads may have together, so as to stay in the caches. */
+    private static final long CACHED_BYTES = 24 << 20;
+
+    /** What a group has where runs are not so long that it must have more. */
+    private static final long GROUP_BYTES = 1 << 20;
+
+    /** Neighbouring values that a group has at least: shorter pieces cost more than the second reading saves. */
+    private static final int GROUP_RUN = 2048;
+
+    private static final int GROUPS_PER_THREAD = 4;
+
     final BatchShape shape;
     final int features;
 
@@ -125,6 +139,11 @@ final class Blocks {
         return share < MANY_ROWS ? share : (share - 1) | 1;
     }
 
+    /** Rows of the data, of which the matrix may fold several into one. */
+    long dataRows() {
+        return rows * fold + looseRows;
+    }
+
     /** The number of blocks. */
     int count() {
         return rowParts * featureParts * spatialParts;
@@ -135,21 +154,17 @@ final class Blocks {
         return rowParts * spatialParts;
     }
 
-    /** The partial sum of its features that a block writes. */
+    /** The partial sum of its features that a block writes: it tells the block's rows or images, and its positions. */
     int partialOf(int block) {
-        return rowPartOf(block) * spatialParts + spatialPartOf(block);
-    }
-
-    int rowPartOf(int block) {
-        return block / (featureParts * spatialParts);
+        return block / (featureParts * spatialParts) * spatialParts + block % spatialParts;
     }
 
     private int featurePartOf(int block) {
         return block / spatialParts % featureParts;
     }
 
-    int spatialPartOf(int block) {
-        return block % spatialParts;
+    int rowPartOf(int partial) {
+        return partial / spatialParts;
     }
 
     /** The first row or image of a block; that of the next row part is its end. */
@@ -169,12 +184,35 @@ final class Blocks {
         return (int) cut(features, featureParts, featurePartOf(block) + 1, byRows ? ALIGNMENT : 1);
     }
 
-    long firstPosition(int block) {
-        return cut(shape.spatial(), spatialParts, spatialPartOf(block), ALIGNMENT);
+    long firstPosition(int partial) {
+        return cut(shape.spatial(), spatialParts, partial % spatialParts, ALIGNMENT);
     }
 
-    long endPosition(int block) {
-        return cut(shape.spatial(), spatialParts, spatialPartOf(block) + 1, ALIGNMENT);
+    long endPosition(int partial) {
+        return cut(shape.spatial(), spatialParts, partial % spatialParts + 1, ALIGNMENT);
+    }
+
+    /**
+     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through both and finds in its caches what it reads the second time. 0 where the threads had
+     * better go through the whole batch twice: it stays in the caches as it is, or the values of a group are too far apart or too many.
+     *
+     * @param inputs tensors that are read; there is one more that is written
+     */
+    int groups(int inputs, int threads) {
+        long bytesOfTensor = shape.elements() * Float.BYTES;
+        if (byRows || bytesOfTensor * (inputs + 1) < LARGE_BYTES) {
+            return 0;
+        }
+        long bytesOfFeature = bytesOfTensor * inputs / features;
+        long together = Math.max(GROUP_BYTES / bytesOfFeature, ceilDiv(GROUP_RUN, shape.spatial()));
+        int groups = (int) ceilDiv(features, together);
+        boolean fit = together * bytesOfFeature * threads <= CACHED_BYTES;
+        return fit && groups >= GROUPS_PER_THREAD * threads ? groups : 0;
+    }
+
+    /** The first of the features that part {@code part} of {@code parts} has. */
+    int firstFeature(int part, int parts) {
+        return (int) cut(features, parts, part, 1);
     }
 
     /** Whether a feature has more than one column. */

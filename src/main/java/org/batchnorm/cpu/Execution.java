@@ -9,23 +9,27 @@ import org.jspecify.annotations.Nullable;
  * One operation under way: its data, its scratch memory and what its passes do with one block. Executions are used again ({@link Executions}), so that an operation allocates nothing.
  *
  * <pre>
- *   collectStatistics:  sample ─▶ [collectStatistics]* ─▶ [mergeStatistics]°
- *   forward:            sample ─▶ [collectStatistics]* ─▶ [mergeStatistics]° ─▶ [transform]*
- *   inference:                                                                  [transform]*
- *   backward:                     [reduceGradients]* ─▶ [mergeGradients]° ─▶ [inputGradient]*
+ *   collectStatistics:  sample ─▶ [reduce]* ─▶ [merge]°
+ *   forward:            sample ─▶ [reduce]* ─▶ [merge]° ─▶ [map]*    or    [sample ─▶ reduce ─▶ merge ─▶ map]‡
+ *   inference:                                             [map]*
+ *   backward:                     [reduce]* ─▶ [merge]° ─▶ [map]*    or              [reduce ─▶ merge ─▶ map]‡
  * </pre>
  *
- * In blocks* or in stretches of the features°, on several threads. The elementwise pass of an operation takes the blocks, and the rows within, as the reduction did.
+ * In blocks*, in stretches of the features° or in groups of features‡, on several threads. The map takes the blocks, and the rows within, as the reduction did.
  */
 final class Execution implements WorkerPool.Task {
-    private enum Pass {
+    private enum Operation {
         COLLECT_STATISTICS,
-        MERGE_STATISTICS,
-        TRANSFORM,
-        INFER,
-        REDUCE_GRADIENTS,
-        MERGE_GRADIENTS,
-        INPUT_GRADIENT
+        FORWARD,
+        INFERENCE,
+        BACKWARD
+    }
+
+    private enum Pass {
+        REDUCE,
+        MERGE,
+        MAP,
+        ALL
     }
 
     private static final Object NOTHING = new Object();
@@ -41,7 +45,8 @@ final class Execution implements WorkerPool.Task {
     private @Nullable Kernels kernels;
     private @Nullable Blocks blocks;
     private int threads;
-    private Pass pass = Pass.TRANSFORM;
+    private Operation operation = Operation.FORWARD;
+    private Pass pass = Pass.ALL;
     private Object x = NOTHING;
     private long xStart;
     private Object second = NOTHING;
@@ -65,8 +70,8 @@ final class Execution implements WorkerPool.Task {
     /** Of the columns, where a feature has several, and in inference: what a thread makes itself it need not fetch from another core. */
     private Coefficients[] ofThread = {};
 
-    /** Parts of the features that are merged at once. */
-    private int stretches;
+    /** The stretches of a merge, or the groups of all passes. */
+    private int featureParts;
 
     private double[][] sums = {};
     private double[][] products = {};
@@ -120,30 +125,34 @@ final class Execution implements WorkerPool.Task {
 
     /** The operation {@code collectStatistics}. */
     void collectStatistics(double eps, BatchStatistics statistics) {
+        operation = Operation.COLLECT_STATISTICS;
         this.eps = eps;
         this.statistics = statistics;
         reserveSums(blocks());
         sample(blocks());
-        runOnBlocks(Pass.COLLECT_STATISTICS);
-        runOnFeatures(Pass.MERGE_STATISTICS);
+        runOnBlocks(Pass.REDUCE);
+        merge();
     }
 
     /** The operation {@code forward}. */
     void forward(float @Nullable [] gamma, float @Nullable [] beta, double eps, BatchStatistics statistics) {
+        operation = Operation.FORWARD;
         this.gamma = gamma;
         this.beta = beta;
-        collectStatistics(eps, statistics);
-        runOnBlocks(Pass.TRANSFORM);
+        this.eps = eps;
+        this.statistics = statistics;
+        runAllPasses(1);
     }
 
     /** The operation {@code inference}. */
     void inference(float @Nullable [] gamma, float @Nullable [] beta, float[] mean, float[] variance, double eps) {
+        operation = Operation.INFERENCE;
         this.gamma = gamma;
         this.beta = beta;
         this.mean = mean;
         this.variance = variance;
         this.eps = eps;
-        runOnBlocks(Pass.INFER);
+        runOnBlocks(Pass.MAP);
     }
 
     /** The operation {@code backward}. */
@@ -153,22 +162,33 @@ final class Execution implements WorkerPool.Task {
             boolean throughStatistics,
             float[] dgamma,
             float[] dbeta) {
+        operation = Operation.BACKWARD;
         this.gamma = gamma;
         this.statistics = statistics;
         this.throughStatistics = throughStatistics;
         this.dgamma = dgamma;
         this.dbeta = dbeta;
-        reserveSums(blocks());
         System.arraycopy(statistics.mean(), 0, coefficients.centre, 0, blocks().features);
-        runOnBlocks(Pass.REDUCE_GRADIENTS);
-        runOnFeatures(Pass.MERGE_GRADIENTS);
-        if (throughStatistics) {
-            runOnBlocks(Pass.INPUT_GRADIENT);
-        } else {
-            x = second;
-            xStart = secondStart;
-            runOnBlocks(Pass.TRANSFORM);
+        runAllPasses(2);
+    }
+
+    private void runAllPasses(int inputs) {
+        reserveSums(blocks());
+        int groups = blocks().groups(inputs, threads);
+        if (groups > 0) {
+            runOnFeatures(Pass.ALL, groups);
+            return;
         }
+        if (operation == Operation.FORWARD) {
+            sample(blocks());
+        }
+        runOnBlocks(Pass.REDUCE);
+        merge();
+        runOnBlocks(Pass.MAP);
+    }
+
+    private void merge() {
+        runOnFeatures(Pass.MERGE, Math.clamp(blocks().features / MERGED_FEATURES, 1, threads));
     }
 
     private void runOnBlocks(Pass next) {
@@ -176,81 +196,113 @@ final class Execution implements WorkerPool.Task {
         WorkerPool.SHARED.run(this, blocks().count(), threads);
     }
 
-    private void runOnFeatures(Pass next) {
+    private void runOnFeatures(Pass next, int parts) {
         pass = next;
-        stretches = Math.clamp(blocks().features / MERGED_FEATURES, 1, threads);
-        WorkerPool.SHARED.run(this, stretches, threads);
+        featureParts = parts;
+        WorkerPool.SHARED.run(this, parts, threads);
     }
 
     @Override
     public void prepare(int participant) {
         Blocks cut = blocks();
         Coefficients own = ofThread[participant];
-        if (pass == Pass.INFER) {
+        if (operation == Operation.INFERENCE) {
             own.reserve(cut.width);
             own.forTransform(gamma, beta, mean, variance, eps, cut.features);
             own.expandForTransform(own, cut);
-            return;
-        }
-        if (!cut.isExpanded()) {
-            return;
-        }
-        own.reserve(cut.width);
-        switch (pass) {
-            case COLLECT_STATISTICS, REDUCE_GRADIENTS -> cut.expand(coefficients.centre, own.centre);
-            case TRANSFORM -> own.expandForTransform(coefficients, cut);
-            case INPUT_GRADIENT -> own.expandForInputGradient(coefficients, cut);
-            default -> {}
+        } else if (cut.isExpanded() && pass != Pass.MERGE) {
+            own.reserve(cut.width);
+            if (pass == Pass.REDUCE) {
+                cut.expand(coefficients.centre, own.centre);
+            } else if (isInputGradient()) {
+                own.expandForInputGradient(coefficients, cut);
+            } else {
+                own.expandForTransform(coefficients, cut);
+            }
         }
     }
 
     private Coefficients coefficientsFor(int participant) {
-        return pass == Pass.INFER || blocks().isExpanded() ? ofThread[participant] : coefficients;
+        return operation == Operation.INFERENCE || blocks().isExpanded() ? ofThread[participant] : coefficients;
+    }
+
+    /** Whether the map is {@link InputGradient}; else it is {@link Transform}, in the backward operation of dy. */
+    private boolean isInputGradient() {
+        return operation == Operation.BACKWARD && throughStatistics;
     }
 
     @Override
-    public void run(int block, int participant) {
+    public void run(int part, int participant) {
+        Blocks cut = blocks();
         switch (pass) {
-            case COLLECT_STATISTICS, REDUCE_GRADIENTS -> reduce(block, participant);
-            case MERGE_STATISTICS, MERGE_GRADIENTS -> merge(block);
-            case TRANSFORM, INFER, INPUT_GRADIENT -> map(block, participant);
+            case REDUCE -> reduce(cut.partialOf(part), cut.firstFeature(part), cut.endFeature(part), participant);
+            case MERGE -> merge(firstFeature(part), firstFeature(part + 1));
+            case MAP -> map(cut.partialOf(part), cut.firstFeature(part), cut.endFeature(part), participant);
+            case ALL -> runAll(firstFeature(part), firstFeature(part + 1), participant);
+        }
+    }
+
+    private int firstFeature(int part) {
+        return blocks().firstFeature(part, featureParts);
+    }
+
+    /** All passes of the features {@code from} to {@code to}. */
+    private void runAll(int from, int to, int participant) {
+        int partials = blocks().partials();
+        if (operation == Operation.FORWARD) {
+            sampleChannels(blocks(), from, to);
+        }
+        for (int partial = 0; partial < partials; partial++) {
+            reduce(partial, from, to, participant);
+        }
+        merge(from, to);
+        for (int partial = 0; partial < partials; partial++) {
+            map(partial, from, to, participant);
         }
     }
 
     /** A value near each feature's mean, into {@code centre}. */
     private void sample(Blocks cut) {
+        if (cut.byRows && cut.repeat == 1) {
+            int samples = samplesOfRows(cut);
+            long apart = cut.dataRows() / samples * cut.features;
+            kernels().collectStatistics().sampleRows(x, xStart, samples, apart, cut.features, coefficients.centre);
+        } else {
+            sampleChannels(cut, 0, cut.features);
+        }
+    }
+
+    private static int samplesOfRows(Blocks cut) {
+        long rows = cut.dataRows();
+        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, FEW_SAMPLES), SAMPLES);
+    }
+
+    /** The same of channels-first data, for the features {@code from} to {@code to}. */
+    private void sampleChannels(Blocks cut, int from, int to) {
         long spatial = cut.shape.spatial();
+        long imageApart = cut.features * spatial;
         if (cut.byRows) {
-            int base = cut.features * cut.repeat;
-            long dataRows = cut.rows * cut.fold + cut.looseRows;
-            int samples = (int) Math.clamp(dataRows / ROWS_PER_SAMPLE, Math.min(dataRows, FEW_SAMPLES), SAMPLES);
-            long apart = dataRows / samples * base;
-            if (cut.repeat == 1) {
-                kernels().collectStatistics().sampleRows(x, xStart, samples, apart, base, coefficients.centre);
-            } else {
-                sampleChannels(xStart, spatial, samples, apart);
-            }
+            int samples = samplesOfRows(cut);
+            sampleChannels(xStart, spatial, samples, cut.dataRows() / samples * imageApart, from, to);
             return;
         }
-        long imageApart = cut.features * spatial;
         // From one image after the other, each time further on in it; of few images, from one in the middle.
         boolean acrossImages = cut.rows >= SAMPLES / 2;
         int samples = acrossImages ? (int) Math.min(SAMPLES, cut.rows) : SAMPLES;
         long apart = spatial / samples + (acrossImages ? cut.rows / samples * imageApart : 0);
-        sampleChannels(xStart + (acrossImages ? 0 : cut.rows / 2 * imageApart), spatial, samples, apart);
+        long start = xStart + (acrossImages ? 0 : cut.rows / 2 * imageApart);
+        sampleChannels(start, spatial, samples, apart, from, to);
     }
 
-    private void sampleChannels(long start, long channelApart, int samples, long apart) {
-        for (int c = 0; c < blocks().features; c++) {
+    private void sampleChannels(long start, long channelApart, int samples, long apart, int from, int to) {
+        for (int c = from; c < to; c++) {
             coefficients.centre[c] = Shift.sample(x, start + c * channelApart, samples, apart);
         }
     }
 
-    private void merge(int stretch) {
+    private void merge(int from, int to) {
         Blocks cut = blocks();
-        int from = (int) ((long) cut.features * stretch / stretches);
-        int to = (int) ((long) cut.features * (stretch + 1) / stretches);
-        if (pass == Pass.MERGE_STATISTICS) {
+        if (operation != Operation.BACKWARD) {
             MergeStatistics.run(cut, x, xStart, sums, products, coefficients.centre, eps, statistics(), from, to);
             coefficients.forTransform(gamma, beta, statistics(), from, to);
             return;
@@ -264,30 +316,22 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    private void reduce(int block, int participant) {
+    private void reduce(int partial, int from, int to, int participant) {
         Blocks cut = blocks();
-        int from = cut.firstFeature(block);
-        int to = cut.endFeature(block);
-        double[] sum = sums[cut.partialOf(block)];
-        double[] product = products[cut.partialOf(block)];
+        double[] sum = sums[partial];
+        double[] product = products[partial];
         Arrays.fill(sum, from, to, 0);
         Arrays.fill(product, from, to, 0);
-        int part = cut.rowPartOf(block);
+        int part = cut.rowPartOf(partial);
         if (cut.byRows) {
-            reduceRows(
-                    cut,
-                    part,
-                    participant,
-                    from * cut.repeat,
-                    cut.fold > 1 ? cut.width : to * cut.repeat,
-                    sum,
-                    product);
+            int end = cut.fold > 1 ? cut.width : to * cut.repeat;
+            reduceRows(cut, part, participant, from * cut.repeat, end, sum, product);
             return;
         }
         long spatial = cut.shape.spatial();
         long imageApart = cut.features * spatial;
-        long firstPosition = cut.firstPosition(block);
-        long endPosition = cut.endPosition(block);
+        long firstPosition = cut.firstPosition(partial);
+        long endPosition = cut.endPosition(partial);
         float[] centre = coefficientsFor(participant).centre;
         long last = cut.endRow(part);
         for (long image = cut.firstRow(part); image < last; image += IMAGES_AT_ONCE) {
@@ -320,7 +364,7 @@ final class Execution implements WorkerPool.Task {
         float[] centre = coefficientsFor(participant).centre;
         float[] columnSum = columnSums[participant];
         float[] columnProduct = columnProducts[participant];
-        int streams = pass == Pass.COLLECT_STATISTICS ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
+        int streams = operation != Operation.BACKWARD ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
         int atOnce = Blocks.ROWS / streams;
         long first = cut.firstRow(part);
         long ofStream = Blocks.rowsOfStream(cut.endRow(part) - first, streams);
@@ -374,7 +418,7 @@ final class Execution implements WorkerPool.Task {
             int to,
             float[] columnSum,
             float[] columnProduct) {
-        if (pass == Pass.COLLECT_STATISTICS) {
+        if (operation != Operation.BACKWARD) {
             kernels()
                     .collectStatistics()
                     .rows(x, xStart + row, streams, apart, rows, width, from, to, centre, columnSum, columnProduct);
@@ -409,7 +453,7 @@ final class Execution implements WorkerPool.Task {
             int length,
             double[] sum,
             double[] product) {
-        if (pass == Pass.COLLECT_STATISTICS) {
+        if (operation != Operation.BACKWARD) {
             kernels()
                     .collectStatistics()
                     .runs(x, xStart + run, images, imageApart, from, to, channelApart, length, centre, sum, product);
@@ -433,12 +477,10 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    private void map(int block, int participant) {
+    private void map(int partial, int from, int to, int participant) {
         Blocks cut = blocks();
         Coefficients own = coefficientsFor(participant);
-        int from = cut.firstFeature(block);
-        int to = cut.endFeature(block);
-        int part = cut.rowPartOf(block);
+        int part = cut.rowPartOf(partial);
         long last = cut.endRow(part);
         if (cut.byRows) {
             int columns = cut.features * cut.repeat;
@@ -458,8 +500,8 @@ final class Execution implements WorkerPool.Task {
                     spatial);
             return;
         }
-        long firstPosition = cut.firstPosition(block);
-        long endPosition = cut.endPosition(block);
+        long firstPosition = cut.firstPosition(partial);
+        long endPosition = cut.endPosition(partial);
         for (long image = first; image < last; image++) {
             for (int c = from; c < to; c++) {
                 for (long s = firstPosition; s < endPosition; s += Blocks.MAPPED_RUN) {
@@ -471,33 +513,18 @@ final class Execution implements WorkerPool.Task {
     }
 
     private void mapRows(Coefficients own, long row, long rows, int width, int from, int to) {
-        if (pass != Pass.INPUT_GRADIENT) {
-            kernels().transform().rows(x, xStart + row, out, outStart + row, rows, width, from, to, own);
-        } else {
+        if (isInputGradient()) {
             kernels()
                     .inputGradient()
                     .rows(x, xStart + row, second, secondStart + row, out, outStart + row, rows, width, from, to, own);
+        } else {
+            kernels().transform().rows(mapped(), mappedStart() + row, out, outStart + row, rows, width, from, to, own);
         }
     }
 
     private void mapRuns(
             Coefficients own, long run, long images, long imageApart, int from, int to, long channelApart, int length) {
-        if (pass != Pass.INPUT_GRADIENT) {
-            kernels()
-                    .transform()
-                    .runs(
-                            x,
-                            xStart + run,
-                            out,
-                            outStart + run,
-                            images,
-                            imageApart,
-                            from,
-                            to,
-                            channelApart,
-                            length,
-                            own);
-        } else {
+        if (isInputGradient()) {
             kernels()
                     .inputGradient()
                     .runs(
@@ -514,7 +541,30 @@ final class Execution implements WorkerPool.Task {
                             channelApart,
                             length,
                             own);
+        } else {
+            kernels()
+                    .transform()
+                    .runs(
+                            mapped(),
+                            mappedStart() + run,
+                            out,
+                            outStart + run,
+                            images,
+                            imageApart,
+                            from,
+                            to,
+                            channelApart,
+                            length,
+                            own);
         }
+    }
+
+    private Object mapped() {
+        return operation == Operation.BACKWARD ? second : x;
+    }
+
+    private long mappedStart() {
+        return operation == Operation.BACKWARD ? secondStart : xStart;
     }
 
     private void reserveSums(Blocks cut) {

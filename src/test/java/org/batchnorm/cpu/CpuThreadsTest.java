@@ -73,6 +73,44 @@ class CpuThreadsTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"vector", "scalar"})
+    void groupsOfChannelsGiveWhatTheWholeBatchGives(String backend) {
+        for (BatchShape shape :
+                List.of(BatchShape.channelsFirst(30, 70, 61, 66), BatchShape.channelsFirst(2, 33, 401, 331))) {
+            Blocks blocks = Blocks.of(shape);
+            assertThat(blocks.groups(1, 3)).isGreaterThan(3);
+            assertThat(blocks.groups(2, 3)).isGreaterThan(3);
+            assertThat(blocks.groups(1, 20)).isZero();
+            assertThat(blocks.groups(2, 20)).isZero();
+            Problem problem = new Problem(shape, 1, 2, 43);
+            problem.x[problem.index(3, 50)] = Float.NaN;
+            problem.dy[problem.index(4, 50)] = Float.POSITIVE_INFINITY;
+            for (int i = 0; i < shape.valuesPerFeature(); i++) {
+                problem.x[problem.index(5, i)] = 1;
+                problem.x[problem.index(32, i)] *= 1e-25f;
+            }
+            CpuAccuracyTest.Result whole = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 20), problem);
+            for (int threads = 1; threads <= 3; threads++) {
+                assertSame(new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), problem), whole);
+            }
+        }
+    }
+
+    @Test
+    void noGroupHasMoreThanTheCachesHold() {
+        assertThat(Blocks.of(BatchShape.channelsFirst(32, 64, 28, 28)).groups(2, 2))
+                .isZero();
+        assertThat(Blocks.of(BatchShape.channelsFirst(64, 16, 500, 500)).groups(1, 2))
+                .isZero();
+        assertThat(Blocks.of(BatchShape.channelsFirst(256, 1024, 7, 7)).groups(2, 2))
+                .isZero();
+        assertThat(Blocks.of(BatchShape.channelsLast(64, 64, 56, 56)).groups(2, 2))
+                .isZero();
+        assertThat(Blocks.of(BatchShape.channelsFirst(64, 64, 56, 56)).groups(2, 2))
+                .isEqualTo(64);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
     void resultsStayTheSameFromTheFirstCallToCompiledCode(String backend) {
         Problem problem = new Problem(BatchShape.channelsFirst(3, 5, 41), 1, 2, 31);
         BatchNormOperations operations = CpuAccuracyTest.open(backend, 1);
