@@ -17,15 +17,27 @@ final class VectorCollectStatistics implements CollectStatistics {
     private static final int LANES = FLOATS.length();
     private static final int RUNS = 4;
 
+    /** Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then sampling is slow. */
+    private static final int SAMPLED_COLUMNS = 64;
+
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
         if (ON_ARRAYS && x.getClass() != float[].class) {
             ON_SEGMENTS.sampleRows(x, start, samples, apart, columns, shift);
             return;
         }
+        int end = FLOATS.loopBound(columns);
+        for (int j = 0; j < end; j += SAMPLED_COLUMNS) {
+            sample(x, start, samples, apart, j, Math.min(j + SAMPLED_COLUMNS, end), shift);
+        }
+        for (int j = end; j < columns; j++) {
+            shift[j] = Shift.sample(x, start + j, samples, apart);
+        }
+    }
+
+    private static void sample(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
         float perSample = 1f / (samples > 2 ? samples - 2 : samples);
-        int j = 0;
-        for (int end = FLOATS.loopBound(columns); j < end; j += LANES) {
+        for (int j = from; j < to; j += LANES) {
             FloatVector first = load(x, start, j);
             FloatVector sum = FloatVector.zero(FLOATS);
             FloatVector least = sum;
@@ -56,9 +68,6 @@ final class VectorCollectStatistics implements CollectStatistics {
             mean = mean.add(coarse).sub(coarse);
             // What is not finite leaves NaN when it is taken from itself.
             mean.blend(0, mean.sub(mean).compare(VectorOperators.NE, 0)).intoArray(shift, j);
-        }
-        for (; j < columns; j++) {
-            shift[j] = Shift.sample(x, start + j, samples, apart);
         }
     }
 
