@@ -194,7 +194,8 @@ final class Blocks {
 
     /**
      * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through both and finds in its caches what it reads the second time. 0 where the threads had
-     * better go through the whole batch twice: it stays in the caches as it is, or the values of a group are too far apart or too many.
+     * better go through the whole batch twice: it stays in the caches as it is, or the values of a group are too far apart or too many. Results are
+     * the same bits either way.
      *
      * @param inputs tensors that are read; there is one more that is written
      */
