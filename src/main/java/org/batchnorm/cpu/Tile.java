@@ -18,6 +18,8 @@ final class Tile {
     final float[] sum = new float[SIZE];
     final float[] product = new float[SIZE];
 
+    int touched;
+
     final Coefficients coefficients = new Coefficients();
 
     private Tile() {

@@ -29,18 +29,21 @@ final class VectorInputGradient implements InputGradient {
             ON_SEGMENTS.rows(x, xStart, dy, dyStart, dx, dxStart, rows, width, from, to, coefficients);
             return;
         }
+        boolean touch = VectorMemory.touches(rows * (to - from));
+        int touched = 0;
         long half = Blocks.rowsOfStream(rows, 2);
         for (long r = 0; r < half; r++) {
             long row = r * width;
-            twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, coefficients);
+            touched ^= twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, touch, coefficients);
         }
         for (long r = 2 * half; r < rows; r++) {
             long row = r * width;
             oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, to, coefficients);
         }
+        Tile.current().touched = touched;
     }
 
-    private static void twoRows(
+    private static int twoRows(
             Object x,
             long xStart,
             Object dy,
@@ -50,6 +53,7 @@ final class VectorInputGradient implements InputGradient {
             long apart,
             int from,
             int to,
+            boolean touch,
             Coefficients coefficients) {
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
@@ -57,7 +61,11 @@ final class VectorInputGradient implements InputGradient {
         float[] slope = coefficients.slope;
         float[] offset = coefficients.offset;
         int end = from + FLOATS.loopBound(to - from);
+        int touched = 0;
         for (int j = from; j < end; j += LANES) {
+            if (touch) {
+                touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
+            }
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector g = FloatVector.fromArray(FLOATS, dyCentre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
@@ -75,6 +83,7 @@ final class VectorInputGradient implements InputGradient {
             one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
             one(x, xStart + apart + j, dy, dyStart + apart + j, dx, dxStart + apart + j, j, coefficients);
         }
+        return touched;
     }
 
     private static void oneRow(
@@ -146,23 +155,26 @@ final class VectorInputGradient implements InputGradient {
                     coefficients);
             return;
         }
+        boolean touch = VectorMemory.touches(images * (to - from) * length);
+        int touched = 0;
         long half = Blocks.rowsOfStream(images, 2);
         long apart = half * imageApart;
         for (long i = 0; i < half; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                twoRuns(x, xStart + run, dy, dyStart + run, dx, dxStart + run, apart, length, c, coefficients);
+                touched ^= twoRuns(x, xStart + run, dy, dyStart + run, dx, dxStart + run, apart, length, touch, c, coefficients);
             }
         }
         for (long i = 2 * half; i < images; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, c, coefficients);
+                touched ^= oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, touch, c, coefficients);
             }
         }
+        Tile.current().touched = touched;
     }
 
-    private static void twoRuns(
+    private static int twoRuns(
             Object x,
             long xStart,
             Object dy,
@@ -171,6 +183,7 @@ final class VectorInputGradient implements InputGradient {
             long dxStart,
             long apart,
             int length,
+            boolean touch,
             int c,
             Coefficients coefficients) {
         if (length < LANES) {
@@ -178,7 +191,7 @@ final class VectorInputGradient implements InputGradient {
                 one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, c, coefficients);
                 one(x, xStart + apart + j, dy, dyStart + apart + j, dx, dxStart + apart + j, c, coefficients);
             }
-            return;
+            return 0;
         }
         FloatVector m = FloatVector.broadcast(FLOATS, coefficients.centre[c]);
         FloatVector g = FloatVector.broadcast(FLOATS, coefficients.dyCentre[c]);
@@ -191,7 +204,11 @@ final class VectorInputGradient implements InputGradient {
         FloatVector last1 = load(dy, dyStart + apart, end).sub(g);
         last0 = load(x, xStart, end).sub(m).fma(k, last0).add(b).mul(a);
         last1 = load(x, xStart + apart, end).sub(m).fma(k, last1).add(b).mul(a);
+        int touched = 0;
         for (int j = 0; j < end; j += LANES) {
+            if (touch) {
+                touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
+            }
             FloatVector t0 = load(dy, dyStart, j).sub(g);
             FloatVector t1 = load(dy, dyStart + apart, j).sub(g);
             FloatVector first = load(x, xStart, j).sub(m).fma(k, t0).add(b).mul(a);
@@ -202,10 +219,11 @@ final class VectorInputGradient implements InputGradient {
         }
         store(last0, dx, dxStart, end);
         store(last1, dx, dxStart + apart, end);
+        return touched;
     }
 
     /** One run as two: its halves. */
-    private static void oneRun(
+    private static int oneRun(
             Object x,
             long xStart,
             Object dy,
@@ -213,17 +231,23 @@ final class VectorInputGradient implements InputGradient {
             Object dx,
             long dxStart,
             int length,
+            boolean touch,
             int c,
             Coefficients coefficients) {
         int half = length / 2;
-        twoRuns(x, xStart, dy, dyStart, dx, dxStart, half, half, c, coefficients);
+        int touched = twoRuns(x, xStart, dy, dyStart, dx, dxStart, half, half, touch, c, coefficients);
         for (int j = 2 * half; j < length; j++) {
             one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, c, coefficients);
         }
+        return touched;
     }
 
     private static FloatVector load(Object memory, long start, int j) {
         return VectorMemory.load(ON_ARRAYS, memory, start, j);
+    }
+
+    private static int touch(Object memory, long start, int j) {
+        return VectorMemory.touch(ON_ARRAYS, memory, start, j);
     }
 
     private static void store(FloatVector vector, Object memory, long start, int j) {

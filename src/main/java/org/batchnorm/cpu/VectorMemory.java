@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
@@ -22,6 +23,8 @@ import jdk.incubator.vector.VectorSpecies;
 final class VectorMemory {
     /** The widest vectors that this machine is fast with. */
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+
+    private static final int TOUCHED = 8192;
 
     private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
 
@@ -73,6 +76,20 @@ final class VectorMemory {
         } else {
             vector.intoMemorySegment((MemorySegment) memory, (start + j) * Float.BYTES, NATIVE);
         }
+    }
+
+    static boolean touches(long values) {
+        return FLOATS.length() >= 16 && values >= TOUCHED;
+    }
+
+    /**
+     * Reads the old value at {@code start + j}, where a vector is about to be stored, if {@code touches}; the result is of no use but must be used.
+     */
+    static int touch(boolean onArrays, Object memory, long start, int j) {
+        float old = onArrays
+                ? ((float[]) memory)[(int) start + j]
+                : ((MemorySegment) memory).get(ValueLayout.JAVA_FLOAT_UNALIGNED, (start + j) * Float.BYTES);
+        return Float.floatToRawIntBits(old);
     }
 
     /**

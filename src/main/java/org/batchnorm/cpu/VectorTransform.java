@@ -30,16 +30,20 @@ final class VectorTransform implements Transform {
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
+        boolean touch = VectorMemory.touches(rows * (to - from));
+        int touched = 0;
         long half = Blocks.rowsOfStream(rows, 2);
         for (long r = 0; r < half; r++) {
-            twoRows(x, xStart + r * width, y, yStart + r * width, half * width, from, to, centre, scale, offset);
+            touched ^= twoRows(
+                    x, xStart + r * width, y, yStart + r * width, half * width, from, to, touch, centre, scale, offset);
         }
         for (long r = 2 * half; r < rows; r++) {
             oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
         }
+        Tile.current().touched = touched;
     }
 
-    private static void twoRows(
+    private static int twoRows(
             Object x,
             long xStart,
             Object y,
@@ -47,11 +51,16 @@ final class VectorTransform implements Transform {
             long apart,
             int from,
             int to,
+            boolean touch,
             float[] centre,
             float[] scale,
             float[] offset) {
+        int touched = 0;
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
+            if (touch) {
+                touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
+            }
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
@@ -64,6 +73,7 @@ final class VectorTransform implements Transform {
             one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
             one(x, xStart + apart + j, y, yStart + apart + j, centre[j], scale[j], offset[j]);
         }
+        return touched;
     }
 
     private static void oneRow(
@@ -109,23 +119,34 @@ final class VectorTransform implements Transform {
             ON_SEGMENTS.runs(x, xStart, y, yStart, images, imageApart, from, to, channelApart, length, coefficients);
             return;
         }
+        boolean touch = VectorMemory.touches(images * (to - from) * length);
+        int touched = 0;
         long half = Blocks.rowsOfStream(images, 2);
         for (long i = 0; i < half; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                twoRuns(x, xStart + run, y, yStart + run, half * imageApart, length, c, coefficients);
+                touched ^= twoRuns(x, xStart + run, y, yStart + run, half * imageApart, length, touch, c, coefficients);
             }
         }
         for (long i = 2 * half; i < images; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                oneRun(x, xStart + run, y, yStart + run, length, c, coefficients);
+                touched ^= oneRun(x, xStart + run, y, yStart + run, length, touch, c, coefficients);
             }
         }
+        Tile.current().touched = touched;
     }
 
-    private static void twoRuns(
-            Object x, long xStart, Object y, long yStart, long apart, int length, int c, Coefficients coefficients) {
+    private static int twoRuns(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            long apart,
+            int length,
+            boolean touch,
+            int c,
+            Coefficients coefficients) {
         float centre = coefficients.centre[c];
         float scale = coefficients.scale[c];
         float offset = coefficients.offset[c];
@@ -134,7 +155,7 @@ final class VectorTransform implements Transform {
                 one(x, xStart + j, y, yStart + j, centre, scale, offset);
                 one(x, xStart + apart + j, y, yStart + apart + j, centre, scale, offset);
             }
-            return;
+            return 0;
         }
         FloatVector m = FloatVector.broadcast(FLOATS, centre);
         FloatVector a = FloatVector.broadcast(FLOATS, scale);
@@ -143,7 +164,11 @@ final class VectorTransform implements Transform {
         int end = length - LANES;
         FloatVector last0 = load(x, xStart, end).sub(m).fma(a, b);
         FloatVector last1 = load(x, xStart + apart, end).sub(m).fma(a, b);
+        int touched = 0;
         for (int j = 0; j < end; j += LANES) {
+            if (touch) {
+                touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
+            }
             FloatVector v0 = load(x, xStart, j).sub(m).fma(a, b);
             FloatVector v1 = load(x, xStart + apart, j).sub(m).fma(a, b);
             store(v0, y, yStart, j);
@@ -151,20 +176,33 @@ final class VectorTransform implements Transform {
         }
         store(last0, y, yStart, end);
         store(last1, y, yStart + apart, end);
+        return touched;
     }
 
     /** One run as two: its halves. */
-    private static void oneRun(
-            Object x, long xStart, Object y, long yStart, int length, int c, Coefficients coefficients) {
+    private static int oneRun(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            int length,
+            boolean touch,
+            int c,
+            Coefficients coefficients) {
         int half = length / 2;
-        twoRuns(x, xStart, y, yStart, half, half, c, coefficients);
+        int touched = twoRuns(x, xStart, y, yStart, half, half, touch, c, coefficients);
         for (int j = 2 * half; j < length; j++) {
             one(x, xStart + j, y, yStart + j, coefficients.centre[c], coefficients.scale[c], coefficients.offset[c]);
         }
+        return touched;
     }
 
     private static FloatVector load(Object memory, long start, int j) {
         return VectorMemory.load(ON_ARRAYS, memory, start, j);
+    }
+
+    private static int touch(Object memory, long start, int j) {
+        return VectorMemory.touch(ON_ARRAYS, memory, start, j);
     }
 
     private static void store(FloatVector vector, Object memory, long start, int j) {
