@@ -34,7 +34,8 @@ final class VectorInputGradient implements InputGradient {
         long half = Blocks.rowsOfStream(rows, 2);
         for (long r = 0; r < half; r++) {
             long row = r * width;
-            touched ^= twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, touch, coefficients);
+            touched ^= twoRows(
+                    x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, touch, coefficients);
         }
         for (long r = 2 * half; r < rows; r++) {
             long row = r * width;
@@ -155,20 +156,24 @@ final class VectorInputGradient implements InputGradient {
                     coefficients);
             return;
         }
-        boolean touch = VectorMemory.touches(images * (to - from) * length);
+        // A run too long for sums to take at once comes alone, and is one of many.
+        long values = length > Blocks.RUN ? Long.MAX_VALUE : images * (to - from) * length;
+        boolean touch = VectorMemory.touches(values);
         int touched = 0;
         long half = Blocks.rowsOfStream(images, 2);
         long apart = half * imageApart;
         for (long i = 0; i < half; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                touched ^= twoRuns(x, xStart + run, dy, dyStart + run, dx, dxStart + run, apart, length, touch, c, coefficients);
+                touched ^= twoRuns(
+                        x, xStart + run, dy, dyStart + run, dx, dxStart + run, apart, length, touch, c, coefficients);
             }
         }
         for (long i = 2 * half; i < images; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                touched ^= oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, touch, c, coefficients);
+                touched ^=
+                        oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, touch, c, coefficients);
             }
         }
         Tile.current().touched = touched;

@@ -24,7 +24,7 @@ final class VectorMemory {
     /** The widest vectors that this machine is fast with. */
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
 
-    private static final int TOUCHED = 8192;
+    private static final int TOUCHED = 4096;
 
     private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
 
@@ -79,7 +79,7 @@ final class VectorMemory {
     }
 
     static boolean touches(long values) {
-        return FLOATS.length() >= 16 && values >= TOUCHED;
+        return FLOATS.length() >= 16 && values > TOUCHED;
     }
 
     /**

@@ -119,7 +119,9 @@ final class VectorTransform implements Transform {
             ON_SEGMENTS.runs(x, xStart, y, yStart, images, imageApart, from, to, channelApart, length, coefficients);
             return;
         }
-        boolean touch = VectorMemory.touches(images * (to - from) * length);
+        // A run too long for sums to take at once comes alone, and is one of many.
+        long values = length > Blocks.RUN ? Long.MAX_VALUE : images * (to - from) * length;
+        boolean touch = VectorMemory.touches(values);
         int touched = 0;
         long half = Blocks.rowsOfStream(images, 2);
         for (long i = 0; i < half; i++) {
@@ -181,14 +183,7 @@ final class VectorTransform implements Transform {
 
     /** One run as two: its halves. */
     private static int oneRun(
-            Object x,
-            long xStart,
-            Object y,
-            long yStart,
-            int length,
-            boolean touch,
-            int c,
-            Coefficients coefficients) {
+            Object x, long xStart, Object y, long yStart, int length, boolean touch, int c, Coefficients coefficients) {
         int half = length / 2;
         int touched = twoRuns(x, xStart, y, yStart, half, half, touch, c, coefficients);
         for (int j = 2 * half; j < length; j++) {
