@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  *   backward:                     [reduce]* ─▶ [merge]° ─▶ [map]*    or              [reduce ─▶ merge ─▶ map]‡
  * </pre>
  *
- * In blocks*, in stretches of the features° or in groups of features‡, on several threads. The map takes the blocks, and the rows within, as the reduction did.
+ * In blocks*, in stretches of the features° or in groups of features‡, on several threads. The map takes the blocks in the opposite order.
  */
 final class Execution implements WorkerPool.Task {
     private enum Operation {
@@ -191,15 +191,16 @@ final class Execution implements WorkerPool.Task {
         runOnFeatures(Pass.MERGE, Math.clamp(blocks().features / MERGED_FEATURES, 1, threads));
     }
 
+    /** A map begins with the blocks that were reduced last, which are still in the caches. */
     private void runOnBlocks(Pass next) {
         pass = next;
-        WorkerPool.SHARED.run(this, blocks().count(), threads);
+        WorkerPool.SHARED.run(this, blocks().count(), threads, next == Pass.MAP);
     }
 
     private void runOnFeatures(Pass next, int parts) {
         pass = next;
         featureParts = parts;
-        WorkerPool.SHARED.run(this, parts, threads);
+        WorkerPool.SHARED.run(this, parts, threads, false);
     }
 
     @Override

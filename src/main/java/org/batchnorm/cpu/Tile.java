@@ -18,6 +18,7 @@ final class Tile {
     final float[] sum = new float[SIZE];
     final float[] product = new float[SIZE];
 
+    /** Where what {@link VectorMemory#touch} returned is left. */
     int touched;
 
     final Coefficients coefficients = new Coefficients();

@@ -29,13 +29,12 @@ final class VectorInputGradient implements InputGradient {
             ON_SEGMENTS.rows(x, xStart, dy, dyStart, dx, dxStart, rows, width, from, to, coefficients);
             return;
         }
-        boolean touch = VectorMemory.touches(rows * (to - from));
         int touched = 0;
         long half = Blocks.rowsOfStream(rows, 2);
         for (long r = 0; r < half; r++) {
             long row = r * width;
             touched ^= twoRows(
-                    x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, touch, coefficients);
+                    x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, coefficients);
         }
         for (long r = 2 * half; r < rows; r++) {
             long row = r * width;
@@ -54,7 +53,6 @@ final class VectorInputGradient implements InputGradient {
             long apart,
             int from,
             int to,
-            boolean touch,
             Coefficients coefficients) {
         float[] centre = coefficients.centre;
         float[] dyCentre = coefficients.dyCentre;
@@ -64,9 +62,7 @@ final class VectorInputGradient implements InputGradient {
         int end = from + FLOATS.loopBound(to - from);
         int touched = 0;
         for (int j = from; j < end; j += LANES) {
-            if (touch) {
-                touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
-            }
+            touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector g = FloatVector.fromArray(FLOATS, dyCentre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
@@ -156,24 +152,20 @@ final class VectorInputGradient implements InputGradient {
                     coefficients);
             return;
         }
-        // A run too long for sums to take at once comes alone, and is one of many.
-        long values = length > Blocks.RUN ? Long.MAX_VALUE : images * (to - from) * length;
-        boolean touch = VectorMemory.touches(values);
         int touched = 0;
         long half = Blocks.rowsOfStream(images, 2);
         long apart = half * imageApart;
         for (long i = 0; i < half; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                touched ^= twoRuns(
-                        x, xStart + run, dy, dyStart + run, dx, dxStart + run, apart, length, touch, c, coefficients);
+                touched ^=
+                        twoRuns(x, xStart + run, dy, dyStart + run, dx, dxStart + run, apart, length, c, coefficients);
             }
         }
         for (long i = 2 * half; i < images; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                touched ^=
-                        oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, touch, c, coefficients);
+                touched ^= oneRun(x, xStart + run, dy, dyStart + run, dx, dxStart + run, length, c, coefficients);
             }
         }
         Tile.current().touched = touched;
@@ -188,7 +180,6 @@ final class VectorInputGradient implements InputGradient {
             long dxStart,
             long apart,
             int length,
-            boolean touch,
             int c,
             Coefficients coefficients) {
         if (length < LANES) {
@@ -211,9 +202,7 @@ final class VectorInputGradient implements InputGradient {
         last1 = load(x, xStart + apart, end).sub(m).fma(k, last1).add(b).mul(a);
         int touched = 0;
         for (int j = 0; j < end; j += LANES) {
-            if (touch) {
-                touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
-            }
+            touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
             FloatVector t0 = load(dy, dyStart, j).sub(g);
             FloatVector t1 = load(dy, dyStart + apart, j).sub(g);
             FloatVector first = load(x, xStart, j).sub(m).fma(k, t0).add(b).mul(a);
@@ -236,11 +225,10 @@ final class VectorInputGradient implements InputGradient {
             Object dx,
             long dxStart,
             int length,
-            boolean touch,
             int c,
             Coefficients coefficients) {
         int half = length / 2;
-        int touched = twoRuns(x, xStart, dy, dyStart, dx, dxStart, half, half, touch, c, coefficients);
+        int touched = twoRuns(x, xStart, dy, dyStart, dx, dxStart, half, half, c, coefficients);
         for (int j = 2 * half; j < length; j++) {
             one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, c, coefficients);
         }

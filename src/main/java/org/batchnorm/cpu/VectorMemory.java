@@ -24,7 +24,14 @@ final class VectorMemory {
     /** The widest vectors that this machine is fast with. */
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
 
-    private static final int TOUCHED = 4096;
+    /** Whether the processor has 32 vector registers, not 16: those with vectors of 512 bits do. */
+    static final boolean MANY_REGISTERS = FLOATS.length() >= 16;
+
+    /**
+     * Whether kernels read what they are about to overwrite. A vector as long as a line of the caches is stored across two lines unless the memory is aligned to lines, which arrays
+     * hardly ever are; where those lines are not yet in the first-level cache, such stores take two to three times as long. A read brings them in, and unlike a store it is foreseen by the prefetchers.
+     */
+    private static final boolean TOUCHES = FLOATS.vectorByteSize() >= 64;
 
     private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
 
@@ -78,14 +85,14 @@ final class VectorMemory {
         }
     }
 
-    static boolean touches(long values) {
-        return FLOATS.length() >= 16 && values > TOUCHED;
-    }
-
     /**
-     * Reads the old value at {@code start + j}, where a vector is about to be stored, if {@code touches}; the result is of no use but must be used.
+     * Brings the first line that a store at {@code start + j} changes into the first-level cache, where that pays. The value that it returns means nothing, but must be used, or the compiler leaves
+     * the reading out.
      */
     static int touch(boolean onArrays, Object memory, long start, int j) {
+        if (!TOUCHES) {
+            return 0;
+        }
         float old = onArrays
                 ? ((float[]) memory)[(int) start + j]
                 : ((MemorySegment) memory).get(ValueLayout.JAVA_FLOAT_UNALIGNED, (start + j) * Float.BYTES);

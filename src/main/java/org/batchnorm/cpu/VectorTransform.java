@@ -5,8 +5,10 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and
- * the prefetcher sees two long streams. Runs go in pairs, of two images or the halves of one, for the latter reason alone. */
+/**
+ * {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and the prefetcher sees two long streams; where the
+ * processor has registers for it, two such pairs go together. Runs go in pairs, of two images or the halves of one, for the streams alone.
+ */
 final class VectorTransform implements Transform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final Transform ON_SEGMENTS = VectorMemory.onSegments(MethodHandles.lookup(), Transform.class);
@@ -30,17 +32,61 @@ final class VectorTransform implements Transform {
         float[] centre = coefficients.centre;
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
-        boolean touch = VectorMemory.touches(rows * (to - from));
         int touched = 0;
         long half = Blocks.rowsOfStream(rows, 2);
-        for (long r = 0; r < half; r++) {
-            touched ^= twoRows(
-                    x, xStart + r * width, y, yStart + r * width, half * width, from, to, touch, centre, scale, offset);
+        long apart = half * width;
+        long r = 0;
+        if (VectorMemory.MANY_REGISTERS) {
+            for (; r + 1 < half; r += 2) {
+                long row = r * width;
+                touched ^= fourRows(x, xStart + row, y, yStart + row, apart, width, from, to, centre, scale, offset);
+            }
         }
-        for (long r = 2 * half; r < rows; r++) {
+        for (; r < half; r++) {
+            touched ^= twoRows(x, xStart + r * width, y, yStart + r * width, apart, from, to, centre, scale, offset);
+        }
+        for (r = 2 * half; r < rows; r++) {
             oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
         }
         Tile.current().touched = touched;
+    }
+
+    private static int fourRows(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            long apart,
+            long width,
+            int from,
+            int to,
+            float[] centre,
+            float[] scale,
+            float[] offset) {
+        int touched = 0;
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += LANES) {
+            touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
+            touched ^= touch(y, yStart + width, j) ^ touch(y, yStart + width + apart, j);
+            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+            FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
+            FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
+            FloatVector v0 = load(x, xStart, j).sub(m).fma(a, b);
+            FloatVector v1 = load(x, xStart + apart, j).sub(m).fma(a, b);
+            FloatVector v2 = load(x, xStart + width, j).sub(m).fma(a, b);
+            FloatVector v3 = load(x, xStart + width + apart, j).sub(m).fma(a, b);
+            store(v0, y, yStart, j);
+            store(v1, y, yStart + apart, j);
+            store(v2, y, yStart + width, j);
+            store(v3, y, yStart + width + apart, j);
+        }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
+            one(x, xStart + apart + j, y, yStart + apart + j, centre[j], scale[j], offset[j]);
+            one(x, xStart + width + j, y, yStart + width + j, centre[j], scale[j], offset[j]);
+            one(x, xStart + width + apart + j, y, yStart + width + apart + j, centre[j], scale[j], offset[j]);
+        }
+        return touched;
     }
 
     private static int twoRows(
@@ -51,16 +97,13 @@ final class VectorTransform implements Transform {
             long apart,
             int from,
             int to,
-            boolean touch,
             float[] centre,
             float[] scale,
             float[] offset) {
         int touched = 0;
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
-            if (touch) {
-                touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
-            }
+            touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
@@ -119,36 +162,25 @@ final class VectorTransform implements Transform {
             ON_SEGMENTS.runs(x, xStart, y, yStart, images, imageApart, from, to, channelApart, length, coefficients);
             return;
         }
-        // A run too long for sums to take at once comes alone, and is one of many.
-        long values = length > Blocks.RUN ? Long.MAX_VALUE : images * (to - from) * length;
-        boolean touch = VectorMemory.touches(values);
         int touched = 0;
         long half = Blocks.rowsOfStream(images, 2);
         for (long i = 0; i < half; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                touched ^= twoRuns(x, xStart + run, y, yStart + run, half * imageApart, length, touch, c, coefficients);
+                touched ^= twoRuns(x, xStart + run, y, yStart + run, half * imageApart, length, c, coefficients);
             }
         }
         for (long i = 2 * half; i < images; i++) {
             for (int c = from; c < to; c++) {
                 long run = i * imageApart + (c - from) * channelApart;
-                touched ^= oneRun(x, xStart + run, y, yStart + run, length, touch, c, coefficients);
+                touched ^= oneRun(x, xStart + run, y, yStart + run, length, c, coefficients);
             }
         }
         Tile.current().touched = touched;
     }
 
     private static int twoRuns(
-            Object x,
-            long xStart,
-            Object y,
-            long yStart,
-            long apart,
-            int length,
-            boolean touch,
-            int c,
-            Coefficients coefficients) {
+            Object x, long xStart, Object y, long yStart, long apart, int length, int c, Coefficients coefficients) {
         float centre = coefficients.centre[c];
         float scale = coefficients.scale[c];
         float offset = coefficients.offset[c];
@@ -168,9 +200,7 @@ final class VectorTransform implements Transform {
         FloatVector last1 = load(x, xStart + apart, end).sub(m).fma(a, b);
         int touched = 0;
         for (int j = 0; j < end; j += LANES) {
-            if (touch) {
-                touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
-            }
+            touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
             FloatVector v0 = load(x, xStart, j).sub(m).fma(a, b);
             FloatVector v1 = load(x, xStart + apart, j).sub(m).fma(a, b);
             store(v0, y, yStart, j);
@@ -183,9 +213,9 @@ final class VectorTransform implements Transform {
 
     /** One run as two: its halves. */
     private static int oneRun(
-            Object x, long xStart, Object y, long yStart, int length, boolean touch, int c, Coefficients coefficients) {
+            Object x, long xStart, Object y, long yStart, int length, int c, Coefficients coefficients) {
         int half = length / 2;
-        int touched = twoRuns(x, xStart, y, yStart, half, half, touch, c, coefficients);
+        int touched = twoRuns(x, xStart, y, yStart, half, half, c, coefficients);
         for (int j = 2 * half; j < length; j++) {
             one(x, xStart + j, y, yStart + j, coefficients.centre[c], coefficients.scale[c], coefficients.offset[c]);
         }

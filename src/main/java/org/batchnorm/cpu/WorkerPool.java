@@ -49,6 +49,7 @@ final class WorkerPool {
     private @Nullable Task task;
     private int participants;
     private int blocks;
+    private boolean backwards;
     private AtomicIntegerArray next = new AtomicIntegerArray(PADDING);
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private volatile @Nullable Thread waitingCaller;
@@ -56,30 +57,32 @@ final class WorkerPool {
     WorkerPool() {}
 
     /**
-     * Does the blocks 0 to {@code blocks} of a task on up to {@code threads} threads, the caller's among them, and returns when all are done.
+     * Does the blocks 0 to {@code count} of a task on up to {@code threads} threads, the caller's among them, and returns when all are done.
      *
+     * @param backwards whether each stretch of the blocks is done from its last one on
      * @throws RuntimeException or an {@link Error}, what a block has thrown, on whichever thread; some blocks may then not have been done
      */
-    void run(Task work, int count, int threads) {
+    void run(Task work, int count, int threads, boolean backwards) {
         int wanted = Math.min(threads, count);
         if (wanted <= 1 || !taken.compareAndSet(false, true)) {
             work.prepare(0);
             for (int block = 0; block < count; block++) {
-                work.run(block, 0);
+                work.run(backwards ? count - 1 - block : block, 0);
             }
             return;
         }
         try {
-            runTogether(work, count, wanted);
+            runTogether(work, count, wanted, backwards);
         } finally {
             taken.set(false);
         }
     }
 
-    private void runTogether(Task work, int count, int wanted) {
+    private void runTogether(Task work, int count, int wanted, boolean inReverse) {
         hire(wanted - 1);
         task = work;
         blocks = count;
+        backwards = inReverse;
         participants = wanted;
         for (int p = 0; p < wanted; p++) {
             next.set(p * PADDING, firstBlock(p));
@@ -127,6 +130,7 @@ final class WorkerPool {
         boolean prepared = false;
         for (int i = 0; i < participants; i++) {
             int stretch = (participant + i) % participants;
+            int first = firstBlock(stretch);
             int end = firstBlock(stretch + 1);
             while (failure.get() == null) {
                 int block = next.getAndIncrement(stretch * PADDING);
@@ -138,7 +142,7 @@ final class WorkerPool {
                         work.prepare(participant);
                         prepared = true;
                     }
-                    work.run(block, participant);
+                    work.run(backwards ? first + (end - 1 - block) : block, participant);
                 } catch (RuntimeException | Error thrown) {
                     failure.compareAndSet(null, thrown);
                 }

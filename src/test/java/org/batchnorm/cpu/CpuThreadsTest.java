@@ -97,7 +97,7 @@ class CpuThreadsTest {
 
     @Test
     void noGroupHasMoreThanTheCachesHold() {
-        assertThat(Blocks.of(BatchShape.channelsFirst(32, 64, 28, 28)).groups(2, 2))
+        assertThat(Blocks.of(BatchShape.channelsFirst(16, 32, 28, 28)).groups(2, 2))
                 .isZero();
         assertThat(Blocks.of(BatchShape.channelsFirst(64, 16, 500, 500)).groups(1, 2))
                 .isZero();
@@ -160,8 +160,9 @@ class CpuThreadsTest {
         }
     }
 
-    @Test
-    void everyBlockIsDoneOnce() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void everyBlockIsDoneOnce(boolean backwards) {
         WorkerPool pool = new WorkerPool();
         for (int count = 0; count < 50; count++) {
             AtomicIntegerArray times = new AtomicIntegerArray(50);
@@ -172,12 +173,22 @@ class CpuThreadsTest {
                         highest.accumulateAndGet(participant, Math::max);
                     },
                     count,
-                    3);
+                    3,
+                    backwards);
             assertThat(highest.get()).isLessThan(3);
             for (int block = 0; block < 50; block++) {
                 assertThat(times.get(block)).isEqualTo(block < count ? 1 : 0);
             }
         }
+    }
+
+    @Test
+    void aCallerAloneDoesTheBlocksInTheOrderAskedFor() {
+        WorkerPool pool = new WorkerPool();
+        List<Integer> order = new ArrayList<>();
+        pool.run((block, participant) -> order.add(block), 3, 1, false);
+        pool.run((block, participant) -> order.add(block), 3, 1, true);
+        assertThat(order).containsExactly(0, 1, 2, 2, 1, 0);
     }
 
     @Test
@@ -199,7 +210,8 @@ class CpuThreadsTest {
                         }
                     },
                     count,
-                    3);
+                    3,
+                    false);
             assertThat(unprepared.get()).isZero();
         }
     }
@@ -220,11 +232,12 @@ class CpuThreadsTest {
                                 }
                             },
                             8,
-                            2))
+                            2,
+                            false))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessage("from a worker");
             AtomicInteger done = new AtomicInteger();
-            pool.run((block, participant) -> done.incrementAndGet(), 8, 2);
+            pool.run((block, participant) -> done.incrementAndGet(), 8, 2, false);
             assertThat(done.get()).isEqualTo(8);
         }
     }
@@ -237,14 +250,15 @@ class CpuThreadsTest {
                                     throw new OutOfMemoryError("from block " + block);
                                 },
                                 1,
-                                2))
+                                2,
+                                false))
                 .isInstanceOf(OutOfMemoryError.class);
     }
 
     @Test
     void anIdlePoolIsParked() throws InterruptedException {
         WorkerPool pool = new WorkerPool();
-        pool.run((block, participant) -> {}, 100, 4);
+        pool.run((block, participant) -> {}, 100, 4, false);
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
         while (!pool.isParked() && System.nanoTime() < deadline) {
             Thread.sleep(1);
