@@ -39,6 +39,9 @@ final class Execution implements WorkerPool.Task {
     private static final int FEW_SAMPLES = 4;
     private static final int IMAGES_AT_ONCE = 4;
 
+    /** Values between arrays that different threads write, so that these never share a line of the caches: for which the threads would take turns. */
+    private static final int APART = 64;
+
     /** Fewer features than this are merged sooner than another core hears of them. */
     private static final int MERGED_FEATURES = 256;
 
@@ -581,7 +584,7 @@ final class Execution implements WorkerPool.Task {
         double[][] enough = arrays.length < count ? Arrays.copyOf(arrays, count) : arrays;
         for (int i = 0; i < count; i++) {
             if (enough[i] == null || enough[i].length < length) {
-                enough[i] = new double[length];
+                enough[i] = new double[length + APART];
             }
         }
         return enough;
@@ -591,7 +594,7 @@ final class Execution implements WorkerPool.Task {
         float[][] enough = arrays.length < count ? Arrays.copyOf(arrays, count) : arrays;
         for (int i = 0; i < count; i++) {
             if (enough[i] == null || enough[i].length < length) {
-                enough[i] = new float[length];
+                enough[i] = new float[length + APART];
             }
         }
         return enough;
