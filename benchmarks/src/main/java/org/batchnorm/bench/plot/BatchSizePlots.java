@@ -33,7 +33,7 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
  * One picture an operation, over the batch sizes of {@link ShapeGrid#batchSweep()}: time, GB/s of logical bytes, and how much faster than each other library; a
- * row of charts for each number of threads and, on each device, for each clock.
+ * row of charts for each number of threads on each machine and, on each device, for each clock.
  */
 public final class BatchSizePlots {
     private static final int WIDTH = 560;
@@ -58,7 +58,7 @@ public final class BatchSizePlots {
     /**
      * Draws what the rows have, as PNG and SVG.
      *
-     * @param rows of any number of runs; each point's newest counts
+     * @param rows of any number of runs; each point's newest on a machine counts
      * @param folder where the pictures go; made if need be
      * @return the files written; none if no row belongs to the batch sweep
      */
@@ -93,22 +93,21 @@ public final class BatchSizePlots {
             charts.addAll(charts(
                     operation,
                     place,
-                    sweep.stream()
-                            .filter(row -> place(row.point()).equals(place))
-                            .toList()));
+                    sweep.stream().filter(row -> place(row).equals(place)).toList()));
         }
         return charts;
     }
 
     private static Set<String> places(Collection<Measurement> rows) {
         Set<String> places = new TreeSet<>();
-        rows.forEach(row -> places.add(place(row.point())));
+        rows.forEach(row -> places.add(place(row)));
         return places;
     }
 
-    private static String place(Point point) {
+    private static String place(Measurement row) {
+        Point point = row.point();
         return point.device().equals("cpu")
-                ? "CPU, " + (point.threads() == 1 ? "1 thread" : point.threads() + " threads")
+                ? row.run().machine() + ", " + (point.threads() == 1 ? "1 thread" : point.threads() + " threads")
                 : point.device() + (point.clock().equals("kernel") ? ", kernel time" : ", wall time");
     }
 

@@ -74,14 +74,29 @@ public final class Tables {
     }
 
     /**
-     * What a README shows: where it was measured, our times at the networks' shapes, and the ratios to the other libraries.
+     * What a README shows, for each machine: where it was measured, our times at the networks' shapes, and the ratios to the other libraries.
      *
-     * @param rows of any number of runs; each point's newest counts
+     * @param rows of any number of runs; each point's newest on a machine counts
      */
     public static List<String> summary(Collection<Measurement> rows) {
-        List<Measurement> newest = List.copyOf(Comparison.newest(rows).values());
+        Map<String, List<Measurement>> byMachine = new LinkedHashMap<>();
+        for (Measurement row : rows) {
+            byMachine.computeIfAbsent(machine(row), name -> new ArrayList<>()).add(row);
+        }
         List<String> lines = new ArrayList<>();
-        newest.stream().map(Tables::where).distinct().forEach(lines::add);
+        byMachine.forEach((machine, measured) -> {
+            if (!lines.isEmpty()) {
+                lines.add("");
+            }
+            lines.add("### " + machine);
+            lines.add("");
+            lines.addAll(ofMachine(List.copyOf(Comparison.newest(measured).values())));
+        });
+        return lines;
+    }
+
+    private static List<String> ofMachine(List<Measurement> newest) {
+        List<String> lines = new ArrayList<>(wheres(newest));
         lines.addAll(onCpu(newest.stream()
                 .filter(row -> row.point().device().equals("cpu")
                         && ShapeGrid.networks().contains(row.point().shape()))
@@ -167,13 +182,26 @@ public final class Tables {
                 .orElse(NONE);
     }
 
-    private static String where(Measurement row) {
-        return "Measured on " + row.run().date().substring(0, 10) + " at commit "
-                + row.run().commit() + ": "
-                + row.run().machine() + ", " + row.run().cores() + " cores, "
-                + runtime(row.run().java()) + ", "
-                + row.run().os()
-                + (row.point().device().equals("cpu") ? "." : ", " + row.point().device() + ".");
+    private static String machine(Measurement row) {
+        return row.run().machine() + ", " + row.run().cores() + " cores";
+    }
+
+    /** A line for each surrounding in which was measured, with the dates and commits. */
+    private static List<String> wheres(Collection<Measurement> rows) {
+        Map<String, Set<String>> times = new LinkedHashMap<>();
+        for (Measurement row : rows) {
+            String surrounding = runtime(row.run().java()) + ", " + row.run().os()
+                    + (row.point().device().equals("cpu")
+                            ? ""
+                            : ", " + row.point().device());
+            times.computeIfAbsent(surrounding, name -> new TreeSet<>())
+                    .add(row.run().date().substring(0, 10) + " at commit "
+                            + row.run().commit());
+        }
+        List<String> lines = new ArrayList<>();
+        times.forEach((surrounding, measured) ->
+                lines.add(surrounding + "; measured on " + String.join(", ", measured) + "."));
+        return lines;
     }
 
     /** What ran it: a JDK, or what {@code compare-pytorch.py} writes in its place. */

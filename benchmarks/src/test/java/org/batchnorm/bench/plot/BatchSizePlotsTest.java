@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import org.batchnorm.bench.results.Libraries;
 import org.batchnorm.bench.results.Measurement;
+import org.batchnorm.bench.results.Measurement.Run;
 import org.batchnorm.bench.results.Rows;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
@@ -21,6 +22,7 @@ import org.batchnorm.bench.workload.ShapeGrid;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYSeries;
 
 class BatchSizePlotsTest {
@@ -96,6 +98,17 @@ class BatchSizePlotsTest {
                         Set.of("pytorch eager", "pytorch compiled", "as fast"))
                 .containsEntry("forward, NVIDIA H200, wall time", Set.of("pytorch eager", "pytorch compiled"));
         assertThat(BatchSizePlots.draw(rows, folder)).hasSize(2);
+    }
+
+    @Test
+    void machinesHaveChartsOfTheirOwn() {
+        Run other = new Run("2", "2026-01-02T00:00:00Z", "c2", "25", "another machine", 4, "Linux 6");
+        List<Measurement> rows = List.of(
+                Rows.ours(Rows.run("1"), Operation.FORWARD, "64x256", 1, 2),
+                Rows.ours(other, Operation.FORWARD, "64x256", 1, 1));
+        assertThat(BatchSizePlots.charts(Operation.FORWARD, rows))
+                .extracting(XYChart::getTitle)
+                .contains("forward, machine, 1 thread", "forward, another machine, 1 thread");
     }
 
     @Test

@@ -107,4 +107,23 @@ class RatiosTest {
                 .contains("Kernels on NVIDIA H200")
                 .doesNotContain("libtorch");
     }
+
+    @Test
+    void machinesAreSummedUpApart() {
+        Run other = new Run("2", "2026-01-02T00:00:00Z", "c2", "25", "another machine", 4, "Linux 6");
+        List<Measurement> rows = List.of(
+                Rows.ours(Rows.run("1"), Operation.FORWARD, "32x128", 1, 2),
+                Rows.peer(Rows.run("1"), "onednn", "ab", Operation.FORWARD, "32x128", 1, 6),
+                Rows.ours(other, Operation.FORWARD, "32x128", 1, 2),
+                Rows.peer(other, "onednn", "ab", Operation.FORWARD, "32x128", 1, 8),
+                Rows.ours(Rows.run("3"), Operation.FORWARD, "60x100", 1, 2));
+        assertThat(Tables.summary(rows))
+                .containsSubsequence(
+                        "### machine, 2 cores",
+                        "JDK 25, Linux 6; measured on 2026-01-01 at commit c1, 2026-01-03 at commit c3.",
+                        "| 32x128 | 3.00 | – | – |",
+                        "### another machine, 4 cores",
+                        "JDK 25, Linux 6; measured on 2026-01-02 at commit c2.",
+                        "| 32x128 | 4.00 | – | – |");
+    }
 }
