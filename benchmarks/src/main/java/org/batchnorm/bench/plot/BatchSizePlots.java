@@ -2,6 +2,7 @@ package org.batchnorm.bench.plot;
 
 import java.awt.BasicStroke;
 import java.awt.Color;
+import java.awt.Font;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +40,10 @@ public final class BatchSizePlots {
     private static final int WIDTH = 560;
     private static final int HEIGHT = 420;
     private static final int COLUMNS = 3;
+
+    /** Small enough for a machine's name and the number of threads. */
+    private static final Font TITLE = new Font(Font.SANS_SERIF, Font.BOLD, 11);
+
     /** A line's colour is its library's in every chart. */
     private static final Map<String, Color> COLOURS = Map.of(
             "vector", new Color(0xD62728),
@@ -216,6 +221,7 @@ public final class BatchSizePlots {
                 // Drawn through: a dashed line is a path of hundreds of pieces in the SVG.
                 .setPlotGridLinesStroke(new BasicStroke(0.5f))
                 .setPlotGridLinesColor(Color.LIGHT_GRAY)
+                .setChartTitleFont(TITLE)
                 .setChartBackgroundColor(Color.WHITE)
                 .setPlotBorderVisible(false)
                 .setLegendPosition(LegendPosition.OutsideS)
