@@ -38,7 +38,7 @@ final class Blocks {
     private static final int IMAGES_AT_ONCE = 4;
     private static final int MANY_ROWS = 32;
 
-    /** Tensors of fewer bytes together are still near, in a core's own caches for the most part, when they are read again. */
+    /** Tensors of more bytes together have mostly left a core's own caches before they are read again. */
     private static final long LARGE_BYTES = 8 << 20;
 
     /** What the groups of all threads may have together, so as to stay in the caches. */

@@ -29,7 +29,8 @@ final class VectorMemory {
 
     /**
      * Whether kernels read what they are about to overwrite. A vector as long as a line of the caches is stored across two lines unless the memory is aligned to lines, which arrays
-     * hardly ever are; where those lines are not yet in the first-level cache, such stores take two to three times as long. A read brings them in, and unlike a store it is foreseen by the prefetchers.
+     * hardly ever are; where those lines are not yet in the first-level cache, such stores take two to three times as long. Reading first brings them in, and made even aligned stores no slower beyond
+     * the second-level cache (both measured on an Intel Xeon, family 6, model 207).
      */
     private static final boolean TOUCHES = FLOATS.vectorByteSize() >= 64;
 

@@ -96,7 +96,7 @@ public final class Tables {
     }
 
     private static List<String> ofMachine(List<Measurement> newest) {
-        List<String> lines = new ArrayList<>(wheres(newest));
+        List<String> lines = new ArrayList<>(surroundings(newest));
         lines.addAll(onCpu(newest.stream()
                 .filter(row -> row.point().device().equals("cpu")
                         && ShapeGrid.networks().contains(row.point().shape()))
@@ -187,7 +187,7 @@ public final class Tables {
     }
 
     /** A line for each surrounding in which was measured, with the dates and commits. */
-    private static List<String> wheres(Collection<Measurement> rows) {
+    private static List<String> surroundings(Collection<Measurement> rows) {
         Map<String, Set<String>> times = new LinkedHashMap<>();
         for (Measurement row : rows) {
             String surrounding = runtime(row.run().java()) + ", " + row.run().os()
