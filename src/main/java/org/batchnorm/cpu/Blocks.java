@@ -52,6 +52,15 @@ final class Blocks {
 
     private static final int GROUPS_PER_THREAD = 4;
 
+    /** Columns of a group of a matrix: what belongs to these, sums, statistics and coefficients, stays in the first-level cache. */
+    private static final int GROUP_COLUMNS = 512;
+
+    /** The most rows of such a group: more values would not stay in the second-level cache. */
+    private static final int GROUP_ROWS = 128;
+
+    /** How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads share the lines in which their groups meet. */
+    private static final int COLUMNS_PER_ROW = 64;
+
     final BatchShape shape;
     final int features;
 
@@ -193,15 +202,20 @@ final class Blocks {
     }
 
     /**
-     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through both and finds in its caches what it reads the second time. 0 where the threads had
-     * better go through the whole batch twice: it stays in the caches as it is, or the values of a group are too far apart or too many. Results are
-     * the same bits either way.
+     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through both and finds in its caches what it reads the second time: the values, or, of a few
+     * rows, what belongs to the columns. 0 where the threads had better go through the whole batch twice: it stays in the caches as it is, or the values of a group are too far apart or too many. Results
+     * are the same bits either way.
      *
      * @param inputs tensors that are read; there is one more that is written
      */
     int groups(int inputs, int threads) {
+        if (byRows) {
+            boolean wide = rows <= Math.min(features / COLUMNS_PER_ROW, GROUP_ROWS) && !isExpanded();
+            int groups = features / GROUP_COLUMNS;
+            return wide && groups > 1 ? groups : 0;
+        }
         long bytesOfTensor = shape.elements() * Float.BYTES;
-        if (byRows || bytesOfTensor * (inputs + 1) < LARGE_BYTES) {
+        if (bytesOfTensor * (inputs + 1) < LARGE_BYTES) {
             return 0;
         }
         long bytesOfFeature = bytesOfTensor * inputs / features;
@@ -213,7 +227,7 @@ final class Blocks {
 
     /** The first of the features that part {@code part} of {@code parts} has. */
     int firstFeature(int part, int parts) {
-        return (int) cut(features, parts, part, 1);
+        return (int) cut(features, parts, part, byRows ? ALIGNMENT : 1);
     }
 
     /** Whether a feature has more than one column. */

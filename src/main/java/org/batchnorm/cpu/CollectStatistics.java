@@ -16,10 +16,11 @@ interface CollectStatistics {
      * @param start position of the first sampled row
      * @param samples rows to sample, ≥ 1
      * @param apart distance between sampled rows
-     * @param columns columns of a row
+     * @param from first column
+     * @param to end of the columns
      * @param shift out, (columns)
      */
-    void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift);
+    void sampleRows(Object x, long start, int samples, long apart, int from, int to, float[] shift);
 
     /**
      * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most {@link Blocks#ROWS} rows in all, which keeps those sums accurate.

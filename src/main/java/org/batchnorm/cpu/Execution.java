@@ -132,7 +132,7 @@ final class Execution implements WorkerPool.Task {
         this.eps = eps;
         this.statistics = statistics;
         reserveSums(blocks());
-        sample(blocks());
+        sample(0, blocks().features);
         runOnBlocks(Pass.REDUCE);
         merge();
     }
@@ -183,7 +183,7 @@ final class Execution implements WorkerPool.Task {
             return;
         }
         if (operation == Operation.FORWARD) {
-            sample(blocks());
+            sample(0, blocks().features);
         }
         runOnBlocks(Pass.REDUCE);
         merge();
@@ -254,7 +254,7 @@ final class Execution implements WorkerPool.Task {
     private void runAll(int from, int to, int participant) {
         int partials = blocks().partials();
         if (operation == Operation.FORWARD) {
-            sampleChannels(blocks(), from, to);
+            sample(from, to);
         }
         for (int partial = 0; partial < partials; partial++) {
             reduce(partial, from, to, participant);
@@ -265,14 +265,15 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    /** A value near each feature's mean, into {@code centre}. */
-    private void sample(Blocks cut) {
+    /** A value near each feature's mean, into {@code centre}, for the features {@code from} to {@code to}. */
+    private void sample(int from, int to) {
+        Blocks cut = blocks();
         if (cut.byRows && cut.repeat == 1) {
             int samples = samplesOfRows(cut);
             long apart = cut.dataRows() / samples * cut.features;
-            kernels().collectStatistics().sampleRows(x, xStart, samples, apart, cut.features, coefficients.centre);
+            kernels().collectStatistics().sampleRows(x, xStart, samples, apart, from, to, coefficients.centre);
         } else {
-            sampleChannels(cut, 0, cut.features);
+            sampleChannels(cut, from, to);
         }
     }
 
@@ -281,7 +282,7 @@ final class Execution implements WorkerPool.Task {
         return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, FEW_SAMPLES), SAMPLES);
     }
 
-    /** The same of channels-first data, for the features {@code from} to {@code to}. */
+    /** The same of channels-first data. */
     private void sampleChannels(Blocks cut, int from, int to) {
         long spatial = cut.shape.spatial();
         long imageApart = cut.features * spatial;

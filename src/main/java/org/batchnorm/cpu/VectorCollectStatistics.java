@@ -21,16 +21,16 @@ final class VectorCollectStatistics implements CollectStatistics {
     private static final int SAMPLED_COLUMNS = 64;
 
     @Override
-    public void sampleRows(Object x, long start, int samples, long apart, int columns, float[] shift) {
+    public void sampleRows(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
         if (ON_ARRAYS && x.getClass() != float[].class) {
-            ON_SEGMENTS.sampleRows(x, start, samples, apart, columns, shift);
+            ON_SEGMENTS.sampleRows(x, start, samples, apart, from, to, shift);
             return;
         }
-        int end = FLOATS.loopBound(columns);
-        for (int j = 0; j < end; j += SAMPLED_COLUMNS) {
+        int end = from + FLOATS.loopBound(to - from);
+        for (int j = from; j < end; j += SAMPLED_COLUMNS) {
             sample(x, start, samples, apart, j, Math.min(j + SAMPLED_COLUMNS, end), shift);
         }
-        for (int j = end; j < columns; j++) {
+        for (int j = end; j < to; j++) {
             shift[j] = Shift.sample(x, start + j, samples, apart);
         }
     }

@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -91,6 +92,45 @@ class CpuThreadsTest {
             CpuAccuracyTest.Result whole = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 20), problem);
             for (int threads = 1; threads <= 3; threads++) {
                 assertSame(new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), problem), whole);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void groupsOfColumnsGiveWhatColumnsGiveThatAreNotGrouped(String backend) {
+        int rows = 21;
+        Problem whole = new Problem(BatchShape.of(rows, 2777), 1, 2, 47);
+        Problem part = new Problem(BatchShape.of(rows, 1008), 1, 2, 53);
+        int first = 1531;
+        assertThat(Blocks.of(whole.shape).groups(1, 1)).isGreaterThan(1);
+        assertThat(Blocks.of(part.shape).groups(1, 1)).isZero();
+        whole.x[whole.index(1600, 5)] = Float.NaN;
+        whole.dy[whole.index(1700, 20)] = Float.POSITIVE_INFINITY;
+        for (int i = 0; i < rows; i++) {
+            whole.x[whole.index(1800, i)] = 1;
+            whole.x[whole.index(2000, i)] *= 1e-25f;
+        }
+        for (int c = 0; c < 1008; c++) {
+            part.gamma[c] = whole.gamma[first + c];
+            part.beta[c] = whole.beta[first + c];
+            for (int i = 0; i < rows; i++) {
+                part.x[part.index(c, i)] = whole.x[whole.index(first + c, i)];
+                part.dy[part.index(c, i)] = whole.dy[whole.index(first + c, i)];
+            }
+        }
+        CpuAccuracyTest.Result expected = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 1), part);
+        for (int threads = 1; threads <= 3; threads++) {
+            CpuAccuracyTest.Result result = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), whole);
+            assertThat(Arrays.copyOfRange(result.dgamma, first, first + 1008)).isEqualTo(expected.dgamma);
+            assertThat(Arrays.copyOfRange(result.dbeta, first, first + 1008)).isEqualTo(expected.dbeta);
+            for (int i = 0; i < rows; i++) {
+                int from = whole.index(first, i);
+                int at = part.index(0, i);
+                assertThat(Arrays.copyOfRange(result.y, from, from + 1008))
+                        .isEqualTo(Arrays.copyOfRange(expected.y, at, at + 1008));
+                assertThat(Arrays.copyOfRange(result.dx, from, from + 1008))
+                        .isEqualTo(Arrays.copyOfRange(expected.dx, at, at + 1008));
             }
         }
     }
