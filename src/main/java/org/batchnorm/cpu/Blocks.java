@@ -41,6 +41,9 @@ final class Blocks {
     /** Tensors of more bytes together have mostly left a core's own caches before they are read again. */
     private static final long LARGE_BYTES = 8 << 20;
 
+    /** Three tensors of no more bytes together stay in a core's own caches. */
+    private static final long OWN_BYTES = 2 << 20;
+
     /** What the groups of all threads may have together, so as to stay in the caches. */
     private static final long CACHED_BYTES = 24 << 20;
 
@@ -228,6 +231,11 @@ final class Blocks {
     /** The first of the features that part {@code part} of {@code parts} has. */
     int firstFeature(int part, int parts) {
         return (int) cut(features, parts, part, byRows ? ALIGNMENT : 1);
+    }
+
+    /** Whether x, dy and dx stay in a core's own caches. */
+    boolean isCached() {
+        return shape.elements() <= OWN_BYTES / (3 * Float.BYTES);
     }
 
     /** Whether a feature has more than one column. */

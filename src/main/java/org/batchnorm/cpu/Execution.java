@@ -521,7 +521,19 @@ final class Execution implements WorkerPool.Task {
         if (isInputGradient()) {
             kernels()
                     .inputGradient()
-                    .rows(x, xStart + row, second, secondStart + row, out, outStart + row, rows, width, from, to, own);
+                    .rows(
+                            x,
+                            xStart + row,
+                            second,
+                            secondStart + row,
+                            out,
+                            outStart + row,
+                            rows,
+                            width,
+                            from,
+                            to,
+                            blocks().isCached(),
+                            own);
         } else {
             kernels().transform().rows(mapped(), mappedStart() + row, out, outStart + row, rows, width, from, to, own);
         }

@@ -18,6 +18,7 @@ interface InputGradient {
      * @param width distance between rows
      * @param from first column
      * @param to end of the columns
+     * @param cached whether the three tensors stay in a core's own caches: a hint for speed, which changes no bit
      */
     void rows(
             Object x,
@@ -30,6 +31,7 @@ interface InputGradient {
             long width,
             int from,
             int to,
+            boolean cached,
             Coefficients coefficients);
 
     /**

@@ -14,6 +14,7 @@ final class ScalarInputGradient implements InputGradient {
             long width,
             int from,
             int to,
+            boolean cached,
             Coefficients coefficients) {
         Tile tile = Tile.current();
         for (int j = from; j < to; j += Tile.SIZE) {

@@ -5,7 +5,10 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half, and so do runs. */
+/**
+ * {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half, and so do runs. Two pairs of rows go together only where the tensors stay
+ * in the caches: elsewhere so many streams cost more than the loads of coefficients that they save.
+ */
 final class VectorInputGradient implements InputGradient {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
     private static final InputGradient ON_SEGMENTS =
@@ -24,23 +27,85 @@ final class VectorInputGradient implements InputGradient {
             long width,
             int from,
             int to,
+            boolean cached,
             Coefficients coefficients) {
         if (ON_ARRAYS && x.getClass() != float[].class) {
-            ON_SEGMENTS.rows(x, xStart, dy, dyStart, dx, dxStart, rows, width, from, to, coefficients);
+            ON_SEGMENTS.rows(x, xStart, dy, dyStart, dx, dxStart, rows, width, from, to, cached, coefficients);
             return;
         }
         int touched = 0;
         long half = Blocks.rowsOfStream(rows, 2);
-        for (long r = 0; r < half; r++) {
-            long row = r * width;
-            touched ^= twoRows(
-                    x, xStart + row, dy, dyStart + row, dx, dxStart + row, half * width, from, to, coefficients);
+        long apart = half * width;
+        long r = 0;
+        if (cached && VectorMemory.MANY_REGISTERS) {
+            for (; r + 1 < half; r += 2) {
+                long row = r * width;
+                touched ^= fourRows(
+                        x, xStart + row, dy, dyStart + row, dx, dxStart + row, apart, width, from, to, coefficients);
+            }
         }
-        for (long r = 2 * half; r < rows; r++) {
+        for (; r < half; r++) {
+            long row = r * width;
+            touched ^= twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, apart, from, to, coefficients);
+        }
+        for (r = 2 * half; r < rows; r++) {
             long row = r * width;
             oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, to, coefficients);
         }
         Tile.current().touched = touched;
+    }
+
+    private static int fourRows(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            Object dx,
+            long dxStart,
+            long apart,
+            long width,
+            int from,
+            int to,
+            Coefficients coefficients) {
+        float[] centre = coefficients.centre;
+        float[] dyCentre = coefficients.dyCentre;
+        float[] scale = coefficients.scale;
+        float[] slope = coefficients.slope;
+        float[] offset = coefficients.offset;
+        int end = from + FLOATS.loopBound(to - from);
+        int touched = 0;
+        for (int j = from; j < end; j += LANES) {
+            touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
+            touched ^= touch(dx, dxStart + width, j) ^ touch(dx, dxStart + width + apart, j);
+            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+            FloatVector g = FloatVector.fromArray(FLOATS, dyCentre, j);
+            FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
+            FloatVector k = FloatVector.fromArray(FLOATS, slope, j);
+            FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
+            FloatVector t0 = load(dy, dyStart, j).sub(g);
+            FloatVector t1 = load(dy, dyStart + apart, j).sub(g);
+            FloatVector t2 = load(dy, dyStart + width, j).sub(g);
+            FloatVector t3 = load(dy, dyStart + width + apart, j).sub(g);
+            FloatVector v0 = load(x, xStart, j).sub(m).fma(k, t0).add(b).mul(a);
+            FloatVector v1 = load(x, xStart + apart, j).sub(m).fma(k, t1).add(b).mul(a);
+            FloatVector v2 = load(x, xStart + width, j).sub(m).fma(k, t2).add(b).mul(a);
+            FloatVector v3 =
+                    load(x, xStart + width + apart, j).sub(m).fma(k, t3).add(b).mul(a);
+            store(v0, dx, dxStart, j);
+            store(v1, dx, dxStart + apart, j);
+            store(v2, dx, dxStart + width, j);
+            store(v3, dx, dxStart + width + apart, j);
+        }
+        for (int j = end; j < to; j++) {
+            one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
+            long at = apart + j;
+            one(x, xStart + at, dy, dyStart + at, dx, dxStart + at, j, coefficients);
+            at = width + j;
+            one(x, xStart + at, dy, dyStart + at, dx, dxStart + at, j, coefficients);
+            at = width + apart + j;
+            one(x, xStart + at, dy, dyStart + at, dx, dxStart + at, j, coefficients);
+        }
+        return touched;
     }
 
     private static int twoRows(
