@@ -41,7 +41,7 @@ final class Blocks {
     /** Tensors of more bytes together have mostly left a core's own caches before they are read again. */
     private static final long LARGE_BYTES = 8 << 20;
 
-    /** Three tensors of no more bytes together stay in a core's own caches. */
+    /** Three tensors of no more bytes together stay in a core's own caches, where these are as large as on processors with vectors of 512 bits. */
     private static final long OWN_BYTES = 2 << 20;
 
     /** What the groups of all threads may have together, so as to stay in the caches. */
@@ -55,7 +55,7 @@ final class Blocks {
 
     private static final int GROUPS_PER_THREAD = 4;
 
-    /** Columns of a group of a matrix: what belongs to these, sums, statistics and coefficients, stays in the first-level cache. */
+    /** Columns that a group of a matrix has at least: what belongs to these, sums, statistics and coefficients, stays in the first-level cache. */
     private static final int GROUP_COLUMNS = 512;
 
     /** The most rows of such a group: more values would not stay in the second-level cache. */

@@ -38,6 +38,7 @@ class CpuAccuracyTest {
             BatchShape.of(300, 17),
             BatchShape.of(3, 5003),
             BatchShape.of(70, 2053),
+            BatchShape.of(40, 2777),
             BatchShape.of(2049, 64),
             BatchShape.of(530, 515),
             BatchShape.channelsLast(2, 6, 5, 3),
