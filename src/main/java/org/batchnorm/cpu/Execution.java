@@ -57,8 +57,8 @@ final class Execution implements WorkerPool.Task {
     private Object out = NOTHING;
     private long outStart;
 
-    private float @Nullable [] gamma;
-    private float @Nullable [] beta;
+    private float[] gamma = EMPTY;
+    private float[] beta = EMPTY;
     private float[] mean = EMPTY;
     private float[] variance = EMPTY;
     private double eps;
@@ -72,6 +72,9 @@ final class Execution implements WorkerPool.Task {
 
     /** Of the columns, where a feature has several, and in inference: what a thread makes itself it need not fetch from another core. */
     private Coefficients[] ofThread = {};
+
+    private float[] ones = EMPTY;
+    private float[] zeros = EMPTY;
 
     /** The stretches of a merge, or the groups of all passes. */
     private int featureParts;
@@ -115,8 +118,8 @@ final class Execution implements WorkerPool.Task {
         x = NOTHING;
         second = NOTHING;
         out = NOTHING;
-        gamma = null;
-        beta = null;
+        gamma = EMPTY;
+        beta = EMPTY;
         mean = EMPTY;
         variance = EMPTY;
         statistics = null;
@@ -131,6 +134,8 @@ final class Execution implements WorkerPool.Task {
         operation = Operation.COLLECT_STATISTICS;
         this.eps = eps;
         this.statistics = statistics;
+        gamma = ones();
+        beta = zeros();
         reserveSums(blocks());
         sample(0, blocks().features);
         runOnBlocks(Pass.REDUCE);
@@ -140,8 +145,8 @@ final class Execution implements WorkerPool.Task {
     /** The operation {@code forward}. */
     void forward(float @Nullable [] gamma, float @Nullable [] beta, double eps, BatchStatistics statistics) {
         operation = Operation.FORWARD;
-        this.gamma = gamma;
-        this.beta = beta;
+        this.gamma = gamma == null ? ones() : gamma;
+        this.beta = beta == null ? zeros() : beta;
         this.eps = eps;
         this.statistics = statistics;
         runAllPasses(1);
@@ -150,8 +155,8 @@ final class Execution implements WorkerPool.Task {
     /** The operation {@code inference}. */
     void inference(float @Nullable [] gamma, float @Nullable [] beta, float[] mean, float[] variance, double eps) {
         operation = Operation.INFERENCE;
-        this.gamma = gamma;
-        this.beta = beta;
+        this.gamma = gamma == null ? ones() : gamma;
+        this.beta = beta == null ? zeros() : beta;
         this.mean = mean;
         this.variance = variance;
         this.eps = eps;
@@ -166,7 +171,7 @@ final class Execution implements WorkerPool.Task {
             float[] dgamma,
             float[] dbeta) {
         operation = Operation.BACKWARD;
-        this.gamma = gamma;
+        this.gamma = gamma == null ? ones() : gamma;
         this.statistics = statistics;
         this.throughStatistics = throughStatistics;
         this.dgamma = dgamma;
@@ -307,17 +312,34 @@ final class Execution implements WorkerPool.Task {
 
     private void merge(int from, int to) {
         Blocks cut = blocks();
+        double[] sum = addPartials(sums, cut.partials(), from, to);
+        double[] product = addPartials(products, cut.partials(), from, to);
+        BatchStatistics ofBatch = statistics();
         if (operation != Operation.BACKWARD) {
-            MergeStatistics.run(cut, x, xStart, sums, products, coefficients.centre, eps, statistics(), from, to);
-            coefficients.forTransform(gamma, beta, statistics(), from, to);
+            kernels()
+                    .mergeStatistics()
+                    .run(cut, x, xStart, sum, product, eps, gamma, beta, ofBatch, coefficients, from, to);
             return;
         }
-        MergeGradients.run(cut, sums, products, statistics(), dgamma, dbeta, from, to);
-        if (throughStatistics) {
-            double perValue = 1.0 / cut.shape.valuesPerFeature();
-            coefficients.forInputGradient(gamma, statistics(), sums[0], products[0], perValue, from, to);
-        } else {
-            coefficients.forFixedStatistics(gamma, statistics().rstd(), from, to);
+        double perValue = 1.0 / cut.shape.valuesPerFeature();
+        kernels().mergeGradients().run(perValue, sum, product, gamma, ofBatch, dgamma, dbeta, coefficients, from, to);
+        if (!throughStatistics) {
+            coefficients.forFixedStatistics(gamma, ofBatch.rstd(), from, to);
+        }
+    }
+
+    /** Adds the sums of all partials to those of the first, in their order. */
+    private static double[] addPartials(double[][] sums, int partials, int from, int to) {
+        double[] all = sums[0];
+        for (int p = 1; p < partials; p++) {
+            add(all, sums[p], from, to);
+        }
+        return all;
+    }
+
+    private static void add(double[] sums, double[] more, int from, int to) {
+        for (int c = from; c < to; c++) {
+            sums[c] += more[c];
         }
     }
 
@@ -574,6 +596,23 @@ final class Execution implements WorkerPool.Task {
                             length,
                             own);
         }
+    }
+
+    /** What stands for gamma where there is none. */
+    private float[] ones() {
+        if (ones.length < blocks().features) {
+            ones = new float[blocks().features];
+            Arrays.fill(ones, 1);
+        }
+        return ones;
+    }
+
+    /** What stands for beta where there is none. */
+    private float[] zeros() {
+        if (zeros.length < blocks().features) {
+            zeros = new float[blocks().features];
+        }
+        return zeros;
     }
 
     private Object mapped() {

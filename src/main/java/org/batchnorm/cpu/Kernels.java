@@ -1,8 +1,10 @@
 package org.batchnorm.cpu;
 
-/** The four kernels of a backend. */
+/** The six kernels of a backend. */
 record Kernels(
         CollectStatistics collectStatistics,
+        MergeStatistics mergeStatistics,
         Transform transform,
         ReduceGradients reduceGradients,
+        MergeGradients mergeGradients,
         InputGradient inputGradient) {}

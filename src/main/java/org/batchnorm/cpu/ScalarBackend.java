@@ -29,8 +29,10 @@ public final class ScalarBackend implements BatchNormBackend {
     public BatchNormOperations open(BackendOptions options) {
         Kernels kernels = new Kernels(
                 new ScalarCollectStatistics(),
+                new ScalarMergeStatistics(),
                 new ScalarTransform(),
                 new ScalarReduceGradients(),
+                new ScalarMergeGradients(),
                 new ScalarInputGradient());
         return new CpuOperations(kernels, options.threads());
     }

@@ -4,8 +4,10 @@ package org.batchnorm.cpu;
 final class VectorKernels {
     static final Kernels ALL = new Kernels(
             new VectorCollectStatistics(),
+            VectorMemory.HAS_HALVES ? new VectorMergeStatistics() : new ScalarMergeStatistics(),
             new VectorTransform(),
             new VectorReduceGradients(),
+            VectorMemory.HAS_HALVES ? new VectorMergeGradients() : new ScalarMergeGradients(),
             new VectorInputGradient());
 
     private VectorKernels() {}

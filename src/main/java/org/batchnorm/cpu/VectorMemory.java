@@ -7,7 +7,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -23,6 +26,16 @@ import jdk.incubator.vector.VectorSpecies;
 final class VectorMemory {
     /** The widest vectors that this machine is fast with. */
     static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+
+    /** As wide, of doubles. */
+    static final VectorSpecies<Double> DOUBLES = FLOATS.withLanes(double.class);
+
+    /** As many floats as {@link #DOUBLES} has doubles, where {@link #HAS_HALVES}. */
+    static final VectorSpecies<Float> HALVES =
+            VectorSpecies.of(float.class, VectorShape.forBitSize(Math.max(FLOATS.vectorBitSize() / 2, 64)));
+
+    /** Whether {@link #HALVES} are vectors of the machine, not parts of its shortest. */
+    static final boolean HAS_HALVES = HALVES.vectorBitSize() >= 128;
 
     /** Whether the processor has 32 vector registers, not 16: those with vectors of 512 bits do. */
     static final boolean MANY_REGISTERS = FLOATS.length() >= 16;
@@ -98,6 +111,16 @@ final class VectorMemory {
                 ? ((float[]) memory)[(int) start + j]
                 : ((MemorySegment) memory).get(ValueLayout.JAVA_FLOAT_UNALIGNED, (start + j) * Float.BYTES);
         return Float.floatToRawIntBits(old);
+    }
+
+    /** Floats as doubles. */
+    static DoubleVector widen(FloatVector values) {
+        return (DoubleVector) values.convertShape(VectorOperators.F2D, DOUBLES, 0);
+    }
+
+    /** Doubles, rounded to floats. */
+    static FloatVector narrow(DoubleVector values) {
+        return (FloatVector) values.convertShape(VectorOperators.D2F, HALVES, 0);
     }
 
     /**

@@ -1,0 +1,92 @@
+package org.batchnorm.cpu;
+
+import static org.batchnorm.cpu.VectorMemory.DOUBLES;
+import static org.batchnorm.cpu.VectorMemory.HALVES;
+
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import org.batchnorm.spi.BatchStatistics;
+
+/** {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its twin's; stretches in which a feature is doubtful are left to the twin. */
+final class VectorMergeStatistics implements MergeStatistics {
+    private static final int LANES = DOUBLES.length();
+    private static final MergeStatistics CAREFUL = new ScalarMergeStatistics();
+
+    @Override
+    public void run(
+            Blocks blocks,
+            Object x,
+            long start,
+            double[] sum,
+            double[] square,
+            double eps,
+            float[] gamma,
+            float[] beta,
+            BatchStatistics statistics,
+            Coefficients coefficients,
+            int from,
+            int to) {
+        double perValue = 1.0 / blocks.shape.valuesPerFeature();
+        int end = to - (to - from) % LANES;
+        boolean done = to - from >= LANES
+                && merge(perValue, sum, square, eps, gamma, beta, statistics, coefficients, from, end)
+                // The last vector overlaps the ones before.
+                && (end == to
+                        || merge(perValue, sum, square, eps, gamma, beta, statistics, coefficients, to - LANES, to));
+        if (done) {
+            System.arraycopy(statistics.mean(), from, coefficients.centre, from, to - from);
+        } else {
+            CAREFUL.run(blocks, x, start, sum, square, eps, gamma, beta, statistics, coefficients, from, to);
+        }
+    }
+
+    /** Merges whole vectors of features, and says whether none is doubtful. The shift is still in {@code centre} afterwards. */
+    private static boolean merge(
+            double perValue,
+            double[] sum,
+            double[] square,
+            double eps,
+            float[] gamma,
+            float[] beta,
+            BatchStatistics statistics,
+            Coefficients coefficients,
+            int from,
+            int to) {
+        float[] shifts = coefficients.centre;
+        float[] mean = statistics.mean();
+        float[] meanLow = statistics.meanLow();
+        float[] variance = statistics.variance();
+        float[] rstd = statistics.rstd();
+        float[] scale = coefficients.scale;
+        float[] offset = coefficients.offset;
+        float added = (float) eps;
+        // Not a mask: the compiler makes an object of one that lives longer than an iteration.
+        FloatVector doubtful = FloatVector.zero(HALVES);
+        for (int c = from; c < to; c += LANES) {
+            FloatVector shift = FloatVector.fromArray(HALVES, shifts, c);
+            DoubleVector delta = DoubleVector.fromArray(DOUBLES, sum, c).mul(perValue);
+            DoubleVector exact = VectorMemory.widen(shift).add(delta);
+            FloatVector high = VectorMemory.narrow(exact);
+            FloatVector low = VectorMemory.narrow(exact.sub(VectorMemory.widen(high)));
+            DoubleVector meanSquare = DoubleVector.fromArray(DOUBLES, square, c).mul(perValue);
+            FloatVector v = VectorMemory.narrow(meanSquare.sub(delta.mul(delta)));
+            FloatVector r = FloatVector.broadcast(HALVES, 1).div(v.add(added).sqrt());
+            FloatVector a = r.mul(FloatVector.fromArray(HALVES, gamma, c));
+            high.intoArray(mean, c);
+            low.intoArray(meanLow, c);
+            v.intoArray(variance, c);
+            r.intoArray(rstd, c);
+            a.intoArray(scale, c);
+            FloatVector.fromArray(HALVES, beta, c).sub(low.mul(a)).intoArray(offset, c);
+            FloatVector distance = high.sub(shift);
+            VectorMask<Float> near =
+                    v.compare(VectorOperators.GT, distance.mul(distance).mul(1 / FAR));
+            VectorMask<Float> inRange =
+                    v.compare(VectorOperators.GT, TINY).and(v.compare(VectorOperators.LE, Float.MAX_VALUE));
+            doubtful = doubtful.blend(1, near.and(inRange).not());
+        }
+        return doubtful.compare(VectorOperators.EQ, 0).allTrue();
+    }
+}
