@@ -64,6 +64,9 @@ final class Blocks {
     /** How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads share the lines in which their groups meet. */
     private static final int COLUMNS_PER_ROW = 64;
 
+    /** Those of the smallest shape. */
+    static final Blocks NONE = new Blocks(BatchShape.of(1, 1));
+
     final BatchShape shape;
     final int features;
 
@@ -233,9 +236,24 @@ final class Blocks {
         return (int) cut(features, parts, part, byRows ? ALIGNMENT : 1);
     }
 
+    /** Whether a block of rows has no more of them than float sums take, which then are the block's partial sums as they are. */
+    boolean isOneLot() {
+        return byRows && repeat == 1 && Math.ceilDiv(rows, rowParts) <= ROWS;
+    }
+
     /** Whether x, dy and dx stay in a core's own caches. */
     boolean isCached() {
         return shape.elements() <= OWN_BYTES / (3 * Float.BYTES);
+    }
+
+    /** The first column of a feature. */
+    int firstColumn(int feature) {
+        return feature * repeat;
+    }
+
+    /** The end of the columns of the features before {@code feature}; where rows are folded, these are all features. */
+    int endColumn(int feature) {
+        return fold > 1 ? width : feature * repeat;
     }
 
     /** Whether a feature has more than one column. */

@@ -16,7 +16,7 @@ final class CpuOperations implements BatchNormOperations {
 
     private final Kernels kernels;
     private final int threads;
-    private volatile Blocks blocks = Blocks.of(BatchShape.of(1, 1));
+    private volatile Blocks blocks = Blocks.NONE;
 
     CpuOperations(Kernels kernels, int threads) {
         this.kernels = kernels;

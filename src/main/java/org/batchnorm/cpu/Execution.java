@@ -39,8 +39,8 @@ final class Execution implements WorkerPool.Task {
     private static final int FEW_SAMPLES = 4;
     private static final int IMAGES_AT_ONCE = 4;
 
-    /** Values between arrays that different threads write, so that these never share a line of the caches: for which the threads would take turns. */
-    private static final int APART = 64;
+    /** Up to so many partial sums every thread adds up for itself. */
+    private static final int FEW_PARTIALS = 4;
 
     /** Fewer features than this are merged sooner than another core hears of them. */
     private static final int MERGED_FEATURES = 256;
@@ -71,7 +71,7 @@ final class Execution implements WorkerPool.Task {
     private final Coefficients coefficients = new Coefficients();
 
     /** Of the columns, where a feature has several, and in inference: what a thread makes itself it need not fetch from another core. */
-    private Coefficients[] ofThread = {};
+    private OwnMemory[] ofThread = {};
 
     private float[] ones = EMPTY;
     private float[] zeros = EMPTY;
@@ -79,10 +79,8 @@ final class Execution implements WorkerPool.Task {
     /** The stretches of a merge, or the groups of all passes. */
     private int featureParts;
 
-    private double[][] sums = {};
-    private double[][] products = {};
-    private float[][] columnSums = {};
-    private float[][] columnProducts = {};
+    private final PartialSums sums = new PartialSums();
+    private final PartialSums products = new PartialSums();
 
     /** Prepares for an operation; x is its first input. */
     void begin(Kernels kernels, Blocks blocks, int threads, Object x, long xStart) {
@@ -96,7 +94,7 @@ final class Execution implements WorkerPool.Task {
         if (have < threads) {
             ofThread = Arrays.copyOf(ofThread, threads);
             for (int i = have; i < threads; i++) {
-                ofThread[i] = new Coefficients();
+                ofThread[i] = new OwnMemory();
             }
         }
     }
@@ -191,8 +189,15 @@ final class Execution implements WorkerPool.Task {
             sample(0, blocks().features);
         }
         runOnBlocks(Pass.REDUCE);
-        merge();
+        if (!isMergedByAll()) {
+            merge();
+        }
         runOnBlocks(Pass.MAP);
+    }
+
+    /** Whether every thread merges all features for itself, before its map: where there is little to add, that is sooner done than fetched from another core. */
+    private boolean isMergedByAll() {
+        return threads > 1 && blocks().partials() > 1 && blocks().partials() <= FEW_PARTIALS;
     }
 
     private void merge() {
@@ -214,25 +219,42 @@ final class Execution implements WorkerPool.Task {
     @Override
     public void prepare(int participant) {
         Blocks cut = blocks();
-        Coefficients own = ofThread[participant];
+        OwnMemory own = ofThread[participant];
+        Coefficients its = own.coefficients;
+        if (pass == Pass.REDUCE && cut.isExpanded()) {
+            its.reserve(cut.width);
+            cut.expand(coefficients.centre, its.centre);
+        }
+        if (pass != Pass.MAP) {
+            return;
+        }
         if (operation == Operation.INFERENCE) {
-            own.reserve(cut.width);
-            own.forTransform(gamma, beta, mean, variance, eps, cut.features);
-            own.expandForTransform(own, cut);
-        } else if (cut.isExpanded() && pass != Pass.MERGE) {
-            own.reserve(cut.width);
-            if (pass == Pass.REDUCE) {
-                cut.expand(coefficients.centre, own.centre);
-            } else if (isInputGradient()) {
-                own.expandForInputGradient(coefficients, cut);
+            its.reserve(cut.width);
+            its.forTransform(gamma, beta, mean, variance, eps, cut.features);
+            its.expandForTransform(its, cut);
+            return;
+        }
+        Coefficients ofFeatures = coefficients;
+        if (isMergedByAll()) {
+            its.reserve(cut.width);
+            System.arraycopy(coefficients.centre, 0, its.centre, 0, cut.features);
+            mergeAll(own, participant == 0);
+            ofFeatures = its;
+        }
+        if (cut.isExpanded()) {
+            its.reserve(cut.width);
+            if (isInputGradient()) {
+                its.expandForInputGradient(ofFeatures, cut);
             } else {
-                own.expandForTransform(coefficients, cut);
+                its.expandForTransform(ofFeatures, cut);
             }
         }
     }
 
     private Coefficients coefficientsFor(int participant) {
-        return operation == Operation.INFERENCE || blocks().isExpanded() ? ofThread[participant] : coefficients;
+        boolean own =
+                blocks().isExpanded() || (pass == Pass.MAP && (operation == Operation.INFERENCE || isMergedByAll()));
+        return own ? ofThread[participant].coefficients : coefficients;
     }
 
     /** Whether the map is {@link InputGradient}; else it is {@link Transform}, in the backward operation of dy. */
@@ -310,56 +332,65 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
+    /** Merges features of which no other thread merges any. */
     private void merge(int from, int to) {
+        merge(sums.total(from, to), products.total(from, to), statistics(), dgamma, dbeta, coefficients, from, to);
+    }
+
+    /**
+     * Merges all features into a thread's own coefficients.
+     *
+     * @param isCaller whether the operation's results are to be written; else they go to the thread's own memory, so that no two threads write the same
+     */
+    private void mergeAll(OwnMemory own, boolean isCaller) {
+        int features = blocks().features;
+        own.reserve(features);
+        sums.total(own.sum, 0, features);
+        products.total(own.product, 0, features);
+        boolean readsStatistics = operation == Operation.BACKWARD;
+        BatchStatistics ofBatch = isCaller || readsStatistics ? statistics() : own.statistics;
+        float[] itsDgamma = isCaller ? dgamma : own.dgamma;
+        float[] itsDbeta = isCaller ? dbeta : own.dbeta;
+        merge(own.sum, own.product, ofBatch, itsDgamma, itsDbeta, own.coefficients, 0, features);
+    }
+
+    private void merge(
+            double[] sum,
+            double[] product,
+            BatchStatistics ofBatch,
+            float[] itsDgamma,
+            float[] itsDbeta,
+            Coefficients into,
+            int from,
+            int to) {
         Blocks cut = blocks();
-        double[] sum = addPartials(sums, cut.partials(), from, to);
-        double[] product = addPartials(products, cut.partials(), from, to);
-        BatchStatistics ofBatch = statistics();
         if (operation != Operation.BACKWARD) {
-            kernels()
-                    .mergeStatistics()
-                    .run(cut, x, xStart, sum, product, eps, gamma, beta, ofBatch, coefficients, from, to);
+            kernels().mergeStatistics().run(cut, x, xStart, sum, product, eps, gamma, beta, ofBatch, into, from, to);
             return;
         }
         double perValue = 1.0 / cut.shape.valuesPerFeature();
-        kernels().mergeGradients().run(perValue, sum, product, gamma, ofBatch, dgamma, dbeta, coefficients, from, to);
+        kernels().mergeGradients().run(perValue, sum, product, gamma, ofBatch, itsDgamma, itsDbeta, into, from, to);
         if (!throughStatistics) {
-            coefficients.forFixedStatistics(gamma, ofBatch.rstd(), from, to);
-        }
-    }
-
-    /** Adds the sums of all partials to those of the first, in their order. */
-    private static double[] addPartials(double[][] sums, int partials, int from, int to) {
-        double[] all = sums[0];
-        for (int p = 1; p < partials; p++) {
-            add(all, sums[p], from, to);
-        }
-        return all;
-    }
-
-    private static void add(double[] sums, double[] more, int from, int to) {
-        for (int c = from; c < to; c++) {
-            sums[c] += more[c];
+            into.forFixedStatistics(gamma, ofBatch.rstd(), from, to);
         }
     }
 
     private void reduce(int partial, int from, int to, int participant) {
         Blocks cut = blocks();
-        double[] sum = sums[partial];
-        double[] product = products[partial];
-        Arrays.fill(sum, from, to, 0);
-        Arrays.fill(product, from, to, 0);
-        int part = cut.rowPartOf(partial);
+        sums.clear(partial, participant, from, to);
+        products.clear(partial, participant, from, to);
+        float[] centre = coefficientsFor(participant).centre;
         if (cut.byRows) {
-            int end = cut.fold > 1 ? cut.width : to * cut.repeat;
-            reduceRows(cut, part, participant, from * cut.repeat, end, sum, product);
+            reduceRows(partial, from, to, centre, participant);
             return;
         }
+        double[] sum = sums.features(partial);
+        double[] product = products.features(partial);
+        int part = cut.rowPartOf(partial);
         long spatial = cut.shape.spatial();
         long imageApart = cut.features * spatial;
         long firstPosition = cut.firstPosition(partial);
         long endPosition = cut.endPosition(partial);
-        float[] centre = coefficientsFor(participant).centre;
         long last = cut.endRow(part);
         for (long image = cut.firstRow(part); image < last; image += IMAGES_AT_ONCE) {
             int images = (int) Math.min(IMAGES_AT_ONCE, last - image);
@@ -387,22 +418,21 @@ final class Execution implements WorkerPool.Task {
         }
     }
 
-    private void reduceRows(Blocks cut, int part, int participant, int from, int to, double[] sum, double[] product) {
-        float[] centre = coefficientsFor(participant).centre;
-        float[] columnSum = columnSums[participant];
-        float[] columnProduct = columnProducts[participant];
+    private void reduceRows(int partial, int fromFeature, int toFeature, float[] centre, int participant) {
+        Blocks cut = blocks();
+        float[] columnSum = sums.columns(partial, participant);
+        float[] columnProduct = products.columns(partial, participant);
+        int from = cut.firstColumn(fromFeature);
+        int to = cut.endColumn(toFeature);
+        int part = cut.rowPartOf(partial);
         int streams = operation != Operation.BACKWARD ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
         int atOnce = Blocks.ROWS / streams;
         long first = cut.firstRow(part);
         long ofStream = Blocks.rowsOfStream(cut.endRow(part) - first, streams);
-        Arrays.fill(columnSum, from, to, 0);
-        Arrays.fill(columnProduct, from, to, 0);
         for (long r = 0; r < ofStream; r += atOnce) {
             if (r > 0) {
-                addColumns(cut, columnSum, from, to, sum);
-                addColumns(cut, columnProduct, from, to, product);
-                Arrays.fill(columnSum, from, to, 0);
-                Arrays.fill(columnProduct, from, to, 0);
+                sums.endLot(partial, participant, fromFeature, toFeature);
+                products.endLot(partial, participant, fromFeature, toFeature);
             }
             int rows = (int) Math.min(atOnce, ofStream - r);
             addRows(
@@ -426,12 +456,8 @@ final class Execution implements WorkerPool.Task {
             int columns = cut.features * cut.repeat;
             addRows(centre, cut.rows * cut.width, 1, 0, cut.looseRows, columns, 0, columns, columnSum, columnProduct);
         }
-        addColumns(cut, columnSum, from, to, sum);
-        addColumns(cut, columnProduct, from, to, product);
-    }
-
-    private static void addColumns(Blocks cut, float[] columns, int from, int to, double[] sums) {
-        cut.addColumns(columns, from, to, sums, Tile.current().a);
+        sums.endLot(partial, participant, fromFeature, toFeature);
+        products.endLot(partial, participant, fromFeature, toFeature);
     }
 
     private void addRows(
@@ -511,9 +537,8 @@ final class Execution implements WorkerPool.Task {
         long last = cut.endRow(part);
         if (cut.byRows) {
             int columns = cut.features * cut.repeat;
-            int end = cut.fold > 1 ? cut.width : to * cut.repeat;
             long first = cut.firstRow(part);
-            mapRows(own, first * cut.width, last - first, cut.width, from * cut.repeat, end);
+            mapRows(own, first * cut.width, last - first, cut.width, cut.firstColumn(from), cut.endColumn(to));
             if (cut.looseRows > 0 && part == cut.rowParts - 1) {
                 mapRows(own, cut.rows * cut.width, cut.looseRows, columns, 0, columns);
             }
@@ -624,32 +649,8 @@ final class Execution implements WorkerPool.Task {
     }
 
     private void reserveSums(Blocks cut) {
-        sums = reserve(sums, cut.partials(), cut.features);
-        products = reserve(products, cut.partials(), cut.features);
-        if (cut.byRows) {
-            columnSums = reserve(columnSums, threads, cut.width);
-            columnProducts = reserve(columnProducts, threads, cut.width);
-        }
-    }
-
-    private static double[][] reserve(double[][] arrays, int count, int length) {
-        double[][] enough = arrays.length < count ? Arrays.copyOf(arrays, count) : arrays;
-        for (int i = 0; i < count; i++) {
-            if (enough[i] == null || enough[i].length < length) {
-                enough[i] = new double[length + APART];
-            }
-        }
-        return enough;
-    }
-
-    private static float[][] reserve(float[][] arrays, int count, int length) {
-        float[][] enough = arrays.length < count ? Arrays.copyOf(arrays, count) : arrays;
-        for (int i = 0; i < count; i++) {
-            if (enough[i] == null || enough[i].length < length) {
-                enough[i] = new float[length + APART];
-            }
-        }
-        return enough;
+        sums.reserve(cut, threads);
+        products.reserve(cut, threads);
     }
 
     private Blocks blocks() {

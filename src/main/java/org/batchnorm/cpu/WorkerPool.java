@@ -19,7 +19,7 @@ final class WorkerPool {
     /** Work that is cut into blocks. */
     interface Task {
         /**
-         * What a participant does once, before its first block.
+         * What a participant does once, before its first block; the caller even if others have left it none.
          *
          * @param participant as in {@link #run(int, int)}
          */
@@ -127,7 +127,7 @@ final class WorkerPool {
     /** Does blocks until none is left: first its own stretch, then the others'. */
     private void work(int participant) {
         Task work = java.util.Objects.requireNonNull(task);
-        boolean prepared = false;
+        boolean prepared = participant == 0 && prepare(work, participant);
         for (int i = 0; i < participants; i++) {
             int stretch = (participant + i) % participants;
             int first = firstBlock(stretch);
@@ -137,16 +137,29 @@ final class WorkerPool {
                 if (block >= end) {
                     break;
                 }
-                try {
-                    if (!prepared) {
-                        work.prepare(participant);
-                        prepared = true;
-                    }
-                    work.run(backwards ? first + (end - 1 - block) : block, participant);
-                } catch (RuntimeException | Error thrown) {
-                    failure.compareAndSet(null, thrown);
+                prepared = prepared || prepare(work, participant);
+                if (prepared) {
+                    run(work, backwards ? first + (end - 1 - block) : block, participant);
                 }
             }
+        }
+    }
+
+    private boolean prepare(Task work, int participant) {
+        try {
+            work.prepare(participant);
+            return true;
+        } catch (RuntimeException | Error thrown) {
+            failure.compareAndSet(null, thrown);
+            return false;
+        }
+    }
+
+    private void run(Task work, int block, int participant) {
+        try {
+            work.run(block, participant);
+        } catch (RuntimeException | Error thrown) {
+            failure.compareAndSet(null, thrown);
         }
     }
 
