@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  *   backward:                     [reduce]* ─▶ [merge]° ─▶ [map]*    or              [reduce ─▶ merge ─▶ map]‡
  * </pre>
  *
- * In blocks*, in stretches of the features° or in groups of features‡, on several threads. The map takes the blocks in the opposite order.
+ * In blocks*, in stretches of the features° or in groups of features‡, on several threads; few partial sums every thread merges for itself. The map takes the blocks in the opposite order.
  */
 final class Execution implements WorkerPool.Task {
     private enum Operation {
@@ -70,7 +70,6 @@ final class Execution implements WorkerPool.Task {
     /** Of the C features. */
     private final Coefficients coefficients = new Coefficients();
 
-    /** Of the columns, where a feature has several, and in inference: what a thread makes itself it need not fetch from another core. */
     private OwnMemory[] ofThread = {};
 
     private float[] ones = EMPTY;
@@ -78,6 +77,9 @@ final class Execution implements WorkerPool.Task {
 
     /** The stretches of a merge, or the groups of all passes. */
     private int featureParts;
+
+    /** Whether every thread merges all features for itself, before its map: where there is little to add, that is sooner done than fetched from another core. */
+    private boolean mergedByAll;
 
     private final PartialSums sums = new PartialSums();
     private final PartialSums products = new PartialSums();
@@ -89,6 +91,7 @@ final class Execution implements WorkerPool.Task {
         this.threads = threads;
         this.x = x;
         this.xStart = xStart;
+        mergedByAll = false;
         coefficients.reserve(blocks.features);
         int have = ofThread.length;
         if (have < threads) {
@@ -188,16 +191,15 @@ final class Execution implements WorkerPool.Task {
         if (operation == Operation.FORWARD) {
             sample(0, blocks().features);
         }
+        int partials = blocks().partials();
+        // A merge may read x again, which nobody may then have overwritten.
+        boolean needsX = operation == Operation.FORWARD && Memory.mayOverlap(x, out);
+        mergedByAll = threads > 1 && partials > 1 && partials <= FEW_PARTIALS && !needsX;
         runOnBlocks(Pass.REDUCE);
-        if (!isMergedByAll()) {
+        if (!mergedByAll) {
             merge();
         }
         runOnBlocks(Pass.MAP);
-    }
-
-    /** Whether every thread merges all features for itself, before its map: where there is little to add, that is sooner done than fetched from another core. */
-    private boolean isMergedByAll() {
-        return threads > 1 && blocks().partials() > 1 && blocks().partials() <= FEW_PARTIALS;
     }
 
     private void merge() {
@@ -235,7 +237,7 @@ final class Execution implements WorkerPool.Task {
             return;
         }
         Coefficients ofFeatures = coefficients;
-        if (isMergedByAll()) {
+        if (mergedByAll) {
             its.reserve(cut.width);
             System.arraycopy(coefficients.centre, 0, its.centre, 0, cut.features);
             mergeAll(own, participant == 0);
@@ -252,8 +254,7 @@ final class Execution implements WorkerPool.Task {
     }
 
     private Coefficients coefficientsFor(int participant) {
-        boolean own =
-                blocks().isExpanded() || (pass == Pass.MAP && (operation == Operation.INFERENCE || isMergedByAll()));
+        boolean own = blocks().isExpanded() || (pass == Pass.MAP && (operation == Operation.INFERENCE || mergedByAll));
         return own ? ofThread[participant].coefficients : coefficients;
     }
 

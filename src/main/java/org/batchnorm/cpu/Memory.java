@@ -27,6 +27,18 @@ final class Memory {
         return segment.address() / Float.BYTES;
     }
 
+    /** Whether writing one may change the other, as far as can be told: not two arrays, nor two native segments that lie apart. */
+    static boolean mayOverlap(Object a, Object b) {
+        if (a instanceof MemorySegment first && b instanceof MemorySegment second) {
+            if (first.isNative() && second.isNative()) {
+                return first.address() < second.address() + second.byteSize()
+                        && second.address() < first.address() + first.byteSize();
+            }
+            return first.isNative() == second.isNative();
+        }
+        return a.equals(b);
+    }
+
     /** One value. */
     static float get(Object memory, long position) {
         return memory instanceof float[] array

@@ -72,6 +72,31 @@ class CpuThreadsTest {
         }
     }
 
+    /** What is far off is read a second time, which must be before any thread overwrites it. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void whatIsFarOffMayBeNormalizedInPlaceByAnyNumberOfThreads(String backend) {
+        Problem problem = new Problem(BatchShape.of(64, 1024), 1, 2, 59);
+        for (int i = 0; i < problem.x.length; i++) {
+            problem.x[i] *= 1e-25f;
+        }
+        float[] expected = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 1), problem).y;
+        for (int i = 0; i < 100; i++) {
+            BatchNormOperations operations = CpuAccuracyTest.open(backend, 2 + i % 3);
+            float[] values = problem.x.clone();
+            MemorySegment segment = MemorySegment.ofArray(values);
+            BatchStatistics statistics = new BatchStatistics(1024);
+            operations.forward(problem.shape, segment, segment, problem.gamma, problem.beta, Problem.EPS, statistics);
+            assertThat(values).isEqualTo(expected);
+            try (Arena shared = Arena.ofShared()) {
+                MemorySegment x = shared.allocateFrom(ValueLayout.JAVA_FLOAT, problem.x);
+                MemorySegment y = x.asSlice(0);
+                operations.forward(problem.shape, x, y, problem.gamma, problem.beta, Problem.EPS, statistics);
+                assertThat(y.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected);
+            }
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"vector", "scalar"})
     void groupsOfChannelsGiveWhatTheWholeBatchGives(String backend) {
