@@ -19,6 +19,9 @@ final class Blocks {
     /** The rows that float sums take before they go into double ones; the few that a block has left after its last such lot come on top (at most 127, where C = 1). */
     static final int ROWS = 64;
 
+    /** The rows down which kernels add up a few columns in registers: not many, as every addition rounds. */
+    static final int STRIP_ROWS = 16;
+
     /** The longest run that one kernel call takes, for the same reason. */
     static final int RUN = 2048;
 
@@ -41,8 +44,11 @@ final class Blocks {
     /** Tensors of more bytes together have mostly left a core's own caches before they are read again. */
     private static final long LARGE_BYTES = 8 << 20;
 
-    /** Three tensors of no more bytes together stay in a core's own caches, where these are as large as on processors with vectors of 512 bits. */
+    /** Tensors of no more bytes together stay in a core's own caches, where these are as large as on processors with vectors of 512 bits. */
     private static final long OWN_BYTES = 2 << 20;
+
+    /** Tensors of no more bytes together stay in the first-level cache. */
+    private static final long NEAR_BYTES = 32 << 10;
 
     /** What the groups of all threads may have together, so as to stay in the caches. */
     private static final long CACHED_BYTES = 24 << 20;
@@ -241,9 +247,14 @@ final class Blocks {
         return byRows && repeat == 1 && Math.ceilDiv(rows, rowParts) <= ROWS;
     }
 
-    /** Whether x, dy and dx stay in a core's own caches. */
-    boolean isCached() {
-        return shape.elements() <= OWN_BYTES / (3 * Float.BYTES);
+    /** Whether so many tensors stay in a core's own caches. */
+    boolean isCached(int tensors) {
+        return shape.elements() * tensors * Float.BYTES <= OWN_BYTES;
+    }
+
+    /** Whether so many tensors stay in a core's first-level cache. */
+    boolean isNear(int tensors) {
+        return shape.elements() * tensors * Float.BYTES <= NEAR_BYTES;
     }
 
     /** The first column of a feature. */

@@ -11,6 +11,13 @@ interface CollectStatistics {
     int STREAMS = 4;
 
     /**
+     * From how many places rows are best read at once, {@link #STREAMS} or 1.
+     *
+     * @param cached whether x stays in a core's own caches
+     */
+    int streams(boolean cached);
+
+    /**
      * A value near each column's mean: the mean of a few rows, without the largest and the smallest, so that one outlier does not move it far. Exact for a constant column.
      *
      * @param start position of the first sampled row

@@ -426,7 +426,9 @@ final class Execution implements WorkerPool.Task {
         int from = cut.firstColumn(fromFeature);
         int to = cut.endColumn(toFeature);
         int part = cut.rowPartOf(partial);
-        int streams = operation != Operation.BACKWARD ? CollectStatistics.STREAMS : ReduceGradients.STREAMS;
+        int streams = operation != Operation.BACKWARD
+                ? kernels().collectStatistics().streams(cut.isCached(2))
+                : kernels().reduceGradients().streams(cut.isCached(3));
         int atOnce = Blocks.ROWS / streams;
         long first = cut.firstRow(part);
         long ofStream = Blocks.rowsOfStream(cut.endRow(part) - first, streams);
@@ -580,10 +582,22 @@ final class Execution implements WorkerPool.Task {
                             width,
                             from,
                             to,
-                            blocks().isCached(),
+                            blocks().isCached(3),
                             own);
         } else {
-            kernels().transform().rows(mapped(), mappedStart() + row, out, outStart + row, rows, width, from, to, own);
+            kernels()
+                    .transform()
+                    .rows(
+                            mapped(),
+                            mappedStart() + row,
+                            out,
+                            outStart + row,
+                            rows,
+                            width,
+                            from,
+                            to,
+                            blocks().isNear(2),
+                            own);
         }
     }
 

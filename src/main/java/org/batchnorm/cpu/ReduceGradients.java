@@ -11,6 +11,13 @@ interface ReduceGradients {
     int STREAMS = 2;
 
     /**
+     * From how many places rows are best read at once, {@link #STREAMS} or 1.
+     *
+     * @param cached whether x and dy stay in a core's own caches
+     */
+    int streams(boolean cached);
+
+    /**
      * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most {@link Blocks#ROWS} rows in all.
      *
      * @param xStart position of the first stream's first row's column 0 in x

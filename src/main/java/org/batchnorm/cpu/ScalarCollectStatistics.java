@@ -5,6 +5,11 @@ import java.util.Arrays;
 /** {@link CollectStatistics} in plain loops: pieces of four rows are copied into a {@link Tile} and added there. Without the Vector API, the compiler makes vector code of the loops over tiles. */
 final class ScalarCollectStatistics implements CollectStatistics {
     @Override
+    public int streams(boolean cached) {
+        return STREAMS;
+    }
+
+    @Override
     public void sampleRows(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
         for (int j = from; j < to; j++) {
             shift[j] = Shift.sample(x, start + j, samples, apart);

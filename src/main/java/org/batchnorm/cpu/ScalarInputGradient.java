@@ -37,7 +37,7 @@ final class ScalarInputGradient implements InputGradient {
         float[] slope = coefficients.slope;
         float[] offset = coefficients.offset;
         for (int j = 0; j < length; j++) {
-            dy[j] = (((dy[j] - dyCentre[j]) + (x[j] - centre[j]) * slope[j]) + offset[j]) * scale[j];
+            dy[j] = ((dy[j] - dyCentre[j]) + (x[j] - centre[j]) * slope[j]) * scale[j] + offset[j];
         }
     }
 
@@ -82,7 +82,7 @@ final class ScalarInputGradient implements InputGradient {
     private static void gradient(
             float[] x, float[] dy, float centre, float dyCentre, float scale, float slope, float offset, int length) {
         for (int j = 0; j < length; j++) {
-            dy[j] = (((dy[j] - dyCentre) + (x[j] - centre) * slope) + offset) * scale;
+            dy[j] = ((dy[j] - dyCentre) + (x[j] - centre) * slope) * scale + offset;
         }
     }
 }

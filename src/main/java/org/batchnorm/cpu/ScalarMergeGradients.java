@@ -32,7 +32,8 @@ final class ScalarMergeGradients implements MergeGradients {
         round(product, dgamma, from, to);
         coefficients.scale(gamma, rstd, from, to);
         slopes(product, rstd, -perValue, coefficients.slope, from, to);
-        offsets(sum, perValue, coefficients.slope, meanLow, coefficients.dyCentre, coefficients.offset, from, to);
+        centres(sum, perValue, coefficients.dyCentre, coefficients.offset, from, to);
+        offsets(coefficients.slope, meanLow, coefficients.scale, coefficients.offset, from, to);
         if (!finite) {
             for (int c = from; c < to; c++) {
                 if (!Double.isFinite(sum[c])) {
@@ -72,20 +73,18 @@ final class ScalarMergeGradients implements MergeGradients {
         }
     }
 
-    private static void offsets(
-            double[] dbeta,
-            double perValue,
-            float[] slope,
-            float[] meanLow,
-            float[] dyCentre,
-            float[] offset,
-            int from,
-            int to) {
+    private static void centres(double[] dbeta, double perValue, float[] dyCentre, float[] lost, int from, int to) {
         for (int c = from; c < to; c++) {
             double dyMean = dbeta[c] * perValue;
             float centre = (float) dyMean;
             dyCentre[c] = centre;
-            offset[c] = (float) (centre - dyMean) - slope[c] * meanLow[c];
+            lost[c] = (float) (centre - dyMean);
+        }
+    }
+
+    private static void offsets(float[] slope, float[] meanLow, float[] scale, float[] offset, int from, int to) {
+        for (int c = from; c < to; c++) {
+            offset[c] = (offset[c] - slope[c] * meanLow[c]) * scale[c];
         }
     }
 }

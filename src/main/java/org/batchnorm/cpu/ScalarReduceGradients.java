@@ -5,6 +5,11 @@ import java.util.Arrays;
 /** {@link ReduceGradients} in plain loops over pieces that are copied into a {@link Tile}. */
 final class ScalarReduceGradients implements ReduceGradients {
     @Override
+    public int streams(boolean cached) {
+        return STREAMS;
+    }
+
+    @Override
     public void rows(
             Object x,
             long xStart,

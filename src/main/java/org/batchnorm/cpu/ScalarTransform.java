@@ -12,6 +12,7 @@ final class ScalarTransform implements Transform {
             long width,
             int from,
             int to,
+            boolean near,
             Coefficients coefficients) {
         Tile tile = Tile.current();
         for (int j = from; j < to; j += Tile.SIZE) {

@@ -17,6 +17,7 @@ interface Transform {
      * @param width distance between rows
      * @param from first column
      * @param to end of the columns
+     * @param near whether x and y stay in the first-level cache: a hint for speed, which changes no bit
      */
     void rows(
             Object x,
@@ -27,6 +28,7 @@ interface Transform {
             long width,
             int from,
             int to,
+            boolean near,
             Coefficients coefficients);
 
     /**

@@ -8,7 +8,7 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * {@link CollectStatistics} on the Vector API. The one idea: four rows that lie far apart (or four images) are read at once. Each is a stream of its own to the hardware's prefetcher, and one load and
- * store of the column's sums serves four rows.
+ * store of the column's sums serves four rows. Where x stays in the caches, which need no streams, columns are gone down in strips instead, with their sums in registers.
  */
 final class VectorCollectStatistics implements CollectStatistics {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
@@ -19,6 +19,11 @@ final class VectorCollectStatistics implements CollectStatistics {
 
     /** Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then sampling is slow. */
     private static final int SAMPLED_COLUMNS = 64;
+
+    @Override
+    public int streams(boolean cached) {
+        return cached && VectorMemory.MANY_REGISTERS ? 1 : STREAMS;
+    }
 
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
@@ -94,8 +99,8 @@ final class VectorCollectStatistics implements CollectStatistics {
             }
             return;
         }
-        for (int r = 0; r < rows; r++) {
-            oneRow(x, start + r * width, from, to, shift, sum, square);
+        for (int r = 0; r < rows; r += Blocks.STRIP_ROWS) {
+            strips(x, start + r * width, Math.min(Blocks.STRIP_ROWS, rows - r), width, from, to, shift, sum, square);
         }
     }
 
@@ -120,16 +125,79 @@ final class VectorCollectStatistics implements CollectStatistics {
         }
     }
 
-    private static void oneRow(Object x, long start, int from, int to, float[] shift, float[] sum, float[] square) {
-        int end = from + FLOATS.loopBound(to - from);
-        for (int j = from; j < end; j += LANES) {
-            FloatVector d = load(x, start, j).sub(FloatVector.fromArray(FLOATS, shift, j));
-            FloatVector.fromArray(FLOATS, sum, j).add(d).intoArray(sum, j);
-            d.fma(d, FloatVector.fromArray(FLOATS, square, j)).intoArray(square, j);
+    private static void strips(
+            Object x, long start, int rows, long width, int from, int to, float[] shift, float[] sum, float[] square) {
+        int j = from;
+        for (; j + 4 * LANES <= to; j += 4 * LANES) {
+            fourStrips(x, start, rows, width, j, shift, sum, square);
         }
-        for (int j = end; j < to; j++) {
-            add(Memory.get(x, start + j), j, shift, sum, square);
+        for (; j + LANES <= to; j += LANES) {
+            strip(x, start, rows, width, j, shift, sum, square);
         }
+        for (; j < to; j++) {
+            for (int r = 0; r < rows; r++) {
+                add(Memory.get(x, start + r * width + j), j, shift, sum, square);
+            }
+        }
+    }
+
+    private static void fourStrips(
+            Object x, long start, int rows, long width, int j, float[] shift, float[] sum, float[] square) {
+        int k = j + LANES;
+        int l = k + LANES;
+        int m = l + LANES;
+        FloatVector shift0 = FloatVector.fromArray(FLOATS, shift, j);
+        FloatVector shift1 = FloatVector.fromArray(FLOATS, shift, k);
+        FloatVector shift2 = FloatVector.fromArray(FLOATS, shift, l);
+        FloatVector shift3 = FloatVector.fromArray(FLOATS, shift, m);
+        FloatVector sum0 = FloatVector.zero(FLOATS);
+        FloatVector sum1 = sum0;
+        FloatVector sum2 = sum0;
+        FloatVector sum3 = sum0;
+        FloatVector square0 = sum0;
+        FloatVector square1 = sum0;
+        FloatVector square2 = sum0;
+        FloatVector square3 = sum0;
+        long row = 0;
+        for (int r = 0; r < rows; r++) {
+            FloatVector d0 = load(x, start + row, j).sub(shift0);
+            FloatVector d1 = load(x, start + row, k).sub(shift1);
+            FloatVector d2 = load(x, start + row, l).sub(shift2);
+            FloatVector d3 = load(x, start + row, m).sub(shift3);
+            sum0 = sum0.add(d0);
+            sum1 = sum1.add(d1);
+            sum2 = sum2.add(d2);
+            sum3 = sum3.add(d3);
+            square0 = d0.fma(d0, square0);
+            square1 = d1.fma(d1, square1);
+            square2 = d2.fma(d2, square2);
+            square3 = d3.fma(d3, square3);
+            row += width;
+        }
+        FloatVector.fromArray(FLOATS, sum, j).add(sum0).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, sum, k).add(sum1).intoArray(sum, k);
+        FloatVector.fromArray(FLOATS, sum, l).add(sum2).intoArray(sum, l);
+        FloatVector.fromArray(FLOATS, sum, m).add(sum3).intoArray(sum, m);
+        FloatVector.fromArray(FLOATS, square, j).add(square0).intoArray(square, j);
+        FloatVector.fromArray(FLOATS, square, k).add(square1).intoArray(square, k);
+        FloatVector.fromArray(FLOATS, square, l).add(square2).intoArray(square, l);
+        FloatVector.fromArray(FLOATS, square, m).add(square3).intoArray(square, m);
+    }
+
+    private static void strip(
+            Object x, long start, int rows, long width, int j, float[] shift, float[] sum, float[] square) {
+        FloatVector s = FloatVector.fromArray(FLOATS, shift, j);
+        FloatVector added = FloatVector.zero(FLOATS);
+        FloatVector squares = added;
+        long row = 0;
+        for (int r = 0; r < rows; r++) {
+            FloatVector d = load(x, start + row, j).sub(s);
+            added = added.add(d);
+            squares = d.fma(d, squares);
+            row += width;
+        }
+        FloatVector.fromArray(FLOATS, sum, j).add(added).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, square, j).add(squares).intoArray(square, j);
     }
 
     private static void add(float value, int j, float[] shift, float[] sum, float[] square) {

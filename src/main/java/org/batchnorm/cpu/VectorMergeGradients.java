@@ -76,14 +76,15 @@ final class VectorMergeGradients implements MergeGradients {
             FloatVector rounded = VectorMemory.narrow(exactDbeta);
             rounded.intoArray(dbeta, c);
             VectorMemory.narrow(exactDgamma).intoArray(dgamma, c);
-            r.mul(FloatVector.fromArray(HALVES, gamma, c)).intoArray(scale, c);
+            FloatVector a = r.mul(FloatVector.fromArray(HALVES, gamma, c));
+            a.intoArray(scale, c);
             FloatVector k = VectorMemory.narrow(exactDgamma.mul(exactRstd.mul(-perValue)));
             k.intoArray(slope, c);
             DoubleVector dyMean = exactDbeta.mul(perValue);
             FloatVector centre = VectorMemory.narrow(dyMean);
             centre.intoArray(dyCentre, c);
             FloatVector lost = VectorMemory.narrow(VectorMemory.widen(centre).sub(dyMean));
-            lost.sub(k.mul(low)).intoArray(offset, c);
+            lost.sub(k.mul(low)).mul(a).intoArray(offset, c);
             // What is not finite leaves NaN when it is taken from itself.
             notFinite = notFinite.add(rounded.sub(rounded));
         }

@@ -13,6 +13,11 @@ final class VectorReduceGradients implements ReduceGradients {
     private static final int LANES = FLOATS.length();
 
     @Override
+    public int streams(boolean cached) {
+        return cached && VectorMemory.MANY_REGISTERS ? 1 : STREAMS;
+    }
+
+    @Override
     public void rows(
             Object x,
             long xStart,
@@ -37,8 +42,10 @@ final class VectorReduceGradients implements ReduceGradients {
             }
             return;
         }
-        for (int r = 0; r < rows; r++) {
-            oneRow(x, xStart + r * width, dy, dyStart + r * width, from, to, centre, sum, product);
+        for (int r = 0; r < rows; r += Blocks.STRIP_ROWS) {
+            long row = r * width;
+            int height = Math.min(Blocks.STRIP_ROWS, rows - r);
+            strips(x, xStart + row, dy, dyStart + row, height, width, from, to, centre, sum, product);
         }
     }
 
@@ -70,26 +77,107 @@ final class VectorReduceGradients implements ReduceGradients {
         }
     }
 
-    private static void oneRow(
+    private static void strips(
             Object x,
             long xStart,
             Object dy,
             long dyStart,
+            int rows,
+            long width,
             int from,
             int to,
             float[] centre,
             float[] sum,
             float[] product) {
-        int end = from + FLOATS.loopBound(to - from);
-        for (int j = from; j < end; j += LANES) {
-            FloatVector g = load(dy, dyStart, j);
-            FloatVector d = load(x, xStart, j).sub(FloatVector.fromArray(FLOATS, centre, j));
-            FloatVector.fromArray(FLOATS, sum, j).add(g).intoArray(sum, j);
-            d.fma(g, FloatVector.fromArray(FLOATS, product, j)).intoArray(product, j);
+        int j = from;
+        for (; j + 4 * LANES <= to; j += 4 * LANES) {
+            fourStrips(x, xStart, dy, dyStart, rows, width, j, centre, sum, product);
         }
-        for (int j = end; j < to; j++) {
-            add(Memory.get(x, xStart + j), Memory.get(dy, dyStart + j), j, centre, sum, product);
+        for (; j + LANES <= to; j += LANES) {
+            strip(x, xStart, dy, dyStart, rows, width, j, centre, sum, product);
         }
+        for (; j < to; j++) {
+            for (long at = j; at < j + rows * width; at += width) {
+                add(Memory.get(x, xStart + at), Memory.get(dy, dyStart + at), j, centre, sum, product);
+            }
+        }
+    }
+
+    private static void fourStrips(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            int rows,
+            long width,
+            int j,
+            float[] centre,
+            float[] sum,
+            float[] product) {
+        int k = j + LANES;
+        int l = k + LANES;
+        int m = l + LANES;
+        FloatVector centre0 = FloatVector.fromArray(FLOATS, centre, j);
+        FloatVector centre1 = FloatVector.fromArray(FLOATS, centre, k);
+        FloatVector centre2 = FloatVector.fromArray(FLOATS, centre, l);
+        FloatVector centre3 = FloatVector.fromArray(FLOATS, centre, m);
+        FloatVector sum0 = FloatVector.zero(FLOATS);
+        FloatVector sum1 = sum0;
+        FloatVector sum2 = sum0;
+        FloatVector sum3 = sum0;
+        FloatVector product0 = sum0;
+        FloatVector product1 = sum0;
+        FloatVector product2 = sum0;
+        FloatVector product3 = sum0;
+        long row = 0;
+        for (int r = 0; r < rows; r++) {
+            FloatVector g0 = load(dy, dyStart + row, j);
+            FloatVector g1 = load(dy, dyStart + row, k);
+            FloatVector g2 = load(dy, dyStart + row, l);
+            FloatVector g3 = load(dy, dyStart + row, m);
+            sum0 = sum0.add(g0);
+            sum1 = sum1.add(g1);
+            sum2 = sum2.add(g2);
+            sum3 = sum3.add(g3);
+            product0 = load(x, xStart + row, j).sub(centre0).fma(g0, product0);
+            product1 = load(x, xStart + row, k).sub(centre1).fma(g1, product1);
+            product2 = load(x, xStart + row, l).sub(centre2).fma(g2, product2);
+            product3 = load(x, xStart + row, m).sub(centre3).fma(g3, product3);
+            row += width;
+        }
+        FloatVector.fromArray(FLOATS, sum, j).add(sum0).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, sum, k).add(sum1).intoArray(sum, k);
+        FloatVector.fromArray(FLOATS, sum, l).add(sum2).intoArray(sum, l);
+        FloatVector.fromArray(FLOATS, sum, m).add(sum3).intoArray(sum, m);
+        FloatVector.fromArray(FLOATS, product, j).add(product0).intoArray(product, j);
+        FloatVector.fromArray(FLOATS, product, k).add(product1).intoArray(product, k);
+        FloatVector.fromArray(FLOATS, product, l).add(product2).intoArray(product, l);
+        FloatVector.fromArray(FLOATS, product, m).add(product3).intoArray(product, m);
+    }
+
+    private static void strip(
+            Object x,
+            long xStart,
+            Object dy,
+            long dyStart,
+            int rows,
+            long width,
+            int j,
+            float[] centre,
+            float[] sum,
+            float[] product) {
+        FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
+        FloatVector added = FloatVector.zero(FLOATS);
+        FloatVector products = added;
+        long row = 0;
+        for (int r = 0; r < rows; r++) {
+            FloatVector g = load(dy, dyStart + row, j);
+            added = added.add(g);
+            products = load(x, xStart + row, j).sub(m).fma(g, products);
+            row += width;
+        }
+        FloatVector.fromArray(FLOATS, sum, j).add(added).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, product, j).add(products).intoArray(product, j);
     }
 
     private static void add(float value, float gradient, int j, float[] centre, float[] sum, float[] product) {

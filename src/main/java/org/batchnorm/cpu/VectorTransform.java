@@ -24,9 +24,14 @@ final class VectorTransform implements Transform {
             long width,
             int from,
             int to,
+            boolean near,
             Coefficients coefficients) {
         if (ON_ARRAYS && x.getClass() != float[].class) {
-            ON_SEGMENTS.rows(x, xStart, y, yStart, rows, width, from, to, coefficients);
+            ON_SEGMENTS.rows(x, xStart, y, yStart, rows, width, from, to, near, coefficients);
+            return;
+        }
+        if (near && VectorMemory.MANY_REGISTERS) {
+            strips(x, xStart, y, yStart, (int) rows, width, from, to, coefficients);
             return;
         }
         float[] centre = coefficients.centre;
@@ -49,6 +54,80 @@ final class VectorTransform implements Transform {
             oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
         }
         Tile.current().touched = touched;
+    }
+
+    private static void strips(
+            Object x,
+            long xStart,
+            Object y,
+            long yStart,
+            int rows,
+            long width,
+            int from,
+            int to,
+            Coefficients coefficients) {
+        int j = from;
+        for (; j + 4 * LANES <= to; j += 4 * LANES) {
+            fourStrips(x, xStart, y, yStart, rows, width, j, coefficients);
+        }
+        for (; j + LANES <= to; j += LANES) {
+            strip(x, xStart, y, yStart, rows, width, j, coefficients);
+        }
+        for (; j < to; j++) {
+            for (long at = j; at < j + rows * width; at += width) {
+                one(
+                        x,
+                        xStart + at,
+                        y,
+                        yStart + at,
+                        coefficients.centre[j],
+                        coefficients.scale[j],
+                        coefficients.offset[j]);
+            }
+        }
+    }
+
+    private static void fourStrips(
+            Object x, long xStart, Object y, long yStart, int rows, long width, int j, Coefficients coefficients) {
+        int k = j + LANES;
+        int l = k + LANES;
+        int m = l + LANES;
+        FloatVector centre0 = FloatVector.fromArray(FLOATS, coefficients.centre, j);
+        FloatVector centre1 = FloatVector.fromArray(FLOATS, coefficients.centre, k);
+        FloatVector centre2 = FloatVector.fromArray(FLOATS, coefficients.centre, l);
+        FloatVector centre3 = FloatVector.fromArray(FLOATS, coefficients.centre, m);
+        FloatVector scale0 = FloatVector.fromArray(FLOATS, coefficients.scale, j);
+        FloatVector scale1 = FloatVector.fromArray(FLOATS, coefficients.scale, k);
+        FloatVector scale2 = FloatVector.fromArray(FLOATS, coefficients.scale, l);
+        FloatVector scale3 = FloatVector.fromArray(FLOATS, coefficients.scale, m);
+        FloatVector offset0 = FloatVector.fromArray(FLOATS, coefficients.offset, j);
+        FloatVector offset1 = FloatVector.fromArray(FLOATS, coefficients.offset, k);
+        FloatVector offset2 = FloatVector.fromArray(FLOATS, coefficients.offset, l);
+        FloatVector offset3 = FloatVector.fromArray(FLOATS, coefficients.offset, m);
+        long row = 0;
+        for (int r = 0; r < rows; r++) {
+            FloatVector v0 = load(x, xStart + row, j).sub(centre0).fma(scale0, offset0);
+            FloatVector v1 = load(x, xStart + row, k).sub(centre1).fma(scale1, offset1);
+            FloatVector v2 = load(x, xStart + row, l).sub(centre2).fma(scale2, offset2);
+            FloatVector v3 = load(x, xStart + row, m).sub(centre3).fma(scale3, offset3);
+            store(v0, y, yStart + row, j);
+            store(v1, y, yStart + row, k);
+            store(v2, y, yStart + row, l);
+            store(v3, y, yStart + row, m);
+            row += width;
+        }
+    }
+
+    private static void strip(
+            Object x, long xStart, Object y, long yStart, int rows, long width, int j, Coefficients coefficients) {
+        FloatVector m = FloatVector.fromArray(FLOATS, coefficients.centre, j);
+        FloatVector a = FloatVector.fromArray(FLOATS, coefficients.scale, j);
+        FloatVector b = FloatVector.fromArray(FLOATS, coefficients.offset, j);
+        long row = 0;
+        for (int r = 0; r < rows; r++) {
+            store(load(x, xStart + row, j).sub(m).fma(a, b), y, yStart + row, j);
+            row += width;
+        }
     }
 
     private static int fourRows(
