@@ -64,7 +64,13 @@ final class VectorInputGradient implements InputGradient {
             long row = r * width;
             touched ^= twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, apart, from, to, coefficients);
         }
-        for (r = 2 * half; r < rows; r++) {
+        // What is left in pairs, too: the method of one row is so small that it is inlined here, and of calls that are
+        // rare the compiler would make objects for every vector.
+        for (r = 2 * half; r + 1 < rows; r += 2) {
+            long row = r * width;
+            touched ^= twoRows(x, xStart + row, dy, dyStart + row, dx, dxStart + row, width, from, to, coefficients);
+        }
+        if (r < rows) {
             long row = r * width;
             oneRow(x, xStart + row, dy, dyStart + row, dx, dxStart + row, from, to, coefficients);
         }

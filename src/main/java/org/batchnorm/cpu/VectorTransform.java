@@ -46,12 +46,20 @@ final class VectorTransform implements Transform {
                 long row = r * width;
                 touched ^= fourRows(x, xStart + row, y, yStart + row, apart, width, from, to, centre, scale, offset);
             }
+        } else {
+            for (; r < half; r++) {
+                long row = r * width;
+                touched ^= twoRows(x, xStart + row, y, yStart + row, apart, from, to, centre, scale, offset);
+            }
         }
-        for (; r < half; r++) {
-            touched ^= twoRows(x, xStart + r * width, y, yStart + r * width, apart, from, to, centre, scale, offset);
+        // What is left goes to a method too large to be inlined here: of calls that are rare the compiler would make
+        // objects for every vector.
+        if (r < half) {
+            strips(x, xStart + r * width, y, yStart + r * width, 2, apart, from, to, coefficients);
         }
-        for (r = 2 * half; r < rows; r++) {
-            oneRow(x, xStart + r * width, y, yStart + r * width, from, to, centre, scale, offset);
+        if (2 * half < rows) {
+            long row = 2 * half * width;
+            strips(x, xStart + row, y, yStart + row, (int) (rows - 2 * half), width, from, to, coefficients);
         }
         Tile.current().touched = touched;
     }
@@ -196,28 +204,6 @@ final class VectorTransform implements Transform {
             one(x, xStart + apart + j, y, yStart + apart + j, centre[j], scale[j], offset[j]);
         }
         return touched;
-    }
-
-    private static void oneRow(
-            Object x,
-            long xStart,
-            Object y,
-            long yStart,
-            int from,
-            int to,
-            float[] centre,
-            float[] scale,
-            float[] offset) {
-        int end = from + FLOATS.loopBound(to - from);
-        for (int j = from; j < end; j += LANES) {
-            FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
-            FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
-            FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            store(load(x, xStart, j).sub(m).fma(a, b), y, yStart, j);
-        }
-        for (int j = end; j < to; j++) {
-            one(x, xStart + j, y, yStart + j, centre[j], scale[j], offset[j]);
-        }
     }
 
     private static void one(Object x, long xAt, Object y, long yAt, float centre, float scale, float offset) {
