@@ -17,7 +17,7 @@ final class Coefficients {
     /** The factor of x in the backward operation: −rstd · dgamma / m. */
     float[] slope = {};
 
-    /** What is added: beta, or 0, and what rounding took from the means. */
+    /** What is added: beta, or 0, and what rounding took from the means, scaled. */
     float[] offset = {};
 
     /** Makes room for {@code columns} columns; the contents are lost where that needs new arrays. */

@@ -6,8 +6,8 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half, and so do runs. Two pairs of rows go together only where the tensors stay
- * in the caches: elsewhere so many streams cost more than the loads of coefficients that they save.
+ * {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half, and so do runs. Where the tensors stay in the caches, columns are gone
+ * down in strips instead, with their coefficients in registers.
  */
 final class VectorInputGradient implements InputGradient {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
