@@ -152,12 +152,12 @@ final class Blocks {
     }
 
     /**
-     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less one where that is an even number. An odd number of rows does not
+     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less one where that is an even number and there are several streams. An odd number of rows does not
      * set the streams apart by a power of two, at which the caches take the lines of one stream, or of another array, for each other's.
      */
     static long rowsOfStream(long rows, int streams) {
         long share = rows / streams;
-        return share < MANY_ROWS ? share : (share - 1) | 1;
+        return streams == 1 || share < MANY_ROWS ? share : (share - 1) | 1;
     }
 
     /** Rows of the data, of which the matrix may fold several into one. */
