@@ -53,8 +53,8 @@ final class VectorTransform implements Transform {
                 touched ^= twoRows(x, xStart + row, y, yStart + row, apart, from, to, centre, scale, offset);
             }
         }
-        // What is left goes to a method too large to be inlined here: of calls that are rare the compiler would make
-        // objects for every vector.
+        // What is left goes down strips: four of them are a method too large to be inlined here. Of one that is
+        // inlined and rarely runs, the compiler would make objects for every vector.
         if (r < half) {
             strips(x, xStart + r * width, y, yStart + r * width, 2, apart, from, to, coefficients);
         }

@@ -281,6 +281,36 @@ class CpuThreadsTest {
         }
     }
 
+    /** Execution relies on it: what the caller prepares are the operation's results. */
+    @Test
+    void theCallerPreparesEvenIfWorkersLeaveItNoBlock() {
+        AtomicInteger prepared = new AtomicInteger();
+        AtomicInteger blocksOfCaller = new AtomicInteger();
+        CountDownLatch blocks = new CountDownLatch(2);
+        new WorkerPool()
+                .run(
+                        new WorkerPool.Task() {
+                            @Override
+                            public void prepare(int participant) {
+                                if (participant == 0) {
+                                    await(blocks);
+                                    prepared.incrementAndGet();
+                                }
+                            }
+
+                            @Override
+                            public void run(int block, int participant) {
+                                blocksOfCaller.addAndGet(participant == 0 ? 1 : 0);
+                                blocks.countDown();
+                            }
+                        },
+                        2,
+                        2,
+                        false);
+        assertThat(prepared.get()).isEqualTo(1);
+        assertThat(blocksOfCaller.get()).isZero();
+    }
+
     @Test
     void whatAWorkerThrowsReachesTheCallerAndThePoolGoesOn() {
         WorkerPool pool = new WorkerPool();
