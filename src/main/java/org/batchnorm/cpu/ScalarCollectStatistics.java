@@ -11,8 +11,48 @@ final class ScalarCollectStatistics implements CollectStatistics {
 
     @Override
     public void sampleRows(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
-        for (int j = from; j < to; j++) {
-            shift[j] = Shift.sample(x, start + j, samples, apart);
+        Tile tile = Tile.current();
+        for (int j = from; j < to; j += Tile.SIZE) {
+            int length = Math.min(Tile.SIZE, to - j);
+            Memory.read(x, start + j, tile.shift, 0, length);
+            Arrays.fill(tile.sum, 0, length, 0);
+            Arrays.fill(tile.d, 0, length, 0);
+            Arrays.fill(tile.product, 0, length, 0);
+            for (int i = 1; i < samples; i++) {
+                Memory.read(x, start + i * apart + j, tile.a, 0, length);
+                addSample(tile.a, tile.shift, tile.sum, tile.d, tile.product, length);
+            }
+            shift(tile.shift, tile.sum, tile.d, tile.product, samples, tile.a, length);
+            System.arraycopy(tile.a, 0, shift, j, length);
+        }
+    }
+
+    private static void addSample(float[] sample, float[] first, float[] sum, float[] least, float[] most, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = sample[j] - first[j];
+            sum[j] += d;
+            least[j] = Math.min(least[j], d);
+            most[j] = Math.max(most[j], d);
+        }
+    }
+
+    /** {@link Shift} of the columns. */
+    private static void shift(
+            float[] first, float[] sum, float[] least, float[] most, int samples, float[] shift, int length) {
+        float trim = samples > 2 ? 1 : 0;
+        float perSample = 1f / (samples > 2 ? samples - 2 : samples);
+        float largest = 0;
+        for (int j = 0; j < length; j++) {
+            float mean = first[j] + (sum[j] - (least[j] + most[j]) * trim) * perSample;
+            float coarse = (most[j] - least[j]) * Shift.COARSENESS;
+            float rounded = (mean + coarse) - coarse;
+            shift[j] = rounded;
+            largest = Math.max(largest, Math.abs(rounded));
+        }
+        if (!Float.isFinite(largest)) {
+            for (int j = 0; j < length; j++) {
+                shift[j] = Float.isFinite(shift[j]) ? shift[j] : 0;
+            }
         }
     }
 
@@ -30,25 +70,25 @@ final class ScalarCollectStatistics implements CollectStatistics {
             float[] sum,
             float[] square) {
         Tile tile = Tile.current();
+        int together = Tile.rowsTogether(rows, width, from, to);
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);
-            System.arraycopy(shift, j, tile.shift, 0, length);
-            System.arraycopy(sum, j, tile.sum, 0, length);
-            System.arraycopy(square, j, tile.product, 0, length);
-            for (int r = 0; r < rows; r++) {
+            Tile.repeat(shift, j, length, together, tile.shift);
+            tile.beginSums(sum, square, j, length, together);
+            for (int r = 0; r < rows; r += together) {
                 long row = start + r * width + j;
-                Memory.read(x, row, tile.a, 0, length);
+                int piece = length * Math.min(together, rows - r);
+                Memory.read(x, row, tile.a, 0, piece);
                 if (streams == STREAMS) {
-                    Memory.read(x, row + apart, tile.b, 0, length);
-                    Memory.read(x, row + 2 * apart, tile.c, 0, length);
-                    Memory.read(x, row + 3 * apart, tile.d, 0, length);
-                    addFour(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, length);
+                    Memory.read(x, row + apart, tile.b, 0, piece);
+                    Memory.read(x, row + 2 * apart, tile.c, 0, piece);
+                    Memory.read(x, row + 3 * apart, tile.d, 0, piece);
+                    addFour(tile.a, tile.b, tile.c, tile.d, tile.shift, tile.sum, tile.product, piece);
                 } else {
-                    addOne(tile.a, tile.shift, tile.sum, tile.product, length);
+                    addOne(tile.a, tile.shift, tile.sum, tile.product, piece);
                 }
             }
-            System.arraycopy(tile.sum, 0, sum, j, length);
-            System.arraycopy(tile.product, 0, square, j, length);
+            tile.endSums(sum, square, j, length, together);
         }
     }
 

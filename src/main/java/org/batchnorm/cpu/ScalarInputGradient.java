@@ -17,15 +17,17 @@ final class ScalarInputGradient implements InputGradient {
             boolean cached,
             Coefficients coefficients) {
         Tile tile = Tile.current();
+        int together = Tile.rowsTogether(rows, width, from, to);
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);
-            tile.copy(coefficients, j, length);
-            for (long r = 0; r < rows; r++) {
+            tile.repeat(coefficients, j, length, together);
+            for (long r = 0; r < rows; r += together) {
                 long row = r * width + j;
-                Memory.read(x, xStart + row, tile.a, 0, length);
-                Memory.read(dy, dyStart + row, tile.b, 0, length);
-                gradient(tile.a, tile.b, tile.coefficients, length);
-                Memory.write(tile.b, 0, dx, dxStart + row, length);
+                int piece = length * (int) Math.min(together, rows - r);
+                Memory.read(x, xStart + row, tile.a, 0, piece);
+                Memory.read(dy, dyStart + row, tile.b, 0, piece);
+                gradient(tile.a, tile.b, tile.coefficients, piece);
+                Memory.write(tile.b, 0, dx, dxStart + row, piece);
             }
         }
     }

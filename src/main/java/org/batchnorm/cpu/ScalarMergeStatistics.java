@@ -65,7 +65,7 @@ final class ScalarMergeStatistics implements MergeStatistics {
         for (int c = from; c < to; c++) {
             float v = variance[c];
             float delta = mean[c] - shift[c];
-            least = Math.min(least, v * 0 + (v - Math.max(delta * delta * (1 / FAR), TINY)));
+            least = Math.min(least, v * 0 + (v - (delta * delta * (1 / FAR) + TINY)));
         }
         return least > 0;
     }

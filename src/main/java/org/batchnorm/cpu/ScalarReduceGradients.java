@@ -25,21 +25,21 @@ final class ScalarReduceGradients implements ReduceGradients {
             float[] sum,
             float[] product) {
         Tile tile = Tile.current();
+        int together = Tile.rowsTogether(rows, width, from, to);
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);
-            System.arraycopy(centre, j, tile.shift, 0, length);
-            System.arraycopy(sum, j, tile.sum, 0, length);
-            System.arraycopy(product, j, tile.product, 0, length);
-            for (int r = 0; r < rows; r++) {
+            Tile.repeat(centre, j, length, together, tile.shift);
+            tile.beginSums(sum, product, j, length, together);
+            for (int r = 0; r < rows; r += together) {
+                int piece = length * Math.min(together, rows - r);
                 for (int i = 0; i < streams; i++) {
                     long row = r * width + i * apart + j;
-                    Memory.read(x, xStart + row, tile.a, 0, length);
-                    Memory.read(dy, dyStart + row, tile.b, 0, length);
-                    add(tile.a, tile.b, tile.shift, tile.sum, tile.product, length);
+                    Memory.read(x, xStart + row, tile.a, 0, piece);
+                    Memory.read(dy, dyStart + row, tile.b, 0, piece);
+                    add(tile.a, tile.b, tile.shift, tile.sum, tile.product, piece);
                 }
             }
-            System.arraycopy(tile.sum, 0, sum, j, length);
-            System.arraycopy(tile.product, 0, product, j, length);
+            tile.endSums(sum, product, j, length, together);
         }
     }
 

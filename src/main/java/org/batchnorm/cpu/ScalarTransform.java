@@ -15,15 +15,17 @@ final class ScalarTransform implements Transform {
             boolean near,
             Coefficients coefficients) {
         Tile tile = Tile.current();
+        int together = Tile.rowsTogether(rows, width, from, to);
         for (int j = from; j < to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, to - j);
-            System.arraycopy(coefficients.centre, j, tile.b, 0, length);
-            System.arraycopy(coefficients.scale, j, tile.c, 0, length);
-            System.arraycopy(coefficients.offset, j, tile.d, 0, length);
-            for (long r = 0; r < rows; r++) {
-                Memory.read(x, xStart + r * width + j, tile.a, 0, length);
-                transform(tile.a, tile.b, tile.c, tile.d, length);
-                Memory.write(tile.a, 0, y, yStart + r * width + j, length);
+            Tile.repeat(coefficients.centre, j, length, together, tile.b);
+            Tile.repeat(coefficients.scale, j, length, together, tile.c);
+            Tile.repeat(coefficients.offset, j, length, together, tile.d);
+            for (long r = 0; r < rows; r += together) {
+                int piece = length * (int) Math.min(together, rows - r);
+                Memory.read(x, xStart + r * width + j, tile.a, 0, piece);
+                transform(tile.a, tile.b, tile.c, tile.d, piece);
+                Memory.write(tile.a, 0, y, yStart + r * width + j, piece);
             }
         }
     }

@@ -1,5 +1,7 @@
 package org.batchnorm.cpu;
 
+import java.util.Arrays;
+
 /**
  * Small arrays into which the scalar kernels copy what they work on. The compiler turns a plain loop into vector instructions only where all arrays are indexed alike, and it knows nothing of
  * native memory; a copy that stays in the first-level cache gives it both.
@@ -8,32 +10,81 @@ final class Tile {
     /** The values that an array of a tile holds. */
     static final int SIZE = 512;
 
+    /**
+     * The length of the arrays: longer, so that each begins where the one before began plus a multiple of 64 bytes. A loop that aligns one of them to the lines of the cache then aligns all; and no store is taken for a
+     * load of a few lines further on because both end in the same 12 bits, as up to the seventh array none does.
+     */
+    private static final int LENGTH = SIZE + 60;
+
     private static final ThreadLocal<Tile> OF_THREAD = ThreadLocal.withInitial(Tile::new);
 
-    final float[] a = new float[SIZE];
-    final float[] b = new float[SIZE];
-    final float[] c = new float[SIZE];
-    final float[] d = new float[SIZE];
-    final float[] shift = new float[SIZE];
-    final float[] sum = new float[SIZE];
-    final float[] product = new float[SIZE];
+    // First, so that nothing lies between the arrays.
+    final Coefficients coefficients = new Coefficients();
+
+    final float[] a = new float[LENGTH];
+    final float[] b = new float[LENGTH];
+    final float[] c = new float[LENGTH];
+    final float[] d = new float[LENGTH];
+    final float[] shift = new float[LENGTH];
+    final float[] sum = new float[LENGTH];
+    final float[] product = new float[LENGTH];
 
     /** Where what {@link VectorMemory#touch} returned is left. */
     int touched;
 
-    final Coefficients coefficients = new Coefficients();
-
     private Tile() {
-        coefficients.reserve(SIZE);
+        coefficients.reserve(LENGTH);
     }
 
-    /** Copies the coefficients of the columns that follow {@code from}. */
-    void copy(Coefficients all, int from, int length) {
-        System.arraycopy(all.centre, from, coefficients.centre, 0, length);
-        System.arraycopy(all.dyCentre, from, coefficients.dyCentre, 0, length);
-        System.arraycopy(all.scale, from, coefficients.scale, 0, length);
-        System.arraycopy(all.slope, from, coefficients.slope, 0, length);
-        System.arraycopy(all.offset, from, coefficients.offset, 0, length);
+    /** Copies the coefficients of the columns that follow {@code from}, for {@code times} rows. */
+    void repeat(Coefficients all, int from, int length, int times) {
+        repeat(all.centre, from, length, times, coefficients.centre);
+        repeat(all.dyCentre, from, length, times, coefficients.dyCentre);
+        repeat(all.scale, from, length, times, coefficients.scale);
+        repeat(all.slope, from, length, times, coefficients.slope);
+        repeat(all.offset, from, length, times, coefficients.offset);
+    }
+
+    /** How many rows of a matrix are taken as one piece: more than one where they are short, and all their columns wanted, so that one follows the other. */
+    static int rowsTogether(long rows, long width, int from, int to) {
+        boolean whole = from == 0 && to == width && width > 0;
+        return whole ? (int) Math.clamp(SIZE / width, 1, Math.max(rows, 1)) : 1;
+    }
+
+    /** Copies values that follow {@code from} to an array of a tile, {@code times} times one after the other. */
+    static void repeat(float[] values, int from, int length, int times, float[] array) {
+        System.arraycopy(values, from, array, 0, length);
+        for (int k = 1; k < times; k++) {
+            System.arraycopy(array, 0, array, k * length, length);
+        }
+    }
+
+    /** Copies the sums of the columns that follow {@code from} to {@link #sum} and {@link #product}, where each of {@code times} rows adds to its own. */
+    void beginSums(float[] ofColumns, float[] productOfColumns, int from, int length, int times) {
+        System.arraycopy(ofColumns, from, sum, 0, length);
+        System.arraycopy(productOfColumns, from, product, 0, length);
+        Arrays.fill(sum, length, length * times, 0);
+        Arrays.fill(product, length, length * times, 0);
+    }
+
+    /** Adds up the sums of the rows, and copies them to those of the columns that follow {@code from}. */
+    void endSums(float[] ofColumns, float[] productOfColumns, int from, int length, int times) {
+        addUp(sum, ofColumns, from, length, times);
+        addUp(product, productOfColumns, from, length, times);
+    }
+
+    private void addUp(float[] array, float[] values, int to, int length, int times) {
+        for (int k = 1; k < times; k++) {
+            System.arraycopy(array, k * length, a, 0, length);
+            add(a, array, length);
+        }
+        System.arraycopy(array, 0, values, to, length);
+    }
+
+    private static void add(float[] more, float[] sums, int length) {
+        for (int j = 0; j < length; j++) {
+            sums[j] += more[j];
+        }
     }
 
     /** The tile of the current thread. */
