@@ -41,18 +41,10 @@ final class ScalarCollectStatistics implements CollectStatistics {
             float[] first, float[] sum, float[] least, float[] most, int samples, float[] shift, int length) {
         float trim = samples > 2 ? 1 : 0;
         float perSample = 1f / (samples > 2 ? samples - 2 : samples);
-        float largest = 0;
         for (int j = 0; j < length; j++) {
             float mean = first[j] + (sum[j] - (least[j] + most[j]) * trim) * perSample;
             float coarse = (most[j] - least[j]) * Shift.COARSENESS;
-            float rounded = (mean + coarse) - coarse;
-            shift[j] = rounded;
-            largest = Math.max(largest, Math.abs(rounded));
-        }
-        if (!Float.isFinite(largest)) {
-            for (int j = 0; j < length; j++) {
-                shift[j] = Float.isFinite(shift[j]) ? shift[j] : 0;
-            }
+            shift[j] = (mean + coarse) - coarse;
         }
     }
 

@@ -5,6 +5,9 @@ package org.batchnorm.cpu;
  *
  * <p>It is rounded to a multiple of a power of two, about a sixteenth of the sampled range. A shift of full precision would leave the same low bits to be rounded away in every {@code x − shift},
  * always to the same side, and the sum of many would drift. The shift of a constant feature is that constant, exactly.
+ *
+ * <p>It is infinite or NaN where a sampled value is, or where their range is near the limits of float32. The sums are then NaN, which tells {@link MergeStatistics} to do the feature again; so it would with any other
+ * shift.
  */
 final class Shift {
     /** {@code (v + r · COARSENESS) − r · COARSENESS} rounds v to about r / 16: half of the 24 bits' worth of r, and a half of that again to stay within its binade. */
@@ -26,7 +29,6 @@ final class Shift {
         }
         float mean = first + (samples > 2 ? (sum - least - most) / (samples - 2) : sum / samples);
         float coarse = (most - least) * COARSENESS;
-        float shift = (mean + coarse) - coarse;
-        return Float.isFinite(shift) ? shift : 0;
+        return (mean + coarse) - coarse;
     }
 }

@@ -4,7 +4,6 @@ import static org.batchnorm.cpu.VectorMemory.FLOATS;
 
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * {@link CollectStatistics} on the Vector API. The one idea: four rows that lie far apart (or four images) are read at once. Each is a stream of its own to the hardware's prefetcher, and one load and
@@ -47,32 +46,16 @@ final class VectorCollectStatistics implements CollectStatistics {
             FloatVector sum = FloatVector.zero(FLOATS);
             FloatVector least = sum;
             FloatVector most = sum;
-            int i = 1;
-            // Three at once, of which the comparisons do not all wait for each other.
-            for (; i + 3 <= samples; i += 3) {
-                FloatVector d0 = load(x, start + i * apart, j).sub(first);
-                FloatVector d1 = load(x, start + (i + 1) * apart, j).sub(first);
-                FloatVector d2 = load(x, start + (i + 2) * apart, j).sub(first);
-                sum = sum.add(d0).add(d1).add(d2);
-                FloatVector low = d0.blend(d1, d1.compare(VectorOperators.LT, d0));
-                FloatVector high = d1.blend(d0, d1.compare(VectorOperators.LT, d0));
-                low = low.blend(d2, d2.compare(VectorOperators.LT, low));
-                high = high.blend(d2, high.compare(VectorOperators.LT, d2));
-                least = least.blend(low, low.compare(VectorOperators.LT, least));
-                most = most.blend(high, most.compare(VectorOperators.LT, high));
-            }
-            for (; i < samples; i++) {
+            for (int i = 1; i < samples; i++) {
                 FloatVector d = load(x, start + i * apart, j).sub(first);
                 sum = sum.add(d);
-                least = least.blend(d, d.compare(VectorOperators.LT, least));
-                most = most.blend(d, most.compare(VectorOperators.LT, d));
+                least = least.min(d);
+                most = most.max(d);
             }
             FloatVector rest = samples > 2 ? sum.sub(least).sub(most) : sum;
             FloatVector mean = first.add(rest.mul(perSample));
             FloatVector coarse = most.sub(least).mul(Shift.COARSENESS);
-            mean = mean.add(coarse).sub(coarse);
-            // What is not finite leaves NaN when it is taken from itself.
-            mean.blend(0, mean.sub(mean).compare(VectorOperators.NE, 0)).intoArray(shift, j);
+            mean.add(coarse).sub(coarse).intoArray(shift, j);
         }
     }
 

@@ -5,7 +5,6 @@ import static org.batchnorm.cpu.VectorMemory.HALVES;
 
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import org.batchnorm.spi.BatchStatistics;
 
 /** {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}; here it is stretches with an infinity or NaN that are left to the twin. */
@@ -26,21 +25,15 @@ final class VectorMergeGradients implements MergeGradients {
             int from,
             int to) {
         int end = to - (to - from) % LANES;
-        boolean done = to - from >= LANES
-                && merge(perValue, sum, product, gamma, statistics, dgamma, dbeta, coefficients, from, end)
-                // The last vector overlaps the ones before.
-                && (end == to
-                        || merge(
-                                perValue,
-                                sum,
-                                product,
-                                gamma,
-                                statistics,
-                                dgamma,
-                                dbeta,
-                                coefficients,
-                                to - LANES,
-                                to));
+        boolean done = to - from >= LANES;
+        for (int c = from; done && c < end; c += VectorMergeStatistics.AT_ONCE) {
+            int last = Math.min(c + VectorMergeStatistics.AT_ONCE, end);
+            done = merge(perValue, sum, product, gamma, statistics, dgamma, dbeta, coefficients, c, last);
+        }
+        if (done && end < to) {
+            // The last vector overlaps the ones before.
+            done = merge(perValue, sum, product, gamma, statistics, dgamma, dbeta, coefficients, to - LANES, to);
+        }
         if (!done) {
             CAREFUL.run(perValue, sum, product, gamma, statistics, dgamma, dbeta, coefficients, from, to);
         }
@@ -88,6 +81,8 @@ final class VectorMergeGradients implements MergeGradients {
             // What is not finite leaves NaN when it is taken from itself.
             notFinite = notFinite.add(rounded.sub(rounded));
         }
-        return notFinite.compare(VectorOperators.EQ, 0).allTrue();
+        float[] lanes = Tile.current().a;
+        notFinite.intoArray(lanes, 0);
+        return Tile.total(lanes, 0, LANES) == 0;
     }
 }

@@ -5,13 +5,15 @@ import static org.batchnorm.cpu.VectorMemory.HALVES;
 
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
 import org.batchnorm.spi.BatchStatistics;
 
 /** {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its twin's; stretches in which a feature is doubtful are left to the twin. */
 final class VectorMergeStatistics implements MergeStatistics {
     private static final int LANES = DOUBLES.length();
+
+    /** Features that one call merges: not many, because the compiler sooner takes up what is called often, and until then merging is slow. */
+    static final int AT_ONCE = 128;
+
     private static final MergeStatistics CAREFUL = new ScalarMergeStatistics();
 
     @Override
@@ -30,11 +32,15 @@ final class VectorMergeStatistics implements MergeStatistics {
             int to) {
         double perValue = 1.0 / blocks.shape.valuesPerFeature();
         int end = to - (to - from) % LANES;
-        boolean done = to - from >= LANES
-                && merge(perValue, sum, square, eps, gamma, beta, statistics, coefficients, from, end)
-                // The last vector overlaps the ones before.
-                && (end == to
-                        || merge(perValue, sum, square, eps, gamma, beta, statistics, coefficients, to - LANES, to));
+        boolean done = to - from >= LANES;
+        for (int c = from; done && c < end; c += AT_ONCE) {
+            int last = Math.min(c + AT_ONCE, end);
+            done = merge(perValue, sum, square, eps, gamma, beta, statistics, coefficients, c, last);
+        }
+        if (done && end < to) {
+            // The last vector overlaps the ones before.
+            done = merge(perValue, sum, square, eps, gamma, beta, statistics, coefficients, to - LANES, to);
+        }
         if (done) {
             System.arraycopy(statistics.mean(), from, coefficients.centre, from, to - from);
         } else {
@@ -62,8 +68,9 @@ final class VectorMergeStatistics implements MergeStatistics {
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
         float added = (float) eps;
-        // Not a mask: the compiler makes an object of one that lives longer than an iteration.
-        FloatVector doubtful = FloatVector.zero(HALVES);
+        // Below 0, or NaN, where a feature is doubtful. Not a mask: what works on masks is slow until it is compiled,
+        // and takes long to be compiled.
+        FloatVector least = FloatVector.zero(HALVES);
         for (int c = from; c < to; c += LANES) {
             FloatVector shift = FloatVector.fromArray(HALVES, shifts, c);
             DoubleVector delta = DoubleVector.fromArray(DOUBLES, sum, c).mul(perValue);
@@ -81,12 +88,11 @@ final class VectorMergeStatistics implements MergeStatistics {
             a.intoArray(scale, c);
             FloatVector.fromArray(HALVES, beta, c).sub(low.mul(a)).intoArray(offset, c);
             FloatVector distance = high.sub(shift);
-            VectorMask<Float> near =
-                    v.compare(VectorOperators.GT, distance.mul(distance).mul(1 / FAR));
-            VectorMask<Float> inRange =
-                    v.compare(VectorOperators.GT, TINY).and(v.compare(VectorOperators.LE, Float.MAX_VALUE));
-            doubtful = doubtful.blend(1, near.and(inRange).not());
+            FloatVector needed = distance.mul(distance).mul(1 / FAR).add(TINY);
+            least = least.min(v.mul(0).add(v.sub(needed)));
         }
-        return doubtful.compare(VectorOperators.EQ, 0).allTrue();
+        float[] lanes = Tile.current().a;
+        least.intoArray(lanes, 0);
+        return Tile.total(lanes, 0, LANES) == 0;
     }
 }
