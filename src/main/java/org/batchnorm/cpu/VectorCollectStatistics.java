@@ -1,5 +1,11 @@
 package org.batchnorm.cpu;
 
+import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.FMA;
+import static jdk.incubator.vector.VectorOperators.MAX;
+import static jdk.incubator.vector.VectorOperators.MIN;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.VectorMemory.FLOATS;
 
 import java.lang.invoke.MethodHandles;
@@ -40,22 +46,26 @@ final class VectorCollectStatistics implements CollectStatistics {
     }
 
     private static void sample(Object x, long start, int samples, long apart, int from, int to, float[] shift) {
-        float perSample = 1f / (samples > 2 ? samples - 2 : samples);
+        FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector trim = FloatVector.broadcast(FLOATS, samples > 2 ? 1 : 0);
+        FloatVector perSample = FloatVector.broadcast(FLOATS, 1f / (samples > 2 ? samples - 2 : samples));
+        FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
         for (int j = from; j < to; j += LANES) {
             FloatVector first = load(x, start, j);
-            FloatVector sum = FloatVector.zero(FLOATS);
-            FloatVector least = sum;
-            FloatVector most = sum;
+            FloatVector sum = zero;
+            FloatVector least = zero;
+            FloatVector most = zero;
             for (int i = 1; i < samples; i++) {
-                FloatVector d = load(x, start + i * apart, j).sub(first);
-                sum = sum.add(d);
-                least = least.min(d);
-                most = most.max(d);
+                FloatVector d = load(x, start + i * apart, j).lanewise(SUB, first);
+                sum = d.lanewise(ADD, sum);
+                least = d.lanewise(MIN, least);
+                most = d.lanewise(MAX, most);
             }
-            FloatVector rest = samples > 2 ? sum.sub(least).sub(most) : sum;
-            FloatVector mean = first.add(rest.mul(perSample));
-            FloatVector coarse = most.sub(least).mul(Shift.COARSENESS);
-            mean.add(coarse).sub(coarse).intoArray(shift, j);
+            FloatVector outer = zero.lanewise(ADD, least).lanewise(ADD, most).lanewise(MUL, trim);
+            FloatVector rest = zero.lanewise(ADD, sum).lanewise(SUB, outer);
+            FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
+            FloatVector coarse = zero.lanewise(ADD, most).lanewise(SUB, least).lanewise(MUL, coarseness);
+            mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
         }
     }
 
@@ -92,14 +102,15 @@ final class VectorCollectStatistics implements CollectStatistics {
         int end = from + FLOATS.loopBound(to - from);
         for (int j = from; j < end; j += LANES) {
             FloatVector s = FloatVector.fromArray(FLOATS, shift, j);
-            FloatVector d0 = load(x, start, j).sub(s);
-            FloatVector d1 = load(x, start + apart, j).sub(s);
-            FloatVector d2 = load(x, start + 2 * apart, j).sub(s);
-            FloatVector d3 = load(x, start + 3 * apart, j).sub(s);
-            FloatVector added = d0.add(d1).add(d2.add(d3));
-            FloatVector squares = d1.fma(d1, d0.mul(d0)).add(d3.fma(d3, d2.mul(d2)));
-            FloatVector.fromArray(FLOATS, sum, j).add(added).intoArray(sum, j);
-            FloatVector.fromArray(FLOATS, square, j).add(squares).intoArray(square, j);
+            FloatVector d0 = load(x, start, j).lanewise(SUB, s);
+            FloatVector d1 = load(x, start + apart, j).lanewise(SUB, s);
+            FloatVector d2 = load(x, start + 2 * apart, j).lanewise(SUB, s);
+            FloatVector d3 = load(x, start + 3 * apart, j).lanewise(SUB, s);
+            FloatVector added = d0.lanewise(ADD, d1).lanewise(ADD, d2.lanewise(ADD, d3));
+            FloatVector squares = d1.lanewise(FMA, d1, d0.lanewise(MUL, d0))
+                    .lanewise(ADD, d3.lanewise(FMA, d3, d2.lanewise(MUL, d2)));
+            FloatVector.fromArray(FLOATS, sum, j).lanewise(ADD, added).intoArray(sum, j);
+            FloatVector.fromArray(FLOATS, square, j).lanewise(ADD, squares).intoArray(square, j);
         }
         for (int j = end; j < to; j++) {
             for (int i = 0; i < STREAMS; i++) {
@@ -143,28 +154,28 @@ final class VectorCollectStatistics implements CollectStatistics {
         FloatVector square3 = sum0;
         long row = 0;
         for (int r = 0; r < rows; r++) {
-            FloatVector d0 = load(x, start + row, j).sub(shift0);
-            FloatVector d1 = load(x, start + row, k).sub(shift1);
-            FloatVector d2 = load(x, start + row, l).sub(shift2);
-            FloatVector d3 = load(x, start + row, m).sub(shift3);
-            sum0 = sum0.add(d0);
-            sum1 = sum1.add(d1);
-            sum2 = sum2.add(d2);
-            sum3 = sum3.add(d3);
-            square0 = d0.fma(d0, square0);
-            square1 = d1.fma(d1, square1);
-            square2 = d2.fma(d2, square2);
-            square3 = d3.fma(d3, square3);
+            FloatVector d0 = load(x, start + row, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(x, start + row, k).lanewise(SUB, shift1);
+            FloatVector d2 = load(x, start + row, l).lanewise(SUB, shift2);
+            FloatVector d3 = load(x, start + row, m).lanewise(SUB, shift3);
+            sum0 = d0.lanewise(ADD, sum0);
+            sum1 = d1.lanewise(ADD, sum1);
+            sum2 = d2.lanewise(ADD, sum2);
+            sum3 = d3.lanewise(ADD, sum3);
+            square0 = d0.lanewise(FMA, d0, square0);
+            square1 = d1.lanewise(FMA, d1, square1);
+            square2 = d2.lanewise(FMA, d2, square2);
+            square3 = d3.lanewise(FMA, d3, square3);
             row += width;
         }
-        FloatVector.fromArray(FLOATS, sum, j).add(sum0).intoArray(sum, j);
-        FloatVector.fromArray(FLOATS, sum, k).add(sum1).intoArray(sum, k);
-        FloatVector.fromArray(FLOATS, sum, l).add(sum2).intoArray(sum, l);
-        FloatVector.fromArray(FLOATS, sum, m).add(sum3).intoArray(sum, m);
-        FloatVector.fromArray(FLOATS, square, j).add(square0).intoArray(square, j);
-        FloatVector.fromArray(FLOATS, square, k).add(square1).intoArray(square, k);
-        FloatVector.fromArray(FLOATS, square, l).add(square2).intoArray(square, l);
-        FloatVector.fromArray(FLOATS, square, m).add(square3).intoArray(square, m);
+        FloatVector.fromArray(FLOATS, sum, j).lanewise(ADD, sum0).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, sum, k).lanewise(ADD, sum1).intoArray(sum, k);
+        FloatVector.fromArray(FLOATS, sum, l).lanewise(ADD, sum2).intoArray(sum, l);
+        FloatVector.fromArray(FLOATS, sum, m).lanewise(ADD, sum3).intoArray(sum, m);
+        FloatVector.fromArray(FLOATS, square, j).lanewise(ADD, square0).intoArray(square, j);
+        FloatVector.fromArray(FLOATS, square, k).lanewise(ADD, square1).intoArray(square, k);
+        FloatVector.fromArray(FLOATS, square, l).lanewise(ADD, square2).intoArray(square, l);
+        FloatVector.fromArray(FLOATS, square, m).lanewise(ADD, square3).intoArray(square, m);
     }
 
     private static void strip(
@@ -174,13 +185,13 @@ final class VectorCollectStatistics implements CollectStatistics {
         FloatVector squares = added;
         long row = 0;
         for (int r = 0; r < rows; r++) {
-            FloatVector d = load(x, start + row, j).sub(s);
-            added = added.add(d);
-            squares = d.fma(d, squares);
+            FloatVector d = load(x, start + row, j).lanewise(SUB, s);
+            added = d.lanewise(ADD, added);
+            squares = d.lanewise(FMA, d, squares);
             row += width;
         }
-        FloatVector.fromArray(FLOATS, sum, j).add(added).intoArray(sum, j);
-        FloatVector.fromArray(FLOATS, square, j).add(squares).intoArray(square, j);
+        FloatVector.fromArray(FLOATS, sum, j).lanewise(ADD, added).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, square, j).lanewise(ADD, squares).intoArray(square, j);
     }
 
     private static void add(float value, int j, float[] shift, float[] sum, float[] square) {
@@ -236,31 +247,35 @@ final class VectorCollectStatistics implements CollectStatistics {
             double[] square,
             int at,
             float[] lanes) {
-        FloatVector sums = FloatVector.zero(FLOATS);
-        FloatVector sumsLow = sums;
-        FloatVector square0 = sums;
-        FloatVector square1 = sums;
-        FloatVector square2 = sums;
-        FloatVector square3 = sums;
+        FloatVector s = FloatVector.broadcast(FLOATS, shift);
+        FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector sums = zero;
+        FloatVector sumsLow = zero;
+        FloatVector square0 = zero;
+        FloatVector square1 = zero;
+        FloatVector square2 = zero;
+        FloatVector square3 = zero;
         int end = FLOATS.loopBound(length);
         for (int j = 0; j < end; j += LANES) {
-            FloatVector d0 = load(x, start, j).sub(shift);
-            FloatVector d1 = load(x, start + apart, j).sub(shift);
-            FloatVector d2 = load(x, start + 2 * apart, j).sub(shift);
-            FloatVector d3 = load(x, start + 3 * apart, j).sub(shift);
+            FloatVector d0 = load(x, start, j).lanewise(SUB, s);
+            FloatVector d1 = load(x, start + apart, j).lanewise(SUB, s);
+            FloatVector d2 = load(x, start + 2 * apart, j).lanewise(SUB, s);
+            FloatVector d3 = load(x, start + 3 * apart, j).lanewise(SUB, s);
             // The sum carries what its rounding takes: the mean may be much smaller than the values.
-            FloatVector added = d0.add(d1).add(d2.add(d3));
-            FloatVector sum1 = sums.add(added);
-            sumsLow = sumsLow.add(sums.sub(sum1).add(added));
+            FloatVector added = d0.lanewise(ADD, d1).lanewise(ADD, d2.lanewise(ADD, d3));
+            FloatVector sum1 = added.lanewise(ADD, sums);
+            sumsLow = added.lanewise(SUB, sum1.lanewise(SUB, sums)).lanewise(ADD, sumsLow);
             sums = sum1;
-            square0 = d0.fma(d0, square0);
-            square1 = d1.fma(d1, square1);
-            square2 = d2.fma(d2, square2);
-            square3 = d3.fma(d3, square3);
+            square0 = d0.lanewise(FMA, d0, square0);
+            square1 = d1.lanewise(FMA, d1, square1);
+            square2 = d2.lanewise(FMA, d2, square2);
+            square3 = d3.lanewise(FMA, d3, square3);
         }
-        sums.intoArray(lanes, 0);
-        sumsLow.intoArray(lanes, LANES);
-        square0.add(square1).add(square2.add(square3)).intoArray(lanes, 2 * LANES);
+        zero.lanewise(ADD, sums).intoArray(lanes, 0);
+        zero.lanewise(ADD, sumsLow).intoArray(lanes, LANES);
+        FloatVector squares01 = zero.lanewise(ADD, square0).lanewise(ADD, square1);
+        FloatVector squares23 = zero.lanewise(ADD, square2).lanewise(ADD, square3);
+        squares01.lanewise(ADD, squares23).intoArray(lanes, 2 * LANES);
         double total = VectorMemory.compensatedTotal(lanes, 0);
         double squares = VectorMemory.total(lanes, 2 * LANES);
         for (int j = end; j < length; j++) {

@@ -1,5 +1,7 @@
 package org.batchnorm.cpu;
 
+import static jdk.incubator.vector.VectorOperators.FMA;
+import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.VectorMemory.FLOATS;
 
 import java.lang.invoke.MethodHandles;
@@ -140,21 +142,29 @@ final class VectorInputGradient implements InputGradient {
         int row = 0;
         for (int r = 0; r < rows; r++) {
             FloatVector t0 =
-                    FloatVector.fromArray(FLOATS, dy, dyStart + row + j).sub(dyCentre0);
+                    FloatVector.fromArray(FLOATS, dy, dyStart + row + j).lanewise(SUB, dyCentre0);
             FloatVector t1 =
-                    FloatVector.fromArray(FLOATS, dy, dyStart + row + k).sub(dyCentre1);
+                    FloatVector.fromArray(FLOATS, dy, dyStart + row + k).lanewise(SUB, dyCentre1);
             FloatVector t2 =
-                    FloatVector.fromArray(FLOATS, dy, dyStart + row + l).sub(dyCentre2);
+                    FloatVector.fromArray(FLOATS, dy, dyStart + row + l).lanewise(SUB, dyCentre2);
             FloatVector t3 =
-                    FloatVector.fromArray(FLOATS, dy, dyStart + row + m).sub(dyCentre3);
-            t0 = FloatVector.fromArray(FLOATS, x, xStart + row + j).sub(centre0).fma(slope0, t0);
-            t1 = FloatVector.fromArray(FLOATS, x, xStart + row + k).sub(centre1).fma(slope1, t1);
-            t2 = FloatVector.fromArray(FLOATS, x, xStart + row + l).sub(centre2).fma(slope2, t2);
-            t3 = FloatVector.fromArray(FLOATS, x, xStart + row + m).sub(centre3).fma(slope3, t3);
-            t0.fma(scale0, offset0).intoArray(dx, dxStart + row + j);
-            t1.fma(scale1, offset1).intoArray(dx, dxStart + row + k);
-            t2.fma(scale2, offset2).intoArray(dx, dxStart + row + l);
-            t3.fma(scale3, offset3).intoArray(dx, dxStart + row + m);
+                    FloatVector.fromArray(FLOATS, dy, dyStart + row + m).lanewise(SUB, dyCentre3);
+            t0 = FloatVector.fromArray(FLOATS, x, xStart + row + j)
+                    .lanewise(SUB, centre0)
+                    .lanewise(FMA, slope0, t0);
+            t1 = FloatVector.fromArray(FLOATS, x, xStart + row + k)
+                    .lanewise(SUB, centre1)
+                    .lanewise(FMA, slope1, t1);
+            t2 = FloatVector.fromArray(FLOATS, x, xStart + row + l)
+                    .lanewise(SUB, centre2)
+                    .lanewise(FMA, slope2, t2);
+            t3 = FloatVector.fromArray(FLOATS, x, xStart + row + m)
+                    .lanewise(SUB, centre3)
+                    .lanewise(FMA, slope3, t3);
+            t0.lanewise(FMA, scale0, offset0).intoArray(dx, dxStart + row + j);
+            t1.lanewise(FMA, scale1, offset1).intoArray(dx, dxStart + row + k);
+            t2.lanewise(FMA, scale2, offset2).intoArray(dx, dxStart + row + l);
+            t3.lanewise(FMA, scale3, offset3).intoArray(dx, dxStart + row + m);
             row += width;
         }
     }
@@ -177,11 +187,11 @@ final class VectorInputGradient implements InputGradient {
         FloatVector b = FloatVector.fromArray(FLOATS, coefficients.offset, j);
         int row = 0;
         for (int r = 0; r < rows; r++) {
-            FloatVector t = FloatVector.fromArray(FLOATS, dy, dyStart + row + j).sub(g);
+            FloatVector t = FloatVector.fromArray(FLOATS, dy, dyStart + row + j).lanewise(SUB, g);
             t = FloatVector.fromArray(FLOATS, x, xStart + row + j)
-                    .sub(m)
-                    .fma(k, t)
-                    .fma(a, b);
+                    .lanewise(SUB, m)
+                    .lanewise(FMA, k, t)
+                    .lanewise(FMA, a, b);
             t.intoArray(dx, dxStart + row + j);
             row += width;
         }
@@ -212,10 +222,14 @@ final class VectorInputGradient implements InputGradient {
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector k = FloatVector.fromArray(FLOATS, slope, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            FloatVector t0 = load(dy, dyStart, j).sub(g);
-            FloatVector t1 = load(dy, dyStart + apart, j).sub(g);
-            FloatVector first = load(x, xStart, j).sub(m).fma(k, t0).fma(a, b);
-            FloatVector second = load(x, xStart + apart, j).sub(m).fma(k, t1).fma(a, b);
+            FloatVector t0 = load(dy, dyStart, j).lanewise(SUB, g);
+            FloatVector t1 = load(dy, dyStart + apart, j).lanewise(SUB, g);
+            FloatVector first =
+                    load(x, xStart, j).lanewise(SUB, m).lanewise(FMA, k, t0).lanewise(FMA, a, b);
+            FloatVector second = load(x, xStart + apart, j)
+                    .lanewise(SUB, m)
+                    .lanewise(FMA, k, t1)
+                    .lanewise(FMA, a, b);
             store(first, dx, dxStart, j);
             store(second, dx, dxStart + apart, j);
         }
@@ -248,8 +262,8 @@ final class VectorInputGradient implements InputGradient {
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector k = FloatVector.fromArray(FLOATS, slope, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            FloatVector t = load(dy, dyStart, j).sub(g);
-            store(load(x, xStart, j).sub(m).fma(k, t).fma(a, b), dx, dxStart, j);
+            FloatVector t = load(dy, dyStart, j).lanewise(SUB, g);
+            store(load(x, xStart, j).lanewise(SUB, m).lanewise(FMA, k, t).lanewise(FMA, a, b), dx, dxStart, j);
         }
         for (int j = end; j < to; j++) {
             one(x, xStart + j, dy, dyStart + j, dx, dxStart + j, j, coefficients);
@@ -339,17 +353,24 @@ final class VectorInputGradient implements InputGradient {
         FloatVector b = FloatVector.broadcast(FLOATS, coefficients.offset[c]);
         // The last vectors overlap the ones before. Their inputs are read first: dx may be x or dy.
         int end = length - LANES;
-        FloatVector last0 = load(dy, dyStart, end).sub(g);
-        FloatVector last1 = load(dy, dyStart + apart, end).sub(g);
-        last0 = load(x, xStart, end).sub(m).fma(k, last0).fma(a, b);
-        last1 = load(x, xStart + apart, end).sub(m).fma(k, last1).fma(a, b);
+        FloatVector last0 = load(dy, dyStart, end).lanewise(SUB, g);
+        FloatVector last1 = load(dy, dyStart + apart, end).lanewise(SUB, g);
+        last0 = load(x, xStart, end).lanewise(SUB, m).lanewise(FMA, k, last0).lanewise(FMA, a, b);
+        last1 = load(x, xStart + apart, end)
+                .lanewise(SUB, m)
+                .lanewise(FMA, k, last1)
+                .lanewise(FMA, a, b);
         int touched = 0;
         for (int j = 0; j < end; j += LANES) {
             touched ^= touch(dx, dxStart, j) ^ touch(dx, dxStart + apart, j);
-            FloatVector t0 = load(dy, dyStart, j).sub(g);
-            FloatVector t1 = load(dy, dyStart + apart, j).sub(g);
-            FloatVector first = load(x, xStart, j).sub(m).fma(k, t0).fma(a, b);
-            FloatVector second = load(x, xStart + apart, j).sub(m).fma(k, t1).fma(a, b);
+            FloatVector t0 = load(dy, dyStart, j).lanewise(SUB, g);
+            FloatVector t1 = load(dy, dyStart + apart, j).lanewise(SUB, g);
+            FloatVector first =
+                    load(x, xStart, j).lanewise(SUB, m).lanewise(FMA, k, t0).lanewise(FMA, a, b);
+            FloatVector second = load(x, xStart + apart, j)
+                    .lanewise(SUB, m)
+                    .lanewise(FMA, k, t1)
+                    .lanewise(FMA, a, b);
             store(first, dx, dxStart, j);
             store(second, dx, dxStart + apart, j);
         }

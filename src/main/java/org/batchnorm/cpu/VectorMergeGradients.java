@@ -1,5 +1,8 @@
 package org.batchnorm.cpu;
 
+import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.VectorMemory.DOUBLES;
 import static org.batchnorm.cpu.VectorMemory.HALVES;
 
@@ -57,32 +60,35 @@ final class VectorMergeGradients implements MergeGradients {
         float[] scale = coefficients.scale;
         float[] slope = coefficients.slope;
         float[] offset = coefficients.offset;
-        FloatVector notFinite = FloatVector.zero(HALVES);
+        DoubleVector share = DoubleVector.broadcast(DOUBLES, perValue);
+        DoubleVector minusShare = DoubleVector.broadcast(DOUBLES, -perValue);
+        FloatVector zero = FloatVector.zero(HALVES);
+        FloatVector notFinite = zero;
         for (int c = from; c < to; c += LANES) {
             FloatVector low = FloatVector.fromArray(HALVES, meanLow, c);
             FloatVector r = FloatVector.fromArray(HALVES, rstd, c);
             DoubleVector exactRstd = VectorMemory.widen(r);
             DoubleVector exactDbeta = DoubleVector.fromArray(DOUBLES, sum, c);
             DoubleVector exactDgamma = DoubleVector.fromArray(DOUBLES, product, c)
-                    .sub(VectorMemory.widen(low).mul(exactDbeta))
-                    .mul(exactRstd);
+                    .lanewise(SUB, VectorMemory.widen(low).lanewise(MUL, exactDbeta))
+                    .lanewise(MUL, exactRstd);
             FloatVector rounded = VectorMemory.narrow(exactDbeta);
             rounded.intoArray(dbeta, c);
             VectorMemory.narrow(exactDgamma).intoArray(dgamma, c);
-            FloatVector a = r.mul(FloatVector.fromArray(HALVES, gamma, c));
+            FloatVector a = r.lanewise(MUL, FloatVector.fromArray(HALVES, gamma, c));
             a.intoArray(scale, c);
-            FloatVector k = VectorMemory.narrow(exactDgamma.mul(exactRstd.mul(-perValue)));
+            FloatVector k = VectorMemory.narrow(exactDgamma.lanewise(MUL, exactRstd.lanewise(MUL, minusShare)));
             k.intoArray(slope, c);
-            DoubleVector dyMean = exactDbeta.mul(perValue);
+            DoubleVector dyMean = exactDbeta.lanewise(MUL, share);
             FloatVector centre = VectorMemory.narrow(dyMean);
             centre.intoArray(dyCentre, c);
-            FloatVector lost = VectorMemory.narrow(VectorMemory.widen(centre).sub(dyMean));
-            lost.sub(k.mul(low)).mul(a).intoArray(offset, c);
+            FloatVector lost = VectorMemory.narrow(VectorMemory.widen(centre).lanewise(SUB, dyMean));
+            lost.lanewise(SUB, k.lanewise(MUL, low)).lanewise(MUL, a).intoArray(offset, c);
             // What is not finite leaves NaN when it is taken from itself.
-            notFinite = notFinite.add(rounded.sub(rounded));
+            notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);
         }
         float[] lanes = Tile.current().a;
-        notFinite.intoArray(lanes, 0);
+        zero.lanewise(ADD, notFinite).intoArray(lanes, 0);
         return Tile.total(lanes, 0, LANES) == 0;
     }
 }

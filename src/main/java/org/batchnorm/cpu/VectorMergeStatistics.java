@@ -1,5 +1,11 @@
 package org.batchnorm.cpu;
 
+import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.DIV;
+import static jdk.incubator.vector.VectorOperators.MIN;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SQRT;
+import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.VectorMemory.DOUBLES;
 import static org.batchnorm.cpu.VectorMemory.HALVES;
 
@@ -67,32 +73,40 @@ final class VectorMergeStatistics implements MergeStatistics {
         float[] rstd = statistics.rstd();
         float[] scale = coefficients.scale;
         float[] offset = coefficients.offset;
-        float added = (float) eps;
+        DoubleVector share = DoubleVector.broadcast(DOUBLES, perValue);
+        FloatVector zero = FloatVector.zero(HALVES);
+        FloatVector one = FloatVector.broadcast(HALVES, 1);
+        FloatVector added = FloatVector.broadcast(HALVES, (float) eps);
+        FloatVector far = FloatVector.broadcast(HALVES, 1 / FAR);
+        FloatVector tiny = FloatVector.broadcast(HALVES, TINY);
         // Below 0, or NaN, where a feature is doubtful. Not a mask: what works on masks is slow until it is compiled,
         // and takes long to be compiled.
-        FloatVector least = FloatVector.zero(HALVES);
+        FloatVector least = zero;
         for (int c = from; c < to; c += LANES) {
             FloatVector shift = FloatVector.fromArray(HALVES, shifts, c);
-            DoubleVector delta = DoubleVector.fromArray(DOUBLES, sum, c).mul(perValue);
-            DoubleVector exact = VectorMemory.widen(shift).add(delta);
+            DoubleVector delta = DoubleVector.fromArray(DOUBLES, sum, c).lanewise(MUL, share);
+            DoubleVector exact = VectorMemory.widen(shift).lanewise(ADD, delta);
             FloatVector high = VectorMemory.narrow(exact);
-            FloatVector low = VectorMemory.narrow(exact.sub(VectorMemory.widen(high)));
-            DoubleVector meanSquare = DoubleVector.fromArray(DOUBLES, square, c).mul(perValue);
-            FloatVector v = VectorMemory.narrow(meanSquare.sub(delta.mul(delta)));
-            FloatVector r = FloatVector.broadcast(HALVES, 1).div(v.add(added).sqrt());
-            FloatVector a = r.mul(FloatVector.fromArray(HALVES, gamma, c));
+            FloatVector low = VectorMemory.narrow(exact.lanewise(SUB, VectorMemory.widen(high)));
+            DoubleVector meanSquare = DoubleVector.fromArray(DOUBLES, square, c).lanewise(MUL, share);
+            FloatVector v = VectorMemory.narrow(meanSquare.lanewise(SUB, delta.lanewise(MUL, delta)));
+            FloatVector r = one.lanewise(DIV, v.lanewise(ADD, added).lanewise(SQRT));
+            FloatVector a = r.lanewise(MUL, FloatVector.fromArray(HALVES, gamma, c));
             high.intoArray(mean, c);
             low.intoArray(meanLow, c);
             v.intoArray(variance, c);
             r.intoArray(rstd, c);
             a.intoArray(scale, c);
-            FloatVector.fromArray(HALVES, beta, c).sub(low.mul(a)).intoArray(offset, c);
-            FloatVector distance = high.sub(shift);
-            FloatVector needed = distance.mul(distance).mul(1 / FAR).add(TINY);
-            least = least.min(v.mul(0).add(v.sub(needed)));
+            FloatVector.fromArray(HALVES, beta, c)
+                    .lanewise(SUB, low.lanewise(MUL, a))
+                    .intoArray(offset, c);
+            FloatVector distance = high.lanewise(SUB, shift);
+            FloatVector needed =
+                    distance.lanewise(MUL, distance).lanewise(MUL, far).lanewise(ADD, tiny);
+            least = v.lanewise(MUL, zero).lanewise(ADD, v.lanewise(SUB, needed)).lanewise(MIN, least);
         }
         float[] lanes = Tile.current().a;
-        least.intoArray(lanes, 0);
+        zero.lanewise(ADD, least).intoArray(lanes, 0);
         return Tile.total(lanes, 0, LANES) == 0;
     }
 }

@@ -1,5 +1,9 @@
 package org.batchnorm.cpu;
 
+import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.FMA;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.VectorMemory.FLOATS;
 
 import java.lang.invoke.MethodHandles;
@@ -68,10 +72,12 @@ final class VectorReduceGradients implements ReduceGradients {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector g0 = load(dy, dyStart, j);
             FloatVector g1 = load(dy, dyStart + apart, j);
-            FloatVector p0 = load(x, xStart, j).sub(m).mul(g0);
-            FloatVector p1 = load(x, xStart + apart, j).sub(m).fma(g1, p0);
-            FloatVector.fromArray(FLOATS, sum, j).add(g0.add(g1)).intoArray(sum, j);
-            FloatVector.fromArray(FLOATS, product, j).add(p1).intoArray(product, j);
+            FloatVector p0 = load(x, xStart, j).lanewise(SUB, m).lanewise(MUL, g0);
+            FloatVector p1 = load(x, xStart + apart, j).lanewise(SUB, m).lanewise(FMA, g1, p0);
+            FloatVector.fromArray(FLOATS, sum, j)
+                    .lanewise(ADD, g0.lanewise(ADD, g1))
+                    .intoArray(sum, j);
+            FloatVector.fromArray(FLOATS, product, j).lanewise(ADD, p1).intoArray(product, j);
         }
         for (int j = end; j < to; j++) {
             add(Memory.get(x, xStart + j), Memory.get(dy, dyStart + j), j, centre, sum, product);
@@ -138,24 +144,24 @@ final class VectorReduceGradients implements ReduceGradients {
             FloatVector g1 = load(dy, dyStart + row, k);
             FloatVector g2 = load(dy, dyStart + row, l);
             FloatVector g3 = load(dy, dyStart + row, m);
-            sum0 = sum0.add(g0);
-            sum1 = sum1.add(g1);
-            sum2 = sum2.add(g2);
-            sum3 = sum3.add(g3);
-            product0 = load(x, xStart + row, j).sub(centre0).fma(g0, product0);
-            product1 = load(x, xStart + row, k).sub(centre1).fma(g1, product1);
-            product2 = load(x, xStart + row, l).sub(centre2).fma(g2, product2);
-            product3 = load(x, xStart + row, m).sub(centre3).fma(g3, product3);
+            sum0 = g0.lanewise(ADD, sum0);
+            sum1 = g1.lanewise(ADD, sum1);
+            sum2 = g2.lanewise(ADD, sum2);
+            sum3 = g3.lanewise(ADD, sum3);
+            product0 = load(x, xStart + row, j).lanewise(SUB, centre0).lanewise(FMA, g0, product0);
+            product1 = load(x, xStart + row, k).lanewise(SUB, centre1).lanewise(FMA, g1, product1);
+            product2 = load(x, xStart + row, l).lanewise(SUB, centre2).lanewise(FMA, g2, product2);
+            product3 = load(x, xStart + row, m).lanewise(SUB, centre3).lanewise(FMA, g3, product3);
             row += width;
         }
-        FloatVector.fromArray(FLOATS, sum, j).add(sum0).intoArray(sum, j);
-        FloatVector.fromArray(FLOATS, sum, k).add(sum1).intoArray(sum, k);
-        FloatVector.fromArray(FLOATS, sum, l).add(sum2).intoArray(sum, l);
-        FloatVector.fromArray(FLOATS, sum, m).add(sum3).intoArray(sum, m);
-        FloatVector.fromArray(FLOATS, product, j).add(product0).intoArray(product, j);
-        FloatVector.fromArray(FLOATS, product, k).add(product1).intoArray(product, k);
-        FloatVector.fromArray(FLOATS, product, l).add(product2).intoArray(product, l);
-        FloatVector.fromArray(FLOATS, product, m).add(product3).intoArray(product, m);
+        FloatVector.fromArray(FLOATS, sum, j).lanewise(ADD, sum0).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, sum, k).lanewise(ADD, sum1).intoArray(sum, k);
+        FloatVector.fromArray(FLOATS, sum, l).lanewise(ADD, sum2).intoArray(sum, l);
+        FloatVector.fromArray(FLOATS, sum, m).lanewise(ADD, sum3).intoArray(sum, m);
+        FloatVector.fromArray(FLOATS, product, j).lanewise(ADD, product0).intoArray(product, j);
+        FloatVector.fromArray(FLOATS, product, k).lanewise(ADD, product1).intoArray(product, k);
+        FloatVector.fromArray(FLOATS, product, l).lanewise(ADD, product2).intoArray(product, l);
+        FloatVector.fromArray(FLOATS, product, m).lanewise(ADD, product3).intoArray(product, m);
     }
 
     private static void strip(
@@ -175,12 +181,12 @@ final class VectorReduceGradients implements ReduceGradients {
         long row = 0;
         for (int r = 0; r < rows; r++) {
             FloatVector g = load(dy, dyStart + row, j);
-            added = added.add(g);
-            products = load(x, xStart + row, j).sub(m).fma(g, products);
+            added = g.lanewise(ADD, added);
+            products = load(x, xStart + row, j).lanewise(SUB, m).lanewise(FMA, g, products);
             row += width;
         }
-        FloatVector.fromArray(FLOATS, sum, j).add(added).intoArray(sum, j);
-        FloatVector.fromArray(FLOATS, product, j).add(products).intoArray(product, j);
+        FloatVector.fromArray(FLOATS, sum, j).lanewise(ADD, added).intoArray(sum, j);
+        FloatVector.fromArray(FLOATS, product, j).lanewise(ADD, products).intoArray(product, j);
     }
 
     private static void add(float value, float gradient, int j, float[] centre, float[] sum, float[] product) {
@@ -241,30 +247,32 @@ final class VectorReduceGradients implements ReduceGradients {
             double[] product,
             int at,
             float[] lanes) {
-        FloatVector sums = FloatVector.zero(FLOATS);
-        FloatVector sumsLow = sums;
-        FloatVector products = sums;
-        FloatVector productsLow = sums;
+        FloatVector m = FloatVector.broadcast(FLOATS, centre);
+        FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector sums = zero;
+        FloatVector sumsLow = zero;
+        FloatVector products = zero;
+        FloatVector productsLow = zero;
         int end = FLOATS.loopBound(length);
         for (int j = 0; j < end; j += LANES) {
             FloatVector g0 = load(dy, dyStart, j);
             FloatVector g1 = load(dy, dyStart + apart, j);
-            FloatVector d0 = load(x, xStart, j).sub(centre);
-            FloatVector d1 = load(x, xStart + apart, j).sub(centre);
+            FloatVector d0 = load(x, xStart, j).lanewise(SUB, m);
+            FloatVector d1 = load(x, xStart + apart, j).lanewise(SUB, m);
             // The sums carry what their rounding takes: they may be much smaller than the values.
-            FloatVector added = g0.add(g1);
-            FloatVector sum1 = sums.add(added);
-            sumsLow = sumsLow.add(sums.sub(sum1).add(added));
+            FloatVector added = g0.lanewise(ADD, g1);
+            FloatVector sum1 = added.lanewise(ADD, sums);
+            sumsLow = added.lanewise(SUB, sum1.lanewise(SUB, sums)).lanewise(ADD, sumsLow);
             sums = sum1;
-            added = d1.fma(g1, d0.mul(g0));
-            FloatVector product1 = products.add(added);
-            productsLow = productsLow.add(products.sub(product1).add(added));
+            added = d1.lanewise(FMA, g1, d0.lanewise(MUL, g0));
+            FloatVector product1 = added.lanewise(ADD, products);
+            productsLow = added.lanewise(SUB, product1.lanewise(SUB, products)).lanewise(ADD, productsLow);
             products = product1;
         }
-        sums.intoArray(lanes, 0);
-        sumsLow.intoArray(lanes, LANES);
-        products.intoArray(lanes, 2 * LANES);
-        productsLow.intoArray(lanes, 3 * LANES);
+        zero.lanewise(ADD, sums).intoArray(lanes, 0);
+        zero.lanewise(ADD, sumsLow).intoArray(lanes, LANES);
+        zero.lanewise(ADD, products).intoArray(lanes, 2 * LANES);
+        zero.lanewise(ADD, productsLow).intoArray(lanes, 3 * LANES);
         double totalSum = VectorMemory.compensatedTotal(lanes, 0);
         double totalProduct = VectorMemory.compensatedTotal(lanes, 2 * LANES);
         for (int j = end; j < length; j++) {

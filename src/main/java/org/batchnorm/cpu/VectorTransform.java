@@ -1,5 +1,7 @@
 package org.batchnorm.cpu;
 
+import static jdk.incubator.vector.VectorOperators.FMA;
+import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.VectorMemory.FLOATS;
 
 import java.lang.invoke.MethodHandles;
@@ -115,10 +117,10 @@ final class VectorTransform implements Transform {
         FloatVector offset3 = FloatVector.fromArray(FLOATS, coefficients.offset, m);
         long row = 0;
         for (int r = 0; r < rows; r++) {
-            FloatVector v0 = load(x, xStart + row, j).sub(centre0).fma(scale0, offset0);
-            FloatVector v1 = load(x, xStart + row, k).sub(centre1).fma(scale1, offset1);
-            FloatVector v2 = load(x, xStart + row, l).sub(centre2).fma(scale2, offset2);
-            FloatVector v3 = load(x, xStart + row, m).sub(centre3).fma(scale3, offset3);
+            FloatVector v0 = load(x, xStart + row, j).lanewise(SUB, centre0).lanewise(FMA, scale0, offset0);
+            FloatVector v1 = load(x, xStart + row, k).lanewise(SUB, centre1).lanewise(FMA, scale1, offset1);
+            FloatVector v2 = load(x, xStart + row, l).lanewise(SUB, centre2).lanewise(FMA, scale2, offset2);
+            FloatVector v3 = load(x, xStart + row, m).lanewise(SUB, centre3).lanewise(FMA, scale3, offset3);
             store(v0, y, yStart + row, j);
             store(v1, y, yStart + row, k);
             store(v2, y, yStart + row, l);
@@ -134,7 +136,7 @@ final class VectorTransform implements Transform {
         FloatVector b = FloatVector.fromArray(FLOATS, coefficients.offset, j);
         long row = 0;
         for (int r = 0; r < rows; r++) {
-            store(load(x, xStart + row, j).sub(m).fma(a, b), y, yStart + row, j);
+            store(load(x, xStart + row, j).lanewise(SUB, m).lanewise(FMA, a, b), y, yStart + row, j);
             row += width;
         }
     }
@@ -159,10 +161,10 @@ final class VectorTransform implements Transform {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            FloatVector v0 = load(x, xStart, j).sub(m).fma(a, b);
-            FloatVector v1 = load(x, xStart + apart, j).sub(m).fma(a, b);
-            FloatVector v2 = load(x, xStart + width, j).sub(m).fma(a, b);
-            FloatVector v3 = load(x, xStart + width + apart, j).sub(m).fma(a, b);
+            FloatVector v0 = load(x, xStart, j).lanewise(SUB, m).lanewise(FMA, a, b);
+            FloatVector v1 = load(x, xStart + apart, j).lanewise(SUB, m).lanewise(FMA, a, b);
+            FloatVector v2 = load(x, xStart + width, j).lanewise(SUB, m).lanewise(FMA, a, b);
+            FloatVector v3 = load(x, xStart + width + apart, j).lanewise(SUB, m).lanewise(FMA, a, b);
             store(v0, y, yStart, j);
             store(v1, y, yStart + apart, j);
             store(v2, y, yStart + width, j);
@@ -195,8 +197,8 @@ final class VectorTransform implements Transform {
             FloatVector m = FloatVector.fromArray(FLOATS, centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, offset, j);
-            FloatVector first = load(x, xStart, j).sub(m).fma(a, b);
-            FloatVector second = load(x, xStart + apart, j).sub(m).fma(a, b);
+            FloatVector first = load(x, xStart, j).lanewise(SUB, m).lanewise(FMA, a, b);
+            FloatVector second = load(x, xStart + apart, j).lanewise(SUB, m).lanewise(FMA, a, b);
             store(first, y, yStart, j);
             store(second, y, yStart + apart, j);
         }
@@ -262,13 +264,13 @@ final class VectorTransform implements Transform {
         FloatVector b = FloatVector.broadcast(FLOATS, offset);
         // The last vectors overlap the ones before. Their inputs are read first: y may be x.
         int end = length - LANES;
-        FloatVector last0 = load(x, xStart, end).sub(m).fma(a, b);
-        FloatVector last1 = load(x, xStart + apart, end).sub(m).fma(a, b);
+        FloatVector last0 = load(x, xStart, end).lanewise(SUB, m).lanewise(FMA, a, b);
+        FloatVector last1 = load(x, xStart + apart, end).lanewise(SUB, m).lanewise(FMA, a, b);
         int touched = 0;
         for (int j = 0; j < end; j += LANES) {
             touched ^= touch(y, yStart, j) ^ touch(y, yStart + apart, j);
-            FloatVector v0 = load(x, xStart, j).sub(m).fma(a, b);
-            FloatVector v1 = load(x, xStart + apart, j).sub(m).fma(a, b);
+            FloatVector v0 = load(x, xStart, j).lanewise(SUB, m).lanewise(FMA, a, b);
+            FloatVector v1 = load(x, xStart + apart, j).lanewise(SUB, m).lanewise(FMA, a, b);
             store(v0, y, yStart, j);
             store(v1, y, yStart + apart, j);
         }
