@@ -22,6 +22,11 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>The class for arrays passes segments on to its copy, and by a branch. Where a call site chooses between the two classes, the compiler, once it knows one of them, compiles the other into the callers
  * as soon as it comes, before it has seen the loops run: with calls for each vector, up to four times slower for as long as the process lives. Where a branch is taken for the first time, the method that has
  * it is profiled anew; so the branch is in the kernel's own method, and compares classes, as {@code instanceof} is compiled to what it was before.
+ *
+ * <p>Kernels work on vectors by {@code lanewise} with vectors only, not by {@code add} or {@code fma}. Those are methods that all shapes of vectors share, and the JVM keeps with them which shapes it has seen. As
+ * soon as these are two, from {@link #HALVES} or from anybody's code, the compiler cannot tell the shape of a sum that a loop carries, and makes objects of all vectors: 10 to 100 times slower for as long as the
+ * process lives. {@code lanewise} is each shape's own, and what has been seen is kept with the kernel. There the vector that is asked is the one just loaded or made, never one that the loop carries, of which the compiler
+ * knows less.
  */
 final class VectorMemory {
     /** The widest vectors that this machine is fast with. */
