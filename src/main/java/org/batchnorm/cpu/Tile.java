@@ -11,8 +11,8 @@ final class Tile {
     static final int SIZE = 512;
 
     /**
-     * The length of the arrays: longer, so that each begins where the one before began plus a multiple of 64 bytes. A loop that aligns one of them to the lines of the cache then aligns all; and no store is taken for a
-     * load of a few lines further on because both end in the same 12 bits, as up to the seventh array none does.
+     * The length of the arrays: longer, so that each begins where the one before began plus a multiple of 64 bytes (with headers of 16), but not near one of 4 KB. A loop that aligns one of them to the lines of the cache
+     * then aligns all.
      */
     private static final int LENGTH = SIZE + 60;
 
@@ -47,7 +47,7 @@ final class Tile {
 
     /** How many rows of a matrix are taken as one piece: more than one where they are short, and all their columns wanted, so that one follows the other. */
     static int rowsTogether(long rows, long width, int from, int to) {
-        boolean whole = from == 0 && to == width && width > 0;
+        boolean whole = from == 0 && to == width;
         return whole ? (int) Math.clamp(SIZE / width, 1, Math.max(rows, 1)) : 1;
     }
 
