@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
+import org.batchnorm.data.BatchShape;
 
 /** Checks of the data that users hand to a layer. Each failure names the argument, what was given and what would be right. */
 final class Arguments {

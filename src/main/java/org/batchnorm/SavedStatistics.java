@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;
 

@@ -2,6 +2,7 @@ package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;
 

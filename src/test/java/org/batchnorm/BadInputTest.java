@@ -19,6 +19,8 @@ import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.conformance.Quantity;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.Layout;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.AfterEach;
@@ -39,7 +41,7 @@ class BadInputTest {
     private static final int ELEMENTS = 12;
     private static final float UNTOUCHED = 77;
 
-    private final Batch batch = Batch.random(SHAPE, 1);
+    private final Values batch = Values.random(SHAPE, 1);
     private final float[] y = filled(ELEMENTS);
     private BatchNorm layer;
     private Map<String, Tensor> stateBefore;
@@ -59,7 +61,7 @@ class BadInputTest {
         assertThat(layer.isTraining()).isTrue();
         assertThat(y).containsOnly(UNTOUCHED);
         try (BatchNorm fresh = BatchNorm.builder(FEATURES).backend("scalar").build()) {
-            Step expected = Step.run(fresh, new Batch(SHAPE, batch.x(), batch.dy(), layer.weight(), layer.bias()));
+            Step expected = Step.run(fresh, new Values(SHAPE, batch.x(), batch.dy(), layer.weight(), layer.bias()));
             float[] dx = new float[ELEMENTS];
             layer.backward(batch.x(), batch.dy(), dx, SHAPE);
             Step.of(layer, SHAPE, expected.get(Quantity.Y), dx).isBitwise(expected);

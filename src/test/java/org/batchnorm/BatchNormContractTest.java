@@ -24,6 +24,8 @@ import org.batchnorm.conformance.ConformanceCheck;
 import org.batchnorm.conformance.ConformanceFiles;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.Layout;
 import org.batchnorm.state.Safetensors;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.Test;
@@ -119,7 +121,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("shapes")
     void trainingAgreesWithTheReference(BatchShape shape) {
-        Batch batch = Batch.random(shape, 1);
+        Values batch = Values.random(shape, 1);
         try (BatchNorm layer = builder(shape.c()).momentum(0.3).build()) {
             Step step = Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
             Reference.Statistics statistics = Reference.statistics(
@@ -134,7 +136,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("shapes")
     void inferenceAgreesWithTheReference(BatchShape shape) {
-        Batch batch = Batch.random(shape, 2);
+        Values batch = Values.random(shape, 2);
         try (BatchNorm layer = builder(shape.c()).build()) {
             setRunningStatistics(layer, 3);
             layer.eval();
@@ -149,7 +151,7 @@ public abstract class BatchNormContractTest {
     @ValueSource(ints = {1, 2, 17})
     void inferenceTakesOneSample(int features) {
         BatchShape shape = BatchShape.of(1, features);
-        Batch batch = Batch.random(shape, 2);
+        Values batch = Values.random(shape, 2);
         try (BatchNorm layer = builder(features).build()) {
             setRunningStatistics(layer, 3);
             layer.eval();
@@ -178,7 +180,7 @@ public abstract class BatchNormContractTest {
                         BatchShape.channelsFirst(1, 5, 2),
                         BatchShape.channelsLast(1, 5, 2))
                 .forEach(shape -> {
-                    Batch batch = Batch.random(shape, 21);
+                    Values batch = Values.random(shape, 21);
                     try (BatchNorm layer = builder(shape.c()).build()) {
                         Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
                     }
@@ -189,7 +191,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("gradientShapes")
     void gradientsAgreeWithFiniteDifferences(BatchShape shape) {
-        Batch batch = Batch.random(shape, shape.hashCode());
+        Values batch = Values.random(shape, shape.hashCode());
         double[] x = Reference.widen(batch.x());
         double[] weight = Reference.widen(batch.weight());
         double[] bias = Reference.widen(batch.bias());
@@ -225,7 +227,7 @@ public abstract class BatchNormContractTest {
     @MethodSource("fewShapes")
     void aLargeMeanCostsNothing(BatchShape shape) {
         for (double mean : new double[] {1e3, 1e5, -1e5, 1e6}) {
-            trainsWithinBar(Batch.random(shape, 4, mean, 1));
+            trainsWithinBar(Values.random(shape, 4, mean, 1));
         }
     }
 
@@ -233,7 +235,7 @@ public abstract class BatchNormContractTest {
     @MethodSource("fewShapes")
     void smallAndLargeValuesKeepTheirPrecision(BatchShape shape) {
         for (double spread : new double[] {1e-30, 1e-12, 1e-4, 1e4, 1e12, 1e18}) {
-            trainsWithinBar(Batch.random(shape, 5, 0, spread));
+            trainsWithinBar(Values.random(shape, 5, 0, spread));
         }
     }
 
@@ -241,19 +243,19 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void squaresBeyondTheRangeDoNotMatterToNormalizedValues(BatchShape shape) {
-        trainsWithinBar(Batch.random(shape, 6, 0, 1e30));
+        trainsWithinBar(Values.random(shape, 6, 0, 1e30));
     }
 
     @ParameterizedTest
     @MethodSource("fewShapes")
     void aTinyVarianceUnderALargeMeanIsExact(BatchShape shape) {
-        trainsWithinBar(Batch.random(shape, 7, 100, 1e-3));
+        trainsWithinBar(Values.random(shape, 7, 100, 1e-3));
     }
 
     @ParameterizedTest
     @MethodSource("fewShapes")
     void aConstantFeatureIsNormalizedToZero(BatchShape shape) {
-        Batch batch = Batch.random(shape, 8);
+        Values batch = Values.random(shape, 8);
         float[] x = new float[batch.x().length];
         for (int i = 0; i < x.length; i++) {
             x[i] = 0.1f + Reference.feature(shape, i);
@@ -270,7 +272,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void anOutlierAtTheStartDoesNotSpoilTheMean(BatchShape shape) {
-        Batch batch = Batch.random(shape, 9);
+        Values batch = Values.random(shape, 9);
         float[] x = batch.x().clone();
         boolean[] seen = new boolean[shape.c()];
         for (int i = 0; i < x.length; i++) {
@@ -285,7 +287,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void aLargeMeanOfTheGradientCostsItsRoundingOnly(BatchShape shape) {
-        Batch batch = Batch.random(shape, 10);
+        Values batch = Values.random(shape, 10);
         float[] dy = batch.dy().clone();
         for (int i = 0; i < dy.length; i++) {
             dy[i] += 1000;
@@ -304,7 +306,7 @@ public abstract class BatchNormContractTest {
         }
     }
 
-    private void trainsWithinBar(Batch batch) {
+    private void trainsWithinBar(Values batch) {
         try (BatchNorm layer =
                 builder(batch.shape().c()).trackRunningStatistics(false).build()) {
             Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
@@ -327,7 +329,7 @@ public abstract class BatchNormContractTest {
         int spoiled = 3;
         fewShapes().forEach(shape -> {
             for (boolean training : new boolean[] {true, false}) {
-                Batch clean = Batch.random(shape, 11);
+                Values clean = Values.random(shape, 11);
                 Step expected = stepWith(clean, training, place, spoiled, 0.5f);
                 for (float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
                     Step step = stepWith(clean, training, place, spoiled, value);
@@ -348,7 +350,7 @@ public abstract class BatchNormContractTest {
     @Test
     void aNanInTrainingIsNotHidden() {
         BatchShape shape = BatchShape.of(37, 5);
-        Step step = stepWith(Batch.random(shape, 12), true, Place.X, 3, Float.NaN);
+        Step step = stepWith(Values.random(shape, 12), true, Place.X, 3, Float.NaN);
         for (int i = 0; i < shape.elements(); i++) {
             if (Reference.feature(shape, i) == 3) {
                 assertThat(step.get(Quantity.Y)[i]).isNaN();
@@ -367,7 +369,7 @@ public abstract class BatchNormContractTest {
     void anInfinityGoesWhereTheFormulasTakeIt(BatchShape shape) {
         for (boolean training : new boolean[] {true, false}) {
             for (Place place : new Place[] {Place.X, Place.DY}) {
-                Batch batch = Batch.random(shape, 11);
+                Values batch = Values.random(shape, 11);
                 place(batch, place, 3, Float.POSITIVE_INFINITY);
                 try (BatchNorm layer = builder(shape.c()).build()) {
                     setRunningStatistics(layer, 13);
@@ -384,9 +386,9 @@ public abstract class BatchNormContractTest {
         }
     }
 
-    private Step stepWith(Batch clean, boolean training, Place place, int feature, float value) {
+    private Step stepWith(Values clean, boolean training, Place place, int feature, float value) {
         BatchShape shape = clean.shape();
-        Batch batch = new Batch(
+        Values batch = new Values(
                 shape, clean.x().clone(), clean.dy().clone(), clean.weight().clone(), clean.bias());
         try (BatchNorm layer = builder(shape.c()).build()) {
             setRunningStatistics(layer, 13);
@@ -402,7 +404,7 @@ public abstract class BatchNormContractTest {
         }
     }
 
-    private static void place(Batch batch, Place place, int feature, float value) {
+    private static void place(Values batch, Place place, int feature, float value) {
         int at = 0;
         for (int i = 0; i < batch.shape().elements() / 2; i++) {
             at = Reference.feature(batch.shape(), i) == feature ? i : at;
@@ -420,7 +422,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void frozenStatisticsAreUsedAndLeftAlone(BatchShape shape) {
-        Batch batch = Batch.random(shape, 14);
+        Values batch = Values.random(shape, 14);
         try (BatchNorm layer = builder(shape.c()).build()) {
             setRunningStatistics(layer, 15);
             Map<String, Tensor> before = layer.state();
@@ -438,7 +440,7 @@ public abstract class BatchNormContractTest {
     @Test
     void aFrozenLayerKeepsWhatItsBackwardNeeds() {
         BatchShape shape = BatchShape.of(9, 4);
-        Batch batch = Batch.random(shape, 14);
+        Values batch = Values.random(shape, 14);
         try (BatchNorm layer = builder(4).build()) {
             setRunningStatistics(layer, 15);
             layer.freezeStatistics();
@@ -455,7 +457,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void withoutAffineParametersTheOutputIsNormalized(BatchShape shape) {
-        Batch batch = Batch.random(shape, 16);
+        Values batch = Values.random(shape, 16);
         try (BatchNorm layer = builder(shape.c()).affine(false).build()) {
             Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
             layer.eval();
@@ -469,7 +471,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void withoutTrackedStatisticsInferenceUsesTheBatchs(BatchShape shape) {
-        Batch batch = Batch.random(shape, 17);
+        Values batch = Values.random(shape, 17);
         try (BatchNorm layer = builder(shape.c()).trackRunningStatistics(false).build()) {
             Step training = Step.run(layer, batch).isWithinBarOfTraining(batch, layer.config());
             layer.eval();
@@ -489,7 +491,7 @@ public abstract class BatchNormContractTest {
         double[] varSum = zeros(shape);
         try (BatchNorm layer = builder(5).cumulativeAverage().build()) {
             for (int batches = 1; batches <= 7; batches++) {
-                Batch batch = Batch.random(shape, batches);
+                Values batch = Values.random(shape, batches);
                 Step.run(layer, batch);
                 Reference.Statistics statistics = Reference.statistics(
                         shape, Reference.widen(batch.x()), layer.config().eps());
@@ -517,7 +519,7 @@ public abstract class BatchNormContractTest {
         double[] variance = ones(shape);
         try (BatchNorm layer = builder(3).momentum(momentum).build()) {
             for (int seed = 0; seed < 4; seed++) {
-                Batch batch = Batch.random(shape, seed);
+                Values batch = Values.random(shape, seed);
                 Step.run(layer, batch);
                 Reference.Statistics statistics = Reference.statistics(
                         shape, Reference.widen(batch.x()), layer.config().eps());
@@ -532,7 +534,7 @@ public abstract class BatchNormContractTest {
     @Test
     void whichStatisticsAreUsedAndWhetherTheyAreUpdatedAreIndependent() {
         BatchShape shape = BatchShape.of(19, 6);
-        Batch batch = Batch.random(shape, 18);
+        Values batch = Values.random(shape, 18);
         for (boolean use : new boolean[] {true, false}) {
             for (boolean update : new boolean[] {true, false}) {
                 try (BatchNorm layer = builder(6).build()) {
@@ -573,7 +575,7 @@ public abstract class BatchNormContractTest {
     @Test
     void inferenceChangesNothing() {
         BatchShape shape = BatchShape.of(12, 3);
-        Batch batch = Batch.random(shape, 20);
+        Values batch = Values.random(shape, 20);
         try (BatchNorm layer = builder(3).build()) {
             Step.run(layer, batch);
             layer.eval();
@@ -589,7 +591,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void inPlaceGivesTheSameBits(BatchShape shape) {
-        Batch batch = Batch.random(shape, 22);
+        Values batch = Values.random(shape, 22);
         try (BatchNorm expecting = builder(shape.c()).build();
                 BatchNorm layer = builder(shape.c()).build()) {
             Step expected = Step.run(expecting, batch);
@@ -613,7 +615,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("fewShapes")
     void theGradientMayReplaceTheInput(BatchShape shape) {
-        Batch batch = Batch.random(shape, 23);
+        Values batch = Values.random(shape, 23);
         for (boolean frozen : new boolean[] {false, true}) {
             try (BatchNorm expecting = builder(shape.c()).build();
                     BatchNorm layer = builder(shape.c()).build()) {
@@ -645,7 +647,7 @@ public abstract class BatchNormContractTest {
     @EnumSource(Memory.class)
     void segmentsOfEveryKindGiveTheSameBits(Memory memory) {
         fewShapes().forEach(shape -> {
-            Batch batch = Batch.random(shape, 24);
+            Values batch = Values.random(shape, 24);
             try (BatchNorm expecting = builder(shape.c()).build();
                     BatchNorm layer = builder(shape.c()).build();
                     Arena arena = Arena.ofConfined()) {
@@ -678,7 +680,7 @@ public abstract class BatchNormContractTest {
     @Test
     void aSegmentMayBeLongerThanTheBatch() {
         BatchShape shape = BatchShape.of(5, 3);
-        Batch batch = Batch.random(shape, 25);
+        Values batch = Values.random(shape, 25);
         try (BatchNorm layer = builder(3).build();
                 Arena arena = Arena.ofConfined()) {
             MemorySegment x = arena.allocate(100, 4);
@@ -732,7 +734,7 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("largeShapes")
     void theBitsDoNotDependOnTheNumberOfThreadsOrTheRun(BatchShape shape) {
-        Batch batch = Batch.random(shape, 26);
+        Values batch = Values.random(shape, 26);
         Step expected = null;
         for (int threads : new int[] {1, 1, 2, 3, 7}) {
             try (BatchNorm layer = builder(shape.c()).threads(threads).build()) {
@@ -759,7 +761,7 @@ public abstract class BatchNormContractTest {
             layer.eval();
             List<Callable<Void>> work = new ArrayList<>();
             for (int i = 0; i < 4; i++) {
-                Batch batch = Batch.random(shape, 28 + i);
+                Values batch = Values.random(shape, 28 + i);
                 float[] expected = new float[batch.x().length];
                 layer.forward(batch.x(), expected, shape);
                 SavedStatistics saved = new SavedStatistics(9);
@@ -785,13 +787,13 @@ public abstract class BatchNormContractTest {
     @Test
     void gradientsAccumulateUntilTheyAreZeroed() {
         BatchShape shape = BatchShape.of(11, 4);
-        Batch one = Batch.random(shape, 29);
-        Batch two = Batch.random(shape, 30);
+        Values one = Values.random(shape, 29);
+        Values two = Values.random(shape, 30);
         try (BatchNorm layer = builder(4).build()) {
             float[] y = new float[one.x().length];
             float[] dx = new float[one.x().length];
             float[] sum = new float[4];
-            for (Batch batch : List.of(one, two)) {
+            for (Values batch : List.of(one, two)) {
                 layer.zeroGradients();
                 layer.forward(batch.x(), y, shape);
                 layer.backward(batch.x(), batch.dy(), dx, shape);
@@ -802,7 +804,7 @@ public abstract class BatchNormContractTest {
             layer.zeroGradients();
             assertThat(layer.weightGradient()).containsOnly(0);
             assertThat(layer.biasGradient()).containsOnly(0);
-            for (Batch batch : List.of(one, two)) {
+            for (Values batch : List.of(one, two)) {
                 layer.forward(batch.x(), y, shape);
                 layer.backward(batch.x(), batch.dy(), dx, shape);
             }
@@ -815,21 +817,21 @@ public abstract class BatchNormContractTest {
         List<BatchShape> shapes = List.of(BatchShape.of(11, 4), BatchShape.of(5, 4), BatchShape.channelsLast(3, 4, 7));
         try (BatchNorm expecting = builder(4).build();
                 BatchNorm layer = builder(4).build()) {
-            List<Batch> batches = new ArrayList<>();
+            List<Values> batches = new ArrayList<>();
             List<Step> expected = new ArrayList<>();
             List<SavedStatistics> saved = new ArrayList<>();
             for (BatchShape shape : shapes) {
-                Batch batch = Batch.random(shape, shape.elements());
-                batches.add(new Batch(shape, batch.x(), batch.dy(), layer.weight(), layer.bias()));
+                Values batch = Values.random(shape, shape.elements());
+                batches.add(new Values(shape, batch.x(), batch.dy(), layer.weight(), layer.bias()));
                 expected.add(Step.run(expecting, batches.getLast()));
                 saved.add(new SavedStatistics(4));
             }
             for (int i = 0; i < batches.size(); i++) {
-                Batch batch = batches.get(i);
+                Values batch = batches.get(i);
                 layer.forward(batch.x(), new float[batch.x().length], batch.shape(), saved.get(i));
             }
             for (int i : new int[] {1, 2, 0}) {
-                Batch batch = batches.get(i);
+                Values batch = batches.get(i);
                 float[] dx = new float[batch.x().length];
                 layer.backward(batch.x(), batch.dy(), dx, batch.shape(), saved.get(i));
                 assertThat(dx).isEqualTo(expected.get(i).get(Quantity.DX));
@@ -841,7 +843,7 @@ public abstract class BatchNormContractTest {
     void batchesMayDifferInSize() {
         try (BatchNorm layer = builder(7).build()) {
             for (int n : new int[] {64, 17, 64, 2, 3, 100}) {
-                Batch batch = Batch.random(BatchShape.of(n, 7), n);
+                Values batch = Values.random(BatchShape.of(n, 7), n);
                 try (BatchNorm fresh = builder(7).build()) {
                     fresh.loadState(layer.state());
                     Step.run(layer, batch).isBitwise(Step.run(fresh, batch));
@@ -853,7 +855,7 @@ public abstract class BatchNormContractTest {
 
     @Test
     void theStateSurvivesAFile(@TempDir Path folder) throws IOException {
-        Batch batch = Batch.random(BatchShape.of(33, 6), 31);
+        Values batch = Values.random(BatchShape.of(33, 6), 31);
         try (BatchNorm layer = builder(6).build();
                 BatchNorm other = builder(6).build()) {
             Step.run(layer, batch);
@@ -868,7 +870,7 @@ public abstract class BatchNormContractTest {
 
     // ---- helpers
 
-    private static void setParameters(BatchNorm layer, Batch batch) {
+    private static void setParameters(BatchNorm layer, Values batch) {
         System.arraycopy(batch.weight(), 0, layer.weight(), 0, batch.weight().length);
         System.arraycopy(batch.bias(), 0, layer.bias(), 0, batch.bias().length);
     }
@@ -915,7 +917,7 @@ public abstract class BatchNormContractTest {
         return (after.applyAsDouble(step) - after.applyAsDouble(-step)) / (2 * step);
     }
 
-    private static double loss(Batch batch, double[] x, double[] weight, double[] bias) {
+    private static double loss(Values batch, double[] x, double[] weight, double[] bias) {
         Reference.Statistics statistics = Reference.statistics(batch.shape(), x, 1e-3);
         double[] y = Reference.transform(batch.shape(), x, weight, bias, statistics.mean(), statistics.rstd());
         double loss = 0;

@@ -9,6 +9,7 @@ import org.batchnorm.conformance.ErrorBound;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.QuantityResult;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.data.BatchShape;
 
 /** What one forward and backward of a layer gave, and the assertions on it. */
 public final class Step {
@@ -20,7 +21,7 @@ public final class Step {
     }
 
     /** Sets the parameters, runs forward and backward once, and takes copies of everything. The inputs are checked to be unchanged. */
-    public static Step run(BatchNorm layer, Batch batch) {
+    public static Step run(BatchNorm layer, Values batch) {
         if (layer.config().affine()) {
             System.arraycopy(batch.weight(), 0, layer.weight(), 0, batch.weight().length);
             System.arraycopy(batch.bias(), 0, layer.bias(), 0, batch.bias().length);
@@ -104,7 +105,7 @@ public final class Step {
     }
 
     /** The results are within the bar of the {@link Reference}'s for training. */
-    public Step isWithinBarOfTraining(Batch batch, BatchNormConfig config) {
+    public Step isWithinBarOfTraining(Values batch, BatchNormConfig config) {
         double[] x = Reference.widen(batch.x());
         double[] gamma = config.affine() ? Reference.widen(batch.weight()) : null;
         double[] beta = config.affine() ? Reference.widen(batch.bias()) : null;
@@ -115,7 +116,7 @@ public final class Step {
     }
 
     /** The results are within the bar of the {@link Reference}'s for a layer that normalizes with the given running statistics. */
-    public Step isWithinBarOfInference(Batch batch, BatchNormConfig config, float[] runningMean, float[] runningVar) {
+    public Step isWithinBarOfInference(Values batch, BatchNormConfig config, float[] runningMean, float[] runningVar) {
         double[] gamma = config.affine() ? Reference.widen(batch.weight()) : null;
         double[] beta = config.affine() ? Reference.widen(batch.bias()) : null;
         double[] rstd = Reference.rstd(Reference.widen(runningVar), config.eps());
@@ -123,7 +124,7 @@ public final class Step {
     }
 
     private Step isWithinBarOf(
-            Batch batch, double[] gamma, double[] beta, double[] mean, double[] rstd, boolean throughStatistics) {
+            Values batch, double[] gamma, double[] beta, double[] mean, double[] rstd, boolean throughStatistics) {
         double[] x = Reference.widen(batch.x());
         isWithinBar(Quantity.Y, Reference.transform(shape, x, gamma, beta, mean, rstd));
         Reference.Gradients gradients =
@@ -155,7 +156,7 @@ public final class Step {
      * The error of a plain float32 loop in sums that may nearly cancel: it stands in the bar where PyTorch's own float32 error stands for the conformance cases.
      */
     private static final class ErrorOfPlainLoops {
-        static double inDbias(Batch batch, double[] expected) {
+        static double inDbias(Values batch, double[] expected) {
             float[] sum = new float[expected.length];
             for (int i = 0; i < batch.dy().length; i++) {
                 sum[Reference.feature(batch.shape(), i)] += batch.dy()[i];
@@ -163,7 +164,7 @@ public final class Step {
             return largest(sum, expected);
         }
 
-        static double inDweight(Batch batch, double[] mean, double[] rstd, double[] expected) {
+        static double inDweight(Values batch, double[] mean, double[] rstd, double[] expected) {
             float[] sum = new float[expected.length];
             for (int i = 0; i < batch.dy().length; i++) {
                 int c = Reference.feature(batch.shape(), i);

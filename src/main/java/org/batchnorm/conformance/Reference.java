@@ -1,7 +1,7 @@
 package org.batchnorm.conformance;
 
-import org.batchnorm.BatchShape;
-import org.batchnorm.Layout;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.Layout;
 import org.jspecify.annotations.Nullable;
 
 /**

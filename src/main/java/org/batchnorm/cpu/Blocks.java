@@ -1,7 +1,7 @@
 package org.batchnorm.cpu;
 
 import java.util.Arrays;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 
 /**
  * How the values of one shape are cut into blocks, which are the units of work of the threads. The cut depends on the shape alone, so that results do not depend on the number of threads.

@@ -1,7 +1,7 @@
 package org.batchnorm.cpu;
 
 import java.lang.foreign.MemorySegment;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;

@@ -1,7 +1,7 @@
 package org.batchnorm.spi;
 
 import java.lang.foreign.MemorySegment;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
 
 /**

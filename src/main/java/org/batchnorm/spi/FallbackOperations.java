@@ -2,7 +2,7 @@ package org.batchnorm.spi;
 
 import java.lang.foreign.MemorySegment;
 import java.util.function.Consumer;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -1,7 +1,7 @@
 package org.batchnorm.cpu;
 
 import java.util.Random;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchStatistics;
 
 /** A batch with everything that the operations take, and the same operations in double precision, straight from their definitions. */

@@ -5,12 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.List;
 import java.util.Optional;
-import org.batchnorm.Batch;
 import org.batchnorm.BatchNorm;
-import org.batchnorm.BatchShape;
 import org.batchnorm.SavedStatistics;
 import org.batchnorm.Step;
+import org.batchnorm.Values;
 import org.batchnorm.conformance.Quantity;
+import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -234,7 +234,7 @@ class BackendSelectionTest {
         public void run() {
             try (BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
                 assertThat(layer.backendName()).isEqualTo("device");
-                Step.run(layer, Batch.random(SMALL, 1));
+                Step.run(layer, Values.random(SMALL, 1));
             }
         }
     }
@@ -249,12 +249,12 @@ class BackendSelectionTest {
         public void run() {
             try (BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
                 assertThat(layer.backendName()).isEqualTo("device");
-                Step.run(layer, Batch.random(LARGE, 1));
-                Step.run(layer, Batch.random(SMALL, 1));
+                Step.run(layer, Values.random(LARGE, 1));
+                Step.run(layer, Values.random(SMALL, 1));
                 layer.eval();
-                Step.run(layer, Batch.random(LARGE, 1));
+                Step.run(layer, Values.random(LARGE, 1));
                 layer.updateRunningStatistics(true);
-                Step.run(layer, Batch.random(SMALL, 1));
+                Step.run(layer, Values.random(SMALL, 1));
             }
             assertThat(TestBackends.CALLS)
                     .containsExactly(
@@ -281,7 +281,7 @@ class BackendSelectionTest {
         @Override
         public void run() {
             try (BatchNorm layer = BatchNorm.builder(3).backend("device").build()) {
-                Step.run(layer, Batch.random(SMALL, 1));
+                Step.run(layer, Values.random(SMALL, 1));
             }
             assertThat(TestBackends.CALLS).containsExactly("device forward", "device backward", "device close");
         }
@@ -295,7 +295,7 @@ class BackendSelectionTest {
     static final class CpuTakesOver implements Runnable {
         @Override
         public void run() {
-            Batch batch = Batch.random(LARGE, 2);
+            Values batch = Values.random(LARGE, 2);
             try (LogCapture log = new LogCapture();
                     BatchNorm expecting = BatchNorm.builder(3).backend("cpu").build();
                     BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
@@ -324,7 +324,7 @@ class BackendSelectionTest {
     static final class ForcedDeviceFails implements Runnable {
         @Override
         public void run() {
-            Batch batch = Batch.random(LARGE, 3);
+            Values batch = Values.random(LARGE, 3);
             try (BatchNorm layer = BatchNorm.builder(3).backend("device").build()) {
                 SavedStatistics saved = new SavedStatistics(3);
                 float[] y = new float[60];
@@ -351,7 +351,7 @@ class BackendSelectionTest {
     static final class ForwardInPlaceFails implements Runnable {
         @Override
         public void run() {
-            Batch batch = Batch.random(LARGE, 4);
+            Values batch = Values.random(LARGE, 4);
             try (BatchNorm expecting = BatchNorm.builder(3).backend("cpu").build();
                     BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
                 float[] expected = new float[60];
@@ -380,7 +380,7 @@ class BackendSelectionTest {
     static final class GradientInPlaceFails implements Runnable {
         @Override
         public void run() {
-            Batch batch = Batch.random(LARGE, 6);
+            Values batch = Values.random(LARGE, 6);
             for (int which = 0; which < 2; which++) {
                 try (BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
                     layer.forward(batch.x(), new float[60], LARGE);
@@ -405,7 +405,7 @@ class BackendSelectionTest {
     static final class SecondThreadIsRefused implements Runnable {
         @Override
         public void run() {
-            Batch batch = Batch.random(LARGE, 5);
+            Values batch = Values.random(LARGE, 5);
             try (BatchNorm layer = BatchNorm.builder(3).backend("cpu").build()) {
                 Thread trainer = Thread.ofPlatform().start(() -> layer.forward(batch.x(), new float[60], LARGE));
                 TestBackends.Waiting.ENTERED.await();

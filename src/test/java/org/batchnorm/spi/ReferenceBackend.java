@@ -2,8 +2,8 @@ package org.batchnorm.spi;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import org.batchnorm.BatchShape;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.data.BatchShape;
 
 /** A backend for tests: the double-precision {@link Reference} behind the backend interface, rounded to float32 at the end. */
 public class ReferenceBackend implements BatchNormBackend {

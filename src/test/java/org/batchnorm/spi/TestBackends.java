@@ -6,7 +6,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 
 /** Backends that behave in one way each, for tests of how a backend is chosen. All of them compute with the {@link ReferenceBackend}. */
 public final class TestBackends {

@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.StateCheck;
 import org.batchnorm.state.Tensor;
 import org.batchnorm.tornadovm.kernels.BackwardOnChip;

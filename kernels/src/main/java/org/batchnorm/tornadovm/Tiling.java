@@ -1,7 +1,7 @@
 package org.batchnorm.tornadovm;
 
 import java.util.Optional;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.kernels.Tiles;
 import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.WorkerGrid2D;

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.GeneratedCode.Body;
 import org.batchnorm.tornadovm.GeneratedCode.Kernel;
 import org.batchnorm.tornadovm.kernels.Tiles;

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.OptionalDouble;
 import java.util.Random;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.conformance.ErrorBound;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.QuantityResult;

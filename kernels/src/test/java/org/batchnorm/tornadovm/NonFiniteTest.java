@@ -3,7 +3,7 @@ package org.batchnorm.tornadovm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.stream.Stream;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.conformance.Quantity;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;

@@ -2,11 +2,11 @@ package org.batchnorm.bench.jmh;
 
 import java.util.concurrent.TimeUnit;
 import org.batchnorm.BatchNorm;
-import org.batchnorm.BatchShape;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.WarmUp;
+import org.batchnorm.data.BatchShape;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;

@@ -3,7 +3,7 @@ package org.batchnorm.bench.network;
 import java.util.List;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
 
 /** The library's {@link BatchNorm} as a layer of these networks, with a stopwatch on it. */

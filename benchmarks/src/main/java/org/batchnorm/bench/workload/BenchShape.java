@@ -5,8 +5,8 @@ import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
-import org.batchnorm.BatchShape;
-import org.batchnorm.Layout;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.Layout;
 
 /**
  * A shape as the benchmarks name it: {@code NxC}, {@code NxCxL} or {@code NxCxHxW}, features second as PyTorch writes it, with

@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.IntStream;
-import org.batchnorm.BatchShape;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.data.BatchShape;
 
 /**
  * The results of one operation in double precision, and the check that precedes every measurement: whoever computes something else is not timed.

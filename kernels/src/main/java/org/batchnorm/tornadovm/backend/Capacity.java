@@ -1,6 +1,6 @@
 package org.batchnorm.tornadovm.backend;
 
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 
 /**
  * Which batches share a compiled plan. Kernels are compiled and memory is allocated for the largest batch of a class, and N of each execution travels with it; the class

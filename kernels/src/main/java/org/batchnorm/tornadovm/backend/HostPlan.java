@@ -5,7 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Locale;
 import java.util.OptionalDouble;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.SampleCount;

@@ -3,7 +3,7 @@ package org.batchnorm.tornadovm.backend;
 import java.util.Arrays;
 import java.util.Random;
 import org.batchnorm.BatchNorm;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 
 /** Trains a layer whose backend is the library's choice, beside one on the CPU. */
 final class AutomaticMain {

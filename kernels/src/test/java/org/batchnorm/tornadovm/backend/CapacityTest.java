@@ -2,7 +2,7 @@ package org.batchnorm.tornadovm.backend;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;

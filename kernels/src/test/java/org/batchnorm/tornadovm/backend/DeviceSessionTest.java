@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.tornadovm.backend.HostPlan.Operation;
 import org.junit.jupiter.api.AfterEach;

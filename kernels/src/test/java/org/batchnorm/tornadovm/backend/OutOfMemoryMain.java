@@ -2,7 +2,7 @@ package org.batchnorm.tornadovm.backend;
 
 import java.util.Arrays;
 import java.util.Optional;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.BatchNormOperations;

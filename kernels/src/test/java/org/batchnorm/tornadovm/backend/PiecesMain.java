@@ -1,7 +1,7 @@
 package org.batchnorm.tornadovm.backend;
 
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;

@@ -3,7 +3,7 @@ package org.batchnorm.tornadovm.backend;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.backend.HostPlan.Operation;
 
 /** Opens and closes 30 plans, more than the device's memory holds at once. */

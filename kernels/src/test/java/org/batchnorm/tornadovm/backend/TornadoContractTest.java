@@ -2,7 +2,7 @@ package org.batchnorm.tornadovm.backend;
 
 import java.util.stream.Stream;
 import org.batchnorm.BatchNormContractTest;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormOperations;
 import org.junit.jupiter.api.AfterAll;

@@ -12,7 +12,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.BatchShape;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.bench.device.DeviceTimer.Timing;
 import org.batchnorm.bench.device.DeviceTimer.Version;
 import org.batchnorm.bench.device.DeviceTimer.Way;

@@ -1,4 +1,4 @@
-package org.batchnorm;
+package org.batchnorm.data;
 
 /** The order of the axes in memory: where the features (channels, C) stand. */
 public enum Layout {

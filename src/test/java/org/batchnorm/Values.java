@@ -2,6 +2,7 @@ package org.batchnorm;
 
 import java.util.Random;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.data.BatchShape;
 
 /**
  * Random inputs of one training step.
@@ -13,15 +14,15 @@ import org.batchnorm.conformance.Reference;
  * @param bias standard normal
  */
 @SuppressWarnings("ArrayRecordComponent") // a bundle of inputs, never compared
-public record Batch(BatchShape shape, float[] x, float[] dy, float[] weight, float[] bias) {
+public record Values(BatchShape shape, float[] x, float[] dy, float[] weight, float[] bias) {
 
     /** The same for the same shape and seed. */
-    public static Batch random(BatchShape shape, long seed) {
+    public static Values random(BatchShape shape, long seed) {
         return random(shape, seed, 0, 1);
     }
 
     /** With features around {@code mean} that spread about {@code spread}. */
-    public static Batch random(BatchShape shape, long seed, double mean, double spread) {
+    public static Values random(BatchShape shape, long seed, double mean, double spread) {
         Random random = new Random(seed);
         int features = shape.c();
         double[] means = new double[features];
@@ -44,16 +45,16 @@ public record Batch(BatchShape shape, float[] x, float[] dy, float[] weight, flo
             weight[c] = (float) (1 + 0.5 * random.nextGaussian());
             bias[c] = (float) random.nextGaussian();
         }
-        return new Batch(shape, x, dy, weight, bias);
+        return new Values(shape, x, dy, weight, bias);
     }
 
     /** The same with another x. */
-    public Batch withX(float[] newX) {
-        return new Batch(shape, newX, dy, weight, bias);
+    public Values withX(float[] newX) {
+        return new Values(shape, newX, dy, weight, bias);
     }
 
     /** The same with another dy. */
-    public Batch withDy(float[] newDy) {
-        return new Batch(shape, x, newDy, weight, bias);
+    public Values withDy(float[] newDy) {
+        return new Values(shape, x, newDy, weight, bias);
     }
 }

@@ -1,4 +1,4 @@
-package org.batchnorm;
+package org.batchnorm.data;
 
 /**
  * The shape of one batch: N samples, C features (channels), S spatial positions (1, L, H·W or D·H·W) and the order in which they lie in memory.
