@@ -1,155 +1,94 @@
 package org.batchnorm.spi;
 
-import java.lang.foreign.MemorySegment;
 import org.batchnorm.data.BatchShape;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Batch normalization on data in host memory, float32: the operations of an opened backend.
+ * Batch normalization of data in host memory, in stages: an opened backend. Between the stages, statistics and sums of several
+ * batches, devices or machines can be merged:
  *
- * <p>The arguments have been checked by the caller: segments are large enough, aligned to 4 bytes, alive, accessible by the calling thread (perhaps by it
- * alone) and writable where written to; arrays have exactly {@code shape.elements()} values; per-feature arrays have C values; where batch statistics are asked
- * for, every feature has at least two values. Input and output may be the same memory; they never overlap in part.
+ * <pre>
+ *   forward:   collectStatistics ─▶ (merge) ─▶ transform
+ *   backward:  reduceGradients   ─▶ (merge) ─▶ inputGradient
+ * </pre>
  *
- * <p>Every operation may be called from several threads at once. Results are deterministic: the same input and shape give the same bits, whatever the number of
- * threads. A NaN or an infinity in one feature spoils that feature only. An operation that fails has not changed its inputs, unless they are its outputs too.
+ * <p>The caller has checked the arguments. Tensors are large enough, aligned, alive, accessible by the calling thread (perhaps
+ * by it alone), and writable where written to. Arrays and statistics have C values. Input and output are the same memory or
+ * have none in common. Where batch statistics are asked for, every feature has at least two values in all.
  *
- * <p>The float[] overloads copy nothing. By default they wrap the arrays in segments; a backend overrides them to save even that.
+ * <p>Every operation may be called from several threads at once. Results are deterministic: the same input and shape give the
+ * same bits, whatever the number of threads. A NaN or an infinity in one feature spoils that feature only. An operation that
+ * fails has not changed its inputs, unless they are its outputs too.
  */
 public interface BatchNormOperations extends AutoCloseable {
 
     /**
-     * The statistics of a batch: per feature over N and S, {@code mean}, biased {@code variance}, {@code rstd = 1 / sqrt(variance + eps)}.
+     * The moments of a batch, per feature over N and S.
      *
-     * @param x in, {@code shape}
-     * @param statistics out
+     * @param tensors x in
+     * @param moments out, overwritten
      */
-    void collectStatistics(BatchShape shape, MemorySegment x, double eps, BatchStatistics statistics);
-
-    /** {@link #collectStatistics(BatchShape, MemorySegment, double, BatchStatistics)} on an array. */
-    default void collectStatistics(BatchShape shape, float[] x, double eps, BatchStatistics statistics) {
-        collectStatistics(shape, MemorySegment.ofArray(x), eps, statistics);
-    }
+    void collectStatistics(Tensors tensors, Moments moments);
 
     /**
-     * Training forward: the batch's statistics, and {@code y = gamma · (x − mean) · rstd + beta} with them (Ioffe &amp; Szegedy 2015, algorithm 1).
+     * Normalizes: {@code y = gamma · (x − mean) · rstd + beta} with the statistics as they are.
      *
-     * @param x in, {@code shape}
-     * @param y out, {@code shape}; may be {@code x}
-     * @param gamma in, (C); null: ones
-     * @param beta in, (C); null: zeros
-     * @param statistics out
+     * @param tensors x in, y out
+     * @param normalization in
      */
-    void forward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            double eps,
-            BatchStatistics statistics);
-
-    /** The training forward on arrays. */
-    default void forward(
-            BatchShape shape,
-            float[] x,
-            float[] y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            double eps,
-            BatchStatistics statistics) {
-        forward(shape, MemorySegment.ofArray(x), MemorySegment.ofArray(y), gamma, beta, eps, statistics);
-    }
+    void transform(Tensors tensors, Normalization normalization);
 
     /**
-     * Inference: {@code y = gamma · (x − mean) / sqrt(variance + eps) + beta} with given statistics.
+     * The gradients of γ and β: with x̂ = (x − mean) · rstd, {@code dbeta = Σ dy} and {@code dgamma = Σ dy · x̂}.
      *
-     * @param x in, {@code shape}
-     * @param y out, {@code shape}; may be {@code x}
-     * @param gamma in, (C); null: ones
-     * @param beta in, (C); null: zeros
-     * @param mean in, (C)
-     * @param variance in, (C)
+     * @param tensors x and dy in
+     * @param normalization in, that of the forward
+     * @param sums out, overwritten
      */
-    void inference(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            float[] mean,
-            float[] variance,
-            double eps);
-
-    /** Inference on arrays. */
-    default void inference(
-            BatchShape shape,
-            float[] x,
-            float[] y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            float[] mean,
-            float[] variance,
-            double eps) {
-        inference(shape, MemorySegment.ofArray(x), MemorySegment.ofArray(y), gamma, beta, mean, variance, eps);
-    }
+    void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums);
 
     /**
-     * Backward. With x̂ = (x − mean) · rstd and m values per feature: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and
+     * The gradient of the input. With m the count of the sums,
      *
      * <ul>
      *   <li>through the statistics: {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)};
-     *   <li>with statistics that did not come from the batch: {@code dx = gamma · rstd · dy}.
+     *   <li>with given statistics: {@code dx = gamma · rstd · dy}.
      * </ul>
      *
-     * Through the statistics every feature has at least three values: of two, where the formula cancels, the layer computes the gradient itself.
-     *
-     * @param x in, {@code shape}: the input of the forward operation
-     * @param dy in, {@code shape}
-     * @param dx out, {@code shape}; may be {@code dy} or {@code x}
-     * @param gamma in, (C); null: ones
-     * @param statistics in, from the forward operation ({@code mean, meanLow, rstd} are read)
-     * @param throughStatistics whether the statistics came from this batch, so that the gradient flows through them
-     * @param dgamma out, (C): overwritten, not added to
-     * @param dbeta out, (C): overwritten, not added to
+     * @param tensors x and dy in, dx out
+     * @param normalization in, that of the forward
+     * @param sums in; those of all values from which the statistics came
      */
-    void backward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment dy,
-            MemorySegment dx,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            boolean throughStatistics,
-            float[] dgamma,
-            float[] dbeta);
+    void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums);
 
-    /** Backward on arrays. */
-    default void backward(
-            BatchShape shape,
-            float[] x,
-            float[] dy,
-            float[] dx,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            boolean throughStatistics,
-            float[] dgamma,
-            float[] dbeta) {
-        backward(
-                shape,
-                MemorySegment.ofArray(x),
-                MemorySegment.ofArray(dy),
-                MemorySegment.ofArray(dx),
-                gamma,
-                statistics,
-                throughStatistics,
-                dgamma,
-                dbeta);
+    /**
+     * Training forward: the batch's statistics, and y with them (Ioffe &amp; Szegedy 2015, algorithm 1).
+     *
+     * @param tensors x in, y out
+     * @param normalization in: gamma, beta, eps; out: the statistics
+     */
+    default void forward(Tensors tensors, Normalization normalization) {
+        BatchStatistics statistics = normalization.statistics();
+        Moments moments = new Moments(tensors.shape().c());
+        collectStatistics(tensors, moments);
+        statistics.set(moments, normalization.eps());
+        transform(tensors, normalization);
     }
 
     /**
-     * Whether measurement says that this backend is the faster one for host data of this shape. Asked only where the choice was left to the library
-     * ({@code auto}); the CPU takes what a device does not want.
+     * Backward: the gradients of the parameters, and of the input with them.
+     *
+     * @param tensors x and dy in, dx out
+     * @param normalization in, that of the forward
+     * @param sums out, overwritten: the gradients of γ and β
+     */
+    default void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
+        reduceGradients(tensors, normalization, sums);
+        inputGradient(tensors, normalization, sums);
+    }
+
+    /**
+     * Whether measurement says that this backend is the faster one for host data of this shape. Asked only where the choice was left
+     * to the library ({@code auto}); the CPU takes what a device does not want.
      */
     default boolean prefers(BatchShape shape) {
         return true;

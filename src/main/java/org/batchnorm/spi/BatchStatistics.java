@@ -25,6 +25,42 @@ public final class BatchStatistics {
         rstd = new float[features];
     }
 
+    private BatchStatistics(float[] mean, float[] variance) {
+        this.mean = mean;
+        this.meanLow = new float[mean.length];
+        this.variance = variance;
+        this.rstd = new float[mean.length];
+    }
+
+    /**
+     * Statistics that stand in other arrays, as running ones do: they are read where they are whenever they are used. Their
+     * {@link #rstd()} is not kept up.
+     *
+     * @param mean (C)
+     * @param variance (C)
+     */
+    public static BatchStatistics over(float[] mean, float[] variance) {
+        return new BatchStatistics(mean, variance);
+    }
+
+    /**
+     * Sets all of them from moments: {@code variance = m2 / count}, {@code rstd = 1 / sqrt(variance + eps)}, each in double
+     * precision and rounded once.
+     */
+    public void set(Moments moments, double eps) {
+        double count = moments.count();
+        for (int c = 0; c < mean.length; c++) {
+            double exact = moments.mean()[c];
+            double exactVariance = moments.m2()[c] / count;
+            float high = (float) exact;
+            float low = (float) (exact - high);
+            mean[c] = high;
+            meanLow[c] = Float.isFinite(low) ? low : 0;
+            variance[c] = (float) exactVariance;
+            rstd[c] = (float) (1 / Math.sqrt(exactVariance + eps));
+        }
+    }
+
     /** The mean, rounded to float32; (C), the live array. */
     public float[] mean() {
         return mean;

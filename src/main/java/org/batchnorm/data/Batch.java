@@ -1,0 +1,165 @@
+package org.batchnorm.data;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The values of one batch in host memory: where they are, their element type and their shape. A view: it copies nothing, and
+ * whoever writes to the memory writes to the batch.
+ *
+ * <p>The values lie at the beginning of the memory, which may be longer: so a last, smaller batch may use the same buffer.
+ */
+public final class Batch {
+    private final BatchShape shape;
+    private final ElementType type;
+    private final float @Nullable [] array;
+    private final long start;
+    private final @Nullable MemorySegment segment;
+
+    private Batch(
+            BatchShape shape,
+            ElementType type,
+            float @Nullable [] array,
+            long start,
+            @Nullable MemorySegment segment) {
+        this.shape = shape;
+        this.type = type;
+        this.array = array;
+        this.start = start;
+        this.segment = segment;
+    }
+
+    /**
+     * A view of an array.
+     *
+     * @param values float32, at least {@code shape.elements()} of them
+     * @throws IllegalArgumentException if there are fewer
+     */
+    public static Batch of(float[] values, BatchShape shape) {
+        return of("values", values, shape);
+    }
+
+    /**
+     * A view of an array that a caller's argument names.
+     *
+     * @param argument what messages call the array
+     */
+    public static Batch of(String argument, float[] values, BatchShape shape) {
+        Objects.requireNonNull(values, argument);
+        if (values.length < shape.elements()) {
+            throw new IllegalArgumentException(argument + ": float[" + values.length
+                    + "] given, must have at least the " + shape.elements() + " elements of shape " + shape);
+        }
+        return new Batch(shape, ElementType.FLOAT32, values, 0, null);
+    }
+
+    /**
+     * A view of float32 values in a segment, on or off the heap.
+     *
+     * @param memory at least {@code shape.elements()} values
+     * @throws IllegalArgumentException if there are fewer, or if they are not aligned to their size
+     */
+    public static Batch of(MemorySegment memory, BatchShape shape) {
+        return of("memory", memory, ElementType.FLOAT32, shape);
+    }
+
+    /** A view of values of the given type in a segment; else like {@link #of(MemorySegment, BatchShape)}. */
+    public static Batch of(MemorySegment memory, ElementType type, BatchShape shape) {
+        return of("memory", memory, type, shape);
+    }
+
+    /**
+     * A view of a segment that a caller's argument names.
+     *
+     * @param argument what messages call the segment
+     */
+    public static Batch of(String argument, MemorySegment memory, ElementType type, BatchShape shape) {
+        Objects.requireNonNull(memory, argument);
+        long bytes = shape.elements() * type.bytes();
+        if (memory.byteSize() < bytes) {
+            throw new IllegalArgumentException(argument + ": segment of " + memory.byteSize()
+                    + " bytes given, must have at least the " + bytes + " bytes of shape " + shape);
+        }
+        if (memory.maxByteAlignment() < type.bytes()) {
+            throw new IllegalArgumentException(argument + ": segment aligned to " + memory.maxByteAlignment()
+                    + " bytes given, must be aligned to " + type.bytes()
+                    + " (native memory at a multiple of it, or a heap segment over a float[])");
+        }
+        // A writable segment over an array gives the array away: kernels then meet arrays and native memory only.
+        float[] array = memory.isNative() ? null : memory.heapBase().orElse(null) instanceof float[] base ? base : null;
+        return new Batch(shape, type, array, array == null ? 0 : memory.address() / Float.BYTES, memory);
+    }
+
+    /** N, C, S and layout. */
+    public BatchShape shape() {
+        return shape;
+    }
+
+    /** The type of the values. */
+    public ElementType type() {
+        return type;
+    }
+
+    /** Whether the values lie in a {@code float[]} that can be written to; then {@link #array()} and {@link #start()} tell where. */
+    public boolean isArray() {
+        return array != null;
+    }
+
+    /** The array in which the values lie, if {@link #isArray()}. */
+    public float[] array() {
+        if (array == null) {
+            throw new IllegalStateException("the batch is not in an array");
+        }
+        return array;
+    }
+
+    /** The position of the first value in {@link #array()}. */
+    public long start() {
+        return start;
+    }
+
+    /** The memory as a segment, which begins with the first value. */
+    public MemorySegment segment() {
+        return segment != null ? segment : MemorySegment.ofArray(array());
+    }
+
+    /** Whether both begin at the same place, so that an operation from one to the other is in place. */
+    public boolean isSameMemory(Batch other) {
+        return startsAs(other) && sharesMemory(other);
+    }
+
+    /** The bytes that the values of both have in common. */
+    public long overlap(Batch other) {
+        if (!sharesMemory(other)) {
+            return 0;
+        }
+        long distance = other.address() - address();
+        return distance >= 0 ? Math.max(bytes() - distance, 0) : Math.max(other.bytes() + distance, 0);
+    }
+
+    private boolean startsAs(Batch other) {
+        return address() == other.address();
+    }
+
+    @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
+    private boolean sharesMemory(Batch other) {
+        if (array != null || other.array != null) {
+            return array == other.array || segment().asOverlappingSlice(other.segment()).isPresent();
+        }
+        return segment().asOverlappingSlice(other.segment()).isPresent();
+    }
+
+    private long address() {
+        return array != null ? start * Float.BYTES : segment().address();
+    }
+
+    private long bytes() {
+        return shape.elements() * type.bytes();
+    }
+
+    @Override
+    public String toString() {
+        return type + " " + shape;
+    }
+}

@@ -1,0 +1,82 @@
+package org.batchnorm.spi;
+
+import java.util.Arrays;
+
+/**
+ * The first two moments of each feature of one batch, or of several that were merged: the count of values, their mean, and
+ * {@code m2 = Σ (x − mean)²}. In double precision, so that merging loses nothing.
+ */
+public final class Moments {
+    private long count;
+    private final double[] mean;
+    private final double[] m2;
+
+    /**
+     * Those of no values.
+     *
+     * @param features C, ≥ 1
+     */
+    public Moments(int features) {
+        mean = new double[features];
+        m2 = new double[features];
+    }
+
+    /** The values of each feature. */
+    public long count() {
+        return count;
+    }
+
+    /** Sets how many values each feature has; a backend does so when it has written the others. */
+    public void count(long values) {
+        count = values;
+    }
+
+    /** The mean of each feature, (C): the live array. */
+    public double[] mean() {
+        return mean;
+    }
+
+    /** {@code Σ (x − mean)²} of each feature, (C): the live array. */
+    public double[] m2() {
+        return m2;
+    }
+
+    /** Those of no values again. */
+    public void clear() {
+        count = 0;
+        Arrays.fill(mean, 0);
+        Arrays.fill(m2, 0);
+    }
+
+    /**
+     * Merges the moments of other values into these, which makes those of all of them:
+     *
+     * <pre>
+     *   δ    = mean₂ − mean₁
+     *   mean = mean₁ + δ · n₂ / (n₁ + n₂)
+     *   m2   = m2₁ + m2₂ + δ² · n₁ · n₂ / (n₁ + n₂)
+     * </pre>
+     *
+     * Source: Chan, Golub &amp; LeVeque 1983, equations 2.1. The order of merges decides the last bits.
+     *
+     * @throws IllegalArgumentException if the others have another number of features
+     */
+    public void add(Moments other) {
+        if (other.mean.length != mean.length) {
+            throw new IllegalArgumentException("other: moments of " + other.mean.length
+                    + " features given, must have the " + mean.length + " of these");
+        }
+        if (other.count == 0) {
+            return;
+        }
+        long all = count + other.count;
+        double share = (double) other.count / all;
+        double weight = count * share;
+        for (int c = 0; c < mean.length; c++) {
+            double delta = other.mean[c] - mean[c];
+            mean[c] += delta * share;
+            m2[c] += other.m2[c] + delta * delta * weight;
+        }
+        count = all;
+    }
+}

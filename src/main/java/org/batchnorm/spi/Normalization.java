@@ -1,0 +1,63 @@
+package org.batchnorm.spi;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a batch is normalized, {@code y = gamma · (x − mean) · rstd + beta}: the parameters and the statistics, C values each. It
+ * refers to the arrays, which may change between operations.
+ */
+public final class Normalization {
+    private final float @Nullable [] gamma;
+    private final float @Nullable [] beta;
+    private final double eps;
+    private final BatchStatistics statistics;
+    private final boolean throughStatistics;
+
+    /**
+     * Refers to parameters and statistics.
+     *
+     * @param gamma (C); null: ones
+     * @param beta (C); null: zeros
+     * @param eps added to the variance, {@code rstd = 1 / sqrt(variance + eps)}
+     * @param statistics those to normalize with
+     * @param throughStatistics whether they are those of the batch, so that gradients flow through them; else they are given, as running
+     *     statistics are: transforming then reads their mean and variance, gradients their mean and rstd
+     */
+    public Normalization(
+            float @Nullable [] gamma,
+            float @Nullable [] beta,
+            double eps,
+            BatchStatistics statistics,
+            boolean throughStatistics) {
+        this.gamma = gamma;
+        this.beta = beta;
+        this.eps = eps;
+        this.statistics = statistics;
+        this.throughStatistics = throughStatistics;
+    }
+
+    /** γ, (C); null: ones. */
+    public float @Nullable [] gamma() {
+        return gamma;
+    }
+
+    /** β, (C); null: zeros. */
+    public float @Nullable [] beta() {
+        return beta;
+    }
+
+    /** What is added to the variance. */
+    public double eps() {
+        return eps;
+    }
+
+    /** The statistics to normalize with. */
+    public BatchStatistics statistics() {
+        return statistics;
+    }
+
+    /** Whether the statistics are the batch's own, so that gradients flow through them. */
+    public boolean throughStatistics() {
+        return throughStatistics;
+    }
+}

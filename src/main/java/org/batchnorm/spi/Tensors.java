@@ -1,0 +1,121 @@
+package org.batchnorm.spi;
+
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The tensors of one operation: those that it has, the others are absent. All have the same shape. Whoever calls a backend
+ * fills one of these anew for each operation, so that an operation allocates nothing; a backend keeps none of them.
+ */
+public final class Tensors {
+    private @Nullable Batch x;
+    private @Nullable Batch y;
+    private @Nullable Batch dy;
+    private @Nullable Batch dx;
+    private @Nullable Batch residual;
+    private @Nullable Batch dresidual;
+
+    /** Without any tensor. */
+    public Tensors() {}
+
+    /** The tensors of {@code collectStatistics}: x alone. */
+    public Tensors collect(Batch x) {
+        return set(x, null, null, null);
+    }
+
+    /**
+     * The tensors of {@code transform} and {@code forward}.
+     *
+     * @param x in
+     * @param y out; may be the same memory as x
+     */
+    public Tensors forward(Batch x, Batch y) {
+        return set(x, y, null, null);
+    }
+
+    /**
+     * The tensors of {@code reduceGradients}, {@code inputGradient} and {@code backward}.
+     *
+     * @param x in, that of the forward
+     * @param dy in, the gradient by y
+     * @param dx out, the gradient by x; may be the same memory as x or dy
+     */
+    public Tensors backward(Batch x, Batch dy, Batch dx) {
+        return set(x, null, dy, dx);
+    }
+
+    /**
+     * Adds a residual, which is added to what is normalized before the activation.
+     *
+     * @param residual in, or null
+     * @param dresidual out, the gradient by it, or null
+     */
+    public Tensors withResidual(@Nullable Batch residual, @Nullable Batch dresidual) {
+        this.residual = residual;
+        this.dresidual = dresidual;
+        return this;
+    }
+
+    private Tensors set(Batch newX, @Nullable Batch newY, @Nullable Batch newDy, @Nullable Batch newDx) {
+        x = newX;
+        y = newY;
+        dy = newDy;
+        dx = newDx;
+        residual = null;
+        dresidual = null;
+        return this;
+    }
+
+    /** Lets go of all of them. */
+    public void clear() {
+        x = null;
+        y = null;
+        dy = null;
+        dx = null;
+        residual = null;
+        dresidual = null;
+    }
+
+    /** The shape that all have. */
+    public BatchShape shape() {
+        return x().shape();
+    }
+
+    /** The input of the forward. */
+    public Batch x() {
+        return present("x", x);
+    }
+
+    /** The output of the forward. */
+    public Batch y() {
+        return present("y", y);
+    }
+
+    /** The gradient of the loss by y. */
+    public Batch dy() {
+        return present("dy", dy);
+    }
+
+    /** The gradient of the loss by x. */
+    public Batch dx() {
+        return present("dx", dx);
+    }
+
+    /** What is added before the activation. */
+    public @Nullable Batch residual() {
+        return residual;
+    }
+
+    /** The gradient of the loss by the residual. */
+    public @Nullable Batch dresidual() {
+        return dresidual;
+    }
+
+    private static Batch present(String name, @Nullable Batch batch) {
+        if (batch == null) {
+            throw new IllegalStateException("the operation has no " + name);
+        }
+        return batch;
+    }
+}
