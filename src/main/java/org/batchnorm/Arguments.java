@@ -3,7 +3,10 @@ package org.batchnorm;
 import java.lang.foreign.MemorySegment;
 import org.batchnorm.data.BatchShape;
 
-/** Checks of the data that users hand to a layer. Each failure names the argument, what was given and what would be right. */
+/**
+ * Checks of the data that users hand to a layer. Each failure names the argument, what was given and what would be
+ * right.
+ */
 final class Arguments {
     private Arguments() {}
 
@@ -75,12 +78,18 @@ final class Arguments {
                 + shape.bytes() + " bytes; must be the same memory as " + in + " or have none in common with it");
     }
 
-    /** Whether segments of the same kind, whose addresses are near each other, really are in one piece of memory: the address of a heap segment is an offset only. */
+    /**
+     * Whether segments of the same kind, whose addresses are near each other, really are in one piece of memory: the
+     * address of a heap segment is an offset only.
+     */
     private static boolean shareMemory(MemorySegment one, MemorySegment other) {
         return one.isNative() || one.asOverlappingSlice(other).isPresent();
     }
 
-    /** Whether two arguments of one call, both float[] or both MemorySegment and found to be the same or disjoint, are the same memory. */
+    /**
+     * Whether two arguments of one call, both float[] or both MemorySegment and found to be the same or disjoint, are
+     * the same memory.
+     */
     @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
     static boolean isSameMemory(Object one, Object other) {
         if (one instanceof MemorySegment a && other instanceof MemorySegment b) {

@@ -18,7 +18,8 @@ import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A batch normalization layer (Ioffe &amp; Szegedy, 2015) with the conventions of PyTorch's {@code BatchNorm1d}, {@code 2d} and {@code 3d}.
+ * A batch normalization layer (Ioffe &amp; Szegedy, 2015) with the conventions of PyTorch's {@code BatchNorm1d},
+ * {@code 2d} and {@code 3d}.
  *
  * <p>In training each feature is normalized with its mean and biased variance over the batch (N and S, m = N·S values),
  *
@@ -28,8 +29,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>{@code running = (1 − momentum) · running + momentum · batch}</pre>
  *
- * In inference the running statistics take the place of the batch's. The backward operation computes exact gradients through the statistics and <em>adds</em> those
- * of γ and β to {@link #weightGradient()} and {@link #biasGradient()}, until {@link #zeroGradients()}.
+ * In inference the running statistics take the place of the batch's. The backward operation computes exact gradients
+ * through the statistics and <em>adds</em> those of γ and β to {@link #weightGradient()} and {@link #biasGradient()},
+ * until {@link #zeroGradients()}.
  *
  * <pre>{@code
  * try (BatchNorm layer = BatchNorm.builder(200).build()) {
@@ -41,16 +43,16 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p><b>Data</b> are float32, in {@code float[]}s of exactly the shape's elements or in {@link MemorySegment}s of at least its bytes, on or off the heap; nothing
- * is copied. y may be the same memory as x, and dx the same as dy or x; overlap in part is an error. After a forward in place, backward needs a copy of x that the
- * caller made before.
+ * <p><b>Data</b> are float32, in {@code float[]}s of exactly the shape's elements or in {@link MemorySegment}s of at
+ * least its bytes, on or off the heap; nothing is copied. y may be the same memory as x, and dx the same as dy or x;
+ * overlap in part is an error. After a forward in place, backward needs a copy of x that the caller made before.
  *
- * <p><b>Threads.</b> In inference mode any number of threads may call {@link #forward(float[], float[], BatchShape)} at once. Everything that changes the layer
- * (training, backward, loading, changing the mode) belongs to one thread at a time; a training forward or a backward that meets another one is refused with an
- * {@link IllegalStateException}.
+ * <p><b>Threads.</b> In inference mode any number of threads may call {@link #forward(float[], float[], BatchShape)} at
+ * once. Everything that changes the layer (training, backward, loading, changing the mode) belongs to one thread at a
+ * time; a training forward or a backward that meets another one is refused with an {@link IllegalStateException}.
  *
- * <p><b>Errors.</b> Bad arguments end in an {@link IllegalArgumentException} or {@link IllegalStateException} that names the argument, what was given and what would
- * be right, before anything is changed.
+ * <p><b>Errors.</b> Bad arguments end in an {@link IllegalArgumentException} or {@link IllegalStateException} that
+ * names the argument, what was given and what would be right, before anything is changed.
  */
 public final class BatchNorm implements AutoCloseable {
     private final BatchNormConfig config;
@@ -103,18 +105,25 @@ public final class BatchNorm implements AutoCloseable {
 
     // ---- mode
 
-    /** Training mode, the initial one: normalize with the batch's statistics, update the running ones, keep what backward needs. */
+    /**
+     * Training mode, the initial one: normalize with the batch's statistics, update the running ones, keep what
+     * backward needs.
+     */
     public BatchNorm train() {
         return mode(true, true, true);
     }
 
-    /** Inference mode: normalize with the running statistics (the batch's own where none are tracked), change nothing in the layer. */
+    /**
+     * Inference mode: normalize with the running statistics (the batch's own where none are tracked), change nothing in
+     * the layer.
+     */
     public BatchNorm eval() {
         return mode(false, false, false);
     }
 
     /**
-     * Frozen statistics: normalize with the running statistics and leave them alone, while γ, β and what lies before the layer are trained, {@code dx = gamma · rstd · dy}.
+     * Frozen statistics: normalize with the running statistics and leave them alone, while γ, β and what lies before
+     * the layer are trained, {@code dx = gamma · rstd · dy}.
      *
      * @throws IllegalStateException if the layer tracks no statistics
      */
@@ -127,16 +136,17 @@ public final class BatchNorm implements AutoCloseable {
     }
 
     /**
-     * Whether forward normalizes with the batch's statistics, apart from whether it updates the running ones. {@link #train()}, {@link #eval()} and
-     * {@link #freezeStatistics()} set it anew.
+     * Whether forward normalizes with the batch's statistics, apart from whether it updates the running ones.
+     * {@link #train()}, {@link #eval()} and {@link #freezeStatistics()} set it anew.
      */
     public BatchNorm useBatchStatistics(boolean use) {
         return mode(training, use, updateRunningStatistics);
     }
 
     /**
-     * Whether forward updates the running statistics with the batch's, apart from which ones it normalizes with: normalizing with the running statistics takes them
-     * as they were before. {@link #train()}, {@link #eval()} and {@link #freezeStatistics()} set it anew. Forward then changes the layer, in inference mode too.
+     * Whether forward updates the running statistics with the batch's, apart from which ones it normalizes with:
+     * normalizing with the running statistics takes them as they were before. {@link #train()}, {@link #eval()} and
+     * {@link #freezeStatistics()} set it anew. Forward then changes the layer, in inference mode too.
      */
     public BatchNorm updateRunningStatistics(boolean update) {
         return mode(training, useBatchStatistics, update);
@@ -162,12 +172,14 @@ public final class BatchNorm implements AutoCloseable {
     // ---- forward
 
     /**
-     * Normalizes a batch as the mode says. In training mode the layer keeps the statistics for the next {@link #backward(float[], float[], float[], BatchShape)}.
+     * Normalizes a batch as the mode says. In training mode the layer keeps the statistics for the next
+     * {@link #backward(float[], float[], float[], BatchShape)}.
      *
      * @param x in, {@code shape}
      * @param y out, {@code shape}; may be {@code x}
      * @param shape N, C, S and layout; C is the layer's
-     * @throws IllegalArgumentException if a length or the shape is wrong, or if batch statistics are asked for and there is but one value per feature
+     * @throws IllegalArgumentException if a length or the shape is wrong, or if batch statistics are asked for and
+     *     there is but one value per feature
      * @throws IllegalStateException if the layer is closed or in use by another thread
      */
     public void forward(float[] x, float[] y, BatchShape shape) {
@@ -176,7 +188,8 @@ public final class BatchNorm implements AutoCloseable {
     }
 
     /**
-     * Normalizes a batch as the mode says and keeps, in any mode, the statistics of this forward in {@code saved} for its backward.
+     * Normalizes a batch as the mode says and keeps, in any mode, the statistics of this forward in {@code saved} for
+     * its backward.
      *
      * @param saved out, of the layer's features; what it held is discarded
      */
@@ -186,13 +199,19 @@ public final class BatchNorm implements AutoCloseable {
         forward(shape, x, y, saved);
     }
 
-    /** Normalizes a batch as the mode says, like {@link #forward(float[], float[], BatchShape)}; segments may have more than 2³¹ − 1 elements. */
+    /**
+     * Normalizes a batch as the mode says, like {@link #forward(float[], float[], BatchShape)}; segments may have more
+     * than 2³¹ − 1 elements.
+     */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape) {
         requireSegments(shape, x, y);
         forward(shape, x, y, training ? ownSaved : null);
     }
 
-    /** Normalizes a batch and keeps the statistics in {@code saved}, like {@link #forward(float[], float[], BatchShape, SavedStatistics)}. */
+    /**
+     * Normalizes a batch and keeps the statistics in {@code saved}, like {@link #forward(float[], float[], BatchShape,
+     * SavedStatistics)}.
+     */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape, SavedStatistics saved) {
         requireSegments(shape, x, y);
         requireFeatures(saved);
@@ -301,7 +320,10 @@ public final class BatchNorm implements AutoCloseable {
         }
     }
 
-    /** The running statistics as a frozen layer's backward wants them: as they are now, whatever becomes of them before it. */
+    /**
+     * The running statistics as a frozen layer's backward wants them: as they are now, whatever becomes of them before
+     * it.
+     */
     private void copyRunningStatistics(BatchStatistics target) {
         float[] mean = runningMean();
         float[] variance = runningVar();
@@ -334,34 +356,46 @@ public final class BatchNorm implements AutoCloseable {
     // ---- backward
 
     /**
-     * The gradients of the last forward in training mode: writes dx, and adds those of γ and β to {@link #weightGradient()} and {@link #biasGradient()}.
+     * The gradients of the last forward in training mode: writes dx, and adds those of γ and β to
+     * {@link #weightGradient()} and {@link #biasGradient()}.
      *
-     * <p>With x̂ = (x − mean) · rstd: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)} through the
-     * batch's statistics, {@code dx = gamma · rstd · dy} through frozen ones. γ is taken as it is now.
+     * <p>With x̂ = (x − mean) · rstd: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd /
+     * m · (m · dy − dbeta − x̂ · dgamma)} through the batch's statistics, {@code dx = gamma · rstd · dy} through frozen
+     * ones. γ is taken as it is now.
      *
      * @param x in, {@code shape}: the input of that forward (a copy, if it ran in place)
      * @param dy in, {@code shape}: the gradient of the loss by y
      * @param dx out, {@code shape}: the gradient of the loss by x; may be {@code dy} or {@code x}
      * @param shape that of the forward
      * @throws IllegalArgumentException if a length or the shape is wrong
-     * @throws IllegalStateException if no forward is waiting for its backward, or the layer is closed or in use by another thread
+     * @throws IllegalStateException if no forward is waiting for its backward, or the layer is closed or in use by
+     *     another thread
      */
     public void backward(float[] x, float[] dy, float[] dx, BatchShape shape) {
         backward(x, dy, dx, shape, ownSaved);
     }
 
-    /** The gradients of the forward that filled {@code saved}, like {@link #backward(float[], float[], float[], BatchShape)}; {@code saved} is empty afterwards. */
+    /**
+     * The gradients of the forward that filled {@code saved}, like {@link #backward(float[], float[], float[],
+     * BatchShape)}; {@code saved} is empty afterwards.
+     */
     public void backward(float[] x, float[] dy, float[] dx, BatchShape shape, SavedStatistics saved) {
         requireArrays(shape, x, dy, dx);
         backwardChecked(shape, x, dy, dx, saved);
     }
 
-    /** The gradients of the last forward in training mode, like {@link #backward(float[], float[], float[], BatchShape)}. */
+    /**
+     * The gradients of the last forward in training mode, like {@link #backward(float[], float[], float[],
+     * BatchShape)}.
+     */
     public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape) {
         backward(x, dy, dx, shape, ownSaved);
     }
 
-    /** The gradients of the forward that filled {@code saved}, like {@link #backward(float[], float[], float[], BatchShape, SavedStatistics)}. */
+    /**
+     * The gradients of the forward that filled {@code saved}, like {@link #backward(float[], float[], float[],
+     * BatchShape, SavedStatistics)}.
+     */
     public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape, SavedStatistics saved) {
         requireSegments(shape, x, dy, dx);
         backwardChecked(shape, x, dy, dx, saved);
@@ -520,8 +554,9 @@ public final class BatchNorm implements AutoCloseable {
     // ---- state
 
     /**
-     * A copy of the state under PyTorch's names, as far as the layer has it: {@code weight}, {@code bias}, {@code running_mean}, {@code running_var} (float32, (C)) and
-     * {@code num_batches_tracked} (int64, a scalar). {@link org.batchnorm.state.Safetensors} writes it to a file that PyTorch loads.
+     * A copy of the state under PyTorch's names, as far as the layer has it: {@code weight}, {@code bias},
+     * {@code running_mean}, {@code running_var} (float32, (C)) and {@code num_batches_tracked} (int64, a scalar).
+     * {@link org.batchnorm.state.Safetensors} writes it to a file that PyTorch loads.
      */
     public Map<String, Tensor> state() {
         Map<String, Tensor> state = new LinkedHashMap<>();
@@ -569,7 +604,9 @@ public final class BatchNorm implements AutoCloseable {
 
     // ---- life
 
-    /** Frees what the backend holds for this layer. Idempotent; the state can still be read, nothing can be computed. */
+    /**
+     * Frees what the backend holds for this layer. Idempotent; the state can still be read, nothing can be computed.
+     */
     @Override
     public void close() {
         if (closed) {
@@ -638,7 +675,10 @@ public final class BatchNorm implements AutoCloseable {
             return this;
         }
 
-        /** The weight of the newest batch, {@code running = (1 − momentum) · running + momentum · batch}; within [0, 1]; default 0.1. */
+        /**
+         * The weight of the newest batch, {@code running = (1 − momentum) · running + momentum · batch}; within [0, 1];
+         * default 0.1.
+         */
         public Builder momentum(double momentum) {
             this.momentum = OptionalDouble.of(momentum);
             return this;
@@ -663,21 +703,27 @@ public final class BatchNorm implements AutoCloseable {
         }
 
         /**
-         * Forces a backend ({@code vector}, {@code scalar}, {@code tornadovm}) or leaves the choice to the library ({@code auto}); default: what the system property
-         * {@value Backends#BACKEND_PROPERTY} says, else {@code auto}.
+         * Forces a backend ({@code vector}, {@code scalar}, {@code tornadovm}) or leaves the choice to the library
+         * ({@code auto}); default: what the system property {@value Backends#BACKEND_PROPERTY} says, else {@code auto}.
          */
         public Builder backend(String backend) {
             this.backend = Optional.of(backend);
             return this;
         }
 
-        /** CPU threads, ≥ 1, the caller's among them; default: the system property {@value BackendOptions#THREADS_PROPERTY}, else all processors. */
+        /**
+         * CPU threads, ≥ 1, the caller's among them; default: the system property
+         * {@value BackendOptions#THREADS_PROPERTY}, else all processors.
+         */
         public Builder threads(int threads) {
             this.threads = threads;
             return this;
         }
 
-        /** The device of a backend that has several; default: the system property {@value BackendOptions#DEVICE_PROPERTY}, else the backend's choice. */
+        /**
+         * The device of a backend that has several; default: the system property
+         * {@value BackendOptions#DEVICE_PROPERTY}, else the backend's choice.
+         */
         public Builder device(String device) {
             this.device = Optional.of(device);
             return this;
@@ -687,7 +733,8 @@ public final class BatchNorm implements AutoCloseable {
          * Builds the layer.
          *
          * @throws IllegalArgumentException if a value is out of range or no backend has the given name
-         * @throws org.batchnorm.spi.BackendUnavailableException if a backend was forced that cannot be used here, with the reason and the remedy
+         * @throws org.batchnorm.spi.BackendUnavailableException if a backend was forced that cannot be used here, with
+         *     the reason and the remedy
          */
         public BatchNorm build() {
             BatchNormConfig config = new BatchNormConfig(features, eps, momentum, affine, trackRunningStatistics);

@@ -7,10 +7,12 @@ import java.util.OptionalDouble;
  *
  * @param features C, the number of features (channels), ≥ 1
  * @param eps added to the variance before the square root, {@code rstd = 1 / sqrt(var + eps)}; finite, &gt; 0
- * @param momentum the weight of the newest batch in {@code running = (1 − momentum) · running + momentum · batch} (PyTorch's convention; DJL and Keras use the
- *     complement), within [0, 1]; empty for the cumulative average, {@code momentum = 1 / numBatchesTracked}
+ * @param momentum the weight of the newest batch in {@code running = (1 − momentum) · running + momentum · batch}
+ *     (PyTorch's convention; DJL and Keras use the complement), within [0, 1]; empty for the cumulative average,
+ *     {@code momentum = 1 / numBatchesTracked}
  * @param affine whether the layer has the parameters γ ({@code weight}) and β ({@code bias})
- * @param trackRunningStatistics whether the layer keeps running statistics for inference; without them inference uses the batch's own
+ * @param trackRunningStatistics whether the layer keeps running statistics for inference; without them inference uses
+ *     the batch's own
  */
 public record BatchNormConfig(
         int features, double eps, OptionalDouble momentum, boolean affine, boolean trackRunningStatistics) {

@@ -6,10 +6,12 @@ import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one forward operation leaves for its backward operation: the statistics with which it normalized, and which batch that was. A layer has one of its own, used
- * where none is given; to have several forwards in flight before their backwards (micro-batches), give each one its own and reuse it afterwards.
+ * What one forward operation leaves for its backward operation: the statistics with which it normalized, and which
+ * batch that was. A layer has one of its own, used where none is given; to have several forwards in flight before their
+ * backwards (micro-batches), give each one its own and reuse it afterwards.
  *
- * <p>A forward operation fills it, the backward operation of that forward empties it. Filling one that was not emptied discards what it held.
+ * <p>A forward operation fills it, the backward operation of that forward empties it. Filling one that was not emptied
+ * discards what it held.
  */
 public final class SavedStatistics {
     private final int features;
@@ -75,7 +77,10 @@ public final class SavedStatistics {
         overwrittenInput = null;
     }
 
-    /** Checks that the backward operation of {@code layer} on {@code x} of {@code given} shape belongs to the forward that filled this. */
+    /**
+     * Checks that the backward operation of {@code layer} on {@code x} of {@code given} shape belongs to the forward
+     * that filled this.
+     */
     @SuppressWarnings("ReferenceEquality") // the very layer
     void requireFilledFor(BatchNorm layer, BatchShape given, Object x) {
         if (filledBy == null) {

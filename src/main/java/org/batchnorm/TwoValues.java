@@ -9,10 +9,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * Backward through the statistics of a batch with two values per feature, in closed form and double precision.
  *
- * <p>Two values determine their mean and variance, so that the gradient through the statistics would be zero but for eps. The general formula finds that remainder as the difference of nearly
- * equal numbers and loses all of its digits in float32. With {@code d = (x₁ − x₂) / 2}, {@code rstd = 1 / sqrt(d² + eps)} and {@code 1 − d² · rstd² = eps · rstd²} it is
+ * <p>Two values determine their mean and variance, so that the gradient through the statistics would be zero but for
+ * eps. The general formula finds that remainder as the difference of nearly equal numbers and loses all of its digits
+ * in float32. With {@code d = (x₁ − x₂) / 2}, {@code rstd = 1 / sqrt(d² + eps)} and {@code 1 − d² · rstd² = eps ·
+ * rstd²} it is
  *
- * <pre>{@code dx₁ = −dx₂ = gamma · eps · rstd³ · (dy₁ − dy₂) / 2,   dgamma = (dy₁ − dy₂) · d · rstd,   dbeta = dy₁ + dy₂}</pre>
+ * <pre>
+ * {@code dx₁ = −dx₂ = gamma · eps · rstd³ · (dy₁ − dy₂) / 2,   dgamma = (dy₁ − dy₂) · d · rstd,   dbeta = dy₁ + dy₂}
+ * </pre>
  *
  * <p>O(C) values: nothing for a device or for several threads.
  */

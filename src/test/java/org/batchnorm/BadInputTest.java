@@ -32,8 +32,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Bad input: the message names the argument, what was given and what would be right, and nothing is changed. The layer of these tests waits for a backward; after
- * every refusal its state, its gradients and the output must be as before, and that backward must still give what it would have given.
+ * Bad input: the message names the argument, what was given and what would be right, and nothing is changed. The layer
+ * of these tests waits for a backward; after every refusal its state, its gradients and the output must be as before,
+ * and that backward must still give what it would have given.
  */
 class BadInputTest {
     private static final int FEATURES = 3;

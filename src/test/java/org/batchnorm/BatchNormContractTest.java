@@ -37,9 +37,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * What every backend must do, seen through the layer. A backend's test class extends this one and names the backend, which is forced: a backend that cannot be used
- * fails its tests. Values are held against the double-precision {@link Reference} with the same bar as the conformance cases; where two ways to the same result are
- * compared, bit by bit.
+ * What every backend must do, seen through the layer. A backend's test class extends this one and names the backend,
+ * which is forced: a backend that cannot be used fails its tests. Values are held against the double-precision
+ * {@link Reference} with the same bar as the conformance cases; where two ways to the same result are compared, bit by
+ * bit.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class BatchNormContractTest {
@@ -283,7 +284,9 @@ public abstract class BatchNormContractTest {
         trainsWithinBar(batch.withX(x));
     }
 
-    /** A mean of dy of a thousand deviations is taken out again: what is left of it is what float32 rounds of dy itself. */
+    /**
+     * A mean of dy of a thousand deviations is taken out again: what is left of it is what float32 rounds of dy itself.
+     */
     @ParameterizedTest
     @MethodSource("fewShapes")
     void aLargeMeanOfTheGradientCostsItsRoundingOnly(BatchShape shape) {

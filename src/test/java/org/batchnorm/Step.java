@@ -20,7 +20,10 @@ public final class Step {
         this.shape = shape;
     }
 
-    /** Sets the parameters, runs forward and backward once, and takes copies of everything. The inputs are checked to be unchanged. */
+    /**
+     * Sets the parameters, runs forward and backward once, and takes copies of everything. The inputs are checked to be
+     * unchanged.
+     */
     public static Step run(BatchNorm layer, Values batch) {
         if (layer.config().affine()) {
             System.arraycopy(batch.weight(), 0, layer.weight(), 0, batch.weight().length);
@@ -98,7 +101,9 @@ public final class Step {
         return this;
     }
 
-    /** The result is within DESIGN's bar of what is expected in double precision: eight roundings of the largest value. */
+    /**
+     * The result is within DESIGN's bar of what is expected in double precision: eight roundings of the largest value.
+     */
     public Step isWithinBar(Quantity quantity, double[] expected) {
         assertWithinBar(quantity, results.get(quantity), expected);
         return this;
@@ -115,7 +120,10 @@ public final class Step {
                 .isWithinBarOf(batch, gamma, beta, statistics.mean(), statistics.rstd(), true);
     }
 
-    /** The results are within the bar of the {@link Reference}'s for a layer that normalizes with the given running statistics. */
+    /**
+     * The results are within the bar of the {@link Reference}'s for a layer that normalizes with the given running
+     * statistics.
+     */
     public Step isWithinBarOfInference(Values batch, BatchNormConfig config, float[] runningMean, float[] runningVar) {
         double[] gamma = config.affine() ? Reference.widen(batch.weight()) : null;
         double[] beta = config.affine() ? Reference.widen(batch.bias()) : null;
@@ -153,7 +161,8 @@ public final class Step {
     }
 
     /**
-     * The error of a plain float32 loop in sums that may nearly cancel: it stands in the bar where PyTorch's own float32 error stands for the conformance cases.
+     * The error of a plain float32 loop in sums that may nearly cancel: it stands in the bar where PyTorch's own
+     * float32 error stands for the conformance cases.
      */
     private static final class ErrorOfPlainLoops {
         static double inDbias(Values batch, double[] expected) {

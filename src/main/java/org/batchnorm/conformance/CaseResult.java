@@ -8,7 +8,8 @@ import java.util.stream.Collectors;
  *
  * @param caseName the case
  * @param backend the backend that did the work
- * @param quantities one result for each quantity that the case expects, in the order of {@link Quantity}; empty where the layer threw
+ * @param quantities one result for each quantity that the case expects, in the order of {@link Quantity}; empty where
+ *     the layer threw
  * @param failure what the layer threw, empty where it did not
  */
 public record CaseResult(String caseName, String backend, List<QuantityResult> quantities, String failure) {

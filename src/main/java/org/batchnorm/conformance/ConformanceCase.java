@@ -22,18 +22,23 @@ import org.batchnorm.state.Tensor;
 /**
  * One case that every backend must pass: inputs in float32 and what PyTorch computes from them in double precision.
  *
- * <p>A case is a safetensors file. Tensors (those with ? may be missing), in the order of the metadata's {@code layout}:
+ * <p>A case is a safetensors file. Tensors (those with ? may be missing), in the order of the metadata's
+ * {@code layout}:
  *
  * <ul>
- *   <li>F32: {@code x}; {@code dy}? of x's shape; {@code weight}?, {@code bias}?, {@code running_mean}?, {@code running_var}? of shape (C);
+ *   <li>F32: {@code x}; {@code dy}? of x's shape; {@code weight}?, {@code bias}?, {@code running_mean}?,
+ *       {@code running_var}? of shape (C);
  *   <li>I64: {@code num_batches_tracked}?, {@code expected.num_batches_tracked}?, scalars;
- *   <li>F64: {@code expected.y}; {@code expected.dx}? of x's shape; {@code expected.dweight}?, {@code expected.dbias}?, {@code expected.mean}?,
- *       {@code expected.rstd}?, {@code expected.running_mean}?, {@code expected.running_var}? of shape (C).
+ *   <li>F64: {@code expected.y}; {@code expected.dx}? of x's shape; {@code expected.dweight}?, {@code expected.dbias}?,
+ *       {@code expected.mean}?, {@code expected.rstd}?, {@code expected.running_mean}?, {@code expected.running_var}?
+ *       of shape (C).
  * </ul>
  *
- * Metadata: {@code format} = {@code batchnorm-case}, {@code version} = {@code 1}, {@code mode} = {@code training|inference}, {@code eps}, {@code momentum} (a number, or
- * {@code none} for the cumulative average), {@code layout} = {@code channels_first|channels_last}, and {@code pytorch_float32_max_abs_error.<quantity>}?, PyTorch's own
- * largest error in float32. Without weight and bias the layer has no affine parameters, without running_mean it tracks no statistics.
+ * Metadata: {@code format} = {@code batchnorm-case}, {@code version} = {@code 1}, {@code mode} =
+ * {@code training|inference}, {@code eps}, {@code momentum} (a number, or {@code none} for the cumulative average),
+ * {@code layout} = {@code channels_first|channels_last}, and {@code pytorch_float32_max_abs_error.<quantity>}?,
+ * PyTorch's own largest error in float32. Without weight and bias the layer has no affine parameters, without
+ * running_mean it tracks no statistics.
  */
 public final class ConformanceCase {
     private static final String SUFFIX = ".safetensors";
@@ -88,7 +93,8 @@ public final class ConformanceCase {
     /**
      * Reads a case; its name is the file's, without {@value #SUFFIX}.
      *
-     * @throws SafetensorsException if the file is malformed or no valid case; the message names what is wrong and what would be right
+     * @throws SafetensorsException if the file is malformed or no valid case; the message names what is wrong and what
+     *     would be right
      * @throws IOException if it cannot be read
      */
     public static ConformanceCase read(Path file) throws IOException {
@@ -141,7 +147,10 @@ public final class ConformanceCase {
         return Optional.ofNullable(tensors.get("dy")).map(Tensor::floats);
     }
 
-    /** A tensor of the layer's state before the forward, under its name there ({@code weight}, {@code running_mean}, …), if the case says it. */
+    /**
+     * A tensor of the layer's state before the forward, under its name there ({@code weight}, {@code running_mean}, …),
+     * if the case says it.
+     */
     public Optional<Tensor> state(String tensorName) {
         return Optional.ofNullable(tensors.get(tensorName));
     }

@@ -4,9 +4,9 @@ import java.util.Locale;
 import java.util.OptionalDouble;
 
 /**
- * The bar for every quantity: with u = 2⁻²⁴ and M the largest finite |expected| value, the largest error must be at most
- * {@code max(8 · u · M, min(PyTorch's error in float32, 100 · u · M))}. A NaN or an infinity must come exactly where one is expected, and be of the expected kind
- * (its sign is free).
+ * The bar for every quantity: with u = 2⁻²⁴ and M the largest finite |expected| value, the largest error must be at
+ * most {@code max(8 · u · M, min(PyTorch's error in float32, 100 · u · M))}. A NaN or an infinity must come exactly
+ * where one is expected, and be of the expected kind (its sign is free).
  */
 public final class ErrorBound {
     /** Half the distance from 1 to the next float32: the largest relative error of one rounding. */

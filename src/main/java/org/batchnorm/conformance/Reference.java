@@ -5,15 +5,18 @@ import org.batchnorm.data.Layout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Batch normalization in double precision, written as the formulas stand (Ioffe &amp; Szegedy 2015, algorithm 1 and section 3; the conventions are PyTorch's): slow,
- * plain and serial. It is the oracle that backends are checked against, never a backend.
+ * Batch normalization in double precision, written as the formulas stand (Ioffe &amp; Szegedy 2015, algorithm 1 and
+ * section 3; the conventions are PyTorch's): slow, plain and serial. It is the oracle that backends are checked
+ * against, never a backend.
  *
  * <p>Everywhere N samples, C features, S spatial positions, m = N·S; data in the order of the shape's layout.
  */
 public final class Reference {
     private Reference() {}
 
-    /** The statistics of a batch, (C) each: mean, biased variance (divisor m), {@code rstd = 1 / sqrt(variance + eps)}. */
+    /**
+     * The statistics of a batch, (C) each: mean, biased variance (divisor m), {@code rstd = 1 / sqrt(variance + eps)}.
+     */
     @SuppressWarnings("ArrayRecordComponent") // a bundle of results, never compared
     public record Statistics(double[] mean, double[] variance, double[] rstd) {}
 
@@ -56,7 +59,8 @@ public final class Reference {
     }
 
     /**
-     * {@code y = gamma · (x − mean) · rstd + beta}: the forward operation with given statistics, be they the batch's (training) or the running ones (inference).
+     * {@code y = gamma · (x − mean) · rstd + beta}: the forward operation with given statistics, be they the batch's
+     * (training) or the running ones (inference).
      *
      * @param x {@code shape}
      * @param gamma (C); null: ones
@@ -82,8 +86,8 @@ public final class Reference {
     }
 
     /**
-     * The gradients: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)} through the batch's own
-     * statistics, {@code dx = gamma · rstd · dy} through running ones.
+     * The gradients: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd / m · (m · dy −
+     * dbeta − x̂ · dgamma)} through the batch's own statistics, {@code dx = gamma · rstd · dy} through running ones.
      *
      * @param x {@code shape}
      * @param dy {@code shape}
@@ -118,7 +122,10 @@ public final class Reference {
         return new Gradients(dx, dgamma, dbeta);
     }
 
-    /** {@code (1 − momentum) · running + momentum · batch}, (C); for the variance {@code batch} is the {@link #unbiased} one. */
+    /**
+     * {@code (1 − momentum) · running + momentum · batch}, (C); for the variance {@code batch} is the {@link #unbiased}
+     * one.
+     */
     public static double[] updateRunning(double[] running, double[] batch, double momentum) {
         double[] updated = new double[running.length];
         for (int c = 0; c < updated.length; c++) {

@@ -4,19 +4,24 @@ import java.util.Arrays;
 import org.batchnorm.data.BatchShape;
 
 /**
- * How the values of one shape are cut into blocks, which are the units of work of the threads. The cut depends on the shape alone, so that results do not depend on the number of threads.
+ * How the values of one shape are cut into blocks, which are the units of work of the threads. The cut depends on the
+ * shape alone, so that results do not depend on the number of threads.
  *
  * <p>There are two views of the values:
  *
  * <ul>
- *   <li><b>rows</b>: a matrix whose columns each belong to one feature. (N,C) and channels-last data are one as they lie; where C is small or no multiple of the vector's lanes,
- *       {@code fold} rows count as one ({@code column → feature = column mod C}). Channels-first data with few spatial positions are one of C·S columns
- *       ({@code column → feature = column / S}).
+ *   <li><b>rows</b>: a matrix whose columns each belong to one feature. (N,C) and channels-last data are one as they
+ *       lie; where C is small or no multiple of the vector's lanes, {@code fold} rows count as one ({@code column →
+ *       feature = column mod C}). Channels-first data with few spatial positions are one of C·S columns ({@code column
+ *       → feature = column / S}).
  *   <li><b>runs</b>: channels-first data with many spatial positions: a run of S values for each image and channel.
  * </ul>
  */
 final class Blocks {
-    /** The rows that float sums take before they go into double ones; the few that a block has left after its last such lot come on top (at most 127, where C = 1). */
+    /**
+     * The rows that float sums take before they go into double ones; the few that a block has left after its last such
+     * lot come on top (at most 127, where C = 1).
+     */
     static final int ROWS = 64;
 
     /** The rows down which kernels add up a few columns in registers: not many, as every addition rounds. */
@@ -25,7 +30,10 @@ final class Blocks {
     /** The longest run that one kernel call takes, for the same reason. */
     static final int RUN = 2048;
 
-    /** The longest run that one call takes of a kernel that sums nothing: longer ones gain nothing, and {@code int}s must count it. */
+    /**
+     * The longest run that one call takes of a kernel that sums nothing: longer ones gain nothing, and {@code int}s
+     * must count it.
+     */
     static final int MAPPED_RUN = 1 << 24;
 
     private static final int MIN_RUN = 32;
@@ -44,7 +52,10 @@ final class Blocks {
     /** Tensors of more bytes together have mostly left a core's own caches before they are read again. */
     private static final long LARGE_BYTES = 8 << 20;
 
-    /** Tensors of no more bytes together stay in a core's own caches, where these are as large as on processors with vectors of 512 bits. */
+    /**
+     * Tensors of no more bytes together stay in a core's own caches, where these are as large as on processors with
+     * vectors of 512 bits.
+     */
     private static final long OWN_BYTES = 2 << 20;
 
     /** Tensors of no more bytes together stay in the first-level cache. */
@@ -61,13 +72,19 @@ final class Blocks {
 
     private static final int GROUPS_PER_THREAD = 4;
 
-    /** Columns that a group of a matrix has at least: what belongs to these, sums, statistics and coefficients, stays in the first-level cache. */
+    /**
+     * Columns that a group of a matrix has at least: what belongs to these, sums, statistics and coefficients, stays in
+     * the first-level cache.
+     */
     private static final int GROUP_COLUMNS = 512;
 
     /** The most rows of such a group: more values would not stay in the second-level cache. */
     private static final int GROUP_ROWS = 128;
 
-    /** How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads share the lines in which their groups meet. */
+    /**
+     * How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads
+     * share the lines in which their groups meet.
+     */
     private static final int COLUMNS_PER_ROW = 64;
 
     /** Those of the smallest shape. */
@@ -152,8 +169,10 @@ final class Blocks {
     }
 
     /**
-     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less one where that is an even number and there are several streams. An odd number of rows does not
-     * set the streams apart by a power of two, at which the caches take the lines of one stream, or of another array, for each other's.
+     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share,
+     * less one where that is an even number and there are several streams. An odd number of rows does not set the
+     * streams apart by a power of two, at which the caches take the lines of one stream, or of another array, for each
+     * other's.
      */
     static long rowsOfStream(long rows, int streams) {
         long share = rows / streams;
@@ -214,9 +233,10 @@ final class Blocks {
     }
 
     /**
-     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through both and finds in its caches what it reads the second time: the values, or, of a few
-     * rows, what belongs to the columns. 0 where the threads had better go through the whole batch twice: it stays in the caches as it is, or the values of a group are too far apart or too many. Results
-     * are the same bits either way.
+     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through
+     * both and finds in its caches what it reads the second time: the values, or, of a few rows, what belongs to the
+     * columns. 0 where the threads had better go through the whole batch twice: it stays in the caches as it is, or the
+     * values of a group are too far apart or too many. Results are the same bits either way.
      *
      * @param inputs tensors that are read; there is one more that is written
      */
@@ -242,7 +262,10 @@ final class Blocks {
         return (int) cut(features, parts, part, byRows ? ALIGNMENT : 1);
     }
 
-    /** Whether a block of rows has no more of them than float sums take, which then are the block's partial sums as they are. */
+    /**
+     * Whether a block of rows has no more of them than float sums take, which then are the block's partial sums as they
+     * are.
+     */
     boolean isOneLot() {
         return byRows && repeat == 1 && Math.ceilDiv(rows, rowParts) <= ROWS;
     }
@@ -317,7 +340,10 @@ final class Blocks {
         }
     }
 
-    /** Where part {@code part} of {@code parts} begins when {@code length} is cut into nearly equal parts at multiples of {@code unit}. */
+    /**
+     * Where part {@code part} of {@code parts} begins when {@code length} is cut into nearly equal parts at multiples
+     * of {@code unit}.
+     */
     private static long cut(long length, int parts, int part, int unit) {
         if (part == parts) {
             return length;

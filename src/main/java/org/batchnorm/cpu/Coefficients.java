@@ -3,7 +3,10 @@ package org.batchnorm.cpu;
 import java.util.Arrays;
 import org.batchnorm.spi.BatchStatistics;
 
-/** What the elementwise kernels {@link Transform} and {@link InputGradient} need per column or per channel. The arrays grow as needed and are longer than what is in use. */
+/**
+ * What the elementwise kernels {@link Transform} and {@link InputGradient} need per column or per channel. The arrays
+ * grow as needed and are longer than what is in use.
+ */
 final class Coefficients {
     /** The mean of x, rounded to float32. */
     float[] centre = {};
@@ -50,7 +53,10 @@ final class Coefficients {
         System.arraycopy(beta, from, offset, from, to - from);
     }
 
-    /** For {@link Transform} of dy to the gradient through fixed statistics, {@code dx = dy · gamma · rstd}; of the features {@code from} to {@code to}. */
+    /**
+     * For {@link Transform} of dy to the gradient through fixed statistics, {@code dx = dy · gamma · rstd}; of the
+     * features {@code from} to {@code to}.
+     */
     void forFixedStatistics(float[] gamma, float[] rstd, int from, int to) {
         Arrays.fill(centre, from, to, 0);
         scale(gamma, rstd, from, to);

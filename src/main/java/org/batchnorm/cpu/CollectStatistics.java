@@ -1,10 +1,11 @@
 package org.batchnorm.cpu;
 
 /**
- * The kernel {@code collectStatistics}: sums of {@code x − shift} and {@code (x − shift)²} per column or per channel. The shift lies near the mean, so that the variance that
- * {@link MergeStatistics} takes from the sums does not cancel.
+ * The kernel {@code collectStatistics}: sums of {@code x − shift} and {@code (x − shift)²} per column or per channel.
+ * The shift lies near the mean, so that the variance that {@link MergeStatistics} takes from the sums does not cancel.
  *
- * <p>{@code x} is a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; positions in it count floats. Bytes moved: 4 a value.
+ * <p>{@code x} is a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; positions in it count floats. Bytes
+ * moved: 4 a value.
  */
 interface CollectStatistics {
     /** Places from which rows are read at once. */
@@ -18,7 +19,8 @@ interface CollectStatistics {
     int streams(boolean cached);
 
     /**
-     * A value near each column's mean: the mean of a few rows, without the largest and the smallest, so that one outlier does not move it far. Exact for a constant column.
+     * A value near each column's mean: the mean of a few rows, without the largest and the smallest, so that one
+     * outlier does not move it far. Exact for a constant column.
      *
      * @param start position of the first sampled row
      * @param samples rows to sample, ≥ 1
@@ -30,7 +32,8 @@ interface CollectStatistics {
     void sampleRows(Object x, long start, int samples, long apart, int from, int to, float[] shift);
 
     /**
-     * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most {@link Blocks#ROWS} rows in all, which keeps those sums accurate.
+     * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most
+     * {@link Blocks#ROWS} rows in all, which keeps those sums accurate.
      *
      * @param start position of the first stream's first row's column 0
      * @param streams 1 or {@link #STREAMS}

@@ -7,8 +7,9 @@ import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The operations of both CPU backends. Chooses how the memory is seen (as arrays, which writable segments over a {@code float[]} are as well, or all of it as segments), the blocks for the shape and the
- * number of threads, and leaves the work to an {@link Execution}.
+ * The operations of both CPU backends. Chooses how the memory is seen (as arrays, which writable segments over a
+ * {@code float[]} are as well, or all of it as segments), the blocks for the shape and the number of threads, and
+ * leaves the work to an {@link Execution}.
  */
 final class CpuOperations implements BatchNormOperations {
     /** Below this many values, waking other threads costs more than they save. */

@@ -6,7 +6,8 @@ import org.batchnorm.spi.BatchStatistics;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One operation under way: its data, its scratch memory and what its passes do with one block. Executions are used again ({@link Executions}), so that an operation allocates nothing.
+ * One operation under way: its data, its scratch memory and what its passes do with one block. Executions are used
+ * again ({@link Executions}), so that an operation allocates nothing.
  *
  * <pre>
  *   collectStatistics:  sample ─▶ [reduce]* ─▶ [merge]°
@@ -15,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  *   backward:                     [reduce]* ─▶ [merge]° ─▶ [map]*    or              [reduce ─▶ merge ─▶ map]‡
  * </pre>
  *
- * In blocks*, in stretches of the features° or in groups of features‡, on several threads; few partial sums every thread merges for itself. The map takes the blocks in the opposite order.
+ * In blocks*, in stretches of the features° or in groups of features‡, on several threads; few partial sums every
+ * thread merges for itself. The map takes the blocks in the opposite order.
  */
 final class Execution implements WorkerPool.Task {
     private enum Operation {
@@ -78,7 +80,10 @@ final class Execution implements WorkerPool.Task {
     /** The stretches of a merge, or the groups of all passes. */
     private int featureParts;
 
-    /** Whether every thread merges all features for itself, before its map: where there is little to add, that is sooner done than fetched from another core. */
+    /**
+     * Whether every thread merges all features for itself, before its map: where there is little to add, that is sooner
+     * done than fetched from another core.
+     */
     private boolean mergedByAll;
 
     private final PartialSums sums = new PartialSums();
@@ -341,7 +346,8 @@ final class Execution implements WorkerPool.Task {
     /**
      * Merges all features into a thread's own coefficients.
      *
-     * @param isCaller whether the operation's results are to be written; else they go to the thread's own memory, so that no two threads write the same
+     * @param isCaller whether the operation's results are to be written; else they go to the thread's own memory, so
+     *     that no two threads write the same
      */
     private void mergeAll(OwnMemory own, boolean isCaller) {
         int features = blocks().features;

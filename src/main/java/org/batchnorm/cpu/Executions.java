@@ -2,7 +2,10 @@ package org.batchnorm.cpu;
 
 import java.util.ArrayDeque;
 
-/** The executions that nobody uses just now, shared by all layers; as many as there were ever operations under way at once. */
+/**
+ * The executions that nobody uses just now, shared by all layers; as many as there were ever operations under way at
+ * once.
+ */
 final class Executions {
     private static final ArrayDeque<Execution> IDLE = new ArrayDeque<>();
 

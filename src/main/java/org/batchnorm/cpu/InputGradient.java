@@ -1,12 +1,14 @@
 package org.batchnorm.cpu;
 
 /**
- * The kernel {@code inputGradient}: {@code dx = scale · ((dy − dyCentre) + slope · (x − centre)) + offset} with coefficients per column or per channel, which is
- * {@code gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)}: {@code centre} and {@code dyCentre} are the means of x and dy in float32, {@code scale = gamma · rstd},
- * {@code slope = −rstd · dgamma / m}, and {@code offset} holds what rounding took from the two means. The means are subtracted first and the scale comes after, so that the terms neither cancel more than
- * they must nor leave float32's range.
+ * The kernel {@code inputGradient}: {@code dx = scale · ((dy − dyCentre) + slope · (x − centre)) + offset} with
+ * coefficients per column or per channel, which is {@code gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)}:
+ * {@code centre} and {@code dyCentre} are the means of x and dy in float32, {@code scale = gamma · rstd}, {@code slope
+ * = −rstd · dgamma / m}, and {@code offset} holds what rounding took from the two means. The means are subtracted first
+ * and the scale comes after, so that the terms neither cancel more than they must nor leave float32's range.
  *
- * <p>{@code x}, {@code dy} and {@code dx} are each a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; dx may be x or dy; positions in them count floats. Bytes moved: 12 a value.
+ * <p>{@code x}, {@code dy} and {@code dx} are each a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; dx
+ * may be x or dy; positions in them count floats. Bytes moved: 12 a value.
  */
 interface InputGradient {
 

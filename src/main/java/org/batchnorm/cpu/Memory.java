@@ -4,8 +4,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Values in host memory as the kernels see them: a {@code float[]} or a {@link MemorySegment}, both as {@code Object}, and positions that count floats. Segments over a writable {@code float[]}
- * are seen as that array, so that kernels meet native segments and arrays only (and rarely a read-only one).
+ * Values in host memory as the kernels see them: a {@code float[]} or a {@link MemorySegment}, both as {@code Object},
+ * and positions that count floats. Segments over a writable {@code float[]} are seen as that array, so that kernels
+ * meet native segments and arrays only (and rarely a read-only one).
  */
 final class Memory {
     private Memory() {}
@@ -27,7 +28,10 @@ final class Memory {
         return segment.address() / Float.BYTES;
     }
 
-    /** Whether writing one may change the other, as far as can be told: not two arrays, nor two native segments that lie apart. */
+    /**
+     * Whether writing one may change the other, as far as can be told: not two arrays, nor two native segments that lie
+     * apart.
+     */
     static boolean mayOverlap(Object a, Object b) {
         if (a instanceof MemorySegment first && b instanceof MemorySegment second) {
             if (first.isNative() && second.isNative()) {

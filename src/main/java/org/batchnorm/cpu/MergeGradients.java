@@ -3,7 +3,8 @@ package org.batchnorm.cpu;
 import org.batchnorm.spi.BatchStatistics;
 
 /**
- * The kernel that goes from each feature's sums of {@code dy} and of {@code dy · (x − mean)} to the gradients of the parameters,
+ * The kernel that goes from each feature's sums of {@code dy} and of {@code dy · (x − mean)} to the gradients of the
+ * parameters,
  *
  * <pre>
  *   dbeta  = Σdy

@@ -3,7 +3,8 @@ package org.batchnorm.cpu;
 import org.batchnorm.spi.BatchStatistics;
 
 /**
- * The kernel {@code mergeStatistics}: from each feature's sums of {@code d = x − shift} and {@code d²} to the statistics,
+ * The kernel {@code mergeStatistics}: from each feature's sums of {@code d = x − shift} and {@code d²} to the
+ * statistics,
  *
  * <pre>
  *   mean     = shift + Σd / m
@@ -11,10 +12,12 @@ import org.batchnorm.spi.BatchStatistics;
  *   rstd     = 1 / sqrt(variance + eps)
  * </pre>
  *
- * in double precision (rstd in float32), and to the coefficients of {@link Transform}. As all blocks share the shift, adding their sums in one fixed order is what Chan's pairwise merge comes to.
+ * in double precision (rstd in float32), and to the coefficients of {@link Transform}. As all blocks share the shift,
+ * adding their sums in one fixed order is what Chan's pairwise merge comes to.
  *
- * <p>The difference cancels where the shift is far from the mean (several outliers among the sampled rows), and d² leaves the range of float32 where |d| is beyond 1e19 or below 1e-19.
- * Both are seen from the sums; such a feature is done again in double precision.
+ * <p>The difference cancels where the shift is far from the mean (several outliers among the sampled rows), and d²
+ * leaves the range of float32 where |d| is beyond 1e19 or below 1e-19. Both are seen from the sums; such a feature is
+ * done again in double precision.
  */
 interface MergeStatistics {
     /** Beyond this ratio of (mean − shift)² to the variance the difference has lost too many of its bits. */

@@ -4,7 +4,10 @@ import org.batchnorm.spi.BatchStatistics;
 
 /** What one thread of an operation has for itself: what it makes itself it need not fetch from another core. */
 final class OwnMemory {
-    /** Of the columns where a feature has several; of the features in inference, and where the thread merges all for itself. */
+    /**
+     * Of the columns where a feature has several; of the features in inference, and where the thread merges all for
+     * itself.
+     */
     final Coefficients coefficients = new Coefficients();
 
     /** Sums of all partials, of d or dy. */

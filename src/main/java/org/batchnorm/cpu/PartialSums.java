@@ -3,13 +3,18 @@ package org.batchnorm.cpu;
 import java.util.Arrays;
 
 /**
- * The sums of one quantity while the blocks are reduced. Blocks of rows add at most {@link Blocks#ROWS} rows to float32 sums per column, and such a lot to float64 sums per feature; blocks of runs add to the
- * latter at once. A block with one lot leaves its columns as they are: fewer bytes for the thread that will add them up.
+ * The sums of one quantity while the blocks are reduced. Blocks of rows add at most {@link Blocks#ROWS} rows to float32
+ * sums per column, and such a lot to float64 sums per feature; blocks of runs add to the latter at once. A block with
+ * one lot leaves its columns as they are: fewer bytes for the thread that will add them up.
  *
- * <p>Blocks that share features have a partial sum each. All are added up in their order, which makes the same bits for any number of threads.
+ * <p>Blocks that share features have a partial sum each. All are added up in their order, which makes the same bits for
+ * any number of threads.
  */
 final class PartialSums {
-    /** Values between arrays that different threads write, so that these never share a line of the caches: for which the threads would take turns. */
+    /**
+     * Values between arrays that different threads write, so that these never share a line of the caches: for which the
+     * threads would take turns.
+     */
     static final int APART = 64;
 
     private Blocks blocks = Blocks.NONE;
@@ -63,7 +68,10 @@ final class PartialSums {
         Arrays.fill(columns(partial, participant), blocks.firstColumn(from), blocks.endColumn(to), 0);
     }
 
-    /** Ends a lot, after which another may follow: adds the columns of the features {@code from} to {@code to}, unless it is the only one. */
+    /**
+     * Ends a lot, after which another may follow: adds the columns of the features {@code from} to {@code to}, unless
+     * it is the only one.
+     */
     void endLot(int partial, int participant, int from, int to) {
         if (!blocks.isOneLot()) {
             addColumns(columns(partial, participant), ofFeatures[partial], from, to);
@@ -75,7 +83,10 @@ final class PartialSums {
         blocks.addColumns(columns, blocks.firstColumn(from), blocks.endColumn(to), sums, Tile.current().a);
     }
 
-    /** Adds up the partials of the features {@code from} to {@code to}, which no other thread does at the same time, and returns the array that has them. */
+    /**
+     * Adds up the partials of the features {@code from} to {@code to}, which no other thread does at the same time, and
+     * returns the array that has them.
+     */
     double[] total(int from, int to) {
         double[] first = ofFeatures[0];
         if (blocks.isOneLot()) {

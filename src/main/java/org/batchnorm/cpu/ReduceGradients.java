@@ -1,10 +1,11 @@
 package org.batchnorm.cpu;
 
 /**
- * The kernel {@code reduceGradients}: sums of {@code dy} and of {@code dy · (x − centre)} per column or per channel, of which {@link MergeGradients} makes dbeta and dgamma. {@code centre} is the
- * mean in float32.
+ * The kernel {@code reduceGradients}: sums of {@code dy} and of {@code dy · (x − centre)} per column or per channel, of
+ * which {@link MergeGradients} makes dbeta and dgamma. {@code centre} is the mean in float32.
  *
- * <p>{@code x} and {@code dy} are each a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; positions in them count floats. Bytes moved: 8 a value.
+ * <p>{@code x} and {@code dy} are each a {@code float[]} or a {@link java.lang.foreign.MemorySegment}; positions in
+ * them count floats. Bytes moved: 8 a value.
  */
 interface ReduceGradients {
     /** Places from which rows of x and as many of dy are read at once. */
@@ -18,7 +19,8 @@ interface ReduceGradients {
     int streams(boolean cached);
 
     /**
-     * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most {@link Blocks#ROWS} rows in all.
+     * Adds rows of a matrix to float sums per column, from one place or from {@link #STREAMS} at once; at most
+     * {@link Blocks#ROWS} rows in all.
      *
      * @param xStart position of the first stream's first row's column 0 in x
      * @param dyStart the same in dy

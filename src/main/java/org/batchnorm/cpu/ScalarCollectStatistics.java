@@ -2,7 +2,10 @@ package org.batchnorm.cpu;
 
 import java.util.Arrays;
 
-/** {@link CollectStatistics} in plain loops: pieces of four rows are copied into a {@link Tile} and added there. Without the Vector API, the compiler makes vector code of the loops over tiles. */
+/**
+ * {@link CollectStatistics} in plain loops: pieces of four rows are copied into a {@link Tile} and added there. Without
+ * the Vector API, the compiler makes vector code of the loops over tiles.
+ */
 final class ScalarCollectStatistics implements CollectStatistics {
     @Override
     public int streams(boolean cached) {

@@ -57,8 +57,9 @@ final class ScalarMergeStatistics implements MergeStatistics {
     }
 
     /**
-     * Whether no feature is doubtful, as far as can be seen in float32 and without a branch for each: a constant 0 cannot. Where the shift is near the mean, the variance is at least a
-     * (1 + FAR)-th of the mean square, so that its range tells of both. An infinite variance times 0 makes NaN of the whole.
+     * Whether no feature is doubtful, as far as can be seen in float32 and without a branch for each: a constant 0
+     * cannot. Where the shift is near the mean, the variance is at least a (1 + FAR)-th of the mean square, so that its
+     * range tells of both. An infinite variance times 0 makes NaN of the whole.
      */
     private static boolean areBeyondDoubt(float[] mean, float[] shift, float[] variance, int from, int to) {
         float least = Float.MAX_VALUE;

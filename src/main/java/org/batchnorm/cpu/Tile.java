@@ -3,16 +3,18 @@ package org.batchnorm.cpu;
 import java.util.Arrays;
 
 /**
- * Small arrays into which the scalar kernels copy what they work on. The compiler turns a plain loop into vector instructions only where all arrays are indexed alike, and it knows nothing of
- * native memory; a copy that stays in the first-level cache gives it both.
+ * Small arrays into which the scalar kernels copy what they work on. The compiler turns a plain loop into vector
+ * instructions only where all arrays are indexed alike, and it knows nothing of native memory; a copy that stays in the
+ * first-level cache gives it both.
  */
 final class Tile {
     /** The values that an array of a tile holds. */
     static final int SIZE = 512;
 
     /**
-     * The length of the arrays: longer, so that each begins where the one before began plus a multiple of 64 bytes (with headers of 16), but not near one of 4 KB. A loop that aligns one of them to the lines of the cache
-     * then aligns all.
+     * The length of the arrays: longer, so that each begins where the one before began plus a multiple of 64 bytes
+     * (with headers of 16), but not near one of 4 KB. A loop that aligns one of them to the lines of the cache then
+     * aligns all.
      */
     private static final int LENGTH = SIZE + 60;
 
@@ -45,7 +47,10 @@ final class Tile {
         repeat(all.offset, from, length, times, coefficients.offset);
     }
 
-    /** How many rows of a matrix are taken as one piece: more than one where they are short, and all their columns wanted, so that one follows the other. */
+    /**
+     * How many rows of a matrix are taken as one piece: more than one where they are short, and all their columns
+     * wanted, so that one follows the other.
+     */
     static int rowsTogether(long rows, long width, int from, int to) {
         boolean whole = from == 0 && to == width;
         return whole ? (int) Math.clamp(SIZE / width, 1, Math.max(rows, 1)) : 1;
@@ -59,7 +64,10 @@ final class Tile {
         }
     }
 
-    /** Copies the sums of the columns that follow {@code from} to {@link #sum} and {@link #product}, where each of {@code times} rows adds to its own. */
+    /**
+     * Copies the sums of the columns that follow {@code from} to {@link #sum} and {@link #product}, where each of
+     * {@code times} rows adds to its own.
+     */
     void beginSums(float[] ofColumns, float[] productOfColumns, int from, int length, int times) {
         System.arraycopy(ofColumns, from, sum, 0, length);
         System.arraycopy(productOfColumns, from, product, 0, length);

@@ -1,10 +1,13 @@
 package org.batchnorm.cpu;
 
 /**
- * The kernel {@code transform}: {@code y = (x − centre) · scale + offset} with coefficients per column or per channel; {@code centre} is the mean in float32, {@code scale = gamma · rstd} and
- * {@code offset = beta − meanLow · scale}. Subtracting first loses nothing where the mean is large; what rounding took from the mean is so small that it may stand in the offset.
+ * The kernel {@code transform}: {@code y = (x − centre) · scale + offset} with coefficients per column or per channel;
+ * {@code centre} is the mean in float32, {@code scale = gamma · rstd} and {@code offset = beta − meanLow · scale}.
+ * Subtracting first loses nothing where the mean is large; what rounding took from the mean is so small that it may
+ * stand in the offset.
  *
- * <p>{@code x} and {@code y} are each a {@code float[]} or a {@link java.lang.foreign.MemorySegment}, and may be the same memory; positions in them count floats. Bytes moved: 8 a value.
+ * <p>{@code x} and {@code y} are each a {@code float[]} or a {@link java.lang.foreign.MemorySegment}, and may be the
+ * same memory; positions in them count floats. Bytes moved: 8 a value.
  */
 interface Transform {
 

@@ -12,8 +12,10 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@link CollectStatistics} on the Vector API. The one idea: four rows that lie far apart (or four images) are read at once. Each is a stream of its own to the hardware's prefetcher, and one load and
- * store of the column's sums serves four rows. Where x stays in the caches, which need no streams, columns are gone down in strips instead, with their sums in registers.
+ * {@link CollectStatistics} on the Vector API. The one idea: four rows that lie far apart (or four images) are read at
+ * once. Each is a stream of its own to the hardware's prefetcher, and one load and store of the column's sums serves
+ * four rows. Where x stays in the caches, which need no streams, columns are gone down in strips instead, with their
+ * sums in registers.
  */
 final class VectorCollectStatistics implements CollectStatistics {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
@@ -22,7 +24,10 @@ final class VectorCollectStatistics implements CollectStatistics {
     private static final int LANES = FLOATS.length();
     private static final int RUNS = 4;
 
-    /** Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then sampling is slow. */
+    /**
+     * Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then
+     * sampling is slow.
+     */
     private static final int SAMPLED_COLUMNS = 64;
 
     @Override

@@ -8,8 +8,9 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from either half, and so do runs. Where the tensors stay in the caches, columns are gone
- * down in strips instead, with their coefficients in registers.
+ * {@link InputGradient} on the Vector API. The idea is that of {@link VectorTransform}: rows go in pairs, one from
+ * either half, and so do runs. Where the tensors stay in the caches, columns are gone down in strips instead, with
+ * their coefficients in registers.
  */
 final class VectorInputGradient implements InputGradient {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());
@@ -17,7 +18,10 @@ final class VectorInputGradient implements InputGradient {
             VectorMemory.onSegments(MethodHandles.lookup(), InputGradient.class);
     private static final int LANES = FLOATS.length();
 
-    /** Rows of a strip: few, so that the lines in which strips meet are still in the first-level cache when the next one comes. */
+    /**
+     * Rows of a strip: few, so that the lines in which strips meet are still in the first-level cache when the next one
+     * comes.
+     */
     private static final int STRIP_ROWS = 8;
 
     @Override

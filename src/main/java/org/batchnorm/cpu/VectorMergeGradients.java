@@ -10,7 +10,10 @@ import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import org.batchnorm.spi.BatchStatistics;
 
-/** {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}; here it is stretches with an infinity or NaN that are left to the twin. */
+/**
+ * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}; here it is stretches
+ * with an infinity or NaN that are left to the twin.
+ */
 final class VectorMergeGradients implements MergeGradients {
     private static final int LANES = DOUBLES.length();
     private static final MergeGradients CAREFUL = new ScalarMergeGradients();

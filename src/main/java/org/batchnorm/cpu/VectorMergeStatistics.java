@@ -13,11 +13,17 @@ import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import org.batchnorm.spi.BatchStatistics;
 
-/** {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its twin's; stretches in which a feature is doubtful are left to the twin. */
+/**
+ * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its
+ * twin's; stretches in which a feature is doubtful are left to the twin.
+ */
 final class VectorMergeStatistics implements MergeStatistics {
     private static final int LANES = DOUBLES.length();
 
-    /** Features that one call merges: not many, because the compiler sooner takes up what is called often, and until then merging is slow. */
+    /**
+     * Features that one call merges: not many, because the compiler sooner takes up what is called often, and until
+     * then merging is slow.
+     */
     static final int AT_ONCE = 128;
 
     private static final MergeStatistics CAREFUL = new ScalarMergeStatistics();
@@ -54,7 +60,10 @@ final class VectorMergeStatistics implements MergeStatistics {
         }
     }
 
-    /** Merges whole vectors of features, and says whether none is doubtful. The shift is still in {@code centre} afterwards. */
+    /**
+     * Merges whole vectors of features, and says whether none is doubtful. The shift is still in {@code centre}
+     * afterwards.
+     */
     private static boolean merge(
             double perValue,
             double[] sum,

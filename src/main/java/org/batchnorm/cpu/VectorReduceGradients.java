@@ -10,8 +10,9 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@link ReduceGradients} on the Vector API. The ideas are those of {@link VectorCollectStatistics}: two rows (or images) of x and as many of dy at once, as four would share too few lines of the
- * first-level cache; and strips where x and dy stay in the caches.
+ * {@link ReduceGradients} on the Vector API. The ideas are those of {@link VectorCollectStatistics}: two rows (or
+ * images) of x and as many of dy at once, as four would share too few lines of the first-level cache; and strips where
+ * x and dy stay in the caches.
  */
 final class VectorReduceGradients implements ReduceGradients {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());

@@ -8,9 +8,10 @@ import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded once for two and the prefetcher sees two long streams; where the
- * processor has registers for it, two such pairs go together. Runs go in pairs, of two images or the halves of one, for the streams alone. Where x and y stay in the first-level cache, columns are gone
- * down in strips instead, with their coefficients in registers.
+ * {@link Transform} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients
+ * are loaded once for two and the prefetcher sees two long streams; where the processor has registers for it, two such
+ * pairs go together. Runs go in pairs, of two images or the halves of one, for the streams alone. Where x and y stay in
+ * the first-level cache, columns are gone down in strips instead, with their coefficients in registers.
  */
 final class VectorTransform implements Transform {
     private static final boolean ON_ARRAYS = VectorMemory.onArrays(MethodHandles.lookup());

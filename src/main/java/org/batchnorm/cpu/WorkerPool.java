@@ -8,11 +8,13 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The threads of the CPU backends, shared by all layers. The one idea: a worker that has just worked looks for more for some tens of microseconds before it parks, because waking a parked
- * thread costs as much as normalizing 64K values; an idle pool costs nothing.
+ * The threads of the CPU backends, shared by all layers. The one idea: a worker that has just worked looks for more for
+ * some tens of microseconds before it parks, because waking a parked thread costs as much as normalizing 64K values; an
+ * idle pool costs nothing.
  *
- * <p>The pool serves one caller at a time; a second one does its work alone, which is as fast when all cores are busy. Each participant begins with its own stretch of the blocks, the same one in every
- * pass, so that it finds in its cache what it left there; then it takes what others have not begun.
+ * <p>The pool serves one caller at a time; a second one does its work alone, which is as fast when all cores are busy.
+ * Each participant begins with its own stretch of the blocks, the same one in every pass, so that it finds in its cache
+ * what it left there; then it takes what others have not begun.
  */
 final class WorkerPool {
 
@@ -29,7 +31,8 @@ final class WorkerPool {
          * Does one block.
          *
          * @param block which one
-         * @param participant the thread that does it, ≥ 0 and less than the number of threads asked for; the caller is 0
+         * @param participant the thread that does it, ≥ 0 and less than the number of threads asked for; the caller is
+         *     0
          */
         void run(int block, int participant);
     }
@@ -57,10 +60,12 @@ final class WorkerPool {
     WorkerPool() {}
 
     /**
-     * Does the blocks 0 to {@code count} of a task on up to {@code threads} threads, the caller's among them, and returns when all are done.
+     * Does the blocks 0 to {@code count} of a task on up to {@code threads} threads, the caller's among them, and
+     * returns when all are done.
      *
      * @param backwards whether each stretch of the blocks is done from its last one on
-     * @throws RuntimeException or an {@link Error}, what a block has thrown, on whichever thread; some blocks may then not have been done
+     * @throws RuntimeException or an {@link Error}, what a block has thrown, on whichever thread; some blocks may then
+     *     not have been done
      */
     void run(Task work, int count, int threads, boolean backwards) {
         int wanted = Math.min(threads, count);
@@ -197,7 +202,10 @@ final class WorkerPool {
             }
         }
 
-        /** Called by the caller, who has found nothing more to do: takes the offer back, or waits until the worker is done. */
+        /**
+         * Called by the caller, who has found nothing more to do: takes the offer back, or waits until the worker is
+         * done.
+         */
         void awaitDone() {
             if (phase.compareAndSet(OFFERED, IDLE)) {
                 return;

@@ -5,10 +5,11 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The values of one batch in host memory: where they are, their element type and their shape. A view: it copies nothing, and
- * whoever writes to the memory writes to the batch.
+ * The values of one batch in host memory: where they are, their element type and their shape. A view: it copies
+ * nothing, and whoever writes to the memory writes to the batch.
  *
- * <p>The values lie at the beginning of the memory, which may be longer: so a last, smaller batch may use the same buffer.
+ * <p>The values lie at the beginning of the memory, which may be longer: so a last, smaller batch may use the same
+ * buffer.
  */
 public final class Batch {
     private final BatchShape shape;
@@ -18,11 +19,7 @@ public final class Batch {
     private final @Nullable MemorySegment segment;
 
     private Batch(
-            BatchShape shape,
-            ElementType type,
-            float @Nullable [] array,
-            long start,
-            @Nullable MemorySegment segment) {
+            BatchShape shape, ElementType type, float @Nullable [] array, long start, @Nullable MemorySegment segment) {
         this.shape = shape;
         this.type = type;
         this.array = array;
@@ -101,7 +98,10 @@ public final class Batch {
         return type;
     }
 
-    /** Whether the values lie in a {@code float[]} that can be written to; then {@link #array()} and {@link #start()} tell where. */
+    /**
+     * Whether the values lie in a {@code float[]} that can be written to; then {@link #array()} and {@link #start()}
+     * tell where.
+     */
     public boolean isArray() {
         return array != null;
     }
@@ -145,7 +145,8 @@ public final class Batch {
     @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
     private boolean sharesMemory(Batch other) {
         if (array != null || other.array != null) {
-            return array == other.array || segment().asOverlappingSlice(other.segment()).isPresent();
+            return array == other.array
+                    || segment().asOverlappingSlice(other.segment()).isPresent();
         }
         return segment().asOverlappingSlice(other.segment()).isPresent();
     }

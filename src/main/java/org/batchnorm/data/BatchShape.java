@@ -1,8 +1,9 @@
 package org.batchnorm.data;
 
 /**
- * The shape of one batch: N samples, C features (channels), S spatial positions (1, L, H·W or D·H·W) and the order in which they lie in memory.
- * All arithmetic on it is checked, so that {@link #elements()} and {@link #bytes()} never overflow.
+ * The shape of one batch: N samples, C features (channels), S spatial positions (1, L, H·W or D·H·W) and the order in
+ * which they lie in memory. All arithmetic on it is checked, so that {@link #elements()} and {@link #bytes()} never
+ * overflow.
  *
  * @param n samples, ≥ 0 (an empty batch is valid in inference only)
  * @param c features (channels), ≥ 1
@@ -14,7 +15,8 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
     /**
      * Checks the extents.
      *
-     * @throws IllegalArgumentException if an extent is out of range or if the bytes of the batch overflow a {@code long}
+     * @throws IllegalArgumentException if an extent is out of range or if the bytes of the batch overflow a
+     *     {@code long}
      */
     public BatchShape {
         require(n >= 0, "n", n, "at least 0 samples");
@@ -36,7 +38,8 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
     }
 
     /**
-     * The shape (N, C, spatial…), channels first: {@code channelsFirst(n, c, l)}, {@code channelsFirst(n, c, h, w)} or {@code channelsFirst(n, c, d, h, w)}.
+     * The shape (N, C, spatial…), channels first: {@code channelsFirst(n, c, l)}, {@code channelsFirst(n, c, h, w)} or
+     * {@code channelsFirst(n, c, d, h, w)}.
      *
      * @throws IllegalArgumentException if an extent is out of range or the product overflows
      */
@@ -45,7 +48,8 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
     }
 
     /**
-     * The shape (N, spatial…, C), channels last. The features are given second all the same: {@code channelsLast(n, c, h, w)}.
+     * The shape (N, spatial…, C), channels last. The features are given second all the same: {@code channelsLast(n, c,
+     * h, w)}.
      *
      * @throws IllegalArgumentException if an extent is out of range or the product overflows
      */
@@ -68,7 +72,10 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
         return n * spatial;
     }
 
-    /** Whether the features of one position are contiguous, which is so for channels-last data and for data of shape (N, C). */
+    /**
+     * Whether the features of one position are contiguous, which is so for channels-last data and for data of shape (N,
+     * C).
+     */
     public boolean featuresContiguous() {
         return layout == Layout.CHANNELS_LAST || spatial == 1;
     }

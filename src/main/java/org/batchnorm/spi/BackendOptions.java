@@ -28,8 +28,8 @@ public record BackendOptions(int threads, Optional<String> device) {
     }
 
     /**
-     * The options that the system properties {@value #THREADS_PROPERTY} and {@value #DEVICE_PROPERTY} name; by default all processors and the backend's own
-     * choice of a device.
+     * The options that the system properties {@value #THREADS_PROPERTY} and {@value #DEVICE_PROPERTY} name; by default
+     * all processors and the backend's own choice of a device.
      *
      * @throws IllegalArgumentException if the number of threads is no positive integer
      */

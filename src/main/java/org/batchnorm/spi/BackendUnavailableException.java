@@ -1,6 +1,9 @@
 package org.batchnorm.spi;
 
-/** A backend or device that was asked for by name cannot be used, or failed while in use. The message says why and what to do. */
+/**
+ * A backend or device that was asked for by name cannot be used, or failed while in use. The message says why and what
+ * to do.
+ */
 public final class BackendUnavailableException extends IllegalStateException {
     private static final long serialVersionUID = 1L;
 

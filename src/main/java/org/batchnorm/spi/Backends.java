@@ -13,8 +13,9 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the backends and chooses one. By name a backend is forced: it is opened or an exception says why not. {@value #AUTO} takes the usable backend of the
- * highest priority, says once in the log why a better one was passed over, and lets the CPU do the work where a device fails.
+ * Finds the backends and chooses one. By name a backend is forced: it is opened or an exception says why not.
+ * {@value #AUTO} takes the usable backend of the highest priority, says once in the log why a better one was passed
+ * over, and lets the CPU do the work where a device fails.
  */
 public final class Backends {
 
@@ -29,7 +30,10 @@ public final class Backends {
 
     private Backends() {}
 
-    /** Every backend on the class path, usable or not, the highest priority first. A provider that cannot even be loaded stands in the list with the reason. */
+    /**
+     * Every backend on the class path, usable or not, the highest priority first. A provider that cannot even be loaded
+     * stands in the list with the reason.
+     */
     public static List<BatchNormBackend> all() {
         List<BatchNormBackend> backends = new ArrayList<>();
         Set<String> failures = new HashSet<>();
@@ -57,7 +61,8 @@ public final class Backends {
     /**
      * Opens a backend.
      *
-     * @param name a backend's name, {@value #AUTO}, or empty for what the system property {@value #BACKEND_PROPERTY} says, and {@value #AUTO} where it says nothing
+     * @param name a backend's name, {@value #AUTO}, or empty for what the system property {@value #BACKEND_PROPERTY}
+     *     says, and {@value #AUTO} where it says nothing
      * @throws IllegalArgumentException if no backend has that name
      * @throws BackendUnavailableException if the named backend cannot be used here
      */

@@ -4,8 +4,9 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * A backend: a way to run batch normalization on this machine. Registered as a service; a provider's class must load and answer {@link #name()},
- * {@link #priority()} and {@link #availability()} on every machine, whatever is missing there: probing never throws.
+ * A backend: a way to run batch normalization on this machine. Registered as a service; a provider's class must load
+ * and answer {@link #name()}, {@link #priority()} and {@link #availability()} on every machine, whatever is missing
+ * there: probing never throws.
  */
 public interface BatchNormBackend {
 
@@ -19,8 +20,8 @@ public interface BatchNormBackend {
     Availability availability();
 
     /**
-     * Whether {@code auto} may take it, or why not. Differs from {@link #availability()} for a backend that works here but is known to lose (a device for host data
-     * that is a CPU in disguise). Never throws.
+     * Whether {@code auto} may take it, or why not. Differs from {@link #availability()} for a backend that works here
+     * but is known to lose (a device for host data that is a CPU in disguise). Never throws.
      */
     default Availability automatic() {
         return availability();
@@ -32,7 +33,8 @@ public interface BatchNormBackend {
     }
 
     /**
-     * How long this process has spent so far on what is paid once for each operation and size of batch, and is no part of the work itself: compiling kernels for a device.
+     * How long this process has spent so far on what is paid once for each operation and size of batch, and is no part
+     * of the work itself: compiling kernels for a device.
      */
     default Duration preparationTime() {
         return Duration.ZERO;

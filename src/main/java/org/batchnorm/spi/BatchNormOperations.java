@@ -3,21 +3,22 @@ package org.batchnorm.spi;
 import org.batchnorm.data.BatchShape;
 
 /**
- * Batch normalization of data in host memory, in stages: an opened backend. Between the stages, statistics and sums of several
- * batches, devices or machines can be merged:
+ * Batch normalization of data in host memory, in stages: an opened backend. Between the stages, statistics and sums of
+ * several batches, devices or machines can be merged:
  *
  * <pre>
  *   forward:   collectStatistics ─▶ (merge) ─▶ transform
  *   backward:  reduceGradients   ─▶ (merge) ─▶ inputGradient
  * </pre>
  *
- * <p>The caller has checked the arguments. Tensors are large enough, aligned, alive, accessible by the calling thread (perhaps
- * by it alone), and writable where written to. Arrays and statistics have C values. Input and output are the same memory or
- * have none in common. Where batch statistics are asked for, every feature has at least two values in all.
+ * <p>The caller has checked the arguments. Tensors are large enough, aligned, alive, accessible by the calling thread
+ * (perhaps by it alone), and writable where written to. Arrays and statistics have C values. Input and output are the
+ * same memory or have none in common. Where batch statistics are asked for, every feature has at least two values in
+ * all.
  *
- * <p>Every operation may be called from several threads at once. Results are deterministic: the same input and shape give the
- * same bits, whatever the number of threads. A NaN or an infinity in one feature spoils that feature only. An operation that
- * fails has not changed its inputs, unless they are its outputs too.
+ * <p>Every operation may be called from several threads at once. Results are deterministic: the same input and shape
+ * give the same bits, whatever the number of threads. A NaN or an infinity in one feature spoils that feature only. An
+ * operation that fails has not changed its inputs, unless they are its outputs too.
  */
 public interface BatchNormOperations extends AutoCloseable {
 
@@ -87,14 +88,16 @@ public interface BatchNormOperations extends AutoCloseable {
     }
 
     /**
-     * Whether measurement says that this backend is the faster one for host data of this shape. Asked only where the choice was left
-     * to the library ({@code auto}); the CPU takes what a device does not want.
+     * Whether measurement says that this backend is the faster one for host data of this shape. Asked only where the
+     * choice was left to the library ({@code auto}); the CPU takes what a device does not want.
      */
     default boolean prefers(BatchShape shape) {
         return true;
     }
 
-    /** Frees what the backend holds (device memory, cached plans). Idempotent; afterwards no operation may be called. */
+    /**
+     * Frees what the backend holds (device memory, cached plans). Idempotent; afterwards no operation may be called.
+     */
     @Override
     default void close() {}
 }

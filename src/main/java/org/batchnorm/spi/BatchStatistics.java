@@ -1,11 +1,11 @@
 package org.batchnorm.spi;
 
 /**
- * The per-feature statistics with which one batch was normalized, C values each. A backend writes them in the forward operation and reads them in the
- * backward one.
+ * The per-feature statistics with which one batch was normalized, C values each. A backend writes them in the forward
+ * operation and reads them in the backward one.
  *
- * <p>The mean is kept as the unevaluated sum {@code mean + meanLow}, because one float32 is not enough: at mean 1e5 and standard deviation 1 its rounding alone
- * would cost 4e-3 in y.
+ * <p>The mean is kept as the unevaluated sum {@code mean + meanLow}, because one float32 is not enough: at mean 1e5 and
+ * standard deviation 1 its rounding alone would cost 4e-3 in y.
  */
 public final class BatchStatistics {
     private final float[] mean;
@@ -33,8 +33,8 @@ public final class BatchStatistics {
     }
 
     /**
-     * Statistics that stand in other arrays, as running ones do: they are read where they are whenever they are used. Their
-     * {@link #rstd()} is not kept up.
+     * Statistics that stand in other arrays, as running ones do: they are read where they are whenever they are used.
+     * Their {@link #rstd()} is not kept up.
      *
      * @param mean (C)
      * @param variance (C)
@@ -44,8 +44,8 @@ public final class BatchStatistics {
     }
 
     /**
-     * Sets all of them from moments: {@code variance = m2 / count}, {@code rstd = 1 / sqrt(variance + eps)}, each in double
-     * precision and rounded once.
+     * Sets all of them from moments: {@code variance = m2 / count}, {@code rstd = 1 / sqrt(variance + eps)}, each in
+     * double precision and rounded once.
      */
     public void set(Moments moments, double eps) {
         double count = moments.count();

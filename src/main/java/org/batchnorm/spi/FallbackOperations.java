@@ -6,9 +6,10 @@ import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What {@code auto} opens where a device was chosen: the device while it works and wants the shape, else the CPU. The first failure of the device is said once in the
- * log and ends its use; the CPU then does that same work again, from inputs that the failed operation has not changed. Where the output stands in the place of an input, nobody
- * knows what the failed operation left there: that is an error, and the next operation is the CPU's.
+ * What {@code auto} opens where a device was chosen: the device while it works and wants the shape, else the CPU. The
+ * first failure of the device is said once in the log and ends its use; the CPU then does that same work again, from
+ * inputs that the failed operation has not changed. Where the output stands in the place of an input, nobody knows what
+ * the failed operation left there: that is an error, and the next operation is the CPU's.
  */
 final class FallbackOperations implements BatchNormOperations {
     private final String deviceName;

@@ -3,8 +3,8 @@ package org.batchnorm.spi;
 import java.util.Arrays;
 
 /**
- * The first two moments of each feature of one batch, or of several that were merged: the count of values, their mean, and
- * {@code m2 = Σ (x − mean)²}. In double precision, so that merging loses nothing.
+ * The first two moments of each feature of one batch, or of several that were merged: the count of values, their mean,
+ * and {@code m2 = Σ (x − mean)²}. In double precision, so that merging loses nothing.
  */
 public final class Moments {
     private long count;

@@ -3,8 +3,8 @@ package org.batchnorm.spi;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a batch is normalized, {@code y = gamma · (x − mean) · rstd + beta}: the parameters and the statistics, C values each. It
- * refers to the arrays, which may change between operations.
+ * How a batch is normalized, {@code y = gamma · (x − mean) · rstd + beta}: the parameters and the statistics, C values
+ * each. It refers to the arrays, which may change between operations.
  */
 public final class Normalization {
     private final float @Nullable [] gamma;
@@ -20,8 +20,9 @@ public final class Normalization {
      * @param beta (C); null: zeros
      * @param eps added to the variance, {@code rstd = 1 / sqrt(variance + eps)}
      * @param statistics those to normalize with
-     * @param throughStatistics whether they are those of the batch, so that gradients flow through them; else they are given, as running
-     *     statistics are: transforming then reads their mean and variance, gradients their mean and rstd
+     * @param throughStatistics whether they are those of the batch, so that gradients flow through them; else they are
+     *     given, as running statistics are: transforming then reads their mean and variance, gradients their mean and
+     *     rstd
      */
     public Normalization(
             float @Nullable [] gamma,

@@ -5,8 +5,9 @@ import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensors of one operation: those that it has, the others are absent. All have the same shape. Whoever calls a backend
- * fills one of these anew for each operation, so that an operation allocates nothing; a backend keeps none of them.
+ * The tensors of one operation: those that it has, the others are absent. All have the same shape. Whoever calls a
+ * backend fills one of these anew for each operation, so that an operation allocates nothing; a backend keeps none of
+ * them.
  */
 public final class Tensors {
     private @Nullable Batch x;

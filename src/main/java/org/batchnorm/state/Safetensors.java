@@ -17,11 +17,12 @@ import java.util.Map;
 import java.util.UUID;
 
 /**
- * Reads and writes safetensors files: eight bytes with the header's length (little-endian), a JSON header with each tensor's type, shape and place, and the elements
- * (little-endian, row-major). PyTorch, JAX and others read what is written here and the other way round, as far as the types are {@link DType}s.
+ * Reads and writes safetensors files: eight bytes with the header's length (little-endian), a JSON header with each
+ * tensor's type, shape and place, and the elements (little-endian, row-major). PyTorch, JAX and others read what is
+ * written here and the other way round, as far as the types are {@link DType}s.
  *
- * <p>Nothing in a file is believed before it is checked: no memory is taken for a length that the file does not have, and the tensors must fill the data exactly, without a gap
- * or an overlap.
+ * <p>Nothing in a file is believed before it is checked: no memory is taken for a length that the file does not have,
+ * and the tensors must fill the data exactly, without a gap or an overlap.
  *
  * @see <a href="https://github.com/huggingface/safetensors#format">The format</a>
  */
@@ -69,7 +70,8 @@ public final class Safetensors {
     }
 
     /**
-     * Writes a file whole or not at all: into a temporary file beside it, which then takes its place. The same tensors and metadata give the same bytes.
+     * Writes a file whole or not at all: into a temporary file beside it, which then takes its place. The same tensors
+     * and metadata give the same bytes.
      *
      * @param tensors by name
      * @param metadata free text by key, may be empty

@@ -21,7 +21,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** The JSON header of a safetensors file: {@code {"__metadata__": {…}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}}. */
+/**
+ * The JSON header of a safetensors file: {@code {"__metadata__": {…}, "name": {"dtype": "F32", "shape": [2, 3],
+ * "data_offsets": [0, 24]}, …}}.
+ */
 final class SafetensorsHeader {
     private static final String METADATA = "__metadata__";
     private static final int ALIGNMENT = 8;
@@ -73,7 +76,10 @@ final class SafetensorsHeader {
         return header;
     }
 
-    /** The header's bytes for tensors that lie one after the other in the given order, padded with spaces so that the data is aligned. */
+    /**
+     * The header's bytes for tensors that lie one after the other in the given order, padded with spaces so that the
+     * data is aligned.
+     */
     static byte[] format(List<Map.Entry<String, Tensor>> tensors, Map<String, String> metadata) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (JsonGenerator json = JSON.createGenerator(bytes)) {

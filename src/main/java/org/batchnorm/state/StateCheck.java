@@ -14,7 +14,8 @@ public final class StateCheck {
      *
      * @param given the state to be loaded
      * @param own the layer's own state
-     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape, or if {@code num_batches_tracked} is negative
+     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape, or if
+     *     {@code num_batches_tracked} is negative
      */
     public static void require(Map<String, Tensor> given, Map<String, Tensor> own) {
         requireSameNames(given.keySet(), own.keySet());

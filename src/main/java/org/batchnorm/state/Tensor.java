@@ -5,8 +5,8 @@ import java.lang.reflect.Array;
 import java.util.Arrays;
 
 /**
- * An immutable tensor in host memory: a type, a shape and its elements in row-major order. The empty shape is a scalar of one element. Factories and getters
- * copy.
+ * An immutable tensor in host memory: a type, a shape and its elements in row-major order. The empty shape is a scalar
+ * of one element. Factories and getters copy.
  */
 public final class Tensor {
     private final DType dtype;
@@ -29,7 +29,8 @@ public final class Tensor {
      *
      * @param data the elements, as many as the product of {@code shape}; copied
      * @param shape the extents, each ≥ 0; none for a scalar
-     * @throws IllegalArgumentException if an extent is negative, the product overflows or differs from the length of {@code data}
+     * @throws IllegalArgumentException if an extent is negative, the product overflows or differs from the length of
+     *     {@code data}
      */
     public static Tensor ofFloats(float[] data, long... shape) {
         return new Tensor(DType.F32, data.clone(), data.length, shape);
@@ -40,7 +41,8 @@ public final class Tensor {
      *
      * @param data the elements, as many as the product of {@code shape}; copied
      * @param shape the extents, each ≥ 0; none for a scalar
-     * @throws IllegalArgumentException if an extent is negative, the product overflows or differs from the length of {@code data}
+     * @throws IllegalArgumentException if an extent is negative, the product overflows or differs from the length of
+     *     {@code data}
      */
     public static Tensor ofDoubles(double[] data, long... shape) {
         return new Tensor(DType.F64, data.clone(), data.length, shape);
@@ -51,13 +53,17 @@ public final class Tensor {
      *
      * @param data the elements, as many as the product of {@code shape}; copied
      * @param shape the extents, each ≥ 0; none for a scalar
-     * @throws IllegalArgumentException if an extent is negative, the product overflows or differs from the length of {@code data}
+     * @throws IllegalArgumentException if an extent is negative, the product overflows or differs from the length of
+     *     {@code data}
      */
     public static Tensor ofLongs(long[] data, long... shape) {
         return new Tensor(DType.I64, data.clone(), data.length, shape);
     }
 
-    /** A tensor around {@code array}, a float[], double[] or long[] as {@code dtype} says; not copied, so nobody else may keep it. */
+    /**
+     * A tensor around {@code array}, a float[], double[] or long[] as {@code dtype} says; not copied, so nobody else
+     * may keep it.
+     */
     static Tensor owning(DType dtype, Object array, long[] shape) {
         return new Tensor(dtype, array, Array.getLength(array), shape);
     }
@@ -109,7 +115,10 @@ public final class Tensor {
         return ((long[]) elementsAs(DType.I64)).clone();
     }
 
-    /** Whether the other has the same type and shape and the same elements, bit by bit but for NaNs, which are all equal. */
+    /**
+     * Whether the other has the same type and shape and the same elements, bit by bit but for NaNs, which are all
+     * equal.
+     */
     @Override
     public boolean equals(Object other) {
         return other instanceof Tensor that

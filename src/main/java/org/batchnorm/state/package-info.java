@@ -1,5 +1,6 @@
 /**
- * Tensors with a shape and a type, and the safetensors files that they are stored in: the form in which a layer's state is exchanged with other libraries.
+ * Tensors with a shape and a type, and the safetensors files that they are stored in: the form in which a layer's state
+ * is exchanged with other libraries.
  */
 @NullMarked
 package org.batchnorm.state;

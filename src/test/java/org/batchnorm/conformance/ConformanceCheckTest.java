@@ -81,7 +81,10 @@ class ConformanceCheckTest {
                 .hasMessageContaining("backend: \"gpu\" given");
     }
 
-    /** x = 1, 2, 3 with weight 2, bias 1, running mean 0 and variance 1; all worked out by hand but for eps, which is next to nothing. */
+    /**
+     * x = 1, 2, 3 with weight 2, bias 1, running mean 0 and variance 1; all worked out by hand but for eps, which is
+     * next to nothing.
+     */
     private static ConformanceCase ofOneColumn(Map<String, Tensor> otherTensors, Map<String, String> otherMetadata) {
         double sqrt = Math.sqrt(1.5);
         Map<String, Tensor> tensors = new HashMap<>();

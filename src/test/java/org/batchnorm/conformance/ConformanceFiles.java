@@ -9,7 +9,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** The case files among the test resources. They are read from the class path, so that they are found from within the test jar as well. */
+/**
+ * The case files among the test resources. They are read from the class path, so that they are found from within the
+ * test jar as well.
+ */
 public final class ConformanceFiles {
     private static final List<String> NAMES = List.of(
             "eval_n1_c17",

@@ -13,7 +13,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The oracle itself, against numbers worked out by hand, against PyTorch's double precision, and against finite differences. */
+/**
+ * The oracle itself, against numbers worked out by hand, against PyTorch's double precision, and against finite
+ * differences.
+ */
 class ReferenceTest {
     private static final double EPS = 1e-5;
 

@@ -4,7 +4,10 @@ import java.util.Random;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchStatistics;
 
-/** A batch with everything that the operations take, and the same operations in double precision, straight from their definitions. */
+/**
+ * A batch with everything that the operations take, and the same operations in double precision, straight from their
+ * definitions.
+ */
 final class Problem {
     static final double EPS = 1e-5;
 

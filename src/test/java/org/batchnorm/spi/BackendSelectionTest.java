@@ -14,8 +14,8 @@ import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Test;
 
 /**
- * How a backend is chosen: auto may degrade and says so once, forced may not. Every scenario runs in a class loader of its own, with the backends of
- * {@link TestBackends} as services.
+ * How a backend is chosen: auto may degrade and says so once, forced may not. Every scenario runs in a class loader of
+ * its own, with the backends of {@link TestBackends} as services.
  */
 class BackendSelectionTest {
     private static final String CPU = "org.batchnorm.spi.TestBackends$Cpu";

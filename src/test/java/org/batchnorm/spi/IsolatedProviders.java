@@ -14,8 +14,8 @@ import java.util.Enumeration;
 import java.util.List;
 
 /**
- * A class loader with the library's classes over again and with other backends as its services: what runs in it sees the given providers alone and starts with a log in which
- * nothing has been said yet.
+ * A class loader with the library's classes over again and with other backends as its services: what runs in it sees
+ * the given providers alone and starts with a log in which nothing has been said yet.
  */
 final class IsolatedProviders extends ClassLoader {
     private static final String SERVICES = "META-INF/services/" + BatchNormBackend.class.getName();

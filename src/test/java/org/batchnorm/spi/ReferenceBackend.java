@@ -5,7 +5,10 @@ import java.lang.foreign.ValueLayout;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.data.BatchShape;
 
-/** A backend for tests: the double-precision {@link Reference} behind the backend interface, rounded to float32 at the end. */
+/**
+ * A backend for tests: the double-precision {@link Reference} behind the backend interface, rounded to float32 at the
+ * end.
+ */
 public class ReferenceBackend implements BatchNormBackend {
 
     @Override

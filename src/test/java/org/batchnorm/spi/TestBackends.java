@@ -8,7 +8,10 @@ import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import org.batchnorm.data.BatchShape;
 
-/** Backends that behave in one way each, for tests of how a backend is chosen. All of them compute with the {@link ReferenceBackend}. */
+/**
+ * Backends that behave in one way each, for tests of how a backend is chosen. All of them compute with the
+ * {@link ReferenceBackend}.
+ */
 public final class TestBackends {
     /** What the backends were asked to do, in order; each isolated run has its own list. */
     static final List<String> CALLS = Collections.synchronizedList(new ArrayList<>());

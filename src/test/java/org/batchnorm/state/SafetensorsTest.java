@@ -337,7 +337,9 @@ class SafetensorsTest {
         }
     }
 
-    /** A sparse file of 3 GB that says its header has 2 GB: refused by the format's limit, with no memory taken for it. */
+    /**
+     * A sparse file of 3 GB that says its header has 2 GB: refused by the format's limit, with no memory taken for it.
+     */
     @Test
     void aHugeHeaderIsRefusedEvenWhereTheFileHasIt() throws IOException {
         Path file = folder.resolve("huge.safetensors");

@@ -57,7 +57,10 @@ import picocli.CommandLine.Spec;
         })
 final class CheckGpuCommand implements Callable<Integer> {
 
-    /** What counts most comes first, should time not suffice: 256 MiB, a textbook layer, few features, features that fit on chip, an image, the batch sweep. */
+    /**
+     * What counts most comes first, should time not suffice: 256 MiB, a textbook layer, few features, features that fit
+     * on chip, an image, the batch sweep.
+     */
     static final List<String> GPU_SHAPES = List.of(
             "65536x1024",
             "60x100",

@@ -7,7 +7,10 @@ import java.nio.file.Path;
 final class Checkout {
     private Checkout() {}
 
-    /** The folder {@code benchmarks} of the checkout: the jar or the classes lie in its {@code target}. In a packaged copy: the copy's root. */
+    /**
+     * The folder {@code benchmarks} of the checkout: the jar or the classes lie in its {@code target}. In a packaged
+     * copy: the copy's root.
+     */
     static Path benchmarks() {
         try {
             Path code = Path.of(Checkout.class

@@ -12,7 +12,10 @@ import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 
-/** How errors look to users: one line that says what is wrong, and an exit code; a stack trace with {@code --verbose} alone. */
+/**
+ * How errors look to users: one line that says what is wrong, and an exit code; a stack trace with {@code --verbose}
+ * alone.
+ */
 final class ErrorMessages {
     private ErrorMessages() {}
 

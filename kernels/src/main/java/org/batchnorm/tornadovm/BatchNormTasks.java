@@ -31,7 +31,8 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
 /**
- * A batch normalization layer as tasks of a TornadoVM task graph of the caller's: nothing leaves the device unless asked for.
+ * A batch normalization layer as tasks of a TornadoVM task graph of the caller's: nothing leaves the device unless
+ * asked for.
  *
  * <pre>{@code
  * BatchNormTasks norm = new BatchNormTasks("norm", BatchNormConfig.of(100), BatchShape.of(64, 100), device);
@@ -62,19 +63,24 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  *   x ─ transform ─ y
  * </pre>
  *
- * Where a work-group can keep whole features on chip, one kernel each, {@code forwardOnChip} and {@code backwardOnChip}, does the same and reads x (and dy) once.
+ * Where a work-group can keep whole features on chip, one kernel each, {@code forwardOnChip} and
+ * {@code backwardOnChip}, does the same and reads x (and dy) once.
  *
- * <p><b>Shapes.</b> The data are {@link FloatArray}s that the caller owns or that earlier tasks produce, in the order of the shape's layout, with at least as many values as
- * the largest batch; y may be x, and dx may be dy or x (backward needs the x that forward got). Batches smaller than the shape need a {@link SampleCount}.
+ * <p><b>Shapes.</b> The data are {@link FloatArray}s that the caller owns or that earlier tasks produce, in the order
+ * of the shape's layout, with at least as many values as the largest batch; y may be x, and dx may be dy or x (backward
+ * needs the x that forward got). Batches smaller than the shape need a {@link SampleCount}.
  *
- * <p><b>Several graphs of one plan.</b> The same layer may be added to more than one graph, say forward to one and backward and inference to others, in the order in which
- * they are first executed. Each of its arrays is brought to the device by the first graph that uses it and handed on to the later ones by TornadoVM's
- * {@code consumeFromDevice}, which takes it from the graph executed just before: a graph without this layer that runs in between needs {@link #attach}. For the caller's
- * own arrays the caller does the same and names the source graphs: {@code consumeFromDevice("forward", h)}.
+ * <p><b>Several graphs of one plan.</b> The same layer may be added to more than one graph, say forward to one and
+ * backward and inference to others, in the order in which they are first executed. Each of its arrays is brought to the
+ * device by the first graph that uses it and handed on to the later ones by TornadoVM's {@code consumeFromDevice},
+ * which takes it from the graph executed just before: a graph without this layer that runs in between needs
+ * {@link #attach}. For the caller's own arrays the caller does the same and names the source graphs:
+ * {@code consumeFromDevice("forward", h)}.
  *
- * <p><b>Plans</b> must be set up by {@link #configure} or alike: the grids, and on OpenCL other compiler flags than TornadoVM's, which allow a compiler to forget NaN and
- * to reorder sums. Start Java with {@code -Dtornado.recover.bailout=False}: otherwise TornadoVM answers a kernel that fails to compile by running it as sequential Java,
- * which gives wrong numbers, and this class refuses to be created.
+ * <p><b>Plans</b> must be set up by {@link #configure} or alike: the grids, and on OpenCL other compiler flags than
+ * TornadoVM's, which allow a compiler to forget NaN and to reorder sums. Start Java with
+ * {@code -Dtornado.recover.bailout=False}: otherwise TornadoVM answers a kernel that fails to compile by running it as
+ * sequential Java, which gives wrong numbers, and this class refuses to be created.
  *
  * <p>Not thread-safe; graphs are built by one thread.
  */
@@ -118,8 +124,8 @@ public final class BatchNormTasks {
      * @param config the layer's configuration
      * @param maxShape the shape of the largest batch
      * @param device where the graphs will run; decides grids and work-group sizes
-     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the configuration, if it has more values than TornadoVM can
-     *     address, or if the device has no float64
+     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the
+     *     configuration, if it has more values than TornadoVM can address, or if the device has no float64
      * @throws IllegalStateException if TornadoVM would run kernels that do not compile as sequential Java
      */
     public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, TornadoDevice device) {
@@ -127,14 +133,15 @@ public final class BatchNormTasks {
     }
 
     /**
-     * The same with other limits than a device tells of itself: without local memory, say, every kernel is one of the two-stage kind.
+     * The same with other limits than a device tells of itself: without local memory, say, every kernel is one of the
+     * two-stage kind.
      *
      * @param prefix what its task names begin with, unique in every graph: letters, digits and underscores
      * @param config the layer's configuration
      * @param maxShape the shape of the largest batch
      * @param device decides grids and work-group sizes
-     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the configuration, or if it has more values than TornadoVM can
-     *     address
+     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the
+     *     configuration, or if it has more values than TornadoVM can address
      * @throws IllegalStateException if TornadoVM would run kernels that do not compile as sequential Java
      */
     public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
@@ -179,14 +186,17 @@ public final class BatchNormTasks {
 
     // ---- tasks
 
-    /** {@link #forward(TaskGraph, GridScheduler, FloatArray, FloatArray, SampleCount)} on batches that always have the shape's N. */
+    /**
+     * {@link #forward(TaskGraph, GridScheduler, FloatArray, FloatArray, SampleCount)} on batches that always have the
+     * shape's N.
+     */
     public void forward(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray y) {
         forward(graph, grids, x, y, allSamples);
     }
 
     /**
-     * Adds the training forward: the batch's statistics, {@code y = gamma · (x − mean) · rstd + beta} with them, and {@code running = (1 − momentum) · running +
-     * momentum · batch}.
+     * Adds the training forward: the batch's statistics, {@code y = gamma · (x − mean) · rstd + beta} with them, and
+     * {@code running = (1 − momentum) · running + momentum · batch}.
      *
      * @param x in, the batch
      * @param y out, the batch; may be x
@@ -207,13 +217,17 @@ public final class BatchNormTasks {
         addTransform(graph, grids, x, y, statistics, Transform.BATCH, samples, "transform");
     }
 
-    /** {@link #collectStatistics(TaskGraph, GridScheduler, FloatArray, SampleCount)} on batches that always have the shape's N. */
+    /**
+     * {@link #collectStatistics(TaskGraph, GridScheduler, FloatArray, SampleCount)} on batches that always have the
+     * shape's N.
+     */
     public void collectStatistics(TaskGraph graph, GridScheduler grids, FloatArray x) {
         collectStatistics(graph, grids, x, allSamples);
     }
 
     /**
-     * Adds the first half of the training forward: the batch's {@link #statistics()}. The running statistics stay as they are.
+     * Adds the first half of the training forward: the batch's {@link #statistics()}. The running statistics stay as
+     * they are.
      *
      * @param x in, the batch
      * @param samples N of each execution
@@ -225,14 +239,17 @@ public final class BatchNormTasks {
         addStatistics(graph, grids, x, samples, false);
     }
 
-    /** {@link #frozenForward(TaskGraph, GridScheduler, FloatArray, FloatArray, SampleCount)} on batches that always have the shape's N. */
+    /**
+     * {@link #frozenForward(TaskGraph, GridScheduler, FloatArray, FloatArray, SampleCount)} on batches that always have
+     * the shape's N.
+     */
     public void frozenForward(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray y) {
         frozenForward(graph, grids, x, y, allSamples);
     }
 
     /**
-     * Adds the training forward of a layer with frozen statistics: normalizes with the running statistics, leaves them alone, and keeps what {@link #frozenBackward}
-     * needs.
+     * Adds the training forward of a layer with frozen statistics: normalizes with the running statistics, leaves them
+     * alone, and keeps what {@link #frozenBackward} needs.
      *
      * @param x in, the batch
      * @param y out, the batch; may be x
@@ -264,19 +281,23 @@ public final class BatchNormTasks {
         addTransform(graph, grids, x, y, statistics, Transform.BATCH, samples, "transform");
     }
 
-    /** {@link #inference(TaskGraph, GridScheduler, FloatArray, FloatArray, SampleCount)} on batches that always have the shape's N. */
+    /**
+     * {@link #inference(TaskGraph, GridScheduler, FloatArray, FloatArray, SampleCount)} on batches that always have the
+     * shape's N.
+     */
     public void inference(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray y) {
         inference(graph, grids, x, y, allSamples);
     }
 
     /**
-     * Adds inference: {@code y = gamma · (x − runningMean) / sqrt(runningVar + eps) + beta}, one kernel; nothing of the layer changes. Without tracked statistics it
-     * normalizes with the batch's own.
+     * Adds inference: {@code y = gamma · (x − runningMean) / sqrt(runningVar + eps) + beta}, one kernel; nothing of the
+     * layer changes. Without tracked statistics it normalizes with the batch's own.
      *
      * @param x in, the batch
      * @param y out, the batch; may be x
      * @param samples N of each execution
-     * @throws IllegalArgumentException if an array is too small, or if without tracked statistics a feature would have only one value
+     * @throws IllegalArgumentException if an array is too small, or if without tracked statistics a feature would have
+     *     only one value
      */
     public void inference(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray y, SampleCount samples) {
         if (!config.trackRunningStatistics()) {
@@ -289,13 +310,17 @@ public final class BatchNormTasks {
         addTransform(graph, grids, x, y, runningStatistics, Transform.RUNNING, samples, "inference");
     }
 
-    /** {@link #backward(TaskGraph, GridScheduler, FloatArray, FloatArray, FloatArray, SampleCount)} on batches that always have the shape's N. */
+    /**
+     * {@link #backward(TaskGraph, GridScheduler, FloatArray, FloatArray, FloatArray, SampleCount)} on batches that
+     * always have the shape's N.
+     */
     public void backward(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, FloatArray dx) {
         backward(graph, grids, x, dy, dx, allSamples);
     }
 
     /**
-     * Adds backward through the batch's statistics: {@link #gradients()}, and {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)}.
+     * Adds backward through the batch's statistics: {@link #gradients()}, and {@code dx = gamma · rstd / m · (m · dy −
+     * dbeta − x̂ · dgamma)}.
      *
      * @param x in, the batch that {@link #forward} got
      * @param dy in, the gradient of its y
@@ -339,7 +364,10 @@ public final class BatchNormTasks {
                         tiling.groups()));
     }
 
-    /** {@link #frozenBackward(TaskGraph, GridScheduler, FloatArray, FloatArray, FloatArray, SampleCount)} on batches that always have the shape's N. */
+    /**
+     * {@link #frozenBackward(TaskGraph, GridScheduler, FloatArray, FloatArray, FloatArray, SampleCount)} on batches
+     * that always have the shape's N.
+     */
     public void frozenBackward(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, FloatArray dx) {
         frozenBackward(graph, grids, x, dy, dx, allSamples);
     }
@@ -383,8 +411,9 @@ public final class BatchNormTasks {
     }
 
     /**
-     * Makes the arrays of this layer that earlier graphs brought to the device known to a graph, so that it hands them on. The methods that add tasks do it by themselves; a
-     * graph without any of them needs it where it is executed between two that have, or where its own tasks use {@link #parameters()} or {@link #gradients()}.
+     * Makes the arrays of this layer that earlier graphs brought to the device known to a graph, so that it hands them
+     * on. The methods that add tasks do it by themselves; a graph without any of them needs it where it is executed
+     * between two that have, or where its own tasks use {@link #parameters()} or {@link #gradients()}.
      */
     public void attach(TaskGraph graph) {
         arrays.attach(graph);
@@ -406,7 +435,8 @@ public final class BatchNormTasks {
     // ---- arrays
 
     /**
-     * γ and β: (2, C), gamma then beta. On the device they live in this array's buffer; tasks that change them (an optimizer) take the array itself.
+     * γ and β: (2, C), gamma then beta. On the device they live in this array's buffer; tasks that change them (an
+     * optimizer) take the array itself.
      *
      * @throws IllegalStateException if the layer has no affine parameters
      */
@@ -425,7 +455,10 @@ public final class BatchNormTasks {
         return gradients;
     }
 
-    /** The statistics that the last forward normalized with: (4, C), mean, meanLow (what rounding took from the mean), biased variance, rstd. */
+    /**
+     * The statistics that the last forward normalized with: (4, C), mean, meanLow (what rounding took from the mean),
+     * biased variance, rstd.
+     */
     public FloatArray statistics() {
         return statistics;
     }
@@ -468,10 +501,12 @@ public final class BatchNormTasks {
     // ---- state
 
     /**
-     * Reads the layer's state from the device, under PyTorch's names: {@code weight}, {@code bias}, {@code running_mean}, {@code running_var}, (C) each, and
-     * {@code num_batches_tracked}; without those that the configuration excludes.
+     * Reads the layer's state from the device, under PyTorch's names: {@code weight}, {@code bias},
+     * {@code running_mean}, {@code running_var}, (C) each, and {@code num_batches_tracked}; without those that the
+     * configuration excludes.
      *
-     * @param result of the last execution, of a graph that has this layer and was not built before the one that trains it
+     * @param result of the last execution, of a graph that has this layer and was not built before the one that trains
+     *     it
      */
     public Map<String, Tensor> state(TornadoExecutionResult result) {
         arrays.read(result, parameters, runningStatistics, numBatchesTracked);
@@ -482,7 +517,8 @@ public final class BatchNormTasks {
      * Sets the layer's state, which travels to the device at the first execution; afterwards what is there counts.
      *
      * @param state as {@link #state} or a {@link org.batchnorm.BatchNorm} layer gives it; nothing missing, nothing more
-     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape; nothing is changed then
+     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape; nothing is
+     *     changed then
      */
     public void loadState(Map<String, Tensor> state) {
         StateCheck.require(state, hostState());

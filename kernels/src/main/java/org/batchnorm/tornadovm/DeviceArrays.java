@@ -12,9 +12,10 @@ import uk.ac.manchester.tornado.api.TornadoExecutionResult;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 
 /**
- * The arrays of a layer that stay on the device, and the graphs that hold them. TornadoVM allocates an array in a graph only if one of the graph's tasks uses it, and hands a
- * consumed array on only from the graph that was executed just before. So the first graph that uses an array owns it, and every graph attached later consumes it under the
- * name of every earlier graph that holds it, whether its own tasks use it or not.
+ * The arrays of a layer that stay on the device, and the graphs that hold them. TornadoVM allocates an array in a graph
+ * only if one of the graph's tasks uses it, and hands a consumed array on only from the graph that was executed just
+ * before. So the first graph that uses an array owns it, and every graph attached later consumes it under the name of
+ * every earlier graph that holds it, whether its own tasks use it or not.
  */
 final class DeviceArrays {
     private final Map<TaskGraph, Set<Object>> held = new LinkedHashMap<>();

@@ -3,12 +3,13 @@ package org.batchnorm.tornadovm;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
- * N of the next execution, for graphs whose batches vary: a smaller last batch, requests of any size. The layers of a graph may share one, and so may the caller's own
- * tasks ({@link #array()}). Changing it compiles nothing and leaves the grids alone: work-groups without rows end at once, and rows
- * beyond N of an output stay as they were.
+ * N of the next execution, for graphs whose batches vary: a smaller last batch, requests of any size. The layers of a
+ * graph may share one, and so may the caller's own tasks ({@link #array()}). Changing it compiles nothing and leaves
+ * the grids alone: work-groups without rows end at once, and rows beyond N of an output stay as they were.
  *
- * <p>It travels to the device (24 bytes) at every execution of each graph that uses it. There each kernel of the layers that use it counts itself: TornadoVM does not pass
- * on what a driver says of a kernel that it refuses or of a device that is gone, but the count of {@link #array()}, transferred back, shows it.
+ * <p>It travels to the device (24 bytes) at every execution of each graph that uses it. There each kernel of the layers
+ * that use it counts itself: TornadoVM does not pass on what a driver says of a kernel that it refuses or of a device
+ * that is gone, but the count of {@link #array()}, transferred back, shows it.
  */
 public final class SampleCount {
     private final int max;
@@ -38,7 +39,8 @@ public final class SampleCount {
     /**
      * Sets N for the executions to come.
      *
-     * @throws IllegalArgumentException if it is more than the most, or too small for a task that uses it: training needs more than one value per feature
+     * @throws IllegalArgumentException if it is more than the most, or too small for a task that uses it: training
+     *     needs more than one value per feature
      */
     public void set(int samples) {
         if (samples < min || samples > max) {
@@ -58,7 +60,10 @@ public final class SampleCount {
         return max;
     }
 
-    /** N as tasks read it, and how many kernels have run since the second value was last set on the host; (2), the live array. */
+    /**
+     * N as tasks read it, and how many kernels have run since the second value was last set on the host; (2), the live
+     * array.
+     */
     public IntArray array() {
         return array;
     }

@@ -7,7 +7,8 @@ import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.WorkerGrid2D;
 
 /**
- * How a batch is laid over a device: the scalars that the kernels of {@link org.batchnorm.tornadovm.kernels} are compiled with.
+ * How a batch is laid over a device: the scalars that the kernels of {@link org.batchnorm.tornadovm.kernels} are
+ * compiled with.
  *
  * @param features C
  * @param rowsPerSample rows that one sample has
@@ -29,7 +30,8 @@ record Tiling(
         int groups) {
 
     /**
-     * Addresses are {@code int}s, and the last work-groups may count this far beyond the last row before they see that none is left.
+     * Addresses are {@code int}s, and the last work-groups may count this far beyond the last row before they see that
+     * none is left.
      */
     static final long MAX_ELEMENTS = Integer.MAX_VALUE - (1L << 24);
 
@@ -78,7 +80,10 @@ record Tiling(
         return grid(ceilDiv(columns, tileColumns), groups, tileColumns * tileRows);
     }
 
-    /** Features of a work-group that merges partial results: fewer for few features, so that their many partial results are read by many work-groups. */
+    /**
+     * Features of a work-group that merges partial results: fewer for few features, so that their many partial results
+     * are read by many work-groups.
+     */
     int mergeColumns(DeviceLimits device) {
         return Math.min(
                 Math.clamp(Integer.highestOneBit(Math.max(1, features / device.computeUnits())), 1, WARP),
@@ -112,8 +117,8 @@ record Tiling(
     record OnChip(int tileColumns, int tileRows, int keep) {}
 
     /**
-     * The layout for one kernel that reads each of its tensors once, if that fits. It then always pays: what is too small to fill the device this way takes less time than
-     * the start of another kernel.
+     * The layout for one kernel that reads each of its tensors once, if that fits. It then always pays: what is too
+     * small to fill the device this way takes less time than the start of another kernel.
      *
      * @param shape the shape of the largest batch
      * @param tensors tensors of which a work-group keeps its part
@@ -178,7 +183,10 @@ record Tiling(
         return Math.min(ceilDiv(share, step) * step, most / step * step);
     }
 
-    /** Rows for which the work-group is large enough, leaves few lanes of its last warp idle, and gives every work-item something to do. */
+    /**
+     * Rows for which the work-group is large enough, leaves few lanes of its last warp idle, and gives every work-item
+     * something to do.
+     */
     private static int tileRows(long rows, int tileColumns, int maxWorkGroup) {
         int largest = Math.min(LARGEST_WORK_GROUP, maxWorkGroup);
         int useful = Math.clamp(rows / Tiles.LOADS, 1, largest);

@@ -1,20 +1,29 @@
 package org.batchnorm.tornadovm;
 
-/** What TornadoVM reads from system properties once in a process, and the kernels depend on. Names no type of TornadoVM, so that it loads without it. */
+/**
+ * What TornadoVM reads from system properties once in a process, and the kernels depend on. Names no type of TornadoVM,
+ * so that it loads without it.
+ */
 public final class TornadoSettings {
 
     /**
-     * Whether TornadoVM answers a kernel that fails to compile by running it as sequential Java, which gives wrong numbers where work-items share anything. Its default is
-     * true.
+     * Whether TornadoVM answers a kernel that fails to compile by running it as sequential Java, which gives wrong
+     * numbers where work-items share anything. Its default is true.
      */
     public static final String BAILOUT_PROPERTY = "tornado.recover.bailout";
 
-    /** The bytes that TornadoVM's code for one graph may have; by default 4096, which some twenty tasks fill, and a network with batch norm has more. */
+    /**
+     * The bytes that TornadoVM's code for one graph may have; by default 4096, which some twenty tasks fill, and a
+     * network with batch norm has more.
+     */
     private static final String GRAPH_SIZE_PROPERTY = "tornado.tvm.maxbytecodesize";
 
     private TornadoSettings() {}
 
-    /** Sets what is not set. TornadoVM takes it over if none of its devices was asked for and none of its graphs was compiled before. */
+    /**
+     * Sets what is not set. TornadoVM takes it over if none of its devices was asked for and none of its graphs was
+     * compiled before.
+     */
     public static void prepare() {
         setIfAbsent(BAILOUT_PROPERTY, "False");
         setIfAbsent(GRAPH_SIZE_PROPERTY, "65536");

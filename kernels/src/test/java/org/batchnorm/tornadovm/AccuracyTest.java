@@ -5,9 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Arrays;
 import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
-import org.batchnorm.data.BatchShape;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -18,7 +18,10 @@ import uk.ac.manchester.tornado.api.TornadoExecutionResult;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
-/** Forward and backward against the reference in double precision, over the shapes that take different ways through the kernels. */
+/**
+ * Forward and backward against the reference in double precision, over the shapes that take different ways through the
+ * kernels.
+ */
 class AccuracyTest {
     private static final long SEED = 0x5eed;
 

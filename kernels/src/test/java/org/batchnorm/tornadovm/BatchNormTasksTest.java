@@ -7,9 +7,9 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.data.BatchShape;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -166,7 +166,10 @@ class BatchNormTasksTest {
         }
     }
 
-    /** The first execution brings everything there; after it only N travels, and only where it may change; beside TornadoVM's own frame of 24 bytes for each kernel. */
+    /**
+     * The first execution brings everything there; after it only N travels, and only where it may change; beside
+     * TornadoVM's own frame of 24 bytes for each kernel.
+     */
     @ParameterizedTest
     @MethodSource("strategies")
     void nothingIsCopiedUnlessAsked(DeviceLimits limits) throws Exception {

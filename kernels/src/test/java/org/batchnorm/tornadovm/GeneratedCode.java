@@ -11,7 +11,9 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** What stands in the OpenCL C that TornadoVM generates: which arrays each loop reads and writes, and what else it does. */
+/**
+ * What stands in the OpenCL C that TornadoVM generates: which arrays each loop reads and writes, and what else it does.
+ */
 final class GeneratedCode {
     private static final Pattern KERNEL = Pattern.compile("__kernel void (\\w+)\\(.*");
     private static final Pattern LOCAL = Pattern.compile("__local (float|double) \\w+\\[(\\d+)];");

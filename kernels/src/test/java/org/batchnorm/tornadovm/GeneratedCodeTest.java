@@ -18,7 +18,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The bytes that kernels move, counted in the OpenCL C that TornadoVM generates for a GPU, which need not be here; what their Javadoc says is held to it. */
+/**
+ * The bytes that kernels move, counted in the OpenCL C that TornadoVM generates for a GPU, which need not be here; what
+ * their Javadoc says is held to it.
+ */
 class GeneratedCodeTest {
     private static final int EIGHT = Tiles.LOADS;
     private static final int FOUR = Tiles.LOADS / 2;
@@ -72,7 +75,10 @@ class GeneratedCodeTest {
         return kernels.get(name);
     }
 
-    /** A pass of a loop over eight (or four) rows touches each value once, and so does a pass over a single remaining row: that is what the rows need not be read twice for. */
+    /**
+     * A pass of a loop over eight (or four) rows touches each value once, and so does a pass over a single remaining
+     * row: that is what the rows need not be read twice for.
+     */
     private static void assertMoves(Body body, int rows, Set<String> read, Set<String> written) {
         assertThat(body.loads).as("loads").isEqualTo(each(read, rows));
         assertThat(body.stores).as("stores").isEqualTo(each(written, rows));

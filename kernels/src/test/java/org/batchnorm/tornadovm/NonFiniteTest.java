@@ -3,8 +3,8 @@ package org.batchnorm.tornadovm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.stream.Stream;
-import org.batchnorm.data.BatchShape;
 import org.batchnorm.conformance.Quantity;
+import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -14,7 +14,9 @@ import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
-/** NaN and infinity stay in their feature and keep their kind, which is also to say that the compiler flags took effect. */
+/**
+ * NaN and infinity stay in their feature and keep their kind, which is also to say that the compiler flags took effect.
+ */
 class NonFiniteTest {
 
     static Stream<Arguments> layers() {

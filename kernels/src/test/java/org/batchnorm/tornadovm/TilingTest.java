@@ -55,7 +55,10 @@ class TilingTest {
         return IntStream.rangeClosed(1, 16).mapToObj(features -> BatchShape.of((1 << 26) / features, features));
     }
 
-    /** Every multiprocessor has work, as many work-items as can be resident at once, and few idle lanes in the last warps of its work-groups. */
+    /**
+     * Every multiprocessor has work, as many work-items as can be resident at once, and few idle lanes in the last
+     * warps of its work-groups.
+     */
     @ParameterizedTest
     @MethodSource({"large", "fewFeatures"})
     void largeBatchesFillTheDevice(BatchShape shape) {
@@ -104,7 +107,10 @@ class TilingTest {
         assertThat(writtenAndRead / shape.bytes()).as("beside one reading of x").isLessThan(0.15);
     }
 
-    /** In the first, a middle and the last work-group with rows, in each of the loads that a work-item has in flight, wherever in a sector they begin. */
+    /**
+     * In the first, a middle and the last work-group with rows, in each of the loads that a work-item has in flight,
+     * wherever in a sector they begin.
+     */
     @ParameterizedTest
     @MethodSource({"large", "fewFeatures"})
     void neighboursReadNeighbours(BatchShape shape) {

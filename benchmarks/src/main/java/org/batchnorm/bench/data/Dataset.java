@@ -1,6 +1,9 @@
 package org.batchnorm.bench.data;
 
-/** Labelled images: n rows of {@link #width()} pixels, each an unsigned byte, with a label within [0, {@link #classes()}) each. */
+/**
+ * Labelled images: n rows of {@link #width()} pixels, each an unsigned byte, with a label within [0,
+ * {@link #classes()}) each.
+ */
 public final class Dataset {
     private final byte[] pixels;
     private final int[] labels;

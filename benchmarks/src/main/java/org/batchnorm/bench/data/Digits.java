@@ -14,8 +14,9 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * The 1,797 handwritten digits of 8 × 8 pixels that ship with the project (UCI, CC BY 4.0, see ATTRIBUTION.txt beside the file), and the reader for their format:
- * gzipped CSV, a line an image, 64 values from 0 to 16 and the label from 0 to 9.
+ * The 1,797 handwritten digits of 8 × 8 pixels that ship with the project (UCI, CC BY 4.0, see ATTRIBUTION.txt beside
+ * the file), and the reader for their format: gzipped CSV, a line an image, 64 values from 0 to 16 and the label from 0
+ * to 9.
  */
 public final class Digits {
     private static final String RESOURCE = "digits.csv.gz";

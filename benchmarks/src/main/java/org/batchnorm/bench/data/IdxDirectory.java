@@ -5,8 +5,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * A directory with the four IDX files of MNIST, Fashion-MNIST and other data sets of that form, under MNIST's names: {@code train-images-idx3-ubyte},
- * {@code train-labels-idx1-ubyte}, {@code t10k-images-idx3-ubyte}, {@code t10k-labels-idx1-ubyte}, each gzipped ({@code .gz}) or not.
+ * A directory with the four IDX files of MNIST, Fashion-MNIST and other data sets of that form, under MNIST's names:
+ * {@code train-images-idx3-ubyte}, {@code train-labels-idx1-ubyte}, {@code t10k-images-idx3-ubyte},
+ * {@code t10k-labels-idx1-ubyte}, each gzipped ({@code .gz}) or not.
  */
 public final class IdxDirectory {
     private IdxDirectory() {}

@@ -12,8 +12,8 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * One file in IDX format, gzipped or not: two bytes of zeros, a byte for the type (8: unsigned bytes), a byte for the number of dimensions, each dimension as
- * 32 bits (big-endian), then the data, the last dimension changing fastest.
+ * One file in IDX format, gzipped or not: two bytes of zeros, a byte for the type (8: unsigned bytes), a byte for the
+ * number of dimensions, each dimension as 32 bits (big-endian), then the data, the last dimension changing fastest.
  *
  * @param dimensions the lengths of the dimensions
  * @param data the values, unsigned bytes; exactly the product of the dimensions
@@ -30,7 +30,8 @@ record IdxFile(int[] dimensions, byte[] data) {
      *
      * @param file gzipped if it starts as gzip data do, whatever its name
      * @param dimensionCount how many dimensions it must have
-     * @throws DataFormatException if the file is not what the format says, is too short or too long for what its header states
+     * @throws DataFormatException if the file is not what the format says, is too short or too long for what its header
+     *     states
      */
     static IdxFile read(Path file, int dimensionCount) throws IOException {
         long length = Files.size(file);

@@ -32,7 +32,8 @@ public record TrainTest(String name, Dataset train, Dataset test) {
     }
 
     /**
-     * A stratified split that is the same on every run: of each class, a fixed random choice of {@code 1 / parts} of its images is for testing.
+     * A stratified split that is the same on every run: of each class, a fixed random choice of {@code 1 / parts} of
+     * its images is for testing.
      *
      * @param parts how many parts to make, ≥ 2; the first is for testing
      */

@@ -17,8 +17,9 @@ import org.batchnorm.bench.workload.Samples;
 import org.batchnorm.bench.workload.ShapeGrid;
 
 /**
- * Measures shapes on a device: of each a copy, and every operation with each version of the kernels that can do it, resident, transferred and, where the backend has
- * that, replayed. What fails is told and left out; the rest goes on. Nothing is begun that may not end in time.
+ * Measures shapes on a device: of each a copy, and every operation with each version of the kernels that can do it,
+ * resident, transferred and, where the backend has that, replayed. What fails is told and left out; the rest goes on.
+ * Nothing is begun that may not end in time.
  */
 public final class DeviceBench {
     private static final Samples.Plan ON_GPU = new Samples.Plan(200, 20, 9);

@@ -23,8 +23,9 @@ public final class DeviceRows {
     private DeviceRows() {}
 
     /**
-     * The rows of one timing: {@code execute()} by the wall clock, the first execution, and the kernels by the device's clock where the way has that. The variant
-     * is TornadoVM's backend and the kernels' version, {@code tornadovm-cuda-on-chip}, with {@code -replayed} behind it for a CUDA graph.
+     * The rows of one timing: {@code execute()} by the wall clock, the first execution, and the kernels by the device's
+     * clock where the way has that. The variant is TornadoVM's backend and the kernels' version,
+     * {@code tornadovm-cuda-on-chip}, with {@code -replayed} behind it for a CUDA graph.
      *
      * @param copy GB/s of the copy kernel on the same shape in the same run
      */

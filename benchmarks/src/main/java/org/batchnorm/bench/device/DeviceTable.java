@@ -14,7 +14,10 @@ import org.batchnorm.bench.device.DeviceTimer.Way;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 
-/** The table that {@code check-gpu} prints line by line: a block for each shape, in it a line for each operation and version of the kernels. */
+/**
+ * The table that {@code check-gpu} prints line by line: a block for each shape, in it a line for each operation and
+ * version of the kernels.
+ */
 public final class DeviceTable {
 
     /** Bytes of one tensor from which on a shape counts in the summary: more than the caches of any GPU hold. */

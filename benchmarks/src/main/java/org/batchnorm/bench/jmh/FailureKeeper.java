@@ -12,8 +12,8 @@ import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.format.OutputFormat;
 
 /**
- * Passes JMH's output on and keeps the message of an exception in a benchmark: JMH itself prints it and then throws "Benchmark caught the exception" without a
- * cause, because the exception happened in another process.
+ * Passes JMH's output on and keeps the message of an exception in a benchmark: JMH itself prints it and then throws
+ * "Benchmark caught the exception" without a cause, because the exception happened in another process.
  */
 final class FailureKeeper implements OutputFormat {
     private static final Pattern EXCEPTION =

@@ -24,12 +24,15 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * The calls that a steady-state benchmark throws away: the very first one in a JVM, and the first one of a shape after a second of work on another shape.
+ * The calls that a steady-state benchmark throws away: the very first one in a JVM, and the first one of a shape after
+ * a second of work on another shape.
  *
- * <p><b>Pitfall: one first call a JVM.</b> There is nothing to repeat, so each fork gives one sample; JMH's single-shot mode without warm-up keeps the harness from
- * making the first call itself. The backend is opened and the data are filled before: what is timed is class loading, interpretation and the first compilation.
+ * <p><b>Pitfall: one first call a JVM.</b> There is nothing to repeat, so each fork gives one sample; JMH's single-shot
+ * mode without warm-up keeps the harness from making the first call itself. The backend is opened and the data are
+ * filled before: what is timed is class loading, interpretation and the first compilation.
  *
- * <p>Run: {@code batchnorm bench --first}, or with JMH's options {@code org.openjdk.jmh.Main FirstCallBenchmark -f 5 -p shape=1024x1024}.
+ * <p>Run: {@code batchnorm bench --first}, or with JMH's options {@code org.openjdk.jmh.Main FirstCallBenchmark -f 5 -p
+ * shape=1024x1024}.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.SingleShotTime)

@@ -24,7 +24,10 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
-/** Runs one benchmark with one combination of parameters in a JVM of its own, and gives its samples. What JMH prints goes to a log. */
+/**
+ * Runs one benchmark with one combination of parameters in a JVM of its own, and gives its samples. What JMH prints
+ * goes to a log.
+ */
 public final class JmhRunner implements AutoCloseable {
     private static final int WARMUP_ITERATIONS = 4;
 

@@ -23,12 +23,15 @@ import org.openjdk.jmh.annotations.Warmup;
 import org.openjdk.jmh.infra.BenchmarkParams;
 
 /**
- * The layer {@link BatchNorm} on memory that the caller allocated once: what it costs above the backend's operation, and what it allocates.
+ * The layer {@link BatchNorm} on memory that the caller allocated once: what it costs above the backend's operation,
+ * and what it allocates.
  *
- * <p><b>Pitfall: bytes that are not the layer's.</b> JMH's {@code gc} profiler divides all that was allocated during an iteration by its calls; with few calls the
- * profiler's own bytes show. Look at small shapes, where an iteration has thousands of calls: there the layer's own B/op are what remains, and must be 0.
+ * <p><b>Pitfall: bytes that are not the layer's.</b> JMH's {@code gc} profiler divides all that was allocated during an
+ * iteration by its calls; with few calls the profiler's own bytes show. Look at small shapes, where an iteration has
+ * thousands of calls: there the layer's own B/op are what remains, and must be 0.
  *
- * <p>Run: {@code batchnorm bench --layer}, or with JMH's options {@code org.openjdk.jmh.Main LayerBenchmark -prof gc -p shape=256x256}.
+ * <p>Run: {@code batchnorm bench --layer}, or with JMH's options {@code org.openjdk.jmh.Main LayerBenchmark -prof gc -p
+ * shape=256x256}.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

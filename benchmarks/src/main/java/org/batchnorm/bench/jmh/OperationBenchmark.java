@@ -32,10 +32,12 @@ import org.openjdk.jmh.annotations.Warmup;
 /**
  * What the benchmarks of the three operations share: the parameters, the backend, the data and the check.
  *
- * <p><b>Pitfall: timing something wrong.</b> A kernel that skips a tail or reads the wrong feature is usually faster. Before the first iteration the operation runs
- * once and its result is held against the double-precision reference; a wrong one ends the benchmark.
+ * <p><b>Pitfall: timing something wrong.</b> A kernel that skips a tail or reads the wrong feature is usually faster.
+ * Before the first iteration the operation runs once and its result is held against the double-precision reference; a
+ * wrong one ends the benchmark.
  *
- * <p><b>Pitfall: threads inside, not outside.</b> {@code threads} is the backend's own number. JMH's {@code -t} stays 1: it would run that many independent batches.
+ * <p><b>Pitfall: threads inside, not outside.</b> {@code threads} is the backend's own number. JMH's {@code -t} stays
+ * 1: it would run that many independent batches.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

@@ -5,8 +5,8 @@ import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The fully connected layer {@code y = x · W + b} with W of shape (inputs, outputs) and b of shape (outputs). Backward: {@code dW = xᵀ · dy}, {@code db = Σ dy} over
- * the rows, {@code dx = dy · Wᵀ}.
+ * The fully connected layer {@code y = x · W + b} with W of shape (inputs, outputs) and b of shape (outputs). Backward:
+ * {@code dW = xᵀ · dy}, {@code db = Σ dy} over the rows, {@code dx = dy · Wᵀ}.
  */
 public final class Linear implements Layer {
     private final int inputs;

@@ -1,8 +1,9 @@
 package org.batchnorm.bench.network;
 
 /**
- * The inner loops of matrix products, as linear combinations of rows. Each row is an array of its own and all arrays of a loop share one index: the just-in-time
- * compiler turns that into vector instructions, and does not where the offsets differ.
+ * The inner loops of matrix products, as linear combinations of rows. Each row is an array of its own and all arrays of
+ * a loop share one index: the just-in-time compiler turns that into vector instructions, and does not where the offsets
+ * differ.
  */
 final class Rows {
     private Rows() {}

@@ -12,7 +12,8 @@ public final class Sequential implements AutoCloseable {
     /**
      * A network of the given layers, which are closed with it.
      *
-     * @throws IllegalArgumentException if there is none, or if a layer's inputs are not as many as the outputs of the layer before it
+     * @throws IllegalArgumentException if there is none, or if a layer's inputs are not as many as the outputs of the
+     *     layer before it
      */
     public Sequential(List<Layer> layers) {
         if (layers.isEmpty()) {
@@ -74,7 +75,8 @@ public final class Sequential implements AutoCloseable {
     }
 
     /**
-     * Backward through all layers; adds to the gradients of the parameters. The gradient with respect to the input of the network is not computed.
+     * Backward through all layers; adds to the gradients of the parameters. The gradient with respect to the input of
+     * the network is not computed.
      *
      * @param activations as the training forward left them, with {@link Activations#outputGradient()} filled in
      */
@@ -96,7 +98,9 @@ public final class Sequential implements AutoCloseable {
         layers.forEach(Layer::close);
     }
 
-    /** What flows between the layers for batches of n rows: every layer's output and the gradient with respect to it. */
+    /**
+     * What flows between the layers for batches of n rows: every layer's output and the gradient with respect to it.
+     */
     public static final class Activations {
         private final int n;
         private final List<float[]> outputs = new ArrayList<>();

@@ -1,8 +1,8 @@
 package org.batchnorm.bench.network;
 
 /**
- * The loss of classification: with {@code p = softmax(logits)}, the mean over the rows of {@code −log p[label]}. Its gradient with respect to the logits is
- * {@code (p − onehot(label)) / n}.
+ * The loss of classification: with {@code p = softmax(logits)}, the mean over the rows of {@code −log p[label]}. Its
+ * gradient with respect to the logits is {@code (p − onehot(label)) / n}.
  */
 public final class SoftmaxCrossEntropy {
     private final int classes;

@@ -9,7 +9,8 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * Shows how far a long task has come: on a terminal as a bar with the latest message, elsewhere as a plain line for every twentieth of the way.
+ * Shows how far a long task has come: on a terminal as a bar with the latest message, elsewhere as a plain line for
+ * every twentieth of the way.
  */
 public abstract class Progress implements AutoCloseable {
     private static final int PLAIN_LINES = 20;

@@ -50,7 +50,10 @@ public interface Peer {
         /** Runs the operation once. */
         void run();
 
-        /** Runs the operation so many times and returns the nanoseconds it took. A variant that must prepare each call overrides this to time the call alone. */
+        /**
+         * Runs the operation so many times and returns the nanoseconds it took. A variant that must prepare each call
+         * overrides this to time the call alone.
+         */
         default long timedCalls(long calls) {
             long start = System.nanoTime();
             for (long i = 0; i < calls; i++) {

@@ -45,7 +45,8 @@ public final class PeerProcess implements AutoCloseable {
      * @param name one of {@link #NAMES}
      * @param threads its threads
      * @param log receives what the library prints
-     * @throws IllegalStateException if the peer is not built, fails to start or says that it uses another number of threads
+     * @throws IllegalStateException if the peer is not built, fails to start or says that it uses another number of
+     *     threads
      */
     public static PeerProcess start(Path peersHome, String name, int threads, Path log) {
         Path target = peersHome.resolve(name).resolve("target");

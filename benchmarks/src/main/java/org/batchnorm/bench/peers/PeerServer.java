@@ -19,7 +19,10 @@ import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 import org.batchnorm.bench.workload.WarmUp;
 
-/** The process of one peer: reads requests from standard input, checks the peer's result, times it and answers on standard output. */
+/**
+ * The process of one peer: reads requests from standard input, checks the peer's result, times it and answers on
+ * standard output.
+ */
 public final class PeerServer {
 
     /** A peer is to compute the same thing, not to be as accurate as we are. */

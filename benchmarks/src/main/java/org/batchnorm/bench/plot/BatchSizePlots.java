@@ -33,8 +33,9 @@ import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
- * One picture an operation, over the batch sizes of {@link ShapeGrid#batchSweep()}: time, GB/s of logical bytes, and how much faster than each other library; a
- * row of charts for each number of threads on each machine and, on each device, for each clock.
+ * One picture an operation, over the batch sizes of {@link ShapeGrid#batchSweep()}: time, GB/s of logical bytes, and
+ * how much faster than each other library; a row of charts for each number of threads on each machine and, on each
+ * device, for each clock.
  */
 public final class BatchSizePlots {
     private static final int WIDTH = 560;
@@ -187,7 +188,10 @@ public final class BatchSizePlots {
         }
     }
 
-    /** A peer's variants are one line on the CPU, its fastest at each size; ours, and on a device everybody's, are told apart. */
+    /**
+     * A peer's variants are one line on the CPU, its fastest at each size; ours, and on a device everybody's, are told
+     * apart.
+     */
     private static String name(Point point) {
         String cache = point.cache().equals("warm") ? "" : ", cold";
         if (isPeerOnDevice(point)) {

@@ -12,9 +12,11 @@ import java.util.TreeSet;
 import org.batchnorm.bench.results.Measurement.Point;
 
 /**
- * What became slower or faster from one file of results to another, beyond noise: by more than the tolerance, and with quartile ranges that do not touch.
+ * What became slower or faster from one file of results to another, beyond noise: by more than the tolerance, and with
+ * quartile ranges that do not touch.
  *
- * <p>What this project does not change (the baselines, the peers) says how much the machine itself changed. Its median factor is taken out of ours.
+ * <p>What this project does not change (the baselines, the peers) says how much the machine itself changed. Its median
+ * factor is taken out of ours.
  *
  * @param drift the median factor of what is not ours, new by old; 1 where there is nothing to tell
  * @param compared how many of our points are in both

@@ -18,8 +18,8 @@ public final class Environment {
     /**
      * The run that begins now.
      *
-     * @param checkout a folder of the project's checkout, whose commit is recorded, or a packaged copy, whose file {@code commit} tells that; without either the commit
-     *     is the jar's version
+     * @param checkout a folder of the project's checkout, whose commit is recorded, or a packaged copy, whose file
+     *     {@code commit} tells that; without either the commit is the jar's version
      */
     public static Measurement.Run currentRun(Path checkout) {
         String date = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();

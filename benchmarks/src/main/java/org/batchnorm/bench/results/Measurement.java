@@ -12,8 +12,8 @@ import org.batchnorm.bench.workload.Samples;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One row of a results file: what was measured, by whom, and what came out. Written as one JSON object with the members {@code point}, {@code run} and
- * {@code result}.
+ * One row of a results file: what was measured, by whom, and what came out. Written as one JSON object with the members
+ * {@code point}, {@code run} and {@code result}.
  *
  * @param point what was measured: what two rows must share to be compared
  * @param run when and where
@@ -31,7 +31,10 @@ public record Measurement(
         Objects.requireNonNull(result, "result");
     }
 
-    /** What makes two rows the same one, of which a file keeps the newer: the point, measured at the same commit on the same machine and JDK. */
+    /**
+     * What makes two rows the same one, of which a file keeps the newer: the point, measured at the same commit on the
+     * same machine and JDK.
+     */
     public Object identity() {
         return List.of(point, run.commit(), run.java(), run.machine(), run.cores());
     }
@@ -41,16 +44,20 @@ public record Measurement(
      *
      * @param operation the operation
      * @param shape the shape with its layout, {@code 32x64x56x56:channels-last}
-     * @param memory where the data were: {@code heap} ({@code float[]}), {@code off-heap}, {@code native} (a peer's own), {@code device}
+     * @param memory where the data were: {@code heap} ({@code float[]}), {@code off-heap}, {@code native} (a peer's
+     *     own), {@code device}
      * @param library {@code batchnorm} (this project), {@code java} (the baselines) or a peer's name
-     * @param variant which of its ways: our backend ({@code vector}; {@code vector-layer} through the layer; on a device TornadoVM's backend and the version of the
-     *     kernels, {@code tornadovm-cuda-on-chip}), a peer's variant ({@code out}, {@code acdb})
+     * @param variant which of its ways: our backend ({@code vector}; {@code vector-layer} through the layer; on a
+     *     device TornadoVM's backend and the version of the kernels, {@code tornadovm-cuda-on-chip}), a peer's variant
+     *     ({@code out}, {@code acdb})
      * @param device {@code cpu}, or the device's name
      * @param threads CPU threads; 0 on a device
-     * @param resident whether the data stayed where they are computed on; false: the time includes moving them there and back
+     * @param resident whether the data stayed where they are computed on; false: the time includes moving them there
+     *     and back
      * @param clock {@code wall} (around the call), {@code kernel} (the device's profiler or events)
      * @param cache {@code warm} (calls follow each other on the same data) or {@code cold} (caches emptied before each)
-     * @param phase {@code steady}; {@code first}: the first call of all, compilation included; {@code new-shape}: the first call of a shape after work on another
+     * @param phase {@code steady}; {@code first}: the first call of all, compilation included; {@code new-shape}: the
+     *     first call of a shape after work on another
      */
     public record Point(
             @JsonProperty(required = true) Operation operation,
@@ -87,7 +94,10 @@ public record Measurement(
             return ofHostData(operation, shape, memory, library, variant, "cpu", threads, true);
         }
 
-        /** A steady-state measurement by the wall clock, with warm caches, of a call that takes and leaves its data in host memory. */
+        /**
+         * A steady-state measurement by the wall clock, with warm caches, of a call that takes and leaves its data in
+         * host memory.
+         */
         public static Point ofHostData(
                 Operation operation,
                 BenchShape shape,
@@ -174,8 +184,10 @@ public record Measurement(
      * @param best the smallest sample
      * @param samples how many
      * @param gigabytesPerSecond the operation's logical bytes by the median, 1e9 bytes a second
-     * @param copyShare those by the array copy's (on a device: the device copy's) of the same run; absent if none was measured
-     * @param busyThreads processor time by wall time of the process measured, where known: less than its threads means that others took the processor
+     * @param copyShare those by the array copy's (on a device: the device copy's) of the same run; absent if none was
+     *     measured
+     * @param busyThreads processor time by wall time of the process measured, where known: less than its threads means
+     *     that others took the processor
      * @param allocatedBytes bytes allocated on the Java heap per call, where measured
      * @param version the library's version, where it is not this project
      * @param detail what else is known: an implementation's name, a driver's version

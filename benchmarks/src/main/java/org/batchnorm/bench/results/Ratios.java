@@ -14,8 +14,9 @@ import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 
 /**
- * How much faster we are than others: the time of the fastest peer by ours, medians, on the same operation, shape, layout, device and number of threads, in the same
- * run. A peer's time is that of its fastest variant (libtorch: eager or out; oneDNN: either layout of the same memory).
+ * How much faster we are than others: the time of the fastest peer by ours, medians, on the same operation, shape,
+ * layout, device and number of threads, in the same run. A peer's time is that of its fastest variant (libtorch: eager
+ * or out; oneDNN: either layout of the same memory).
  */
 public final class Ratios {
 
@@ -76,7 +77,8 @@ public final class Ratios {
     }
 
     /**
-     * Compares a peer's rows on a device with the fastest of our versions beside each, in the peer's order. Both have their data on the device.
+     * Compares a peer's rows on a device with the fastest of our versions beside each, in the peer's order. Both have
+     * their data on the device.
      *
      * @param rows of any number of runs
      * @param library the peer

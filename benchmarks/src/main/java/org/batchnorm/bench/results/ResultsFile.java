@@ -49,8 +49,9 @@ public final class ResultsFile {
     }
 
     /**
-     * Adds rows to a file, which is created where there is none. A row that the file has already (the same point, commit, JDK and machine) is replaced by the new
-     * one. The file is written anew and moved into its place, so that a reader never sees half of it.
+     * Adds rows to a file, which is created where there is none. A row that the file has already (the same point,
+     * commit, JDK and machine) is replaced by the new one. The file is written anew and moved into its place, so that a
+     * reader never sees half of it.
      *
      * @throws IllegalArgumentException if a line of the file is no row: it is left as it is
      * @throws UncheckedIOException if the file cannot be written

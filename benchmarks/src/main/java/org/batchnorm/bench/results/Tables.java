@@ -74,7 +74,8 @@ public final class Tables {
     }
 
     /**
-     * What a README shows, for each machine: where it was measured, our times at the networks' shapes, and the ratios to the other libraries.
+     * What a README shows, for each machine: where it was measured, our times at the networks' shapes, and the ratios
+     * to the other libraries.
      *
      * @param rows of any number of runs; each point's newest on a machine counts
      */
@@ -252,7 +253,8 @@ public final class Tables {
     }
 
     /**
-     * Ratios by shape: a column an operation, in a cell one ratio for each number of threads; below, the geometric means and the smallest.
+     * Ratios by shape: a column an operation, in a cell one ratio for each number of threads; below, the geometric
+     * means and the smallest.
      *
      * @param ratios of one variant and memory
      */

@@ -32,7 +32,10 @@ public record Schedule(
         boolean layer,
         boolean firstCalls) {
 
-    /** The plain loops are there to be compared within the core's cache; beyond it they are measured on arrays and one thread alone. */
+    /**
+     * The plain loops are there to be compared within the core's cache; beyond it they are measured on arrays and one
+     * thread alone.
+     */
     private static final String SCALAR = "scalar";
 
     /** The layer allocates nothing: small shapes show it. */
@@ -49,8 +52,8 @@ public record Schedule(
     }
 
     /**
-     * The tasks in order. All that is compared with each other, one operation on one shape with one number of threads, follows each other, so that a machine that
-     * slows down in the course of the run slows all of it.
+     * The tasks in order. All that is compared with each other, one operation on one shape with one number of threads,
+     * follows each other, so that a machine that slows down in the course of the run slows all of it.
      */
     public List<Task> tasks() {
         Set<Task> tasks = new LinkedHashSet<>();
@@ -77,7 +80,10 @@ public record Schedule(
         return List.copyOf(tasks);
     }
 
-    /** The tasks in order, those together whose times are compared: the operations of ours and of the peers on one shape with one number of threads. */
+    /**
+     * The tasks in order, those together whose times are compared: the operations of ours and of the peers on one shape
+     * with one number of threads.
+     */
     public List<List<Task>> groups() {
         List<List<Task>> groups = new ArrayList<>();
         Task previous = null;

@@ -25,7 +25,10 @@ import org.batchnorm.bench.results.Measurement.Result;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 
-/** Takes the measurements of one run, one group of tasks at a time; keeps the copy's bandwidth of each size and, where each is measured in one process only, the peers' processes. */
+/**
+ * Takes the measurements of one run, one group of tasks at a time; keeps the copy's bandwidth of each size and, where
+ * each is measured in one process only, the peers' processes.
+ */
 public final class Session implements AutoCloseable {
     private final Measurement.Run run;
     private final Samples.Plan plan;
@@ -55,7 +58,8 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Takes the measurements of a group of tasks. They take turns, one process each, so that a machine that slows down for a while slows all of them.
+     * Takes the measurements of a group of tasks. They take turns, one process each, so that a machine that slows down
+     * for a while slows all of them.
      *
      * @param group tasks of {@link Schedule#groups}
      */

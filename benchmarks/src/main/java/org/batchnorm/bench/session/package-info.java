@@ -1,4 +1,7 @@
-/** A run of the harness: which measurements are taken, in which order ({@link org.batchnorm.bench.session.Schedule}), and their taking. */
+/**
+ * A run of the harness: which measurements are taken, in which order ({@link org.batchnorm.bench.session.Schedule}),
+ * and their taking.
+ */
 @NullMarked
 package org.batchnorm.bench.session;
 

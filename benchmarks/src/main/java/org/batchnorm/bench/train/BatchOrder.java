@@ -2,7 +2,10 @@ package org.batchnorm.bench.train;
 
 import java.util.Random;
 
-/** The order in which images come: all of them shuffled anew in each epoch, cut into batches of one size. What is left over at the end of an epoch is skipped. */
+/**
+ * The order in which images come: all of them shuffled anew in each epoch, cut into batches of one size. What is left
+ * over at the end of an epoch is skipped.
+ */
 final class BatchOrder {
     private final int[] images;
     private final int batchSize;

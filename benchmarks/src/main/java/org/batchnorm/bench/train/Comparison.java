@@ -11,8 +11,8 @@ import org.batchnorm.bench.network.BatchNormLayer;
 import org.batchnorm.bench.network.Sequential;
 
 /**
- * Trains several networks in step, each on the same batches in the same order. They run one after another within a step, so that each has the machine to itself
- * while its time is taken.
+ * Trains several networks in step, each on the same batches in the same order. They run one after another within a
+ * step, so that each has the machine to itself while its time is taken.
  */
 public final class Comparison implements AutoCloseable {
     private final TrainTest data;

@@ -7,7 +7,10 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
 
-/** What was seen of one network while it trained: the loss of every batch, the evaluations on the test images, and the time each step took. */
+/**
+ * What was seen of one network while it trained: the loss of every batch, the evaluations on the test images, and the
+ * time each step took.
+ */
 public final class Curve {
     private final double[] trainingLoss;
     private final long[] stepNanos;
@@ -96,7 +99,10 @@ public final class Curve {
                 .findFirst();
     }
 
-    /** The median time of the second half of the steps, evaluations apart: in the first half the just-in-time compiler was at work. */
+    /**
+     * The median time of the second half of the steps, evaluations apart: in the first half the just-in-time compiler
+     * was at work.
+     */
     public long medianStepNanos() {
         return median(stepNanos);
     }

@@ -18,8 +18,9 @@ import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
- * Writes the curves of a comparison: {@code curves.csv}, and the accuracy and the loss as pictures, {@code accuracy.png}, {@code accuracy.svg}, {@code loss.png},
- * {@code loss.svg}. The numbers hold no times: the same seed gives the same CSV, byte for byte.
+ * Writes the curves of a comparison: {@code curves.csv}, and the accuracy and the loss as pictures,
+ * {@code accuracy.png}, {@code accuracy.svg}, {@code loss.png}, {@code loss.svg}. The numbers hold no times: the same
+ * seed gives the same CSV, byte for byte.
  */
 public final class CurveFiles {
 

@@ -13,7 +13,10 @@ import org.batchnorm.bench.network.Linear;
 import org.batchnorm.bench.network.Sequential;
 import org.batchnorm.bench.network.Sigmoid;
 
-/** The networks that can be trained: hidden layers of fixed widths with one kind of activation, and a linear layer to the classes. */
+/**
+ * The networks that can be trained: hidden layers of fixed widths with one kind of activation, and a linear layer to
+ * the classes.
+ */
 public enum NetworkKind {
     /** Hidden layers of 200, 100 and 50 with LeakyReLU and batch norm after it; initial weights of He et al. 2015. */
     TEXTBOOK(Placement.AFTER, 200, 100, 50) {
@@ -28,7 +31,10 @@ public enum NetworkKind {
         }
     },
 
-    /** Three sigmoid layers of 100 with batch norm before them (Ioffe and Szegedy 2015, section 4.1); initial weights of Glorot and Bengio 2010. */
+    /**
+     * Three sigmoid layers of 100 with batch norm before them (Ioffe and Szegedy 2015, section 4.1); initial weights of
+     * Glorot and Bengio 2010.
+     */
     PAPER(Placement.BEFORE, 100, 100, 100) {
         @Override
         Linear linear(int inputs, int outputs, Random random) {

@@ -40,8 +40,8 @@ public enum OptimizerKind {
     }
 
     /**
-     * The learning rate where the user gives none. It favours the network without batch norm: on the digits that one learned about as fast as at the best of the rates
-     * that were tried (several seeds each), and steadily.
+     * The learning rate where the user gives none. It favours the network without batch norm: on the digits that one
+     * learned about as fast as at the best of the rates that were tried (several seeds each), and steadily.
      */
     public double defaultLearningRate(NetworkKind network) {
         return switch (network) {

@@ -45,7 +45,10 @@ public interface ResidentTraining {
          */
         void step(int[] images);
 
-        /** Reads the losses of the steps so far from the device: the mean over each batch, before its step moved the parameters. */
+        /**
+         * Reads the losses of the steps so far from the device: the mean over each batch, before its step moved the
+         * parameters.
+         */
         float[] losses();
 
         /** Looks at all test images, in inference mode. */

@@ -13,7 +13,10 @@ import org.batchnorm.bench.data.TrainTest;
  */
 public record Settings(int batchSize, int steps, int evaluateEvery, double learningRate, long seed) {
 
-    /** How often the test images are looked at in one pass over the training images, where every step would be too often. */
+    /**
+     * How often the test images are looked at in one pass over the training images, where every step would be too
+     * often.
+     */
     private static final int EVALUATIONS_PER_EPOCH = 20;
 
     /**

@@ -9,9 +9,9 @@ import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.Layout;
 
 /**
- * A shape as the benchmarks name it: {@code NxC}, {@code NxCxL} or {@code NxCxHxW}, features second as PyTorch writes it, with
- * {@code :channels-last} behind it where the features lie last in memory. {@code 32x64x56x56:channels-last} is a batch of 32 images of 64 channels and 56 × 56
- * pixels whose 64 channels of one pixel are contiguous.
+ * A shape as the benchmarks name it: {@code NxC}, {@code NxCxL} or {@code NxCxHxW}, features second as PyTorch writes
+ * it, with {@code :channels-last} behind it where the features lie last in memory. {@code 32x64x56x56:channels-last} is
+ * a batch of 32 images of 64 channels and 56 × 56 pixels whose 64 channels of one pixel are contiguous.
  *
  * @param extents N, C and the spatial extents
  * @param layout the order in memory; channels-first where there are no spatial extents

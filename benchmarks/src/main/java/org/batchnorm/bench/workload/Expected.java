@@ -8,9 +8,11 @@ import org.batchnorm.conformance.Reference;
 import org.batchnorm.data.BatchShape;
 
 /**
- * The results of one operation in double precision, and the check that precedes every measurement: whoever computes something else is not timed.
+ * The results of one operation in double precision, and the check that precedes every measurement: whoever computes
+ * something else is not timed.
  *
- * <p>Features do not depend on each other, so of a large batch some features are checked, evenly strided, the first and the last among them.
+ * <p>Features do not depend on each other, so of a large batch some features are checked, evenly strided, the first and
+ * the last among them.
  */
 public final class Expected {
 

@@ -3,8 +3,8 @@ package org.batchnorm.bench.workload;
 import org.batchnorm.conformance.Reference;
 
 /**
- * The data of one measurement, the same for every implementation: a function of the shape alone. Values are uniform with mean 0 and variance 1 (x, dy), near 1
- * (gamma, running variance) and near 0 (beta, running mean).
+ * The data of one measurement, the same for every implementation: a function of the shape alone. Values are uniform
+ * with mean 0 and variance 1 (x, dy), near 1 (gamma, running variance) and near 0 (beta, running mean).
  *
  * @param x (N, C, S) in the shape's layout
  * @param dy as x; empty where the operation has none
@@ -33,7 +33,10 @@ public record Inputs(float[] x, float[] dy, float[] gamma, float[] beta, float[]
                 uniform(6, c, 1, 0.1));
     }
 
-    /** The mean and biased variance of x, (C) each: what a peer's backward is given where its forward would have saved them. */
+    /**
+     * The mean and biased variance of x, (C) each: what a peer's backward is given where its forward would have saved
+     * them.
+     */
     public BatchMoments moments(BenchShape shape) {
         Reference.Statistics statistics = Reference.statistics(shape.batchShape(), Reference.widen(x), EPS);
         float[] rstd = narrow(statistics.rstd());
@@ -48,7 +51,10 @@ public record Inputs(float[] x, float[] dy, float[] gamma, float[] beta, float[]
         return narrow;
     }
 
-    /** Uniform values of that mean and standard deviation; the mixing function is SplitMix64's (Steele, Lea, Flood 2014). */
+    /**
+     * Uniform values of that mean and standard deviation; the mixing function is SplitMix64's (Steele, Lea, Flood
+     * 2014).
+     */
     private static float[] uniform(long stream, int length, double mean, double standardDeviation) {
         float[] values = new float[length];
         long state = stream << 40;

@@ -6,7 +6,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** What a measurement measures: an operation of batch normalization, or a baseline that moves bytes and does little else. */
+/**
+ * What a measurement measures: an operation of batch normalization, or a baseline that moves bytes and does little
+ * else.
+ */
 public enum Operation {
     /** The training forward: reads x twice (statistics, normalization), writes y. */
     FORWARD("forward", 3, false),
@@ -37,7 +40,9 @@ public enum Operation {
         return label;
     }
 
-    /** How many times the operation passes over a tensor of the shape: the logical traffic, whatever caches save of it. */
+    /**
+     * How many times the operation passes over a tensor of the shape: the logical traffic, whatever caches save of it.
+     */
     public int tensors() {
         return tensors;
     }

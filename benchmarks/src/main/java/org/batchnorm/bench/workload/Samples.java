@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.function.LongUnaryOperator;
 
 /**
- * Times of one operation, in nanoseconds per call: each sample is the mean over as many calls as fill the sample's duration. Medians and quartiles of such
- * samples are what the results state.
+ * Times of one operation, in nanoseconds per call: each sample is the mean over as many calls as fill the sample's
+ * duration. Medians and quartiles of such samples are what the results state.
  */
 public final class Samples {
     /** So many samples suffice of an operation that has already taken so long. */
@@ -33,7 +33,8 @@ public final class Samples {
     }
 
     /**
-     * Takes samples: runs for the plan's warm-up, sees from its second half how many calls fill a sample, and takes the samples.
+     * Takes samples: runs for the plan's warm-up, sees from its second half how many calls fill a sample, and takes the
+     * samples.
      *
      * @param timedCalls makes that many calls and returns the nanoseconds that they took
      */

@@ -12,7 +12,10 @@ public final class ShapeGrid {
 
     private ShapeGrid() {}
 
-    /** The shapes of real networks, by which the speed is judged: fully connected layers, and convolutions in both layouts. */
+    /**
+     * The shapes of real networks, by which the speed is judged: fully connected layers, and convolutions in both
+     * layouts.
+     */
     public static List<BenchShape> networks() {
         return Stream.of(
                         "32x128",
@@ -53,7 +56,10 @@ public final class ShapeGrid {
                 .toList();
     }
 
-    /** A few shapes that stand for the rest: in the core's cache, in the shared cache, in memory, and a convolution in both layouts. */
+    /**
+     * A few shapes that stand for the rest: in the core's cache, in the shared cache, in memory, and a convolution in
+     * both layouts.
+     */
     public static List<BenchShape> quick() {
         return Stream.of("256x256", "1024x1024", "65536x256", "32x256x14x14", "32x256x14x14:channels-last")
                 .map(BenchShape::parse)

@@ -1,8 +1,9 @@
 package org.batchnorm.bench.workload;
 
 /**
- * Runs an operation until it is as fast as it gets. JMH's warm-up lasts a fixed time, but the compiler needs longer for code of the Vector API (which, until it is compiled
- * whole, allocates an object for every vector and is a thousand times slower), and longer still on a busy machine.
+ * Runs an operation until it is as fast as it gets. JMH's warm-up lasts a fixed time, but the compiler needs longer for
+ * code of the Vector API (which, until it is compiled whole, allocates an object for every vector and is a thousand
+ * times slower), and longer still on a busy machine.
  */
 public final class WarmUp {
     private static final long AT_MOST = 10_000_000_000L;

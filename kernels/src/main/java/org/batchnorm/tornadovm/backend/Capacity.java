@@ -3,15 +3,22 @@ package org.batchnorm.tornadovm.backend;
 import org.batchnorm.data.BatchShape;
 
 /**
- * Which batches share a compiled plan. Kernels are compiled and memory is allocated for the largest batch of a class, and N of each execution travels with it; the class
- * follows from the shape alone, so that results do not depend on what ran before.
+ * Which batches share a compiled plan. Kernels are compiled and memory is allocated for the largest batch of a class,
+ * and N of each execution travels with it; the class follows from the shape alone, so that results do not depend on
+ * what ran before.
  */
 final class Capacity {
 
-    /** Batches up to so many values (256 KiB, some 20 µs over PCIe) share one class: the bytes sent in vain cost less than a plan of their own would. */
+    /**
+     * Batches up to so many values (256 KiB, some 20 µs over PCIe) share one class: the bytes sent in vain cost less
+     * than a plan of their own would.
+     */
     private static final long SMALL_ELEMENTS = 1L << 16;
 
-    /** Larger ones are rounded up to one of eight sizes per power of two: at most an eighth of what is sent is sent in vain. */
+    /**
+     * Larger ones are rounded up to one of eight sizes per power of two: at most an eighth of what is sent is sent in
+     * vain.
+     */
     private static final int CLASSES_PER_OCTAVE = 8;
 
     private Capacity() {}

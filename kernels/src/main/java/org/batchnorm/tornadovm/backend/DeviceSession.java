@@ -19,8 +19,9 @@ import java.util.function.Supplier;
 import org.batchnorm.spi.BackendUnavailableException;
 
 /**
- * The use of one device by all opened backends of this process: the compiled plans, which layers of the same shape share, and the one thread that calls TornadoVM.
- * (TornadoVM keeps a command queue per calling thread and plan, and frees only that of the thread that closes the plan.) One operation runs at a time.
+ * The use of one device by all opened backends of this process: the compiled plans, which layers of the same shape
+ * share, and the one thread that calls TornadoVM. (TornadoVM keeps a command queue per calling thread and plan, and
+ * frees only that of the thread that closes the plan.) One operation runs at a time.
  *
  * <p>The last one to close it frees the device's memory.
  */
@@ -163,7 +164,10 @@ final class DeviceSession {
         return plan;
     }
 
-    /** Builds and compiles: TornadoVM does so at the first execution, which therefore runs on zeros here, before anybody's data. */
+    /**
+     * Builds and compiles: TornadoVM does so at the first execution, which therefore runs on zeros here, before
+     * anybody's data.
+     */
     private HostPlan prepare(HostPlan.Key key) throws ExecutionException {
         long start = System.nanoTime();
         HostPlan plan = onDeviceThread(() -> {
@@ -214,7 +218,8 @@ final class DeviceSession {
     }
 
     /**
-     * Runs on the device's thread and waits for it, interrupted or not: the device would go on using the memory. What a JVM cannot survive is thrown as it is.
+     * Runs on the device's thread and waits for it, interrupted or not: the device would go on using the memory. What a
+     * JVM cannot survive is thrown as it is.
      *
      * @throws ExecutionException around anything else that is thrown
      */

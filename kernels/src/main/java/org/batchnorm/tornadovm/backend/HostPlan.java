@@ -18,19 +18,24 @@ import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /**
- * One operation for one class of batches on one device: a task graph of {@link BatchNormTasks} with explicit transfers, compiled.
+ * One operation for one class of batches on one device: a task graph of {@link BatchNormTasks} with explicit transfers,
+ * compiled.
  *
  * <pre>
  *   host x ──▶ device x ── tasks ──▶ device y ──▶ host y
  *   host gamma, beta, statistics ──▶     └──▶ host statistics, gradients
  * </pre>
  *
- * The result replaces the input on the device, and in the plan's own host memory; only into and out of a {@link TransferBuffer} of the caller's it has its own. Belongs to
- * a {@link DeviceSession}, which uses it by one thread at a time.
+ * The result replaces the input on the device, and in the plan's own host memory; only into and out of a
+ * {@link TransferBuffer} of the caller's it has its own. Belongs to a {@link DeviceSession}, which uses it by one
+ * thread at a time.
  */
 final class HostPlan {
 
-    /** The operations of {@link org.batchnorm.spi.BatchNormOperations}, backward through the statistics and past them apart. */
+    /**
+     * The operations of {@link org.batchnorm.spi.BatchNormOperations}, backward through the statistics and past them
+     * apart.
+     */
     enum Operation {
         COLLECT_STATISTICS,
         FORWARD,
@@ -55,7 +60,8 @@ final class HostPlan {
      * @param eps compiled into the kernels
      * @param x the caller's buffer of that input, null: the plan's own memory
      * @param dy likewise; null where the operation has no such input
-     * @param out the caller's buffer of y or dx, no input's; null: the memory of an input, if that is the plan's own, else the plan's own
+     * @param out the caller's buffer of y or dx, no input's; null: the memory of an input, if that is the plan's own,
+     *     else the plan's own
      */
     record Key(
             Operation operation,
@@ -264,12 +270,18 @@ final class HostPlan {
         return grids;
     }
 
-    /** What TornadoVM counts as allocated on the device for it, in bytes: in 5.2 only what its last transfer to the device needed. */
+    /**
+     * What TornadoVM counts as allocated on the device for it, in bytes: in 5.2 only what its last transfer to the
+     * device needed.
+     */
     long deviceMemory() {
         return plan.getCurrentDeviceMemoryUsage();
     }
 
-    /** Frees the device's memory. Idempotent; TornadoVM itself would execute a closed plan, and never free what that takes. */
+    /**
+     * Frees the device's memory. Idempotent; TornadoVM itself would execute a closed plan, and never free what that
+     * takes.
+     */
     void close() throws TornadoExecutionPlanException {
         if (!closed) {
             closed = true;

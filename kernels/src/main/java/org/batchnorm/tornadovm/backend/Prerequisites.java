@@ -9,11 +9,13 @@ import org.batchnorm.spi.Availability;
 import org.batchnorm.tornadovm.TornadoSettings;
 
 /**
- * What must be in place before a class of TornadoVM is touched: an SDK, its modules in this JVM, the JDK that it was built for, and no silent running of kernels as Java.
+ * What must be in place before a class of TornadoVM is touched: an SDK, its modules in this JVM, the JDK that it was
+ * built for, and no silent running of kernels as Java.
  *
  * @param home the environment variable TORNADOVM_HOME
  * @param argfileReadable whether there is a {@code tornado-argfile} in it
- * @param runtimeVersion the version of the module {@code tornado.runtime}, if this JVM has it; empty text if the module has no version
+ * @param runtimeVersion the version of the module {@code tornado.runtime}, if this JVM has it; empty text if the module
+ *     has no version
  * @param javaVersion the feature number of this JVM
  * @param bailout the system property {@value TornadoSettings#BAILOUT_PROPERTY}
  */

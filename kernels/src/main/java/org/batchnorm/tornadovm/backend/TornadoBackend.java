@@ -12,12 +12,15 @@ import org.batchnorm.spi.DeviceInfo;
 /**
  * The backend {@code tornadovm}: batch normalization of host data on a device of TornadoVM.
  *
- * <p>Every operation sends the batch to the device and its result back, which over PCIe takes longer than a CPU needs for the whole of it. It pays where the caller's
- * processors are busy with other things; who keeps activations on the device uses {@link org.batchnorm.tornadovm.BatchNormTasks} instead. So {@code auto} never takes it,
- * unless {@value #MINIMUM_ELEMENTS_PROPERTY} says from which size on it is worth it here, and then never on a device that is a CPU. By name it works on any device.
+ * <p>Every operation sends the batch to the device and its result back, which over PCIe takes longer than a CPU needs
+ * for the whole of it. It pays where the caller's processors are busy with other things; who keeps activations on the
+ * device uses {@link org.batchnorm.tornadovm.BatchNormTasks} instead. So {@code auto} never takes it, unless
+ * {@value #MINIMUM_ELEMENTS_PROPERTY} says from which size on it is worth it here, and then never on a device that is a
+ * CPU. By name it works on any device.
  *
- * <p>TornadoVM's silent fallback of running kernels that do not compile as sequential Java is always off: unless the property {@code tornado.recover.bailout} is given,
- * the first look at the devices sets it to False for this process; where TornadoVM already runs with it the backend refuses.
+ * <p>TornadoVM's silent fallback of running kernels that do not compile as sequential Java is always off: unless the
+ * property {@code tornado.recover.bailout} is given, the first look at the devices sets it to False for this process;
+ * where TornadoVM already runs with it the backend refuses.
  *
  * <p>This class names no type of TornadoVM, so that it loads without it.
  */

@@ -11,10 +11,14 @@ import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.tornadovm.backend.HostPlan.Operation;
 import org.jspecify.annotations.Nullable;
 
-/** Host data to the device and back: finds the plan of each operation, and copies what is not in a {@link TransferBuffer}. */
+/**
+ * Host data to the device and back: finds the plan of each operation, and copies what is not in a
+ * {@link TransferBuffer}.
+ */
 final class TornadoOperations implements BatchNormOperations {
     /**
-     * Backward finds eps in rstd, but for two values per feature, which the layer computes itself and never hands to a backend: so one plan serves layers of every eps.
+     * Backward finds eps in rstd, but for two values per feature, which the layer computes itself and never hands to a
+     * backend: so one plan serves layers of every eps.
      */
     private static final double EPS_OF_BACKWARD = BatchNormConfig.DEFAULT_EPS;
 

@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
- * Host memory for batches that the backend {@code tornadovm} hands to the device as it is; any other memory it copies once on the host.
+ * Host memory for batches that the backend {@code tornadovm} hands to the device as it is; any other memory it copies
+ * once on the host.
  *
  * <pre>{@code
  * try (TransferBuffer x = TransferBuffer.allocate(shape); TransferBuffer y = TransferBuffer.allocate(shape)) {
@@ -18,11 +19,14 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * }
  * }</pre>
  *
- * <p>TornadoVM wants a header in front of an array's values. It lies before {@link #segment()}, which is a segment like any other, for the other backends too.
+ * <p>TornadoVM wants a header in front of an array's values. It lies before {@link #segment()}, which is a segment like
+ * any other, for the other backends too.
  *
- * <p>Execution plans are compiled for the buffers that they work on: each combination of buffers that an operation gets costs a compilation (seconds on some devices) once.
- * So allocate a few, for the largest batch, and use them again. The buffer is used without a copy where the operation gets the very segment of {@link #segment()}, not a
- * part from its middle. Output that goes to the memory of an input is copied all the same, so that a device that fails half-way leaves the input whole.
+ * <p>Execution plans are compiled for the buffers that they work on: each combination of buffers that an operation gets
+ * costs a compilation (seconds on some devices) once. So allocate a few, for the largest batch, and use them again. The
+ * buffer is used without a copy where the operation gets the very segment of {@link #segment()}, not a part from its
+ * middle. Output that goes to the memory of an input is copied all the same, so that a device that fails half-way
+ * leaves the input whole.
  */
 public final class TransferBuffer implements AutoCloseable {
     private static final int ALIGNMENT = 64;
@@ -60,7 +64,10 @@ public final class TransferBuffer implements AutoCloseable {
         return buffer;
     }
 
-    /** The values, float32, aligned to 64 bytes: somewhat more than the largest batch has. Any thread may use it until {@link #close()}. */
+    /**
+     * The values, float32, aligned to 64 bytes: somewhat more than the largest batch has. Any thread may use it until
+     * {@link #close()}.
+     */
     public MemorySegment segment() {
         return segment;
     }
@@ -76,7 +83,10 @@ public final class TransferBuffer implements AutoCloseable {
         return withHeader;
     }
 
-    /** Frees the memory, after the operation that works on it has ended, and the plans that were compiled for it. Idempotent. */
+    /**
+     * Frees the memory, after the operation that works on it has ended, and the plans that were compiled for it.
+     * Idempotent.
+     */
     @Override
     public synchronized void close() {
         if (closed) {

@@ -1,7 +1,8 @@
 /**
- * The backend {@code tornadovm} for data in host memory. {@link org.batchnorm.tornadovm.backend.TornadoBackend} is the provider: it loads without TornadoVM and says what is
- * missing. Opened, it uses a device session, which caches execution plans built from the task-graph pieces of {@link org.batchnorm.tornadovm}, copies the batch to the
- * device and the result back. {@link org.batchnorm.tornadovm.backend.TransferBuffer} saves the copies between host arrays.
+ * The backend {@code tornadovm} for data in host memory. {@link org.batchnorm.tornadovm.backend.TornadoBackend} is the
+ * provider: it loads without TornadoVM and says what is missing. Opened, it uses a device session, which caches
+ * execution plans built from the task-graph pieces of {@link org.batchnorm.tornadovm}, copies the batch to the device
+ * and the result back. {@link org.batchnorm.tornadovm.backend.TransferBuffer} saves the copies between host arrays.
  *
  * <pre>
  * TornadoBackend ── Prerequisites        is TornadoVM there? (no TornadoVM class is touched)

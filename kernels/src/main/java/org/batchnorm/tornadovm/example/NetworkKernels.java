@@ -6,14 +6,18 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
- * The device code of the example around batch norm: fully connected layers, activations, the loss and the optimizers. Simple kernels, to be read, not to be measured.
+ * The device code of the example around batch norm: fully connected layers, activations, the loss and the optimizers.
+ * Simple kernels, to be read, not to be measured.
  *
- * <p>Every kernel that works on a batch reads the number of its rows from {@code samples}, so that the same compiled kernel serves every batch size up to the one that
- * its grid was made for. Widths come in arrays too where loops run over them: TornadoVM would compile a scalar in as a constant and unroll the loop.
+ * <p>Every kernel that works on a batch reads the number of its rows from {@code samples}, so that the same compiled
+ * kernel serves every batch size up to the one that its grid was made for. Widths come in arrays too where loops run
+ * over them: TornadoVM would compile a scalar in as a constant and unroll the loop.
  */
 final class NetworkKernels {
 
-    /** The side of the square tile of a matrix product, in work-items; two tiles of float32 are 2 KiB of local memory. */
+    /**
+     * The side of the square tile of a matrix product, in work-items; two tiles of float32 are 2 KiB of local memory.
+     */
     static final int TILE = 16;
 
     /** The work-items of a kernel that runs over elements, and of the one work-group that sums the loss. */
@@ -251,7 +255,8 @@ final class NetworkKernels {
     }
 
     /**
-     * The loss of classification: with {@code p = softmax(logits)}, the mean over the rows of {@code −log p[label]}, and its gradient {@code (p − onehot(label)) / rows}.
+     * The loss of classification: with {@code p = softmax(logits)}, the mean over the rows of {@code −log p[label]},
+     * and its gradient {@code (p − onehot(label)) / rows}.
      *
      * <p><b>Grid</b> and <b>local</b> (GROUP): one work-group, which walks down the rows and then sums their losses.
      *
@@ -301,7 +306,8 @@ final class NetworkKernels {
     }
 
     /**
-     * How well a batch was classified: the sum of its losses, and the number of rows whose largest logit stands at the label.
+     * How well a batch was classified: the sum of its losses, and the number of rows whose largest logit stands at the
+     * label.
      *
      * <p><b>Grid</b> and <b>local</b> (GROUP): one work-group.
      *
@@ -375,7 +381,8 @@ final class NetworkKernels {
     }
 
     /**
-     * Stochastic gradient descent with momentum: {@code velocity = momentum · velocity + gradient}, {@code value = value − learningRate · velocity}.
+     * Stochastic gradient descent with momentum: {@code velocity = momentum · velocity + gradient}, {@code value =
+     * value − learningRate · velocity}.
      *
      * <p><b>Grid</b> (⌈n / GROUP⌉ · GROUP), <b>local</b> (GROUP).
      *
@@ -395,8 +402,9 @@ final class NetworkKernels {
     }
 
     /**
-     * Adam (Kingma &amp; Ba 2015, algorithm 1): {@code m = β₁·m + (1−β₁)·g}, {@code v = β₂·v + (1−β₂)·g²}, {@code value = value − rate · m / (sqrt(v · correction) + ε)},
-     * where the rate and the correction hold the biases of step t: {@code rate = learningRate / (1−β₁ᵗ)}, {@code correction = 1 / (1−β₂ᵗ)}.
+     * Adam (Kingma &amp; Ba 2015, algorithm 1): {@code m = β₁·m + (1−β₁)·g}, {@code v = β₂·v + (1−β₂)·g²}, {@code value
+     * = value − rate · m / (sqrt(v · correction) + ε)}, where the rate and the correction hold the biases of step t:
+     * {@code rate = learningRate / (1−β₁ᵗ)}, {@code correction = 1 / (1−β₂ᵗ)}.
      *
      * <p><b>Grid</b> (⌈n / GROUP⌉ · GROUP), <b>local</b> (GROUP).
      *

@@ -15,7 +15,8 @@ public sealed interface Optimizer {
     int RATES = 2;
 
     /**
-     * Stochastic gradient descent: {@code velocity = momentum · velocity + gradient}, {@code value = value − learningRate · velocity}.
+     * Stochastic gradient descent: {@code velocity = momentum · velocity + gradient}, {@code value = value −
+     * learningRate · velocity}.
      */
     record Sgd(double learningRate, double momentum) implements Optimizer {
         @Override

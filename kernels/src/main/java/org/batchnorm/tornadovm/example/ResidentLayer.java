@@ -17,7 +17,10 @@ interface ResidentLayer {
      */
     FloatArray addForward(Tasks tasks, FloatArray x);
 
-    /** Adds the inference: as the forward, in another graph, with what the training left in the parameters and the running statistics. */
+    /**
+     * Adds the inference: as the forward, in another graph, with what the training left in the parameters and the
+     * running statistics.
+     */
     FloatArray addInference(Tasks tasks, FloatArray x);
 
     /**

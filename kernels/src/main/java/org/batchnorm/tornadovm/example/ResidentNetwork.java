@@ -19,8 +19,9 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
- * A classifier that trains wholly on the device. The images, the parameters, the optimizer's state, every activation and the loss of every step live there; a step sends
- * the indexes of its images and the learning rate, some hundred bytes, and reads nothing back.
+ * A classifier that trains wholly on the device. The images, the parameters, the optimizer's state, every activation
+ * and the loss of every step live there; a step sends the indexes of its images and the learning rate, some hundred
+ * bytes, and reads nothing back.
  *
  * <p>One plan holds two graphs, which share the parameters and the running statistics:
  *
@@ -275,7 +276,10 @@ public final class ResidentNetwork implements AutoCloseable {
         latestStep = plan.withGraph(TRAIN).execute();
     }
 
-    /** Reads the losses of the steps taken so far from the device: the mean over each batch, before its step moved the parameters. */
+    /**
+     * Reads the losses of the steps taken so far from the device: the mean over each batch, before its step moved the
+     * parameters.
+     */
     public float[] losses() {
         if (latestStep == null) {
             return new float[0];

@@ -4,16 +4,21 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
-/** Backward through the batch's statistics in one kernel, for batches of which a work-group can keep whole features on chip. */
+/**
+ * Backward through the batch's statistics in one kernel, for batches of which a work-group can keep whole features on
+ * chip.
+ */
 public final class BackwardOnChip {
     private BackwardOnChip() {}
 
     /**
-     * {@link ReduceGradients}, {@link MergeGradients} and {@link InputGradient} of tileColumns columns by one work-group, which keeps its part of dy and of x in
-     * local memory and so reads x and dy once. The arithmetic is theirs (Ioffe &amp; Szegedy 2015, section 3).
+     * {@link ReduceGradients}, {@link MergeGradients} and {@link InputGradient} of tileColumns columns by one
+     * work-group, which keeps its part of dy and of x in local memory and so reads x and dy once. The arithmetic is
+     * theirs (Ioffe &amp; Szegedy 2015, section 3).
      *
-     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S;
-     * 20 · C read and 8 · C written. <b>Local memory</b>: 8 · keep + 16 bytes a work-item and 20 bytes a column.
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows).
+     * <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S; 20 · C read and 8 · C written. <b>Local memory</b>:
+     * 8 · keep + 16 bytes a work-item and 20 bytes a column.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output

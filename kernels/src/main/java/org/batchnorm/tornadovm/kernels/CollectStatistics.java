@@ -13,12 +13,15 @@ public final class CollectStatistics {
     /**
      * Per feature and work-group g over its n_g values: {@code mean_g = Σx / n_g} and {@code M2_g = Σ(x − mean_g)²}.
      *
-     * <p>Every work-item subtracts a shift k near the mean before it sums, {@code Σ(x − k)} and {@code Σ(x − k)²}, so that nothing cancels whatever the mean: the
-     * median of its values a quarter, half and three quarters down its rows. Eight values at a time are summed in float32 as a tree, and these sums in float64. The
-     * work-items of a feature then move their sums to a common shift and add them up (Chan, Golub &amp; LeVeque 1983, equation 2.1, in its shifted form).
+     * <p>Every work-item subtracts a shift k near the mean before it sums, {@code Σ(x − k)} and {@code Σ(x − k)²}, so
+     * that nothing cancels whatever the mean: the median of its values a quarter, half and three quarters down its
+     * rows. Eight values at a time are summed in float32 as a tree, and these sums in float64. The work-items of a
+     * feature then move their sums to a common shift and add them up (Chan, Golub &amp; LeVeque 1983, equation 2.1, in
+     * its shifted form).
      *
-     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x read once, 4 · N·C·S, and
-     * three values of a work-item twice; partial results written, 16 · groups · C. <b>Local memory</b>: 20 bytes a work-item.
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
+     * 1). <b>Bytes</b>: x read once, 4 · N·C·S, and three values of a work-item twice; partial results written, 16 ·
+     * groups · C. <b>Local memory</b>: 20 bytes a work-item.
      *
      * @param x in, the batch
      * @param partialMean out, (groups, C): mean_g; 0 for a group without rows

@@ -11,11 +11,13 @@ public final class ForwardOnChip {
     private ForwardOnChip() {}
 
     /**
-     * {@link CollectStatistics}, {@link MergeStatistics} and {@link Transform} of tileColumns columns by one work-group, which keeps its part of x in local memory and so
-     * reads it once. The arithmetic is theirs (Ioffe &amp; Szegedy 2015, algorithm 1; Chan, Golub &amp; LeVeque 1983).
+     * {@link CollectStatistics}, {@link MergeStatistics} and {@link Transform} of tileColumns columns by one
+     * work-group, which keeps its part of x in local memory and so reads it once. The arithmetic is theirs (Ioffe &amp;
+     * Szegedy 2015, algorithm 1; Chan, Golub &amp; LeVeque 1983).
      *
-     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: x read and y written once, 8 · N·C·S, and three
-     * values of a work-item twice; 8 · C read and 16 · C written, with running statistics 32 · C more. <b>Local memory</b>: 4 · keep + 20 bytes a work-item and 12 bytes a
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows).
+     * <b>Bytes</b>: x read and y written once, 8 · N·C·S, and three values of a work-item twice; 8 · C read and 16 · C
+     * written, with running statistics 32 · C more. <b>Local memory</b>: 4 · keep + 20 bytes a work-item and 12 bytes a
      * column.
      *
      * @param x in, the batch

@@ -9,11 +9,12 @@ public final class FrozenStatistics {
     private FrozenStatistics() {}
 
     /**
-     * {@code mean, variance = running}, {@code rstd = 1 / sqrt(variance + eps)}, so that {@link Transform} and the backward kernels find them where they expect the
-     * batch's (Ioffe &amp; Szegedy 2015, algorithm 2, whose statistics are the running ones).
+     * {@code mean, variance = running}, {@code rstd = 1 / sqrt(variance + eps)}, so that {@link Transform} and the
+     * backward kernels find them where they expect the batch's (Ioffe &amp; Szegedy 2015, algorithm 2, whose statistics
+     * are the running ones).
      *
-     * <p><b>Grid</b> (C, rounded up to the local size), <b>local</b> the device's choice. <b>Bytes</b>: 8 · C read, 16 · C written. <b>Backends</b>: needs float64, no
-     * local memory.
+     * <p><b>Grid</b> (C, rounded up to the local size), <b>local</b> the device's choice. <b>Bytes</b>: 8 · C read, 16
+     * · C written. <b>Backends</b>: needs float64, no local memory.
      *
      * @param runningStatistics in, (2, C): mean, variance
      * @param statistics out, (4, C): mean, meanLow, variance, rstd

@@ -10,11 +10,13 @@ public final class InputGradient {
     private InputGradient() {}
 
     /**
-     * Through the batch's statistics: {@code dx = gamma·rstd · (dy − dbeta/m − (x − mean) · rstd·dgamma/m)}, which is {@code gamma·rstd/m · (m·dy − dbeta − x̂·dgamma)}
-     * with x̂ = (x − mean) · rstd (Ioffe &amp; Szegedy 2015, section 3).
+     * Through the batch's statistics: {@code dx = gamma·rstd · (dy − dbeta/m − (x − mean) · rstd·dgamma/m)}, which is
+     * {@code gamma·rstd/m · (m·dy − dbeta − x̂·dgamma)} with x̂ = (x − mean) · rstd (Ioffe &amp; Szegedy 2015, section
+     * 3).
      *
-     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x and dy read and dx written
-     * once, 12 · N·C·S; 24 a work-item for its feature. <b>Backends</b>: needs neither float64 nor local memory.
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
+     * 1). <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S; 24 a work-item for its feature. <b>Backends</b>:
+     * needs neither float64 nor local memory.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
@@ -85,10 +87,12 @@ public final class InputGradient {
     }
 
     /**
-     * Past frozen statistics, which do not depend on x: {@code dx = gamma · rstd · dy}, the derivative of inference (Ioffe &amp; Szegedy 2015, algorithm 2).
+     * Past frozen statistics, which do not depend on x: {@code dx = gamma · rstd · dy}, the derivative of inference
+     * (Ioffe &amp; Szegedy 2015, algorithm 2).
      *
-     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: dy read and dx written once, 8 ·
-     * N·C·S; 8 a work-item for its feature. <b>Backends</b>: needs neither float64 nor local memory.
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
+     * 1). <b>Bytes</b>: dy read and dx written once, 8 · N·C·S; 8 a work-item for its feature. <b>Backends</b>: needs
+     * neither float64 nor local memory.
      *
      * @param dy in, the gradient of the output
      * @param dx out, the gradient of the input; may be dy

@@ -5,23 +5,29 @@ import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
-/** Second stage of the parameters' gradients: the work-groups' sums become dgamma and dbeta, and what the input's gradient needs of them. */
+/**
+ * Second stage of the parameters' gradients: the work-groups' sums become dgamma and dbeta, and what the input's
+ * gradient needs of them.
+ */
 public final class MergeGradients {
     private MergeGradients() {}
 
     /**
-     * Per feature over all groups (Ioffe &amp; Szegedy 2015, section 3): {@code dbeta = Σdy}, {@code dgamma = rstd · Σ dy·(x − mean)}, and for {@link InputGradient} {@code gamma · rstd}, {@code dbeta / m} in
-     * two parts and {@code rstd · dgamma / m}, all in float64.
+     * Per feature over all groups (Ioffe &amp; Szegedy 2015, section 3): {@code dbeta = Σdy}, {@code dgamma = rstd · Σ
+     * dy·(x − mean)}, and for {@link InputGradient} {@code gamma · rstd}, {@code dbeta / m} in two parts and
+     * {@code rstd · dgamma / m}, all in float64.
      *
-     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C; 8 · C
-     * read, 24 · C written. <b>Local memory</b>: 16 bytes a work-item.
+     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>:
+     * partial results read once, 16 · groups · C; 8 · C read, 24 · C written. <b>Local memory</b>: 16 bytes a
+     * work-item.
      *
      * @param partialDy in, (groups, C)
      * @param partialDyX in, (groups, C)
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
-     * @param terms out, (4, C): gamma · rstd, dbeta / m, what its rounding lost, rstd · dgamma / m; other two for the first and last where m = 2, so that dx is exact
+     * @param terms out, (4, C): gamma · rstd, dbeta / m, what its rounding lost, rstd · dgamma / m; other two for the
+     *     first and last where m = 2, so that dx is exact
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param groups of {@link ReduceGradients}
      * @param tileColumns features of a work-group

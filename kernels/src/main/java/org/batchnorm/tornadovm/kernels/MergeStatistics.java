@@ -7,7 +7,10 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
-/** Second stage of the statistics: the work-groups' results become the batch's statistics, and the running statistics follow. */
+/**
+ * Second stage of the statistics: the work-groups' results become the batch's statistics, and the running statistics
+ * follow.
+ */
 public final class MergeStatistics {
 
     /** {@code tracking}: there are no running statistics. */
@@ -22,18 +25,21 @@ public final class MergeStatistics {
     private MergeStatistics() {}
 
     /**
-     * Per feature over all groups, m = Σn_g: {@code mean = Σ n_g·mean_g / m}, {@code M2 = Σ (M2_g + n_g·(mean_g − mean)²)} (Chan, Golub &amp; LeVeque 1983, equation 2.1,
-     * moved to the first group's mean), {@code var = M2 / m}, {@code rstd = 1 / sqrt(var + eps)}, all in float64; then {@code running = (1 − momentum) · running +
-     * momentum · batch} with the variance M2 / (m − 1).
+     * Per feature over all groups, m = Σn_g: {@code mean = Σ n_g·mean_g / m}, {@code M2 = Σ (M2_g + n_g·(mean_g −
+     * mean)²)} (Chan, Golub &amp; LeVeque 1983, equation 2.1, moved to the first group's mean), {@code var = M2 / m},
+     * {@code rstd = 1 / sqrt(var + eps)}, all in float64; then {@code running = (1 − momentum) · running + momentum ·
+     * batch} with the variance M2 / (m − 1).
      *
-     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>: partial results read once, 16 · groups · C, and
-     * 8 a work-item for the reference; 16 · C written, with running statistics 16 · C read and written and the count 16 · C. <b>Local memory</b>: 16 bytes a work-item.
+     * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>:
+     * partial results read once, 16 · groups · C, and 8 a work-item for the reference; 16 · C written, with running
+     * statistics 16 · C read and written and the count 16 · C. <b>Local memory</b>: 16 bytes a work-item.
      *
      * @param partialMean in, (groups, C)
      * @param partialM2 in, (groups, C)
      * @param statistics out, (4, C): mean, meanLow, variance, rstd
      * @param runningStatistics in and out, (2, C): mean, variance; untouched if untracked
-     * @param numBatchesTracked in and out, (C): one count per feature, all the same, so that no work-group reads what another one writes; untouched if untracked
+     * @param numBatchesTracked in and out, (C): one count per feature, all the same, so that no work-group reads what
+     *     another one writes; untouched if untracked
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param groups of {@link CollectStatistics}
      * @param groupTileRows tileRows of {@link CollectStatistics}

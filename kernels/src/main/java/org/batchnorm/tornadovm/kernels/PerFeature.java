@@ -4,7 +4,9 @@ import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
 
-/** Arithmetic on one feature, shared by the two-stage and the on-chip kernels. Compiled into each kernel that calls it. */
+/**
+ * Arithmetic on one feature, shared by the two-stage and the on-chip kernels. Compiled into each kernel that calls it.
+ */
 final class PerFeature {
     /** The centre is a multiple of about 2⁻⁸ standard deviations: 1.5 · 2¹⁵ of them have a last place of that size. */
     private static final float CENTRE_DIGITS = 1.5f * (1 << 15);
@@ -56,8 +58,9 @@ final class PerFeature {
     }
 
     /**
-     * What scales dx, {@code gamma · rstd}. Two values per feature differ from their mean by ± d with d² = variance, so that {@code dy − dbeta / m − x̂ · dgamma / m} cancels but for
-     * {@code eps · rstd² · (dy − dbeta / m)}: there the scale has that factor, and the {@link #slope} is 0.
+     * What scales dx, {@code gamma · rstd}. Two values per feature differ from their mean by ± d with d² = variance, so
+     * that {@code dy − dbeta / m − x̂ · dgamma / m} cancels but for {@code eps · rstd² · (dy − dbeta / m)}: there the
+     * scale has that factor, and the {@link #slope} is 0.
      */
     static float scale(float gamma, double rstd, double m, double eps) {
         double scale = gamma * rstd;
@@ -76,8 +79,9 @@ final class PerFeature {
     }
 
     /**
-     * A value near the mean with so few digits that x less it is exact, or rounded up as often as down: less the mean itself, all x of one magnitude are rounded the same
-     * way, and a sum over many of them is off by more than its own rounding. Of a constant feature it is the mean, from which nothing differs.
+     * A value near the mean with so few digits that x less it is exact, or rounded up as often as down: less the mean
+     * itself, all x of one magnitude are rounded the same way, and a sum over many of them is off by more than its own
+     * rounding. Of a constant feature it is the mean, from which nothing differs.
      */
     static float centre(float mean, float variance, float rstd) {
         float large = Tiles.finiteOrZero(CENTRE_DIGITS / rstd);
@@ -85,7 +89,8 @@ final class PerFeature {
     }
 
     /**
-     * {@code 1 / sqrt(value)} to about one rounding where the device's own functions may be off by several: one Newton step on what they give.
+     * {@code 1 / sqrt(value)} to about one rounding where the device's own functions may be off by several: one Newton
+     * step on what they give.
      *
      * @param value ≥ 0, or NaN
      */

@@ -5,8 +5,9 @@ import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
- * What all kernels share: where values stand, how rows are divided, how a few values are summed. Compiled into each kernel that calls it. Sums over a work-group are
- * written out in every kernel: TornadoVM 5.2 takes a local array that is handed to another method for an array in global memory, and reads past its end.
+ * What all kernels share: where values stand, how rows are divided, how a few values are summed. Compiled into each
+ * kernel that calls it. Sums over a work-group are written out in every kernel: TornadoVM 5.2 takes a local array that
+ * is handed to another method for an array in global memory, and reads past its end.
  */
 public final class Tiles {
 
@@ -16,8 +17,8 @@ public final class Tiles {
     private Tiles() {}
 
     /**
-     * The address of a value: {@code row · columns + column} where columns are contiguous ({@code spatial = 1}), else, with {@code row = n · spatial + s},
-     * {@code (n · columns + column) · spatial + s}.
+     * The address of a value: {@code row · columns + column} where columns are contiguous ({@code spatial = 1}), else,
+     * with {@code row = n · spatial + s}, {@code (n · columns + column) · spatial + s}.
      */
     public static int address(int row, int column, int columns, int spatial) {
         return spatial == 1
@@ -25,20 +26,27 @@ public final class Tiles {
                 : row + (row / spatial) * ((columns - 1) * spatial) + column * spatial;
     }
 
-    /** How many rows each work-group takes: all groups but the last few the same number, a multiple of what the group loads at once. */
+    /**
+     * How many rows each work-group takes: all groups but the last few the same number, a multiple of what the group
+     * loads at once.
+     */
     public static int rowsPerGroup(int rows, int groups, int tileRows) {
         int step = LOADS * tileRows;
         int share = (rows + groups - 1) / groups;
         return (share + step - 1) / step * step;
     }
 
-    /** How many of {@code rows} rows a work-item takes that starts at row {@code first} and goes on in steps of {@code tileRows}. */
+    /**
+     * How many of {@code rows} rows a work-item takes that starts at row {@code first} and goes on in steps of
+     * {@code tileRows}.
+     */
     static int rowsOfWorkItem(int rows, int first, int tileRows) {
         return TornadoMath.max((rows - first + tileRows - 1) / tileRows, 0);
     }
 
     /**
-     * The value, or 0 where it is infinite or NaN. Asked by an equality, because TornadoVM 5.2 may turn an ordering into its opposite, which is true of NaN as well.
+     * The value, or 0 where it is infinite or NaN. Asked by an equality, because TornadoVM 5.2 may turn an ordering
+     * into its opposite, which is true of NaN as well.
      */
     static float finiteOrZero(float value) {
         return value * 0f == 0f ? value : 0f;
@@ -60,8 +68,8 @@ public final class Tiles {
     }
 
     /**
-     * Counts one more kernel that ran, {@code samples[1]}. Drivers' errors do not reach the host, which sees by this number whether all was done. One work-item does it, at
-     * the kernel's end.
+     * Counts one more kernel that ran, {@code samples[1]}. Drivers' errors do not reach the host, which sees by this
+     * number whether all was done. One work-item does it, at the kernel's end.
      */
     static void countRun(KernelContext context, IntArray samples) {
         if (context.globalIdx == 0 && context.globalIdy == 0) {

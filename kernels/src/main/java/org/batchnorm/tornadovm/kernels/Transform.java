@@ -16,16 +16,19 @@ public final class Transform {
     public static final int RUNNING = 1;
 
     /**
-     * {@code y = ((x − mean) − meanLow) · (gamma · rstd) + beta} (Ioffe &amp; Szegedy 2015, algorithm 1). The mean is subtracted first and
-     * in two parts, so that a large one cancels exactly. Running statistics have no second part, and their rstd is computed here.
+     * {@code y = ((x − mean) − meanLow) · (gamma · rstd) + beta} (Ioffe &amp; Szegedy 2015, algorithm 1). The mean is
+     * subtracted first and in two parts, so that a large one cancels exactly. Running statistics have no second part,
+     * and their rstd is computed here.
      *
-     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows, 1). <b>Bytes</b>: x read and y written once, 8 ·
-     * N·C·S; 20 a work-item for its feature. <b>Backends</b>: needs neither float64 nor local memory.
+     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
+     * 1). <b>Bytes</b>: x read and y written once, 8 · N·C·S; 20 a work-item for its feature. <b>Backends</b>: needs
+     * neither float64 nor local memory.
      *
      * @param x in, the batch
      * @param y out, the batch; may be x
      * @param parameters in, (2, C): gamma, beta
-     * @param statistics in, (4, C): mean, meanLow, variance, rstd; or, if {@code source} is {@link #RUNNING}, (2, C): mean, variance
+     * @param statistics in, (4, C): mean, meanLow, variance, rstd; or, if {@code source} is {@link #RUNNING}, (2, C):
+     *     mean, variance
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param eps of use with running statistics only
      */

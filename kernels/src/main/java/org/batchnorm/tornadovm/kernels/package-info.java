@@ -1,9 +1,11 @@
 /**
- * The device code: static {@link uk.ac.manchester.tornado.api.KernelContext} methods that TornadoVM compiles to OpenCL C, PTX or CUDA C, one file per operation.
+ * The device code: static {@link uk.ac.manchester.tornado.api.KernelContext} methods that TornadoVM compiles to OpenCL
+ * C, PTX or CUDA C, one file per operation.
  *
  * <h2>One set of kernels for every layout</h2>
  *
- * A kernel sees the batch as {@code columns} × {@code rows}. {@link org.batchnorm.tornadovm.kernels.Tiles#address} is the only place where the layouts differ:
+ * A kernel sees the batch as {@code columns} × {@code rows}. {@link org.batchnorm.tornadovm.kernels.Tiles#address} is
+ * the only place where the layouts differ:
  *
  * <table>
  *   <caption>What a column and a row are</caption>
@@ -13,15 +15,15 @@
  *   <tr><td>channels-first (N, C, S), small S</td><td>C · S</td><td>S</td><td>1</td><td>N</td></tr>
  * </table>
  *
- * {@code span} adjacent columns make one feature. A work-group is a tile of {@code tileColumns} × {@code tileRows} work-items that walks down the rows; neighbouring
- * work-items stand on neighbouring addresses: on neighbouring columns where these are contiguous, on neighbouring spatial positions ({@code tileColumns = 1}) where
- * those are.
+ * {@code span} adjacent columns make one feature. A work-group is a tile of {@code tileColumns} × {@code tileRows}
+ * work-items that walks down the rows; neighbouring work-items stand on neighbouring addresses: on neighbouring columns
+ * where these are contiguous, on neighbouring spatial positions ({@code tileColumns = 1}) where those are.
  *
  * <h2>Parameters that kernels share</h2>
  *
- * Arrays of the batch are float32 in the shape's layout, {@code columns · rows} values of which the first N samples count. The scalars are compiled into the kernel as
- * constants: divisions by them become multiplications, and what they exclude is not in the machine code. They never vary between executions of one graph; N does, and
- * travels in an array.
+ * Arrays of the batch are float32 in the shape's layout, {@code columns · rows} values of which the first N samples
+ * count. The scalars are compiled into the kernel as constants: divisions by them become multiplications, and what they
+ * exclude is not in the machine code. They never vary between executions of one graph; N does, and travels in an array.
  *
  * <table>
  *   <caption>Parameters</caption>
@@ -37,9 +39,10 @@
  *
  * <h2>What the backends must give</h2>
  *
- * Where a kernel says no less: float64, work-group barriers and local memory; neither atomics nor sub-group operations, which OpenCL lacks or TornadoVM leaves out there.
- * NaN and infinity must keep their meaning and sums their order, so OpenCL must not compile with TornadoVM's default {@code -cl-fast-relaxed-math}; PTX and CUDA as
- * TornadoVM sets them comply. Multiplications and additions may be fused freely. Addresses are {@code int}s: at most
+ * Where a kernel says no less: float64, work-group barriers and local memory; neither atomics nor sub-group operations,
+ * which OpenCL lacks or TornadoVM leaves out there. NaN and infinity must keep their meaning and sums their order, so
+ * OpenCL must not compile with TornadoVM's default {@code -cl-fast-relaxed-math}; PTX and CUDA as TornadoVM sets them
+ * comply. Multiplications and additions may be fused freely. Addresses are {@code int}s: at most
  * {@value org.batchnorm.tornadovm.BatchNormTasks#MAX_ELEMENTS} values.
  */
 @NullMarked

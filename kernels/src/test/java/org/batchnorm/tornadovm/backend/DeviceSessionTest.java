@@ -75,7 +75,9 @@ class DeviceSessionTest {
         assertThat(built).hasSize(2);
     }
 
-    /** A work-group size that does not divide the grid is refused by the driver, which TornadoVM prints and passes over. */
+    /**
+     * A work-group size that does not divide the grid is refused by the driver, which TornadoVM prints and passes over.
+     */
     @Test
     void aKernelThatTheDriverRefusesDoesNotPassForAResult() {
         run(inference(1, null));

@@ -129,7 +129,10 @@ class FaultsTest {
                 .contains("a smaller one fits");
     }
 
-    /** Each plan takes some 4 MiB of 20, as {@link #outOfDeviceMemory} shows, and TornadoVM counts as many bytes for the last as for the first. */
+    /**
+     * Each plan takes some 4 MiB of 20, as {@link #outOfDeviceMemory} shows, and TornadoVM counts as many bytes for the
+     * last as for the first.
+     */
     @Test
     void closedPlansFreeTheDevice() throws Exception {
         String output = ChildJvm.run(

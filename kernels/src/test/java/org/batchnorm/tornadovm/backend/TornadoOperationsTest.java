@@ -176,7 +176,10 @@ class TornadoOperationsTest {
         }
     }
 
-    /** The arrays that a plan sends to the device and fills from it are the caller's buffers themselves; other memory has arrays of the plan's own between. */
+    /**
+     * The arrays that a plan sends to the device and fills from it are the caller's buffers themselves; other memory
+     * has arrays of the plan's own between.
+     */
     @Test
     void buffersAreNotCopied() {
         List<HostPlan> built = new ArrayList<>();

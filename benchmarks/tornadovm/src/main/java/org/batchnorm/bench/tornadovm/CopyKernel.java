@@ -17,7 +17,8 @@ final class CopyKernel {
     /**
      * {@code y = x}.
      *
-     * <p><b>Grid</b> (⌈n / (GROUP · VALUES)⌉ · GROUP), <b>local</b> (GROUP); neighbouring work-items on neighbouring values. <b>Bytes</b>: 8 · n.
+     * <p><b>Grid</b> (⌈n / (GROUP · VALUES)⌉ · GROUP), <b>local</b> (GROUP); neighbouring work-items on neighbouring
+     * values. <b>Bytes</b>: 8 · n.
      *
      * @param x in, (n)
      * @param y out, (n)

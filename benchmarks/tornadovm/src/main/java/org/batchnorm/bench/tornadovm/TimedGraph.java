@@ -12,7 +12,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.data.BatchShape;
 import org.batchnorm.bench.device.DeviceTimer.Timing;
 import org.batchnorm.bench.device.DeviceTimer.Version;
 import org.batchnorm.bench.device.DeviceTimer.Way;
@@ -21,6 +20,7 @@ import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.Tensor;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.DeviceLimits;
@@ -39,7 +39,8 @@ import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /**
- * One operation on one shape as a graph of its own, to be checked and timed. A backward's statistics come from a forward in a graph before it.
+ * One operation on one shape as a graph of its own, to be checked and timed. A backward's statistics come from a
+ * forward in a graph before it.
  */
 final class TimedGraph implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();

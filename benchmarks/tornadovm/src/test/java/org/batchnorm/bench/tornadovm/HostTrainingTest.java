@@ -16,14 +16,18 @@ import org.batchnorm.bench.train.OptimizerKind;
 import org.batchnorm.bench.train.Settings;
 import org.junit.jupiter.api.Test;
 
-/** What {@code batchnorm train --backend tornadovm} does, beside what it does on the CPU: the same weights, the same batches. */
+/**
+ * What {@code batchnorm train --backend tornadovm} does, beside what it does on the CPU: the same weights, the same
+ * batches.
+ */
 class HostTrainingTest {
     private static final int STEPS = 100;
     private static final int STEPS_BEFORE_ROUNDING_GROWS = 10;
 
     /**
-     * Training amplifies rounding, suddenly so where an activation changes sides. How much is measured, not assumed: twins start on the CPU with gammas one or two units in
-     * the last place beside the first network's, and the device may not stray further from it than three times as far as one of them has by then.
+     * Training amplifies rounding, suddenly so where an activation changes sides. How much is measured, not assumed:
+     * twins start on the CPU with gammas one or two units in the last place beside the first network's, and the device
+     * may not stray further from it than three times as far as one of them has by then.
      */
     @Test
     void theCurveFollowsTheCpusForAHundredSteps() {

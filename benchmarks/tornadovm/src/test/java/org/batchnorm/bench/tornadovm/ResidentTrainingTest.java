@@ -40,8 +40,9 @@ class ResidentTrainingTest {
     private static final TrainTest DIGITS = Digits.load();
 
     /**
-     * Training amplifies rounding. How much is measured, not assumed: in other networks on the host every step rounds every parameter another way, by one unit in the
-     * last place, and the device may not stray further from the first than three times as far as they have by then.
+     * Training amplifies rounding. How much is measured, not assumed: in other networks on the host every step rounds
+     * every parameter another way, by one unit in the last place, and the device may not stray further from the first
+     * than three times as far as they have by then.
      */
     @Test
     void theTextbookNetworkFollowsTheHostForAHundredSteps() {
@@ -67,8 +68,9 @@ class ResidentTrainingTest {
     }
 
     /**
-     * A bias before batch norm has no gradient but rounding, which Adam scales up to whole steps. The batch's mean takes such steps out again; the running mean, which lags
-     * behind, does not: so the test loss differs between any two networks that differ by a rounding, as those of the twins show.
+     * A bias before batch norm has no gradient but rounding, which Adam scales up to whole steps. The batch's mean
+     * takes such steps out again; the running mean, which lags behind, does not: so the test loss differs between any
+     * two networks that differ by a rounding, as those of the twins show.
      */
     @Test
     void sigmoidsBatchNormBeforeThemAndAdamFollowTheHost() {
