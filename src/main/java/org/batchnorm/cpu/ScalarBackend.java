@@ -1,5 +1,7 @@
 package org.batchnorm.cpu;
 
+import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.scalar.ScalarKernels;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormBackend;
@@ -7,6 +9,8 @@ import org.batchnorm.spi.BatchNormOperations;
 
 /** The backend {@code scalar}: plain loops, usable everywhere. */
 public final class ScalarBackend implements BatchNormBackend {
+    private static final Kernels KERNELS = new ScalarKernels();
+
     /** Found by {@link java.util.ServiceLoader}. */
     public ScalarBackend() {}
 
@@ -27,13 +31,6 @@ public final class ScalarBackend implements BatchNormBackend {
 
     @Override
     public BatchNormOperations open(BackendOptions options) {
-        Kernels kernels = new Kernels(
-                new ScalarCollectStatistics(),
-                new ScalarMergeStatistics(),
-                new ScalarTransform(),
-                new ScalarReduceGradients(),
-                new ScalarMergeGradients(),
-                new ScalarInputGradient());
-        return new CpuOperations(kernels, options.threads());
+        return new CpuOperations(KERNELS, options.threads());
     }
 }

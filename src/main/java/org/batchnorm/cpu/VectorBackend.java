@@ -1,5 +1,7 @@
 package org.batchnorm.cpu;
 
+import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.vector.VectorKernels;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BackendUnavailableException;
@@ -45,6 +47,11 @@ public final class VectorBackend implements BatchNormBackend {
         if (!availability.usable()) {
             throw new BackendUnavailableException("backend " + name() + " cannot be used: " + availability);
         }
-        return new CpuOperations(VectorKernels.ALL, options.threads());
+        return new CpuOperations(Loaded.KERNELS, options.threads());
+    }
+
+    /** Made when the backend is first opened: loading it needs the module. */
+    private static final class Loaded {
+        private static final Kernels KERNELS = new VectorKernels();
     }
 }

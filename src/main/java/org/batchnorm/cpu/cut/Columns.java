@@ -1,0 +1,94 @@
+package org.batchnorm.cpu.cut;
+
+import java.util.Arrays;
+
+/**
+ * The columns of a matrix, and to which feature each belongs. Neighbouring columns may belong to one feature ({@code repeat}:
+ * channels-first data with few positions, column → feature = column / S), and several rows of the data may count as one
+ * ({@code fold}: column → feature = column mod C). Never both at once but where rows of repeated columns are folded.
+ */
+public final class Columns {
+    /** C. */
+    public final int features;
+
+    /** Neighbouring columns that belong to the same feature. */
+    public final int repeat;
+
+    /** Rows of the data that count as one row of the matrix. */
+    public final int fold;
+
+    /** Columns of the matrix. */
+    public final int width;
+
+    Columns(int features, int repeat, int fold) {
+        this.features = features;
+        this.repeat = repeat;
+        this.fold = fold;
+        this.width = features * repeat * fold;
+    }
+
+    /** The first column of a feature. */
+    public int first(int feature) {
+        return feature * repeat;
+    }
+
+    /** The end of the columns of the features before {@code feature}; where rows are folded, these are all features. */
+    public int end(int feature) {
+        return fold > 1 ? width : feature * repeat;
+    }
+
+    /** The columns of one row of the data. */
+    public int ofDataRow() {
+        return features * repeat;
+    }
+
+    /** Whether a feature has more than one column. */
+    public boolean isExpanded() {
+        return width > features;
+    }
+
+    /** Repeats the values of the C features for every column; both may be the same array. */
+    public void expand(float[] ofFeatures, float[] ofColumns) {
+        if (repeat > 1) {
+            for (int c = features - 1; c >= 0; c--) {
+                Arrays.fill(ofColumns, c * repeat, (c + 1) * repeat, ofFeatures[c]);
+            }
+        } else {
+            System.arraycopy(ofFeatures, 0, ofColumns, 0, features);
+        }
+        int base = ofDataRow();
+        for (int k = 1; k < fold; k++) {
+            System.arraycopy(ofColumns, 0, ofColumns, k * base, base);
+        }
+    }
+
+    /**
+     * Adds the sums of the columns {@code from} to {@code to} to those of their features.
+     *
+     * @param scratch for C values where rows are folded
+     */
+    public void addUp(float[] ofColumns, int from, int to, double[] sums, float[] scratch) {
+        if (repeat > 1) {
+            for (int j = from; j < to; j += repeat) {
+                double sum = 0;
+                for (int s = 0; s < repeat; s++) {
+                    sum += ofColumns[j + s];
+                }
+                sums[j / repeat % features] += sum;
+            }
+            return;
+        }
+        add(ofColumns, sums, from, Math.min(features, to));
+        for (int start = features; start < to; start += features) {
+            // A copy that is indexed as the sums are lets the compiler make vector code of the loop.
+            System.arraycopy(ofColumns, start, scratch, 0, features);
+            add(scratch, sums, 0, features);
+        }
+    }
+
+    private static void add(float[] columns, double[] sums, int from, int to) {
+        for (int j = from; j < to; j++) {
+            sums[j] += columns[j];
+        }
+    }
+}

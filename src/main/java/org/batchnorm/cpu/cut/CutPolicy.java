@@ -1,0 +1,243 @@
+package org.batchnorm.cpu.cut;
+
+import org.batchnorm.data.BatchShape;
+
+/**
+ * Every threshold of size, threads and caches: how finely a batch is cut, and which of several ways to the same bits is the
+ * faster one. What a threshold decides is said once, here; who asks knows no number.
+ *
+ * <p>What decides the order of additions ({@link #ROWS}, {@link #RUN}, {@link #isCached}, the cut itself) depends on the shape
+ * alone: never on the machine, the number of threads or the width of its vectors.
+ */
+public final class CutPolicy {
+    /**
+     * The rows whose sum float32 holds before it goes into float64. The few rows that a block has left after its last full
+     * batch of them come on top: at most 127, where C = 1.
+     */
+    public static final int ROWS = 64;
+
+    /** The rows down which a strip of columns is added up in registers: not many, as every addition rounds. */
+    public static final int STRIP_ROWS = 16;
+
+    /** The longest run that one call of a reduction takes, for the same reason. */
+    public static final int RUN = 2048;
+
+    /** The longest run that one call of an elementwise kernel takes: longer ones gain nothing, and an int must count it. */
+    public static final int MAPPED_RUN = 1 << 24;
+
+    /** Images whose runs a reduction takes together. */
+    public static final int IMAGES_AT_ONCE = 4;
+
+    /** Columns, or positions of a run, at whose multiples blocks begin: those of one vector of 512 bits. */
+    static final int ALIGNMENT = 16;
+
+    /** The most rows that lie evenly spread in a sample. */
+    private static final int SAMPLES = 16;
+
+    private static final int ROWS_PER_SAMPLE = 32;
+    private static final int FEW_SAMPLES = 4;
+
+    private static final int MIN_RUN = 32;
+    private static final int MANY_IMAGES = 16;
+    private static final int MIN_BLOCK = 32 * 1024;
+    private static final int MAX_BLOCKS = 64;
+    private static final int MIN_ROWS = 16;
+    private static final int ENOUGH_ROWS = 128;
+    private static final int FEW_PARTS = 4;
+    private static final int FOLDED_WIDTH = 128;
+
+    /** Rows at least this wide count one by one, aligned or not. */
+    private static final int FOLD_BELOW = 512;
+
+    private static final int MANY_ROWS = 32;
+
+    /** Below this many values, waking other threads costs more than they save. */
+    private static final long ALONE_BELOW = 64 * 1024;
+
+    /** Up to so many partial sums every thread adds up for itself: that is sooner done than fetched from another core. */
+    private static final int FEW_PARTIALS = 4;
+
+    /** Fewer features than this are merged sooner than another core hears of them. */
+    private static final int MERGED_FEATURES = 256;
+
+    /**
+     * From this many values on, what runs once in an operation stays cold for long: a call takes so much time that the
+     * compiler sees few of them. Loops on vectors, which make objects until they are compiled, are then left to plain ones.
+     */
+    private static final long RARE_FROM = 1 << 20;
+
+    /** Tensors of more bytes together have mostly left a core's own caches before they are read again. */
+    private static final long LARGE_BYTES = 8 << 20;
+
+    /** Tensors of no more bytes together stay in a core's own caches. */
+    private static final long OWN_BYTES = 2 << 20;
+
+    /** Tensors of no more bytes together stay in the first-level cache. */
+    private static final long NEAR_BYTES = 32 << 10;
+
+    /** What the groups of all threads may have together, so as to stay in the caches. */
+    private static final long CACHED_BYTES = 24 << 20;
+
+    /** What a group has where runs are not so long that it must have more. */
+    private static final long GROUP_BYTES = 1 << 20;
+
+    /** Neighbouring values that a group has at least: shorter pieces cost more than the second reading saves. */
+    private static final int GROUP_RUN = 2048;
+
+    private static final int GROUPS_PER_THREAD = 4;
+
+    /**
+     * Columns that a group of a matrix has at least: what belongs to these, sums, statistics and coefficients, stays in the
+     * first-level cache.
+     */
+    private static final int GROUP_COLUMNS = 512;
+
+    /** The most rows of such a group: more values would not stay in the second-level cache. */
+    private static final int GROUP_ROWS = 128;
+
+    /**
+     * How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads share
+     * the lines in which their groups meet.
+     */
+    private static final int COLUMNS_PER_ROW = 64;
+
+    private CutPolicy() {}
+
+    // ---- the cut: of the shape alone
+
+    /** Whether the values are seen as rows of a matrix: as they lie, or since their runs are too short to be taken one by one. */
+    static boolean isByRows(BatchShape shape) {
+        int minRun = shape.n() < MANY_IMAGES ? MIN_RUN : 2 * MIN_RUN;
+        boolean shortRuns = shape.spatial() < minRun && shape.c() * shape.spatial() <= Integer.MAX_VALUE / 2;
+        return shape.featuresContiguous() || shortRuns;
+    }
+
+    /** How many of {@code rows} rows, {@code base} wide, count as one, so that it is wide enough and aligned. */
+    static int fold(int base, long rows) {
+        if (base >= FOLD_BELOW || (base % ALIGNMENT == 0 && base >= FOLDED_WIDTH)) {
+            return 1;
+        }
+        int toAlign = ALIGNMENT / Math.min(ALIGNMENT, Integer.lowestOneBit(base));
+        int fold = toAlign * (int) Math.ceilDiv(FOLDED_WIDTH, (long) base * toAlign);
+        return Math.clamp(rows, 1, fold);
+    }
+
+    private static long blocks(BatchShape shape) {
+        return Math.clamp(shape.elements() / MIN_BLOCK, 1, MAX_BLOCKS);
+    }
+
+    private static long mostRowParts(long rows) {
+        return Math.max(rows / MIN_ROWS, 1);
+    }
+
+    /** Into how many blocks the rows of a matrix are cut. */
+    static int rowParts(BatchShape shape, long rows) {
+        long enough = Math.max(rows / ENOUGH_ROWS, Math.min(mostRowParts(rows), FEW_PARTS));
+        return (int) Math.min(blocks(shape), enough);
+    }
+
+    /** Into how many blocks the columns of a matrix are cut: of few rows only, as a few columns of each row are slow to read. */
+    static int columnParts(BatchShape shape, long rows) {
+        long parts = Math.ceilDiv(blocks(shape), mostRowParts(rows));
+        return (int) Math.clamp(parts, 1, Math.ceilDiv(shape.c(), 4 * ALIGNMENT));
+    }
+
+    /** Into how many blocks images are cut. */
+    static int imageParts(BatchShape shape) {
+        return (int) Math.clamp(Math.ceilDiv(shape.n(), IMAGES_AT_ONCE), 1, blocks(shape));
+    }
+
+    /** Into how many blocks the channels of images are cut, which are cut into {@code imageParts}. */
+    static int channelParts(BatchShape shape, int imageParts) {
+        return Math.clamp(Math.ceilDiv(blocks(shape), imageParts), 1, shape.c());
+    }
+
+    /** Into how many blocks the positions of an image are cut, where the others make {@code blocks} of them. */
+    static int spatialParts(BatchShape shape, long blocks) {
+        return (int) Math.clamp(Math.ceilDiv(blocks(shape), blocks), 1, Math.ceilDiv(shape.spatial(), 4 * RUN));
+    }
+
+    // ---- samples
+
+    /** How many of the rows are sampled. */
+    public static int samplesOfRows(long rows) {
+        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, FEW_SAMPLES), SAMPLES);
+    }
+
+    /** How many values of each channel are sampled from images: one of each, or all from one. */
+    public static int samplesOfImages(long images) {
+        return samplesAcross(images) ? (int) Math.min(SAMPLES, images) : SAMPLES;
+    }
+
+    /** Whether there are images enough to sample one value from each. */
+    public static boolean samplesAcross(long images) {
+        return images >= SAMPLES / 2;
+    }
+
+    // ---- ways to the same bits
+
+    /**
+     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less
+     * one where that is an even number and there are several streams. An odd number of rows does not set the streams apart
+     * by a power of two, at which the caches take the lines of one stream, or of another array, for each other's.
+     */
+    public static long rowsOfStream(long rows, int streams) {
+        long share = rows / streams;
+        return streams == 1 || share < MANY_ROWS ? share : (share - 1) | 1;
+    }
+
+    /** Whether so many tensors of a shape stay in a core's own caches. */
+    public static boolean isCached(BatchShape shape, int tensors) {
+        return shape.bytes() * tensors <= OWN_BYTES;
+    }
+
+    /** Whether so many tensors of a shape stay in a core's first-level cache. */
+    public static boolean isNear(BatchShape shape, int tensors) {
+        return shape.bytes() * tensors <= NEAR_BYTES;
+    }
+
+    /** How many of the threads on offer a batch is worth. */
+    public static int threads(BatchShape shape, int offered) {
+        return shape.elements() < ALONE_BELOW ? 1 : offered;
+    }
+
+    /** Whether what an operation on a shape does once a call is left to plain loops. */
+    public static boolean isRare(BatchShape shape) {
+        return shape.elements() >= RARE_FROM;
+    }
+
+    /** Whether every thread had better merge all partial sums for itself. */
+    public static boolean mergesByAll(int partials, int threads) {
+        return threads > 1 && partials > 1 && partials <= FEW_PARTIALS;
+    }
+
+    /** Into how many parts the features are cut to be merged. */
+    public static int mergeParts(int features, int threads) {
+        return Math.clamp(features / MERGED_FEATURES, 1, threads);
+    }
+
+    /**
+     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through both and
+     * finds in its caches what it reads the second time: the values, or, of a few rows, what belongs to the columns. 0 where
+     * the threads had better go through the whole batch twice: it stays in the caches as it is, or the values of a group are
+     * too far apart or too many. Results are the same bits either way.
+     *
+     * @param inputs tensors that are read; there is one more that is written
+     */
+    public static int groups(Cut cut, int inputs, int threads) {
+        if (cut.byRows) {
+            boolean wide = cut.rows <= Math.min(cut.features / COLUMNS_PER_ROW, GROUP_ROWS) && !cut.columns.isExpanded();
+            int groups = cut.features / GROUP_COLUMNS;
+            return wide && groups > 1 ? groups : 0;
+        }
+        long bytesOfTensor = cut.shape.bytes();
+        if (bytesOfTensor * (inputs + 1) < LARGE_BYTES) {
+            return 0;
+        }
+        long bytesOfFeature = bytesOfTensor * inputs / cut.features;
+        long together = Math.max(GROUP_BYTES / bytesOfFeature, Math.ceilDiv(GROUP_RUN, cut.shape.spatial()));
+        int groups = (int) Math.ceilDiv(cut.features, together);
+        boolean fit = together * bytesOfFeature * threads <= CACHED_BYTES;
+        return fit && groups >= GROUPS_PER_THREAD * threads ? groups : 0;
+    }
+}

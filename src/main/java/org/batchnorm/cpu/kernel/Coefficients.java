@@ -1,0 +1,59 @@
+package org.batchnorm.cpu.kernel;
+
+import org.batchnorm.cpu.cut.Columns;
+
+/**
+ * What the loops over the values need per column or per channel. Each array has one meaning. They grow as needed and are longer
+ * than what is in use.
+ */
+public final class Coefficients {
+    /** What a {@link Reduction} subtracts from x: a value near the mean, or, for gradients, the mean in float32. */
+    public float[] shift = {};
+
+    /** What an {@link Elementwise} kernel subtracts from x: the mean, rounded to float32. */
+    public float[] centre = {};
+
+    /** What it subtracts from dy: the mean of dy, rounded to float32. */
+    public float[] dyCentre = {};
+
+    /** The factor: gamma · rstd. */
+    public float[] scale = {};
+
+    /** The factor of x in the gradient: −rstd · dgamma / m. */
+    public float[] slope = {};
+
+    /** What is added: beta, or 0, and what rounding took from the means, scaled. */
+    public float[] offset = {};
+
+    /** Makes room for {@code columns} columns; the contents are lost where that needs new arrays. */
+    public void reserve(int columns) {
+        if (shift.length < columns) {
+            shift = new float[columns];
+            centre = new float[columns];
+            dyCentre = new float[columns];
+            scale = new float[columns];
+            slope = new float[columns];
+            offset = new float[columns];
+        }
+    }
+
+    /** Repeats the shift of the C features for every column. */
+    public void expandShift(Coefficients ofFeatures, Columns columns) {
+        columns.expand(ofFeatures.shift, shift);
+    }
+
+    /**
+     * Repeats what an elementwise kernel needs of the C features, which may be these, for every column.
+     *
+     * @param second whether the kernel has a second input, dy
+     */
+    public void expand(Coefficients ofFeatures, Columns columns, boolean second) {
+        columns.expand(ofFeatures.centre, centre);
+        columns.expand(ofFeatures.scale, scale);
+        columns.expand(ofFeatures.offset, offset);
+        if (second) {
+            columns.expand(ofFeatures.dyCentre, dyCentre);
+            columns.expand(ofFeatures.slope, slope);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+package org.batchnorm.cpu.kernel;
+
+/**
+ * From each feature's sums of {@code dy} and of {@code dy · (x − mean)} to the gradients of the parameters,
+ *
+ * <pre>
+ *   dbeta  = Σdy
+ *   dgamma = rstd · (Σ dy · (x − mean) − meanLow · Σdy)
+ * </pre>
+ *
+ * in double precision, and from these, not yet rounded, to the coefficients of {@link Elementwise}.
+ *
+ * <p>Two values determine their mean and variance, so that the gradient through the statistics of m = 2 values would be zero but
+ * for eps. The general formula finds that remainder as the difference of nearly equal numbers and loses all of its digits. With
+ * {@code d = (x₁ − x₂) / 2}, {@code rstd = 1 / sqrt(d² + eps)} and {@code 1 − d² · rstd² = eps · rstd²} it is
+ *
+ * <pre>{@code dx = gamma · eps · rstd³ · (dy − dbeta / 2)}</pre>
+ */
+public interface MergeGradients {
+    /**
+     * Merges the features {@code from} to {@code to}.
+     *
+     * @param sums in
+     * @param f in: count, gamma, eps, statistics; out: the gradients
+     * @param c out: centre, dyCentre, scale, slope and offset
+     */
+    void merge(Sums sums, PerFeature f, Coefficients c, int from, int to);
+}

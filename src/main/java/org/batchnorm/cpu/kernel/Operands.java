@@ -1,0 +1,97 @@
+package org.batchnorm.cpu.kernel;
+
+import java.lang.foreign.MemorySegment;
+import org.batchnorm.data.Batch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The tensors that a kernel works on, as it sees them: all in {@code float[]}s, or all in {@link MemorySegment}s. Each is an
+ * object and the position of the tensor's first value in it; positions count values.
+ */
+public final class Operands {
+    private static final Object NOTHING = new Object();
+
+    /** The first input. */
+    public Object x = NOTHING;
+
+    /** Where x begins. */
+    public long xStart;
+
+    /** The second input, dy, if there is one. */
+    public Object second = NOTHING;
+
+    /** Where the second input begins. */
+    public long secondStart;
+
+    /** The output, if there is one. */
+    public Object out = NOTHING;
+
+    /** Where the output begins. */
+    public long outStart;
+
+    private boolean inArrays;
+    private boolean hasSecond;
+
+    /** Takes the tensors of an operation; null where it has none. */
+    public void set(Batch newX, @Nullable Batch newSecond, @Nullable Batch newOut) {
+        inArrays = newX.isArray()
+                && (newSecond == null || newSecond.isArray())
+                && (newOut == null || newOut.isArray());
+        hasSecond = newSecond != null;
+        x = memory(newX);
+        xStart = start(newX);
+        second = newSecond == null ? NOTHING : memory(newSecond);
+        secondStart = newSecond == null ? 0 : start(newSecond);
+        out = newOut == null ? NOTHING : memory(newOut);
+        outStart = newOut == null ? 0 : start(newOut);
+    }
+
+    private Object memory(Batch batch) {
+        return inArrays ? batch.array() : batch.segment();
+    }
+
+    private long start(Batch batch) {
+        return inArrays ? batch.start() : 0;
+    }
+
+    /** Lets go of the caller's memory. */
+    public void clear() {
+        x = NOTHING;
+        second = NOTHING;
+        out = NOTHING;
+    }
+
+    /** Whether all lie in arrays; else all are segments. */
+    public boolean inArrays() {
+        return inArrays;
+    }
+
+    /** Whether there is a second input. */
+    public boolean hasSecond() {
+        return hasSecond;
+    }
+
+    /** Whether all may be used by any thread, not by the caller alone. */
+    public boolean isAccessibleBy(Thread thread) {
+        return inArrays || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
+    }
+
+    private static boolean isAccessible(Object memory, Thread thread) {
+        return !(memory instanceof MemorySegment segment) || segment.isAccessibleBy(thread);
+    }
+
+    /** One value of x. */
+    public float x(long position) {
+        return Memory.get(x, xStart + position);
+    }
+
+    /** One value of the second input. */
+    public float second(long position) {
+        return Memory.get(second, secondStart + position);
+    }
+
+    /** Writes one value of the output. */
+    public void out(long position, float value) {
+        Memory.set(out, outStart + position, value);
+    }
+}

@@ -1,0 +1,58 @@
+package org.batchnorm.cpu.kernel;
+
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+
+/**
+ * What belongs to the features of one operation beside the sums of its values: the parameters, and where the results go. Each
+ * participant of an operation has one of these.
+ */
+public final class PerFeature {
+    private static final float[] NONE = {};
+    private static final BatchStatistics NO_STATISTICS = new BatchStatistics(1);
+    private static final GradientSums NO_GRADIENTS = new GradientSums(1);
+    private static final int MOST_LANES = 16;
+
+    /** m, the values of each feature. */
+    public long count;
+
+    /** γ, (C). */
+    public float[] gamma = NONE;
+
+    /** β, (C). */
+    public float[] beta = NONE;
+
+    /** What is added to the variance. */
+    public double eps;
+
+    /** The statistics: an output of the forward, an input of the backward. */
+    public BatchStatistics statistics = NO_STATISTICS;
+
+    /** The gradients of γ and β: an output of the backward. */
+    public GradientSums gradients = NO_GRADIENTS;
+
+    /** Whether gradients flow through the statistics. */
+    public boolean throughStatistics;
+
+    /** Scratch for the lanes of a vector. */
+    public final float[] lanes = new float[MOST_LANES];
+
+    /** Takes over the references of another. */
+    public void set(PerFeature other) {
+        count = other.count;
+        gamma = other.gamma;
+        beta = other.beta;
+        eps = other.eps;
+        statistics = other.statistics;
+        gradients = other.gradients;
+        throughStatistics = other.throughStatistics;
+    }
+
+    /** Lets go of the caller's memory. */
+    public void clear() {
+        gamma = NONE;
+        beta = NONE;
+        statistics = NO_STATISTICS;
+        gradients = NO_GRADIENTS;
+    }
+}

@@ -1,0 +1,52 @@
+package org.batchnorm.cpu.kernel;
+
+/**
+ * The reduction of batch normalization: per column or per channel, with {@code d = x − shift},
+ *
+ * <pre>
+ *   Σ w   and   Σ w · d        w = d     collectStatistics
+ *                              w = dy    reduceGradients
+ * </pre>
+ *
+ * The shift lies near the mean, so that the variance that {@link MergeStatistics} takes from the sums does not cancel; for
+ * gradients it is the mean in float32. Which of the two a kernel is, its {@link Kernels} says. Bytes moved: 4 a value and input.
+ */
+public interface Reduction {
+
+    /**
+     * From how many places rows are best read at once; else it is 1.
+     *
+     * @param cached whether the tensors stay in a core's own caches
+     */
+    int streams(boolean cached);
+
+    /**
+     * A value near the mean of each column, into the shift: {@link Shift} of a few rows.
+     *
+     * @param o x in
+     * @param rows the sampled rows: {@code width} is the distance between them
+     * @param c out: the shift
+     */
+    void sample(Operands o, Rows rows, Coefficients c);
+
+    /**
+     * Adds rows of a matrix to float32 sums per column; at most {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows in all, which
+     * keeps those sums accurate.
+     *
+     * @param o the inputs
+     * @param c in: the shift
+     * @param s in and out
+     */
+    void rows(Operands o, Rows rows, Coefficients c, ColumnSums s);
+
+    /**
+     * Adds runs, one channel after the other, to float64 sums per channel.
+     *
+     * @param o the inputs
+     * @param runs at most {@link org.batchnorm.cpu.cut.CutPolicy#IMAGES_AT_ONCE} images and
+     *     {@link org.batchnorm.cpu.cut.CutPolicy#RUN} values each
+     * @param c in: the shift
+     * @param s in and out
+     */
+    void runs(Operands o, Runs runs, Coefficients c, Sums s);
+}

@@ -1,0 +1,54 @@
+package org.batchnorm.cpu.kernel;
+
+/**
+ * The value that a {@link Reduction} for statistics subtracts: near the mean, from a few values that lie evenly spread. The
+ * largest and the smallest do not count, so that one outlier does not move it far.
+ *
+ * <p>It is rounded to a multiple of a power of two, about a sixteenth of the sampled range. A shift of full precision would
+ * leave the same low bits to be rounded away in every {@code x − shift}, always to the same side, and the sum of many would
+ * drift. The shift of a constant feature is that constant, exactly.
+ *
+ * <p>It is infinite or NaN where a sampled value is, or where their range is near the limits of float32. The sums are then NaN,
+ * which tells {@link MergeStatistics} to do the feature again; so it would with any other shift.
+ */
+public final class Shift {
+    /**
+     * {@code (v + r · COARSENESS) − r · COARSENESS} rounds v to about r / 16: half of the 24 bits' worth of r, and a half of
+     * that again to stay within its binade.
+     */
+    public static final float COARSENESS = 0x1.8p19f;
+
+    private Shift() {}
+
+    /** How often the largest and the smallest sample are taken from the sum: once, but not where there are only two. */
+    public static float trim(int samples) {
+        return samples > 2 ? 1 : 0;
+    }
+
+    /** What the sum of the samples that count is multiplied by, to make their mean. */
+    public static float perSample(int samples) {
+        return 1f / (samples > 2 ? samples - 2 : samples);
+    }
+
+    /**
+     * The shift for some values of x.
+     *
+     * @param start the position of the first
+     * @param apart their distance
+     */
+    public static float sample(Operands o, long start, int samples, long apart) {
+        float first = o.x(start);
+        float sum = 0;
+        float least = 0;
+        float most = 0;
+        for (int i = 1; i < samples; i++) {
+            float d = o.x(start + i * apart) - first;
+            sum += d;
+            least = Math.min(least, d);
+            most = Math.max(most, d);
+        }
+        float mean = first + (sum - (least + most) * trim(samples)) * perSample(samples);
+        float coarse = (most - least) * COARSENESS;
+        return (mean + coarse) - coarse;
+    }
+}

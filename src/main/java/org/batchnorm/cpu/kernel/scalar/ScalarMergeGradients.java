@@ -1,0 +1,125 @@
+package org.batchnorm.cpu.kernel.scalar;
+
+import java.util.Arrays;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.MergeGradients;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Sums;
+
+/** {@link MergeGradients} in plain loops. */
+public final class ScalarMergeGradients implements MergeGradients {
+    private static final int TWO_VALUES = 2;
+
+    /** The merge, which has no state of its own. */
+    public ScalarMergeGradients() {}
+
+    @Override
+    public void merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
+        gradients(sums, f, from, to);
+        coefficients(f, c, from, to);
+    }
+
+    /** From the sums to the gradients of the parameters. */
+    public static void gradients(Sums sums, PerFeature f, int from, int to) {
+        double[] dgamma = f.gradients.dgamma();
+        double[] dbeta = f.gradients.dbeta();
+        float[] meanLow = f.statistics.meanLow();
+        float[] rstd = f.statistics.rstd();
+        System.arraycopy(sums.sum, from, dbeta, from, to - from);
+        if (areFinite(dbeta, from, to)) {
+            correct(sums, meanLow, rstd, dgamma, from, to);
+            return;
+        }
+        for (int i = from; i < to; i++) {
+            // A correction for rounding has nothing to correct in an infinity, and would make NaN of it.
+            double correction = Double.isFinite(dbeta[i]) ? meanLow[i] * dbeta[i] : 0;
+            dgamma[i] = (sums.product[i] - correction) * rstd[i];
+        }
+    }
+
+    /** From the gradients of the parameters to the coefficients of the input's. */
+    public static void coefficients(PerFeature f, Coefficients c, int from, int to) {
+        if (!f.throughStatistics) {
+            TransformCoefficients.ofFixed(f, c, from, to);
+            return;
+        }
+        double[] dbeta = f.gradients.dbeta();
+        float[] meanLow = f.statistics.meanLow();
+        float[] rstd = f.statistics.rstd();
+        double perValue = 1.0 / f.count;
+        System.arraycopy(f.statistics.mean(), from, c.centre, from, to - from);
+        scales(f.gamma, rstd, c.scale, from, to);
+        centres(dbeta, perValue, c.dyCentre, c.offset, from, to);
+        if (f.count == TWO_VALUES) {
+            Arrays.fill(c.slope, from, to, 0);
+            scalesOfTwo(f.gamma, rstd, f.eps, c.scale, from, to);
+        } else {
+            slopes(f.gradients.dgamma(), rstd, -perValue, c.slope, from, to);
+        }
+        offsets(c, meanLow, from, to);
+        if (!areFinite(dbeta, from, to)) {
+            for (int i = from; i < to; i++) {
+                if (!Double.isFinite(dbeta[i])) {
+                    // An infinity less itself would make NaN of what is infinite.
+                    c.offset[i] = 0;
+                }
+            }
+        }
+    }
+
+    // One simple loop for each step: so the compiler makes vector code of them.
+
+    /** Whether no value is infinite or NaN in float32. */
+    private static boolean areFinite(double[] values, int from, int to) {
+        float largest = 0;
+        for (int c = from; c < to; c++) {
+            largest = Math.max(largest, Math.abs((float) values[c]));
+        }
+        return largest < Float.POSITIVE_INFINITY;
+    }
+
+    private static void correct(Sums sums, float[] meanLow, float[] rstd, double[] dgamma, int from, int to) {
+        double[] sum = sums.sum;
+        double[] product = sums.product;
+        for (int c = from; c < to; c++) {
+            dgamma[c] = (product[c] - meanLow[c] * sum[c]) * rstd[c];
+        }
+    }
+
+    private static void scales(float[] gamma, float[] rstd, float[] scale, int from, int to) {
+        for (int c = from; c < to; c++) {
+            scale[c] = gamma[c] * rstd[c];
+        }
+    }
+
+    private static void scalesOfTwo(float[] gamma, float[] rstd, double eps, float[] scale, int from, int to) {
+        for (int c = from; c < to; c++) {
+            double r = rstd[c];
+            scale[c] = (float) (gamma[c] * r * eps * r * r);
+        }
+    }
+
+    private static void slopes(double[] dgamma, float[] rstd, double factor, float[] slope, int from, int to) {
+        for (int c = from; c < to; c++) {
+            slope[c] = (float) (dgamma[c] * (rstd[c] * factor));
+        }
+    }
+
+    private static void centres(double[] dbeta, double perValue, float[] dyCentre, float[] lost, int from, int to) {
+        for (int c = from; c < to; c++) {
+            double dyMean = dbeta[c] * perValue;
+            float centre = (float) dyMean;
+            dyCentre[c] = centre;
+            lost[c] = (float) (centre - dyMean);
+        }
+    }
+
+    private static void offsets(Coefficients coefficients, float[] meanLow, int from, int to) {
+        float[] slope = coefficients.slope;
+        float[] scale = coefficients.scale;
+        float[] offset = coefficients.offset;
+        for (int c = from; c < to; c++) {
+            offset[c] = (offset[c] - slope[c] * meanLow[c]) * scale[c];
+        }
+    }
+}

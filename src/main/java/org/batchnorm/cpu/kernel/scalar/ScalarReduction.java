@@ -1,0 +1,240 @@
+package org.batchnorm.cpu.kernel.scalar;
+
+import java.util.Arrays;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.ColumnSums;
+import org.batchnorm.cpu.kernel.Memory;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Runs;
+import org.batchnorm.cpu.kernel.Shift;
+import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Tile;
+
+/**
+ * {@link Reduction} in plain loops: pieces of rows or runs are copied into a {@link Tile} and added there. Without the Vector
+ * API, the compiler makes vector code of the loops over tiles.
+ */
+final class ScalarReduction implements Reduction {
+    private final boolean second;
+    private final int streams;
+
+    /**
+     * A reduction.
+     *
+     * @param second whether of x and dy, {@code w = dy}; else of x alone, {@code w = d}
+     */
+    ScalarReduction(boolean second) {
+        this.second = second;
+        this.streams = second ? 2 : 4;
+    }
+
+    @Override
+    public int streams(boolean cached) {
+        return streams;
+    }
+
+    @Override
+    public void sample(Operands o, Rows r, Coefficients c) {
+        Tile tile = r.tile;
+        int samples = (int) r.count;
+        float[] first = tile.coefficients.shift;
+        for (int j = r.from; j < r.to; j += Tile.SIZE) {
+            int length = Math.min(Tile.SIZE, r.to - j);
+            Memory.read(o.x, o.xStart + r.first + j, first, length);
+            Arrays.fill(tile.b, 0, length, 0);
+            Arrays.fill(tile.c, 0, length, 0);
+            Arrays.fill(tile.d, 0, length, 0);
+            for (int i = 1; i < samples; i++) {
+                Memory.read(o.x, o.xStart + r.first + (long) i * r.apart + j, tile.a, length);
+                addSample(tile.a, first, tile.b, tile.c, tile.d, length);
+            }
+            shift(first, tile.b, tile.c, tile.d, samples, tile.a, length);
+            System.arraycopy(tile.a, 0, c.shift, j, length);
+        }
+    }
+
+    private static void addSample(float[] sample, float[] first, float[] sum, float[] least, float[] most, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = sample[j] - first[j];
+            sum[j] += d;
+            least[j] = Math.min(least[j], d);
+            most[j] = Math.max(most[j], d);
+        }
+    }
+
+    /** {@link Shift} of the columns. */
+    private static void shift(
+            float[] first, float[] sum, float[] least, float[] most, int samples, float[] shift, int length) {
+        float trim = Shift.trim(samples);
+        float perSample = Shift.perSample(samples);
+        for (int j = 0; j < length; j++) {
+            float mean = first[j] + (sum[j] - (least[j] + most[j]) * trim) * perSample;
+            float coarse = (most[j] - least[j]) * Shift.COARSENESS;
+            shift[j] = (mean + coarse) - coarse;
+        }
+    }
+
+    @Override
+    public void rows(Operands o, Rows r, Coefficients c, ColumnSums s) {
+        Tile tile = r.tile;
+        int together = Tile.rowsTogether(r);
+        for (int j = r.from; j < r.to; j += Tile.SIZE) {
+            int length = Math.min(Tile.SIZE, r.to - j);
+            tile.repeatShift(c, j, length, together);
+            tile.beginSums(s, j, length, together);
+            for (long i = 0; i < r.count; i += together) {
+                int piece = length * (int) Math.min(together, r.count - i);
+                long row = r.first + i * r.width + j;
+                if (!second && r.streams > 1) {
+                    read(o, row, r.apart, tile, piece);
+                    addFour(tile, tile.coefficients.shift, piece);
+                    continue;
+                }
+                for (int k = 0; k < r.streams; k++) {
+                    read(o, row + k * r.apart, tile, piece);
+                    add(tile, tile.coefficients.shift, piece);
+                }
+            }
+            tile.endSums(s, j, length, together);
+        }
+    }
+
+    @Override
+    public void runs(Operands o, Runs r, Coefficients c, Sums s) {
+        Tile tile = r.tile;
+        int used = Math.min(r.length, Tile.SIZE);
+        for (int channel = r.from; channel < r.to; channel++) {
+            Arrays.fill(tile.sum, 0, used, 0);
+            Arrays.fill(tile.product, 0, used, 0);
+            long run = r.first + (channel - r.from) * r.channelApart;
+            float shift = c.shift[channel];
+            if (!second && r.images == streams) {
+                for (int j = 0; j < r.length; j += Tile.SIZE) {
+                    int piece = Math.min(Tile.SIZE, r.length - j);
+                    read(o, run + j, r.imageApart, tile, piece);
+                    addFour(tile, shift, piece);
+                }
+            } else {
+                oneByOne(o, r, run, shift);
+            }
+            s.sum[channel] += Tile.total(tile.sum, 0, used);
+            s.product[channel] += Tile.total(tile.product, 0, used);
+        }
+    }
+
+    /** Adds the runs of one channel, one image after the other; of x alone, all images' pieces before the next piece. */
+    private void oneByOne(Operands o, Runs r, long run, float shift) {
+        Tile tile = r.tile;
+        int images = (int) r.images;
+        int pieces = Math.ceilDiv(r.length, Tile.SIZE);
+        for (int k = 0; k < images * pieces; k++) {
+            int image = second ? k / pieces : k % images;
+            int j = (second ? k % pieces : k / images) * Tile.SIZE;
+            int piece = Math.min(Tile.SIZE, r.length - j);
+            read(o, run + image * r.imageApart + j, tile, piece);
+            add(tile, shift, piece);
+        }
+    }
+
+    /** Copies a piece of each input. */
+    private void read(Operands o, long position, Tile tile, int length) {
+        Memory.read(o.x, o.xStart + position, tile.a, length);
+        if (second) {
+            Memory.read(o.second, o.secondStart + position, tile.b, length);
+        }
+    }
+
+    /** Copies four pieces of x. */
+    private static void read(Operands o, long position, long apart, Tile tile, int length) {
+        long at = o.xStart + position;
+        Memory.read(o.x, at, tile.a, length);
+        Memory.read(o.x, at + apart, tile.b, length);
+        Memory.read(o.x, at + 2 * apart, tile.c, length);
+        Memory.read(o.x, at + 3 * apart, tile.d, length);
+    }
+
+    private void add(Tile tile, float[] shift, int length) {
+        if (second) {
+            addGradients(tile.a, tile.b, shift, tile.sum, tile.product, length);
+        } else {
+            addValues(tile.a, shift, tile.sum, tile.product, length);
+        }
+    }
+
+    private void add(Tile tile, float shift, int length) {
+        if (second) {
+            addGradients(tile.a, tile.b, shift, tile.sum, tile.product, length);
+        } else {
+            addValues(tile.a, shift, tile.sum, tile.product, length);
+        }
+    }
+
+    // The loops over tiles: with a shift for each column, and with one for a run.
+
+    private static void addFour(Tile tile, float[] shift, int length) {
+        float[] a = tile.a;
+        float[] b = tile.b;
+        float[] c = tile.c;
+        float[] d = tile.d;
+        float[] sum = tile.sum;
+        float[] square = tile.product;
+        for (int j = 0; j < length; j++) {
+            float s = shift[j];
+            float da = a[j] - s;
+            float db = b[j] - s;
+            float dc = c[j] - s;
+            float dd = d[j] - s;
+            sum[j] += (da + db) + (dc + dd);
+            square[j] += (da * da + db * db) + (dc * dc + dd * dd);
+        }
+    }
+
+    private static void addFour(Tile tile, float shift, int length) {
+        float[] a = tile.a;
+        float[] b = tile.b;
+        float[] c = tile.c;
+        float[] d = tile.d;
+        float[] sum = tile.sum;
+        float[] square = tile.product;
+        for (int j = 0; j < length; j++) {
+            float da = a[j] - shift;
+            float db = b[j] - shift;
+            float dc = c[j] - shift;
+            float dd = d[j] - shift;
+            sum[j] += (da + db) + (dc + dd);
+            square[j] += (da * da + db * db) + (dc * dc + dd * dd);
+        }
+    }
+
+    private static void addValues(float[] x, float[] shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = x[j] - shift[j];
+            sum[j] += d;
+            square[j] += d * d;
+        }
+    }
+
+    private static void addValues(float[] x, float shift, float[] sum, float[] square, int length) {
+        for (int j = 0; j < length; j++) {
+            float d = x[j] - shift;
+            sum[j] += d;
+            square[j] += d * d;
+        }
+    }
+
+    private static void addGradients(float[] x, float[] dy, float[] shift, float[] sum, float[] product, int length) {
+        for (int j = 0; j < length; j++) {
+            sum[j] += dy[j];
+            product[j] += dy[j] * (x[j] - shift[j]);
+        }
+    }
+
+    private static void addGradients(float[] x, float[] dy, float shift, float[] sum, float[] product, int length) {
+        for (int j = 0; j < length; j++) {
+            sum[j] += dy[j];
+            product[j] += dy[j] * (x[j] - shift);
+        }
+    }
+}

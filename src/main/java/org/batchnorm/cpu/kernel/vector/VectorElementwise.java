@@ -1,0 +1,319 @@
+package org.batchnorm.cpu.kernel.vector;
+
+import static jdk.incubator.vector.VectorOperators.FMA;
+import static jdk.incubator.vector.VectorOperators.SUB;
+import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
+import static org.batchnorm.cpu.kernel.vector.Species.LANES;
+
+import java.lang.invoke.MethodHandles;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+import org.batchnorm.cpu.cut.CutPolicy;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Elementwise;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Runs;
+
+/**
+ * {@link Elementwise} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded
+ * once for two and the prefetcher sees two long streams; so do runs, of two images or the halves of one, for the streams alone.
+ * Where the tensors stay in the caches, columns are gone down in strips instead, with their coefficients in registers.
+ */
+final class VectorElementwise implements Elementwise {
+    private static final Variant VARIANT = Specialized.variant(MethodHandles.lookup());
+    private static final boolean IN_ARRAYS = VARIANT.inArrays();
+
+    /** Whether there is a dy, and the output is dx; else it is y. */
+    private static final boolean SECOND = VARIANT.hasSecond();
+
+    /**
+     * Whether strips are worth while: where there are registers for them. On segments, those of three tensors are more than the
+     * compiler inlines into one method: 30 times slower.
+     */
+    private static final boolean STRIPS = Species.MANY_REGISTERS && (IN_ARRAYS || !SECOND);
+
+    /** Rows of a strip: of three tensors few, so that the lines in which strips meet are still near when the next one comes. */
+    private static final int STRIP_ROWS = SECOND ? 8 : Integer.MAX_VALUE;
+
+    VectorElementwise() {}
+
+    /** A copy for each variant. */
+    static List<Elementwise> copies() {
+        return Specialized.copies(MethodHandles.lookup(), Elementwise.class);
+    }
+
+    // ---- rows
+
+    @Override
+    public void rows(Operands o, Rows r, Coefficients c) {
+        if (STRIPS && r.cached) {
+            strips(o, r, c);
+            return;
+        }
+        long half = CutPolicy.rowsOfStream(r.count, 2);
+        int touched = pairs(o, r, 0, half, half * r.width, c);
+        for (long i = 2 * half; i < r.count; i += 2) {
+            // A last row that has none beside it is paired with itself.
+            touched ^= pairs(o, r, i, 1, i + 1 < r.count ? r.width : 0, c);
+        }
+        r.tile.touched = touched;
+    }
+
+    /**
+     * Pairs of rows.
+     *
+     * @param firstRow the first row of the first pair
+     * @param count pairs, one after the other
+     * @param apart the distance between the rows of a pair
+     */
+    private static int pairs(Operands o, Rows r, long firstRow, long count, long apart, Coefficients c) {
+        Object x = o.x;
+        Object dy = o.second;
+        Object out = o.out;
+        long row = r.first + firstRow * r.width;
+        long xAt = o.xStart + row;
+        long dyAt = o.secondStart + row;
+        long outAt = o.outStart + row;
+        int end = Species.end(r.from, r.to);
+        int touched = 0;
+        for (long i = 0; i < count; i++) {
+            for (int j = r.from; j < end; j += LANES) {
+                touched ^= touch(out, outAt, j) ^ touch(out, outAt + apart, j);
+                FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
+                FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
+                FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
+                FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
+                FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+                FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
+                FloatVector dy1 = SECOND ? load(dy, dyAt + apart, j) : m;
+                FloatVector v0 = map(load(x, xAt, j), dy0, m, g, k, a, b);
+                FloatVector v1 = map(load(x, xAt + apart, j), dy1, m, g, k, a, b);
+                store(v0, out, outAt, j);
+                store(v1, out, outAt + apart, j);
+            }
+            for (int j = end; j < r.to; j++) {
+                two(o, row + i * r.width + j, apart, c, j);
+            }
+            xAt += r.width;
+            dyAt += r.width;
+            outAt += r.width;
+        }
+        return touched;
+    }
+
+    private static void strips(Operands o, Rows r, Coefficients c) {
+        for (long i = 0; i < r.count; i += STRIP_ROWS) {
+            long row = r.first + i * r.width;
+            int rows = (int) Math.min(STRIP_ROWS, r.count - i);
+            int j = r.from;
+            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
+                fourStrips(o, row, rows, r.width, j, c);
+            }
+            for (; j + LANES <= r.to; j += LANES) {
+                strip(o, row, rows, r.width, j, c);
+            }
+            for (; j < r.to; j++) {
+                for (int k = 0; k < rows; k++) {
+                    two(o, row + (long) k * r.width + j, 0, c, j);
+                }
+            }
+        }
+    }
+
+    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c) {
+        Object x = o.x;
+        Object dy = o.second;
+        Object out = o.out;
+        long xAt = o.xStart + row;
+        long dyAt = o.secondStart + row;
+        long outAt = o.outStart + row;
+        int k = j + LANES;
+        int l = k + LANES;
+        int m = l + LANES;
+        FloatVector centre0 = FloatVector.fromArray(FLOATS, c.centre, j);
+        FloatVector centre1 = FloatVector.fromArray(FLOATS, c.centre, k);
+        FloatVector centre2 = FloatVector.fromArray(FLOATS, c.centre, l);
+        FloatVector centre3 = FloatVector.fromArray(FLOATS, c.centre, m);
+        FloatVector scale0 = FloatVector.fromArray(FLOATS, c.scale, j);
+        FloatVector scale1 = FloatVector.fromArray(FLOATS, c.scale, k);
+        FloatVector scale2 = FloatVector.fromArray(FLOATS, c.scale, l);
+        FloatVector scale3 = FloatVector.fromArray(FLOATS, c.scale, m);
+        FloatVector offset0 = FloatVector.fromArray(FLOATS, c.offset, j);
+        FloatVector offset1 = FloatVector.fromArray(FLOATS, c.offset, k);
+        FloatVector offset2 = FloatVector.fromArray(FLOATS, c.offset, l);
+        FloatVector offset3 = FloatVector.fromArray(FLOATS, c.offset, m);
+        FloatVector dyCentre0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : centre0;
+        FloatVector dyCentre1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, k) : centre1;
+        FloatVector dyCentre2 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, l) : centre2;
+        FloatVector dyCentre3 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, m) : centre3;
+        FloatVector slope0 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : centre0;
+        FloatVector slope1 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, k) : centre1;
+        FloatVector slope2 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, l) : centre2;
+        FloatVector slope3 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, m) : centre3;
+        for (int i = 0; i < rows; i++) {
+            FloatVector dy0 = SECOND ? load(dy, dyAt, j) : centre0;
+            FloatVector dy1 = SECOND ? load(dy, dyAt, k) : centre1;
+            FloatVector dy2 = SECOND ? load(dy, dyAt, l) : centre2;
+            FloatVector dy3 = SECOND ? load(dy, dyAt, m) : centre3;
+            FloatVector v0 = map(load(x, xAt, j), dy0, centre0, dyCentre0, slope0, scale0, offset0);
+            FloatVector v1 = map(load(x, xAt, k), dy1, centre1, dyCentre1, slope1, scale1, offset1);
+            FloatVector v2 = map(load(x, xAt, l), dy2, centre2, dyCentre2, slope2, scale2, offset2);
+            FloatVector v3 = map(load(x, xAt, m), dy3, centre3, dyCentre3, slope3, scale3, offset3);
+            store(v0, out, outAt, j);
+            store(v1, out, outAt, k);
+            store(v2, out, outAt, l);
+            store(v3, out, outAt, m);
+            xAt += width;
+            dyAt += width;
+            outAt += width;
+        }
+    }
+
+    private static void strip(Operands o, long row, int rows, int width, int j, Coefficients c) {
+        Object x = o.x;
+        Object dy = o.second;
+        Object out = o.out;
+        long xAt = o.xStart + row;
+        long dyAt = o.secondStart + row;
+        long outAt = o.outStart + row;
+        FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
+        FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
+        FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
+        FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
+        FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+        for (int i = 0; i < rows; i++) {
+            FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
+            store(map(load(x, xAt, j), dy0, m, g, k, a, b), out, outAt, j);
+            xAt += width;
+            dyAt += width;
+            outAt += width;
+        }
+    }
+
+    // ---- runs
+
+    @Override
+    public void runs(Operands o, Runs r, Coefficients c) {
+        int touched = 0;
+        long half = CutPolicy.rowsOfStream(r.images, 2);
+        for (long i = 0; i < half; i++) {
+            for (int channel = r.from; channel < r.to; channel++) {
+                long run = r.first + i * r.imageApart + (channel - r.from) * r.channelApart;
+                touched ^= twoRuns(o, run, half * r.imageApart, r.length, channel, c);
+            }
+        }
+        int halfRun = r.length / 2;
+        for (long i = 2 * half; i < r.images; i++) {
+            for (int channel = r.from; channel < r.to; channel++) {
+                long run = r.first + i * r.imageApart + (channel - r.from) * r.channelApart;
+                touched ^= twoRuns(o, run, halfRun, halfRun, channel, c);
+                if (2 * halfRun < r.length) {
+                    two(o, run + 2 * halfRun, 0, c, channel);
+                }
+            }
+        }
+        r.tile.touched = touched;
+    }
+
+    /** Runs of two images, or the halves of one. */
+    private static int twoRuns(Operands o, long run, long apart, int length, int channel, Coefficients c) {
+        if (length < LANES) {
+            for (int j = 0; j < length; j++) {
+                two(o, run + j, apart, c, channel);
+            }
+            return 0;
+        }
+        Object x = o.x;
+        Object dy = o.second;
+        Object out = o.out;
+        long xAt = o.xStart + run;
+        long dyAt = o.secondStart + run;
+        long outAt = o.outStart + run;
+        FloatVector m = FloatVector.broadcast(FLOATS, c.centre[channel]);
+        FloatVector a = FloatVector.broadcast(FLOATS, c.scale[channel]);
+        FloatVector b = FloatVector.broadcast(FLOATS, c.offset[channel]);
+        FloatVector g = SECOND ? FloatVector.broadcast(FLOATS, c.dyCentre[channel]) : m;
+        FloatVector k = SECOND ? FloatVector.broadcast(FLOATS, c.slope[channel]) : m;
+        // The last vectors overlap the ones before. Their inputs are read first: the output may be an input.
+        int end = length - LANES;
+        FloatVector dy0 = SECOND ? load(dy, dyAt, end) : m;
+        FloatVector dy1 = SECOND ? load(dy, dyAt + apart, end) : m;
+        FloatVector last0 = map(load(x, xAt, end), dy0, m, g, k, a, b);
+        FloatVector last1 = map(load(x, xAt + apart, end), dy1, m, g, k, a, b);
+        int touched = 0;
+        for (int j = 0; j < end; j += LANES) {
+            touched ^= touch(out, outAt, j) ^ touch(out, outAt + apart, j);
+            dy0 = SECOND ? load(dy, dyAt, j) : m;
+            dy1 = SECOND ? load(dy, dyAt + apart, j) : m;
+            FloatVector v0 = map(load(x, xAt, j), dy0, m, g, k, a, b);
+            FloatVector v1 = map(load(x, xAt + apart, j), dy1, m, g, k, a, b);
+            store(v0, out, outAt, j);
+            store(v1, out, outAt + apart, j);
+        }
+        store(last0, out, outAt, end);
+        store(last1, out, outAt + apart, end);
+        return touched;
+    }
+
+    // ---- values
+
+    private static FloatVector map(
+            FloatVector x,
+            FloatVector dy,
+            FloatVector centre,
+            FloatVector dyCentre,
+            FloatVector slope,
+            FloatVector scale,
+            FloatVector offset) {
+        return SECOND
+                ? inputGradient(x, dy, centre, dyCentre, slope, scale, offset)
+                : transform(x, centre, scale, offset);
+    }
+
+    /** The paper's {@code y = gamma · (x − mean) · rstd + beta}. */
+    private static FloatVector transform(
+            FloatVector x, FloatVector centre, FloatVector scale, FloatVector offset) {
+        return x.lanewise(SUB, centre).lanewise(FMA, scale, offset);
+    }
+
+    /** {@code dx = gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)}. */
+    private static FloatVector inputGradient(
+            FloatVector x,
+            FloatVector dy,
+            FloatVector centre,
+            FloatVector dyCentre,
+            FloatVector slope,
+            FloatVector scale,
+            FloatVector offset) {
+        return x.lanewise(SUB, centre).lanewise(FMA, slope, dy.lanewise(SUB, dyCentre)).lanewise(FMA, scale, offset);
+    }
+
+    /** Two values, which may be the same: both are read before one is written, as the output may be an input. */
+    private static void two(Operands o, long at, long apart, Coefficients c, int j) {
+        float first = one(o, at, c, j);
+        float second = one(o, at + apart, c, j);
+        o.out(at, first);
+        o.out(at + apart, second);
+    }
+
+    private static float one(Operands o, long at, Coefficients c, int j) {
+        float d = o.x(at) - c.centre[j];
+        float t = SECOND ? Math.fma(d, c.slope[j], o.second(at) - c.dyCentre[j]) : d;
+        return Math.fma(t, c.scale[j], c.offset[j]);
+    }
+
+    // ---- memory
+
+    private static FloatVector load(Object memory, long start, int j) {
+        return Access.load(IN_ARRAYS, memory, start, j);
+    }
+
+    private static int touch(Object memory, long start, int j) {
+        return Access.touch(IN_ARRAYS, memory, start, j);
+    }
+
+    private static void store(FloatVector vector, Object memory, long start, int j) {
+        Access.store(IN_ARRAYS, vector, memory, start, j);
+    }
+}

@@ -1,0 +1,54 @@
+package org.batchnorm.cpu.kernel.vector;
+
+import java.util.List;
+import org.batchnorm.cpu.kernel.Elementwise;
+import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.MergeGradients;
+import org.batchnorm.cpu.kernel.MergeStatistics;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.scalar.ScalarMergeGradients;
+import org.batchnorm.cpu.kernel.scalar.ScalarMergeStatistics;
+
+/**
+ * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. Which copy of a kernel works is
+ * chosen once an operation, outside of all loops.
+ */
+public final class VectorKernels implements Kernels {
+    private final List<Reduction> reductions = VectorReduction.copies();
+    private final List<Elementwise> maps = VectorElementwise.copies();
+    private final MergeStatistics plainStatistics = new ScalarMergeStatistics();
+    private final MergeGradients plainGradients = new ScalarMergeGradients();
+    private final MergeStatistics mergeStatistics =
+            Species.HAS_HALVES ? new VectorMergeStatistics(plainStatistics) : plainStatistics;
+    private final MergeGradients mergeGradients =
+            Species.HAS_HALVES ? new VectorMergeGradients(plainGradients) : plainGradients;
+
+    /** The kernels, which have no state of their own. */
+    public VectorKernels() {}
+
+    /** The floats that a vector holds. */
+    public static int lanes() {
+        return Species.LANES;
+    }
+
+    @Override
+    public Reduction reduction(Operands operands) {
+        return reductions.get(Variant.numberOf(operands));
+    }
+
+    @Override
+    public Elementwise elementwise(Operands operands) {
+        return maps.get(Variant.numberOf(operands));
+    }
+
+    @Override
+    public MergeStatistics mergeStatistics(boolean rare) {
+        return rare ? plainStatistics : mergeStatistics;
+    }
+
+    @Override
+    public MergeGradients mergeGradients(boolean rare) {
+        return rare ? plainGradients : mergeGradients;
+    }
+}

@@ -1,0 +1,85 @@
+package org.batchnorm.cpu.kernel.vector;
+
+import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SUB;
+import static org.batchnorm.cpu.kernel.vector.Species.DOUBLES;
+import static org.batchnorm.cpu.kernel.vector.Species.HALVES;
+
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.MergeGradients;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Tile;
+
+/**
+ * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. What is left to the twin are features
+ * among which one has an infinity or NaN, and the two rare formulas: of two values, and through given statistics.
+ */
+final class VectorMergeGradients implements MergeGradients {
+    private static final int LANES = DOUBLES.length();
+    private static final int TWO_VALUES = 2;
+
+    private final MergeGradients twin;
+
+    VectorMergeGradients(MergeGradients twin) {
+        this.twin = twin;
+    }
+
+    @Override
+    public void merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
+        int end = to - (to - from) % LANES;
+        boolean done = to - from >= LANES && f.throughStatistics && f.count > TWO_VALUES;
+        for (int i = from; done && i < end; i += VectorMergeStatistics.AT_ONCE) {
+            done = mergeVectors(sums, f, c, i, Math.min(i + VectorMergeStatistics.AT_ONCE, end));
+        }
+        if (done && end < to) {
+            // The last vector overlaps the ones before.
+            done = mergeVectors(sums, f, c, to - LANES, to);
+        }
+        if (!done) {
+            twin.merge(sums, f, c, from, to);
+        }
+    }
+
+    /** Merges whole vectors of features, and says whether all dbeta are finite. */
+    private static boolean mergeVectors(Sums sums, PerFeature f, Coefficients coefficients, int from, int to) {
+        float[] meanLow = f.statistics.meanLow();
+        float[] rstd = f.statistics.rstd();
+        double[] dgamma = f.gradients.dgamma();
+        double[] dbeta = f.gradients.dbeta();
+        double perValue = 1.0 / f.count;
+        DoubleVector share = DoubleVector.broadcast(DOUBLES, perValue);
+        DoubleVector minusShare = DoubleVector.broadcast(DOUBLES, -perValue);
+        FloatVector zero = FloatVector.zero(HALVES);
+        FloatVector notFinite = zero;
+        for (int c = from; c < to; c += LANES) {
+            FloatVector low = FloatVector.fromArray(HALVES, meanLow, c);
+            FloatVector r = FloatVector.fromArray(HALVES, rstd, c);
+            DoubleVector exactRstd = Species.widen(r);
+            DoubleVector exactDbeta = DoubleVector.fromArray(DOUBLES, sums.sum, c);
+            DoubleVector exactDgamma = DoubleVector.fromArray(DOUBLES, sums.product, c)
+                    .lanewise(SUB, Species.widen(low).lanewise(MUL, exactDbeta))
+                    .lanewise(MUL, exactRstd);
+            exactDbeta.intoArray(dbeta, c);
+            exactDgamma.intoArray(dgamma, c);
+            FloatVector a = r.lanewise(MUL, FloatVector.fromArray(HALVES, f.gamma, c));
+            a.intoArray(coefficients.scale, c);
+            FloatVector k = Species.narrow(exactDgamma.lanewise(MUL, exactRstd.lanewise(MUL, minusShare)));
+            k.intoArray(coefficients.slope, c);
+            DoubleVector dyMean = exactDbeta.lanewise(MUL, share);
+            FloatVector dyCentre = Species.narrow(dyMean);
+            dyCentre.intoArray(coefficients.dyCentre, c);
+            FloatVector lost = Species.narrow(Species.widen(dyCentre).lanewise(SUB, dyMean));
+            lost.lanewise(SUB, k.lanewise(MUL, low)).lanewise(MUL, a).intoArray(coefficients.offset, c);
+            FloatVector.fromArray(HALVES, f.statistics.mean(), c).intoArray(coefficients.centre, c);
+            // What is not finite leaves NaN when it is taken from itself.
+            FloatVector rounded = Species.narrow(exactDbeta);
+            notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);
+        }
+        zero.lanewise(ADD, notFinite).intoArray(f.lanes, 0);
+        return Tile.total(f.lanes, 0, LANES) == 0;
+    }
+}

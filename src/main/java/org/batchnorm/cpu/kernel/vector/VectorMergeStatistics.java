@@ -1,0 +1,97 @@
+package org.batchnorm.cpu.kernel.vector;
+
+import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.DIV;
+import static jdk.incubator.vector.VectorOperators.MIN;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SQRT;
+import static jdk.incubator.vector.VectorOperators.SUB;
+import static org.batchnorm.cpu.kernel.vector.Species.DOUBLES;
+import static org.batchnorm.cpu.kernel.vector.Species.HALVES;
+
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.MergeStatistics;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Tile;
+
+/**
+ * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its twin's; features
+ * among which one is suspect are left to the twin.
+ */
+final class VectorMergeStatistics implements MergeStatistics {
+    private static final int LANES = DOUBLES.length();
+
+    /** Features that one call merges: not many, because the compiler sooner takes up what is called often, and until then merging is slow. */
+    static final int AT_ONCE = 128;
+
+    private final MergeStatistics twin;
+
+    VectorMergeStatistics(MergeStatistics twin) {
+        this.twin = twin;
+    }
+
+    @Override
+    public void merge(Cut cut, Operands o, Sums sums, PerFeature f, Coefficients c, int from, int to) {
+        int end = to - (to - from) % LANES;
+        boolean done = to - from >= LANES;
+        for (int i = from; done && i < end; i += AT_ONCE) {
+            done = mergeVectors(sums, f, c, i, Math.min(i + AT_ONCE, end));
+        }
+        if (done && end < to) {
+            // The last vector overlaps the ones before.
+            done = mergeVectors(sums, f, c, to - LANES, to);
+        }
+        if (!done) {
+            twin.merge(cut, o, sums, f, c, from, to);
+        }
+    }
+
+    /** Merges whole vectors of features, and says whether none is suspect. */
+    private static boolean mergeVectors(Sums sums, PerFeature f, Coefficients coefficients, int from, int to) {
+        float[] mean = f.statistics.mean();
+        float[] meanLow = f.statistics.meanLow();
+        float[] variance = f.statistics.variance();
+        float[] rstd = f.statistics.rstd();
+        DoubleVector share = DoubleVector.broadcast(DOUBLES, 1.0 / f.count);
+        FloatVector zero = FloatVector.zero(HALVES);
+        FloatVector one = FloatVector.broadcast(HALVES, 1);
+        FloatVector added = FloatVector.broadcast(HALVES, (float) f.eps);
+        FloatVector far = FloatVector.broadcast(HALVES, 1 / FAR);
+        FloatVector tiny = FloatVector.broadcast(HALVES, TINY);
+        // Below 0, or NaN, where a feature is suspect. Not a mask: what works on masks is slow until it is compiled,
+        // and takes long to be compiled.
+        FloatVector least = zero;
+        for (int c = from; c < to; c += LANES) {
+            FloatVector shift = FloatVector.fromArray(HALVES, coefficients.shift, c);
+            DoubleVector delta = DoubleVector.fromArray(DOUBLES, sums.sum, c).lanewise(MUL, share);
+            DoubleVector exact = Species.widen(shift).lanewise(ADD, delta);
+            FloatVector high = Species.narrow(exact);
+            FloatVector low = Species.narrow(exact.lanewise(SUB, Species.widen(high)));
+            DoubleVector meanSquare =
+                    DoubleVector.fromArray(DOUBLES, sums.product, c).lanewise(MUL, share);
+            FloatVector v = Species.narrow(meanSquare.lanewise(SUB, delta.lanewise(MUL, delta)));
+            FloatVector r = one.lanewise(DIV, v.lanewise(ADD, added).lanewise(SQRT));
+            FloatVector a = r.lanewise(MUL, FloatVector.fromArray(HALVES, f.gamma, c));
+            high.intoArray(mean, c);
+            high.intoArray(coefficients.centre, c);
+            low.intoArray(meanLow, c);
+            v.intoArray(variance, c);
+            r.intoArray(rstd, c);
+            a.intoArray(coefficients.scale, c);
+            FloatVector.fromArray(HALVES, f.beta, c)
+                    .lanewise(SUB, low.lanewise(MUL, a))
+                    .intoArray(coefficients.offset, c);
+            FloatVector distance = high.lanewise(SUB, shift);
+            FloatVector needed =
+                    distance.lanewise(MUL, distance).lanewise(MUL, far).lanewise(ADD, tiny);
+            least = v.lanewise(MUL, zero).lanewise(ADD, v.lanewise(SUB, needed)).lanewise(MIN, least);
+        }
+        zero.lanewise(ADD, least).intoArray(f.lanes, 0);
+        return Tile.total(f.lanes, 0, LANES) == 0;
+    }
+}

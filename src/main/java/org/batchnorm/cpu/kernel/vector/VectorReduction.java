@@ -1,0 +1,384 @@
+package org.batchnorm.cpu.kernel.vector;
+
+import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.FMA;
+import static jdk.incubator.vector.VectorOperators.MAX;
+import static jdk.incubator.vector.VectorOperators.MIN;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SUB;
+import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
+import static org.batchnorm.cpu.kernel.vector.Species.GROUP;
+import static org.batchnorm.cpu.kernel.vector.Species.LANES;
+
+import java.lang.invoke.MethodHandles;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+import org.batchnorm.cpu.cut.CutPolicy;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.ColumnSums;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Runs;
+import org.batchnorm.cpu.kernel.Shift;
+import org.batchnorm.cpu.kernel.Sums;
+
+/**
+ * {@link Reduction} on the Vector API. The one idea: rows that lie far apart are read at once, four of x, or two of x and two of
+ * dy (or as many images). Each is a stream of its own to the hardware's prefetcher, and one load and store of the column's sums
+ * serves all. Where the tensors stay in the caches, which need no streams, columns are gone down in strips instead, with their
+ * sums in registers.
+ *
+ * <p>Every column is added up by the same operations, whether it stands in a vector or in the rest beside the last one.
+ */
+final class VectorReduction implements Reduction {
+    private static final Variant VARIANT = Specialized.variant(MethodHandles.lookup());
+    private static final boolean IN_ARRAYS = VARIANT.inArrays();
+
+    /** Whether w is dy; else it is d. */
+    private static final boolean SECOND = VARIANT.hasSecond();
+
+    private static final int STREAMS = SECOND ? 2 : 4;
+
+    /** Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then sampling is slow. */
+    private static final int SAMPLED_COLUMNS = 64;
+
+    VectorReduction() {}
+
+    /** A copy for each variant. */
+    static List<Reduction> copies() {
+        return Specialized.copies(MethodHandles.lookup(), Reduction.class);
+    }
+
+    @Override
+    public int streams(boolean cached) {
+        return cached ? 1 : STREAMS;
+    }
+
+    // ---- rows
+
+    @Override
+    public void rows(Operands o, Rows r, Coefficients c, ColumnSums s) {
+        if (r.streams == 1) {
+            strips(o, r, c, s);
+            return;
+        }
+        Object x = o.x;
+        Object dy = o.second;
+        float[] shift = c.shift;
+        float[] sum = s.sum;
+        float[] product = s.product;
+        long apart = r.apart;
+        int end = Species.end(r.from, r.to);
+        long xAt = o.xStart + r.first;
+        long dyAt = o.secondStart + r.first;
+        for (long i = 0; i < r.count; i++) {
+            for (int j = r.from; j < end; j += LANES) {
+                FloatVector m = FloatVector.fromArray(FLOATS, shift, j);
+                FloatVector d0 = load(x, xAt, j).lanewise(SUB, m);
+                FloatVector d1 = load(x, xAt + apart, j).lanewise(SUB, m);
+                FloatVector w0 = SECOND ? load(dy, dyAt, j) : d0;
+                FloatVector w1 = SECOND ? load(dy, dyAt + apart, j) : d1;
+                FloatVector added = w0.lanewise(ADD, w1);
+                FloatVector products = d1.lanewise(FMA, w1, d0.lanewise(MUL, w0));
+                if (!SECOND) {
+                    FloatVector d2 = load(x, xAt + 2 * apart, j).lanewise(SUB, m);
+                    FloatVector d3 = load(x, xAt + 3 * apart, j).lanewise(SUB, m);
+                    added = added.lanewise(ADD, d2.lanewise(ADD, d3));
+                    products = products.lanewise(ADD, d3.lanewise(FMA, d3, d2.lanewise(MUL, d2)));
+                }
+                FloatVector.fromArray(FLOATS, sum, j).lanewise(ADD, added).intoArray(sum, j);
+                FloatVector.fromArray(FLOATS, product, j)
+                        .lanewise(ADD, products)
+                        .intoArray(product, j);
+            }
+            for (int j = end; j < r.to; j++) {
+                addColumn(o, r.first + i * r.width + j, apart, j, c, s);
+            }
+            xAt += r.width;
+            dyAt += r.width;
+        }
+    }
+
+    /** One column of as many rows as there are streams. */
+    private static void addColumn(Operands o, long at, long apart, int j, Coefficients c, ColumnSums s) {
+        float m = c.shift[j];
+        float d0 = o.x(at) - m;
+        float d1 = o.x(at + apart) - m;
+        float w0 = SECOND ? o.second(at) : d0;
+        float w1 = SECOND ? o.second(at + apart) : d1;
+        float added = w0 + w1;
+        float products = Math.fma(d1, w1, d0 * w0);
+        if (!SECOND) {
+            float d2 = o.x(at + 2 * apart) - m;
+            float d3 = o.x(at + 3 * apart) - m;
+            added += d2 + d3;
+            products += Math.fma(d3, d3, d2 * d2);
+        }
+        s.sum[j] += added;
+        s.product[j] += products;
+    }
+
+    private static void strips(Operands o, Rows r, Coefficients c, ColumnSums s) {
+        for (long i = 0; i < r.count; i += CutPolicy.STRIP_ROWS) {
+            long row = r.first + i * r.width;
+            int rows = (int) Math.min(CutPolicy.STRIP_ROWS, r.count - i);
+            int j = r.from;
+            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
+                fourStrips(o, row, rows, r.width, j, c, s);
+            }
+            for (; j + LANES <= r.to; j += LANES) {
+                strip(o, row, rows, r.width, j, c, s);
+            }
+            for (; j < r.to; j++) {
+                column(o, row, rows, r.width, j, c, s);
+            }
+        }
+    }
+
+    private static void fourStrips(
+            Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
+        Object x = o.x;
+        Object dy = o.second;
+        long xAt = o.xStart + row;
+        long dyAt = o.secondStart + row;
+        int k = j + LANES;
+        int l = k + LANES;
+        int m = l + LANES;
+        FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
+        FloatVector shift1 = FloatVector.fromArray(FLOATS, c.shift, k);
+        FloatVector shift2 = FloatVector.fromArray(FLOATS, c.shift, l);
+        FloatVector shift3 = FloatVector.fromArray(FLOATS, c.shift, m);
+        FloatVector sum0 = FloatVector.zero(FLOATS);
+        FloatVector sum1 = sum0;
+        FloatVector sum2 = sum0;
+        FloatVector sum3 = sum0;
+        FloatVector product0 = sum0;
+        FloatVector product1 = sum0;
+        FloatVector product2 = sum0;
+        FloatVector product3 = sum0;
+        for (int i = 0; i < rows; i++) {
+            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(x, xAt, k).lanewise(SUB, shift1);
+            FloatVector d2 = load(x, xAt, l).lanewise(SUB, shift2);
+            FloatVector d3 = load(x, xAt, m).lanewise(SUB, shift3);
+            FloatVector w0 = SECOND ? load(dy, dyAt, j) : d0;
+            FloatVector w1 = SECOND ? load(dy, dyAt, k) : d1;
+            FloatVector w2 = SECOND ? load(dy, dyAt, l) : d2;
+            FloatVector w3 = SECOND ? load(dy, dyAt, m) : d3;
+            sum0 = w0.lanewise(ADD, sum0);
+            sum1 = w1.lanewise(ADD, sum1);
+            sum2 = w2.lanewise(ADD, sum2);
+            sum3 = w3.lanewise(ADD, sum3);
+            product0 = d0.lanewise(FMA, w0, product0);
+            product1 = d1.lanewise(FMA, w1, product1);
+            product2 = d2.lanewise(FMA, w2, product2);
+            product3 = d3.lanewise(FMA, w3, product3);
+            xAt += width;
+            dyAt += width;
+        }
+        add(s.sum, j, sum0);
+        add(s.sum, k, sum1);
+        add(s.sum, l, sum2);
+        add(s.sum, m, sum3);
+        add(s.product, j, product0);
+        add(s.product, k, product1);
+        add(s.product, l, product2);
+        add(s.product, m, product3);
+    }
+
+    private static void strip(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
+        Object x = o.x;
+        Object dy = o.second;
+        long xAt = o.xStart + row;
+        long dyAt = o.secondStart + row;
+        FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
+        FloatVector sum = FloatVector.zero(FLOATS);
+        FloatVector product = sum;
+        for (int i = 0; i < rows; i++) {
+            FloatVector d = load(x, xAt, j).lanewise(SUB, shift);
+            FloatVector w = SECOND ? load(dy, dyAt, j) : d;
+            sum = w.lanewise(ADD, sum);
+            product = d.lanewise(FMA, w, product);
+            xAt += width;
+            dyAt += width;
+        }
+        add(s.sum, j, sum);
+        add(s.product, j, product);
+    }
+
+    private static void column(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
+        float sum = 0;
+        float product = 0;
+        for (int i = 0; i < rows; i++) {
+            long at = row + (long) i * width + j;
+            float d = o.x(at) - c.shift[j];
+            float w = SECOND ? o.second(at) : d;
+            sum += w;
+            product = Math.fma(d, w, product);
+        }
+        s.sum[j] += sum;
+        s.product[j] += product;
+    }
+
+    private static void add(float[] sums, int j, FloatVector more) {
+        FloatVector.fromArray(FLOATS, sums, j).lanewise(ADD, more).intoArray(sums, j);
+    }
+
+    // ---- runs
+
+    @Override
+    public void runs(Operands o, Runs r, Coefficients c, Sums s) {
+        for (int channel = r.from; channel < r.to; channel++) {
+            long run = r.first + (channel - r.from) * r.channelApart;
+            long i = 0;
+            for (; i + STREAMS <= r.images; i += STREAMS) {
+                addRuns(o, r, run + i * r.imageApart, true, channel, c, s);
+            }
+            for (; i < r.images; i++) {
+                addRuns(o, r, run + i * r.imageApart, false, channel, c, s);
+                addLast(o, r, run + i * r.imageApart, channel, c, s);
+            }
+        }
+    }
+
+    /** What the streams leave of one image's run: as many values as do not go into each. */
+    private static void addLast(Operands o, Runs r, long at, int channel, Coefficients c, Sums s) {
+        for (int j = r.length / STREAMS * STREAMS; j < r.length; j++) {
+            double d = o.x(at + j) - c.shift[channel];
+            double w = SECOND ? o.second(at + j) : d;
+            s.sum[channel] += w;
+            s.product[channel] += w * d;
+        }
+    }
+
+    /**
+     * As many runs as there are streams.
+     *
+     * @param wholeRuns whether of as many images; else the parts of one image's
+     */
+    private static void addRuns(
+            Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
+        int length = wholeRuns ? r.length : r.length / STREAMS;
+        long apart = wholeRuns ? r.imageApart : length;
+        float[] lanes = r.tile.a;
+        Object x = o.x;
+        Object dy = o.second;
+        long xAt = o.xStart + at;
+        long dyAt = o.secondStart + at;
+        int end = length & -GROUP;
+        FloatVector shift = FloatVector.broadcast(FLOATS, c.shift[channel]);
+        FloatVector zero = FloatVector.zero(FLOATS);
+        for (int part = 0; part < GROUP; part += LANES) {
+            FloatVector sum = zero;
+            FloatVector sumLow = zero;
+            FloatVector product0 = zero;
+            FloatVector product1 = zero;
+            FloatVector product2 = zero;
+            FloatVector product3 = zero;
+            for (int j = part; j < end; j += GROUP) {
+                FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift);
+                FloatVector d1 = load(x, xAt + apart, j).lanewise(SUB, shift);
+                FloatVector added;
+                if (SECOND) {
+                    FloatVector w0 = load(dy, dyAt, j);
+                    FloatVector w1 = load(dy, dyAt + apart, j);
+                    added = w0.lanewise(ADD, w1);
+                    // The products carry what their rounding takes, as the sum does.
+                    FloatVector products = d1.lanewise(FMA, w1, d0.lanewise(MUL, w0));
+                    FloatVector product = products.lanewise(ADD, product0);
+                    product1 = products.lanewise(SUB, product.lanewise(SUB, product0)).lanewise(ADD, product1);
+                    product0 = product;
+                } else {
+                    FloatVector d2 = load(x, xAt + 2 * apart, j).lanewise(SUB, shift);
+                    FloatVector d3 = load(x, xAt + 3 * apart, j).lanewise(SUB, shift);
+                    added = d0.lanewise(ADD, d1).lanewise(ADD, d2.lanewise(ADD, d3));
+                    product0 = d0.lanewise(FMA, d0, product0);
+                    product1 = d1.lanewise(FMA, d1, product1);
+                    product2 = d2.lanewise(FMA, d2, product2);
+                    product3 = d3.lanewise(FMA, d3, product3);
+                }
+                // The sum carries what its rounding takes: it may be much smaller than the values.
+                FloatVector newSum = added.lanewise(ADD, sum);
+                sumLow = added.lanewise(SUB, newSum.lanewise(SUB, sum)).lanewise(ADD, sumLow);
+                sum = newSum;
+            }
+            zero.lanewise(ADD, sum).intoArray(lanes, part);
+            zero.lanewise(ADD, sumLow).intoArray(lanes, GROUP + part);
+            FloatVector products23 = zero.lanewise(ADD, product2).lanewise(ADD, product3);
+            if (SECOND) {
+                zero.lanewise(ADD, product0).intoArray(lanes, 2 * GROUP + part);
+                zero.lanewise(ADD, product1).intoArray(lanes, 3 * GROUP + part);
+            } else {
+                FloatVector products01 = zero.lanewise(ADD, product0).lanewise(ADD, product1);
+                products01.lanewise(ADD, products23).intoArray(lanes, 2 * GROUP + part);
+            }
+        }
+        addTotals(o, r, at, wholeRuns, channel, c, s);
+    }
+
+    /** Adds the sums of the lanes, and the values behind the last whole group of them. */
+    private static void addTotals(
+            Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
+        int length = wholeRuns ? r.length : r.length / STREAMS;
+        long apart = wholeRuns ? r.imageApart : length;
+        float[] lanes = r.tile.a;
+        double sum = Access.compensatedTotal(lanes, 0);
+        double product =
+                SECOND ? Access.compensatedTotal(lanes, 2 * GROUP) : Access.total(lanes, 2 * GROUP);
+        for (int j = length & -GROUP; j < length; j++) {
+            for (int i = 0; i < STREAMS; i++) {
+                float d = o.x(at + i * apart + j) - c.shift[channel];
+                float w = SECOND ? o.second(at + i * apart + j) : d;
+                sum += w;
+                product += w * d;
+            }
+        }
+        s.sum[channel] += sum;
+        s.product[channel] += product;
+    }
+
+    // ---- samples
+
+    @Override
+    public void sample(Operands o, Rows r, Coefficients c) {
+        int end = Species.end(r.from, r.to);
+        for (int j = r.from; j < end; j += SAMPLED_COLUMNS) {
+            sample(o, r, j, Math.min(j + SAMPLED_COLUMNS, end), c.shift);
+        }
+        for (int j = end; j < r.to; j++) {
+            c.shift[j] = Shift.sample(o, r.first + j, (int) r.count, r.apart);
+        }
+    }
+
+    private static void sample(Operands o, Rows r, int from, int to, float[] shift) {
+        Object x = o.x;
+        long start = o.xStart + r.first;
+        int samples = (int) r.count;
+        FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
+        FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
+        FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
+        for (int j = from; j < to; j += LANES) {
+            FloatVector first = load(x, start, j);
+            FloatVector sum = zero;
+            FloatVector least = zero;
+            FloatVector most = zero;
+            for (int i = 1; i < samples; i++) {
+                FloatVector d = load(x, start + i * r.apart, j).lanewise(SUB, first);
+                sum = d.lanewise(ADD, sum);
+                least = d.lanewise(MIN, least);
+                most = d.lanewise(MAX, most);
+            }
+            FloatVector outer = zero.lanewise(ADD, least).lanewise(ADD, most).lanewise(MUL, trim);
+            FloatVector rest = zero.lanewise(ADD, sum).lanewise(SUB, outer);
+            FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
+            FloatVector coarse = zero.lanewise(ADD, most).lanewise(SUB, least).lanewise(MUL, coarseness);
+            mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
+        }
+    }
+
+    private static FloatVector load(Object memory, long start, int j) {
+        return Access.load(IN_ARRAYS, memory, start, j);
+    }
+}

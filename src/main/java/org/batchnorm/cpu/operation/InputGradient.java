@@ -1,0 +1,35 @@
+package org.batchnorm.cpu.operation;
+
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.scalar.ScalarMergeGradients;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
+
+/** The stage {@code inputGradient}: x and dy are mapped to dx with sums that are there. */
+public final class InputGradient extends MapOnly {
+    /** An operation for many batches. */
+    public InputGradient() {}
+
+    /** Takes a batch. */
+    public InputGradient of(
+            Kernels kernels, Tensors tensors, Normalization normalization, GradientSums sums, Cut cut) {
+        begin(kernels, normalization, cut);
+        features.count = sums.count();
+        features.gradients = sums;
+        if (normalization.throughStatistics()) {
+            mapped.set(tensors.x(), tensors.dy(), tensors.dx());
+        } else {
+            mapped.set(tensors.dy(), null, tensors.dx());
+        }
+        return this;
+    }
+
+    @Override
+    public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
+        ScalarMergeGradients.coefficients(f, into, 0, cut.features);
+    }
+}

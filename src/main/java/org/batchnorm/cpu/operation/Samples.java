@@ -1,0 +1,51 @@
+package org.batchnorm.cpu.operation;
+
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.cut.CutPolicy;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Shift;
+
+/** Where in a batch the values lie of which a {@link Shift} is made: evenly spread. */
+final class Samples {
+    private Samples() {}
+
+    /** The shift of the features {@code from} to {@code to}. */
+    static void take(Cut cut, Operands o, Reduction kernel, Rows scratch, Coefficients into, int from, int to) {
+        if (cut.byRows && cut.columns.repeat == 1) {
+            int samples = CutPolicy.samplesOfRows(cut.dataRows());
+            scratch.columns(cut.features, from, to)
+                    .rows(0, samples)
+                    .streams(1, cut.dataRows() / samples * cut.features);
+            kernel.sample(o, scratch, into);
+        } else {
+            sampleChannels(cut, o, into, from, to);
+        }
+    }
+
+    /** The same of channels-first data. */
+    private static void sampleChannels(Cut cut, Operands o, Coefficients into, int from, int to) {
+        long spatial = cut.shape.spatial();
+        long start = 0;
+        int samples;
+        long apart;
+        if (cut.byRows) {
+            samples = CutPolicy.samplesOfRows(cut.dataRows());
+            apart = cut.dataRows() / samples * cut.imageApart();
+        } else {
+            // From one image after the other, each time further on in it; of few images, from one in the middle.
+            samples = CutPolicy.samplesOfImages(cut.rows);
+            apart = spatial / samples;
+            if (CutPolicy.samplesAcross(cut.rows)) {
+                apart += cut.rows / samples * cut.imageApart();
+            } else {
+                start = cut.rows / 2 * cut.imageApart();
+            }
+        }
+        for (int c = from; c < to; c++) {
+            into.shift[c] = Shift.sample(o, start + c * spatial, samples, apart);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+package org.batchnorm.cpu.operation;
+
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.scalar.TransformCoefficients;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
+
+/** The stage {@code transform}, which is inference, too: x is mapped to y with statistics that are there. */
+public final class Transform extends MapOnly {
+    /** An operation for many batches. */
+    public Transform() {}
+
+    /** Takes a batch. */
+    public Transform of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
+        begin(kernels, normalization, cut);
+        mapped.set(tensors.x(), null, tensors.y());
+        return this;
+    }
+
+    @Override
+    public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
+        if (f.throughStatistics) {
+            TransformCoefficients.ofBatch(f, into, 0, cut.features);
+        } else {
+            TransformCoefficients.ofGiven(f, into, 0, cut.features);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+package org.batchnorm.cpu.pass;
+
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.operation.Operation;
+
+/** All passes at once: a group of features at a time, whose values are still in the caches when they are read again. */
+final class GroupPass implements WorkerPool.Task {
+    private final Scratch scratch;
+    private final ReducePass reduce;
+    private final MergePass merge;
+    private final MapPass map;
+    private Operation operation;
+    private Cut cut = Cut.NONE;
+    private int groups = 1;
+
+    GroupPass(Scratch scratch, ReducePass reduce, MergePass merge, MapPass map, Operation first) {
+        this.scratch = scratch;
+        this.reduce = reduce;
+        this.merge = merge;
+        this.map = map;
+        this.operation = first;
+    }
+
+    /** Takes an operation, whose features are cut into so many groups. */
+    GroupPass of(Operation newOperation, Cut newCut, int newGroups) {
+        operation = newOperation;
+        cut = newCut;
+        groups = newGroups;
+        reduce.of(newOperation, newCut);
+        merge.of(newOperation, newCut, newGroups);
+        map.of(newOperation, newCut, false);
+        return this;
+    }
+
+    @Override
+    public void run(int group, int participant) {
+        int from = cut.firstFeature(group, groups);
+        int to = cut.firstFeature(group + 1, groups);
+        operation.prepareShift(cut, scratch.of(participant).rows, scratch.coefficients, from, to);
+        for (int partial = 0; partial < cut.partials(); partial++) {
+            reduce.reduce(partial, from, to, participant);
+        }
+        merge.merge(from, to, participant);
+        for (int partial = 0; partial < cut.partials(); partial++) {
+            map.map(partial, from, to, participant);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+package org.batchnorm.cpu.pass;
+
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.cut.CutPolicy;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Elementwise;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Runs;
+import org.batchnorm.cpu.operation.Operation;
+
+/** The pass that maps: a block at a time, from the inputs to the output. */
+final class MapPass implements WorkerPool.Task {
+    private final Scratch scratch;
+    private final MergePass merge;
+    private Operation operation;
+    private Cut cut = Cut.NONE;
+    private boolean mergesAll;
+
+    MapPass(Scratch scratch, MergePass merge, Operation first) {
+        this.scratch = scratch;
+        this.merge = merge;
+        this.operation = first;
+    }
+
+    /**
+     * Takes an operation.
+     *
+     * @param newMergesAll whether every thread first merges all features for itself
+     */
+    MapPass of(Operation newOperation, Cut newCut, boolean newMergesAll) {
+        operation = newOperation;
+        cut = newCut;
+        mergesAll = newMergesAll;
+        return this;
+    }
+
+    private boolean makesOwnCoefficients() {
+        return mergesAll || !operation.reduces();
+    }
+
+    @Override
+    public void prepare(int participant) {
+        Coefficients own = scratch.of(participant).coefficients;
+        Coefficients ofFeatures = makesOwnCoefficients() ? own : scratch.coefficients;
+        if (mergesAll) {
+            merge.mergeAll(participant);
+        } else if (!operation.reduces()) {
+            own.reserve(cut.columns.width);
+            operation.prepareMap(cut, scratch.of(participant).features, own);
+        }
+        if (cut.columns.isExpanded()) {
+            own.reserve(cut.columns.width);
+            own.expand(ofFeatures, cut.columns, operation.mapped.hasSecond());
+        }
+    }
+
+    private Coefficients coefficients(int participant) {
+        boolean own = cut.columns.isExpanded() || makesOwnCoefficients();
+        return own ? scratch.of(participant).coefficients : scratch.coefficients;
+    }
+
+    @Override
+    public void run(int block, int participant) {
+        map(cut.partialOf(block), cut.firstFeature(block), cut.endFeature(block), participant);
+    }
+
+    /** Maps the features {@code from} to {@code to} of the values of one partial sum. */
+    void map(int partial, int from, int to, int participant) {
+        if (cut.byRows) {
+            mapRows(cut.rowPartOf(partial), from, to, participant);
+        } else {
+            mapImages(partial, from, to, participant);
+        }
+    }
+
+    private void mapRows(int part, int from, int to, int participant) {
+        Elementwise kernel = operation.elementwise();
+        Operands operands = operation.mapped;
+        Coefficients c = coefficients(participant);
+        Rows rows = scratch.of(participant).rows;
+        rows.cached = operands.hasSecond() ? CutPolicy.isCached(cut.shape, 3) : CutPolicy.isNear(cut.shape, 2);
+        int width = cut.columns.width;
+        long first = cut.firstRow(part);
+        rows.columns(width, cut.columns.first(from), cut.columns.end(to));
+        kernel.rows(operands, rows.rows(first * width, cut.endRow(part) - first), c);
+        if (cut.hasLooseRows(part)) {
+            int columns = cut.columns.ofDataRow();
+            rows.columns(columns, 0, columns).rows(cut.rows * width, cut.looseRows);
+            kernel.rows(operands, rows, c);
+        }
+    }
+
+    private void mapImages(int partial, int from, int to, int participant) {
+        Elementwise kernel = operation.elementwise();
+        Operands operands = operation.mapped;
+        Coefficients c = coefficients(participant);
+        Runs runs = scratch.of(participant).runs;
+        int part = cut.rowPartOf(partial);
+        long spatial = cut.shape.spatial();
+        long first = cut.firstRow(part);
+        long images = cut.endRow(part) - first;
+        if (spatial <= CutPolicy.RUN) {
+            runs.images(images, cut.imageApart()).channels(from, to, spatial);
+            kernel.runs(operands, runs.values(first * cut.imageApart() + from * spatial, (int) spatial), c);
+            return;
+        }
+        long end = cut.endPosition(partial);
+        for (long image = first; image < first + images; image++) {
+            runs.images(1, cut.imageApart());
+            for (int channel = from; channel < to; channel++) {
+                long run = image * cut.imageApart() + channel * spatial;
+                runs.channels(channel, channel + 1, spatial);
+                for (long s = cut.firstPosition(partial); s < end; s += CutPolicy.MAPPED_RUN) {
+                    runs.values(run + s, (int) Math.min(CutPolicy.MAPPED_RUN, end - s));
+                    kernel.runs(operands, runs, c);
+                }
+            }
+        }
+    }
+}

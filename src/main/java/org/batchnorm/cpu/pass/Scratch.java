@@ -1,0 +1,45 @@
+package org.batchnorm.cpu.pass;
+
+import java.util.Arrays;
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.operation.Operation;
+
+/** The memory of an operation under way, apart from its tensors. Used again, so that an operation allocates nothing. */
+final class Scratch {
+    /** Of the C features. */
+    final Coefficients coefficients = new Coefficients();
+
+    /** The sums of the blocks. */
+    final PartialSums sums = new PartialSums();
+
+    private ThreadScratch[] ofThread = {};
+
+    /** Makes room for an operation; the contents are lost. */
+    void reserve(Operation operation, Cut cut, int threads) {
+        coefficients.reserve(cut.features);
+        if (operation.reduces()) {
+            sums.reserve(cut, threads);
+        }
+        int have = ofThread.length;
+        if (have < threads) {
+            ofThread = Arrays.copyOf(ofThread, threads);
+            Arrays.setAll(ofThread, i -> i < have ? ofThread[i] : new ThreadScratch());
+        }
+        for (int i = 0; i < threads; i++) {
+            ofThread[i].features.set(operation.features);
+        }
+    }
+
+    /** A participant's own. */
+    ThreadScratch of(int participant) {
+        return ofThread[participant];
+    }
+
+    /** Lets go of the caller's memory. */
+    void end(int threads) {
+        for (int i = 0; i < threads; i++) {
+            ofThread[i].features.clear();
+        }
+    }
+}

@@ -1,0 +1,51 @@
+package org.batchnorm.cpu.pass;
+
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Runs;
+import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Tile;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+
+/** What one thread of an operation has for itself: what it makes itself it need not fetch from another core. */
+final class ThreadScratch {
+    /** Small arrays for the kernels. */
+    final Tile tile = new Tile();
+
+    /** The rows of the kernel call under way. */
+    final Rows rows = new Rows(tile);
+
+    /** The runs of the kernel call under way. */
+    final Runs runs = new Runs(tile);
+
+    /** Of the columns where a feature has several; of the features where the thread makes them for itself. */
+    final Coefficients coefficients = new Coefficients();
+
+    /** The operation's parameters and results; other results where the thread merges what the caller merges, too. */
+    final PerFeature features = new PerFeature();
+
+    /** The sums of all partials, where the thread merges all for itself. */
+    final Sums sums = new Sums();
+
+    private BatchStatistics unread = new BatchStatistics(1);
+    private GradientSums unreadGradients = new GradientSums(1);
+
+    /** Makes room for merging so many features; the contents are lost. */
+    void reserveMerge(int count) {
+        sums.reserve(count);
+        if (unread.mean().length < count) {
+            unread = new BatchStatistics(sums.sum.length);
+            unreadGradients = new GradientSums(sums.sum.length);
+        }
+    }
+
+    /** Sends the results of a merge where nobody reads them, so that no two threads write the same. */
+    void discardResults(boolean readsStatistics) {
+        if (!readsStatistics) {
+            features.statistics = unread;
+        }
+        features.gradients = unreadGradients;
+    }
+}
