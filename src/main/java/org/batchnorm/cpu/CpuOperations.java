@@ -1,15 +1,18 @@
 package org.batchnorm.cpu;
 
 import java.lang.foreign.MemorySegment;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
-import org.jspecify.annotations.Nullable;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 
 /**
- * The operations of both CPU backends. Chooses how the memory is seen (as arrays, which writable segments over a
- * {@code float[]} are as well, or all of it as segments), the blocks for the shape and the number of threads, and
- * leaves the work to an {@link Execution}.
+ * The operations of both CPU backends. Chooses how the memory is seen (all of it as arrays or all of it as segments),
+ * the blocks for the shape and the number of threads, and leaves the work to an {@link Execution}.
  */
 final class CpuOperations implements BatchNormOperations {
     /** Below this many values, waking other threads costs more than they save. */
@@ -25,240 +28,139 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     @Override
-    public void collectStatistics(BatchShape shape, MemorySegment x, double eps, BatchStatistics statistics) {
-        if (Memory.isArray(x)) {
-            collectStatistics(shape, threads, Memory.array(x), Memory.start(x), eps, statistics);
-        } else {
-            collectStatistics(shape, threadsFor(x, x, x), x, 0, eps, statistics);
+    public void collectStatistics(Tensors tensors, Moments moments) {
+        Batch x = tensors.x();
+        BatchShape shape = tensors.shape();
+        BatchStatistics statistics = new BatchStatistics(shape.c());
+        Execution execution = begin(x, x, x);
+        try {
+            execution.collectStatistics(1, statistics);
+        } finally {
+            Executions.giveBack(execution);
         }
+        for (int c = 0; c < shape.c(); c++) {
+            moments.mean()[c] = (double) statistics.mean()[c] + statistics.meanLow()[c];
+            moments.m2()[c] = (double) statistics.variance()[c] * shape.valuesPerFeature();
+        }
+        moments.count(shape.valuesPerFeature());
     }
 
     @Override
-    public void collectStatistics(BatchShape shape, float[] x, double eps, BatchStatistics statistics) {
-        collectStatistics(shape, threads, x, 0, eps, statistics);
-    }
-
-    private void collectStatistics(
-            BatchShape shape, int most, Object x, long xStart, double eps, BatchStatistics statistics) {
-        Execution execution = begin(shape, most, x, xStart);
+    public void transform(Tensors tensors, Normalization normalization) {
+        BatchStatistics statistics = normalization.statistics();
+        float[] gamma = normalization.gamma();
+        float[] beta = normalization.beta();
+        Execution execution = begin(tensors.x(), tensors.x(), tensors.y());
         try {
-            execution.collectStatistics(eps, statistics);
+            if (normalization.throughStatistics()) {
+                execution.transform(gamma, beta, statistics);
+            } else {
+                execution.inference(gamma, beta, statistics.mean(), statistics.variance(), normalization.eps());
+            }
         } finally {
             Executions.giveBack(execution);
         }
     }
 
     @Override
-    public void forward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            double eps,
-            BatchStatistics statistics) {
-        if (Memory.isArray(x) && Memory.isArray(y)) {
-            forward(
-                    shape,
-                    threads,
-                    Memory.array(x),
-                    Memory.start(x),
-                    Memory.array(y),
-                    Memory.start(y),
-                    gamma,
-                    beta,
-                    eps,
-                    statistics);
-        } else {
-            forward(shape, threadsFor(x, y, y), x, 0, y, 0, gamma, beta, eps, statistics);
-        }
-    }
-
-    @Override
-    public void forward(
-            BatchShape shape,
-            float[] x,
-            float[] y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            double eps,
-            BatchStatistics statistics) {
-        forward(shape, threads, x, 0, y, 0, gamma, beta, eps, statistics);
-    }
-
-    private void forward(
-            BatchShape shape,
-            int most,
-            Object x,
-            long xStart,
-            Object y,
-            long yStart,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            double eps,
-            BatchStatistics statistics) {
-        Execution execution = begin(shape, most, x, xStart);
+    public void forward(Tensors tensors, Normalization normalization) {
+        Execution execution = begin(tensors.x(), tensors.x(), tensors.y());
         try {
-            execution.writeTo(y, yStart);
-            execution.forward(gamma, beta, eps, statistics);
+            execution.forward(
+                    normalization.gamma(), normalization.beta(), normalization.eps(), normalization.statistics());
         } finally {
             Executions.giveBack(execution);
         }
     }
 
     @Override
-    public void inference(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            float[] mean,
-            float[] variance,
-            double eps) {
-        if (Memory.isArray(x) && Memory.isArray(y)) {
-            inference(
-                    shape,
-                    threads,
-                    Memory.array(x),
-                    Memory.start(x),
-                    Memory.array(y),
-                    Memory.start(y),
-                    gamma,
-                    beta,
-                    mean,
-                    variance,
-                    eps);
-        } else {
-            inference(shape, threadsFor(x, y, y), x, 0, y, 0, gamma, beta, mean, variance, eps);
-        }
+    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
+        backward(tensors, normalization, sums, false);
     }
 
     @Override
-    public void inference(
-            BatchShape shape,
-            float[] x,
-            float[] y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            float[] mean,
-            float[] variance,
-            double eps) {
-        inference(shape, threads, x, 0, y, 0, gamma, beta, mean, variance, eps);
+    public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
+        if (normalization.throughStatistics() && tensors.shape().valuesPerFeature() == 2) {
+            TwoValues.backward(tensors, normalization, sums);
+        } else {
+            backward(tensors, normalization, sums, true);
+        }
     }
 
-    private void inference(
-            BatchShape shape,
-            int most,
-            Object x,
-            long xStart,
-            Object y,
-            long yStart,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            float[] mean,
-            float[] variance,
-            double eps) {
-        Execution execution = begin(shape, most, x, xStart);
+    private void backward(Tensors tensors, Normalization normalization, GradientSums sums, boolean writesDx) {
+        BatchShape shape = tensors.shape();
+        float[] dgamma = new float[shape.c()];
+        float[] dbeta = new float[shape.c()];
+        BatchStatistics statistics = normalization.statistics();
+        Execution execution = begin(tensors.x(), tensors.dy(), writesDx ? tensors.dx() : tensors.x());
         try {
-            execution.writeTo(y, yStart);
-            execution.inference(gamma, beta, mean, variance, eps);
+            if (writesDx) {
+                boolean through = normalization.throughStatistics();
+                execution.backward(normalization.gamma(), statistics, through, dgamma, dbeta);
+            } else {
+                execution.reduceGradients(statistics, dgamma, dbeta);
+            }
         } finally {
             Executions.giveBack(execution);
         }
+        for (int c = 0; c < shape.c(); c++) {
+            sums.dgamma()[c] = dgamma[c];
+            sums.dbeta()[c] = dbeta[c];
+        }
+        sums.count(shape.valuesPerFeature());
     }
 
     @Override
-    public void backward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment dy,
-            MemorySegment dx,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            boolean throughStatistics,
-            float[] dgamma,
-            float[] dbeta) {
-        if (Memory.isArray(x) && Memory.isArray(dy) && Memory.isArray(dx)) {
-            backward(
-                    shape,
-                    threads,
-                    Memory.array(x),
-                    Memory.start(x),
-                    Memory.array(dy),
-                    Memory.start(dy),
-                    Memory.array(dx),
-                    Memory.start(dx),
-                    gamma,
-                    statistics,
-                    throughStatistics,
-                    dgamma,
-                    dbeta);
-        } else {
-            backward(
-                    shape,
-                    threadsFor(x, dy, dx),
-                    x,
-                    0,
-                    dy,
-                    0,
-                    dx,
-                    0,
-                    gamma,
-                    statistics,
-                    throughStatistics,
-                    dgamma,
-                    dbeta);
+    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
+        BatchShape shape = tensors.shape();
+        BatchStatistics statistics = normalization.statistics();
+        MemorySegment x = tensors.x().segment();
+        MemorySegment dy = tensors.dy().segment();
+        MemorySegment dx = tensors.dx().segment();
+        float[] gamma = normalization.gamma();
+        long run = shape.featuresContiguous() ? 1 : shape.spatial();
+        double perValue = 1.0 / sums.count();
+        for (long i = 0; i < shape.elements(); i++) {
+            int c = (int) (i / run % shape.c());
+            double rstd = statistics.rstd()[c];
+            double scale = gamma == null ? rstd : gamma[c] * rstd;
+            double gradient = Memory.get(dy, i);
+            if (normalization.throughStatistics()) {
+                double normalized = ((double) Memory.get(x, i)
+                                - statistics.mean()[c]
+                                - statistics.meanLow()[c])
+                        * rstd;
+                double centred = gradient - sums.dbeta()[c] * perValue;
+                gradient = sums.count() == 2
+                        ? normalization.eps() * rstd * rstd * centred
+                        : centred - normalized * sums.dgamma()[c] * perValue;
+            }
+            Memory.set(dx, i, (float) (scale * gradient));
         }
     }
 
-    @Override
-    public void backward(
-            BatchShape shape,
-            float[] x,
-            float[] dy,
-            float[] dx,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            boolean throughStatistics,
-            float[] dgamma,
-            float[] dbeta) {
-        backward(shape, threads, x, 0, dy, 0, dx, 0, gamma, statistics, throughStatistics, dgamma, dbeta);
-    }
-
-    private void backward(
-            BatchShape shape,
-            int most,
-            Object x,
-            long xStart,
-            Object dy,
-            long dyStart,
-            Object dx,
-            long dxStart,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            boolean throughStatistics,
-            float[] dgamma,
-            float[] dbeta) {
-        Execution execution = begin(shape, most, x, xStart);
-        try {
-            execution.readAlso(dy, dyStart);
-            execution.writeTo(dx, dxStart);
-            execution.backward(gamma, statistics, throughStatistics, dgamma, dbeta);
-        } finally {
-            Executions.giveBack(execution);
-        }
-    }
-
-    private Execution begin(BatchShape shape, int most, Object x, long xStart) {
+    private Execution begin(Batch x, Batch second, Batch out) {
         Blocks cut = blocks;
-        if (!cut.shape.equals(shape)) {
-            cut = Blocks.of(shape);
+        if (!cut.shape.equals(x.shape())) {
+            cut = Blocks.of(x.shape());
             blocks = cut;
         }
+        boolean arrays = x.isArray() && second.isArray() && out.isArray();
+        int most = arrays ? threads : threadsFor(x.segment(), second.segment(), out.segment());
         Execution execution = Executions.take();
-        execution.begin(kernels, cut, shape.elements() < ALONE_BELOW ? 1 : most, x, xStart);
+        execution.begin(
+                kernels, cut, x.shape().elements() < ALONE_BELOW ? 1 : most, memory(x, arrays), start(x, arrays));
+        execution.readAlso(memory(second, arrays), start(second, arrays));
+        execution.writeTo(memory(out, arrays), start(out, arrays));
         return execution;
+    }
+
+    private static Object memory(Batch batch, boolean arrays) {
+        return arrays ? batch.array() : batch.segment();
+    }
+
+    private static long start(Batch batch, boolean arrays) {
+        return arrays ? batch.start() : 0;
     }
 
     /** Segments that only the caller may touch are left to it. */

@@ -169,6 +169,28 @@ final class Execution implements WorkerPool.Task {
         runOnBlocks(Pass.MAP);
     }
 
+    /** The operation {@code transform} with statistics of a batch. */
+    void transform(float @Nullable [] gamma, float @Nullable [] beta, BatchStatistics statistics) {
+        operation = Operation.INFERENCE;
+        this.gamma = gamma == null ? ones() : gamma;
+        this.beta = beta == null ? zeros() : beta;
+        this.statistics = statistics;
+        runOnBlocks(Pass.MAP);
+    }
+
+    /** The operation {@code reduceGradients}. */
+    void reduceGradients(BatchStatistics statistics, float[] dgamma, float[] dbeta) {
+        operation = Operation.BACKWARD;
+        gamma = ones();
+        this.statistics = statistics;
+        this.dgamma = dgamma;
+        this.dbeta = dbeta;
+        System.arraycopy(statistics.mean(), 0, coefficients.centre, 0, blocks().features);
+        reserveSums(blocks());
+        runOnBlocks(Pass.REDUCE);
+        merge();
+    }
+
     /** The operation {@code backward}. */
     void backward(
             float @Nullable [] gamma,
@@ -237,7 +259,11 @@ final class Execution implements WorkerPool.Task {
         }
         if (operation == Operation.INFERENCE) {
             its.reserve(cut.width);
-            its.forTransform(gamma, beta, mean, variance, eps, cut.features);
+            if (statistics != null) {
+                its.forTransform(gamma, beta, statistics, 0, cut.features);
+            } else {
+                its.forTransform(gamma, beta, mean, variance, eps, cut.features);
+            }
             its.expandForTransform(its, cut);
             return;
         }

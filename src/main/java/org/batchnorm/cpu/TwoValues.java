@@ -1,10 +1,11 @@
-package org.batchnorm;
+package org.batchnorm.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.spi.BatchStatistics;
-import org.jspecify.annotations.Nullable;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 
 /**
  * Backward through the statistics of a batch with two values per feature, in closed form and double precision.
@@ -18,33 +19,18 @@ import org.jspecify.annotations.Nullable;
  * {@code dx₁ = −dx₂ = gamma · eps · rstd³ · (dy₁ − dy₂) / 2,   dgamma = (dy₁ − dy₂) · d · rstd,   dbeta = dy₁ + dy₂}
  * </pre>
  *
- * <p>O(C) values: nothing for a device or for several threads.
+ * <p>O(C) values: nothing for several threads.
  */
 final class TwoValues {
     private TwoValues() {}
 
-    /**
-     * Writes dx, dgamma and dbeta.
-     *
-     * @param shape m = N · S = 2
-     * @param x in
-     * @param dy in
-     * @param dx out; may be {@code dy} or {@code x}
-     * @param gamma in, (C); null: ones
-     * @param statistics in, of the forward
-     * @param dgamma out, (C)
-     * @param dbeta out, (C)
-     */
-    static void backward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment dy,
-            MemorySegment dx,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            double eps,
-            float[] dgamma,
-            float[] dbeta) {
+    /** Writes dx and the sums. */
+    static void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
+        BatchShape shape = tensors.shape();
+        MemorySegment x = tensors.x().segment();
+        MemorySegment dy = tensors.dy().segment();
+        MemorySegment dx = tensors.dx().segment();
+        float[] gamma = normalization.gamma();
         int features = shape.c();
         long apart = shape.featuresContiguous() ? features : 1;
         long featuresApart = shape.featuresContiguous() ? 1 : 2;
@@ -54,16 +40,17 @@ final class TwoValues {
             double halfX = ((double) get(x, first) - get(x, second)) / 2;
             double halfDy = ((double) get(dy, first) - get(dy, second)) / 2;
             double sumDy = (double) get(dy, first) + get(dy, second);
-            double rstd = statistics.rstd()[c];
+            double rstd = normalization.statistics().rstd()[c];
             double scale = gamma == null ? rstd : gamma[c] * rstd;
             // An infinite dy less its mean, which is infinite too, is no number; as in the general formula.
             double centred = Double.isFinite(halfDy) ? halfDy : Double.NaN;
-            float gradient = (float) (scale * eps * rstd * rstd * centred);
+            float gradient = (float) (scale * normalization.eps() * rstd * rstd * centred);
             set(dx, first, gradient);
             set(dx, second, -gradient);
-            dgamma[c] = (float) (2 * halfDy * halfX * rstd);
-            dbeta[c] = (float) sumDy;
+            sums.dgamma()[c] = 2 * halfDy * halfX * rstd;
+            sums.dbeta()[c] = sumDy;
         }
+        sums.count(2);
     }
 
     private static float get(MemorySegment values, long index) {
