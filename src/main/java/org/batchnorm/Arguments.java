@@ -1,19 +1,61 @@
 package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Checks of the data that users hand to a layer. Each failure names the argument, what was given and what would be
- * right.
+ * Checks of the data that users hand to a layer or a function. Each failure names the argument, what was given and what
+ * would be right.
+ *
+ * @param owner whose data they are: {@code layer} or {@code function}
+ * @param features its C
  */
-final class Arguments {
-    private Arguments() {}
+record Arguments(String owner, int features) {
 
-    static void requireFeatures(BatchShape shape, int features) {
+    /** Checks what a forward operation reads and writes. */
+    void requireForward(Batch x, Batch y) {
+        requireInput(x);
+        requireWritable("y", y);
+        requireShapeOf("y", y, x);
+        requireSameOrDisjoint("x", x, "y", y);
+    }
+
+    /** Checks what a backward operation reads and writes. */
+    void requireBackward(Batch x, Batch dy, Batch dx) {
+        requireInput(x);
+        requireReadable("dy", dy);
+        requireShapeOf("dy", dy, x);
+        requireWritable("dx", dx);
+        requireShapeOf("dx", dx, x);
+        requireSameOrDisjoint("x", x, "dx", dx);
+        requireSameOrDisjoint("dy", dy, "dx", dx);
+    }
+
+    /** Checks the input x alone. */
+    void requireInput(Batch x) {
+        requireReadable("x", x);
+        BatchShape shape = x.shape();
         if (shape.c() != features) {
             throw new IllegalArgumentException("shape: " + shape + " has " + shape.c()
-                    + " features (channels), must have the layer's " + features);
+                    + " features (channels), must have the " + owner + "'s " + features);
+        }
+    }
+
+    void requireFeatures(SavedStatistics saved) {
+        if (saved.features() != features) {
+            throw new IllegalArgumentException("saved: saved statistics of " + saved.features()
+                    + " features given, must have the " + owner + "'s " + features);
+        }
+    }
+
+    /** Checks an array of one value for each feature. */
+    void requireFeatures(String name, float @Nullable [] values) {
+        if (values != null && values.length != features) {
+            throw new IllegalArgumentException(name + ": float[" + values.length
+                    + "] given, must have one value for each of the " + owner + "'s " + features + " features");
         }
     }
 
@@ -25,18 +67,19 @@ final class Arguments {
         }
     }
 
-    static void requireArray(String name, float[] array, BatchShape shape) {
-        if (shape.elements() > Integer.MAX_VALUE) {
-            throw new IllegalArgumentException(name + ": shape " + shape + " has " + shape.elements()
-                    + " elements, a float[] holds at most " + Integer.MAX_VALUE + "; give a MemorySegment");
-        }
-        if (array.length != shape.elements()) {
-            throw new IllegalArgumentException(name + ": float[" + array.length + "] given, must have the "
-                    + shape.elements() + " elements of shape " + shape);
+    private static void requireShapeOf(String name, Batch batch, Batch x) {
+        if (!batch.shape().equals(x.shape())) {
+            throw new IllegalArgumentException(
+                    name + ": shape " + batch.shape() + " given, must be that of x, " + x.shape());
         }
     }
 
-    static void requireReadable(String name, MemorySegment segment, BatchShape shape) {
+    private static void requireReadable(String name, Batch batch) {
+        Objects.requireNonNull(batch, name);
+        if (batch.isArray()) {
+            return;
+        }
+        MemorySegment segment = batch.segment();
         if (!segment.scope().isAlive()) {
             throw new IllegalStateException(
                     name + ": its arena is closed; give a segment whose arena is open during the call");
@@ -46,55 +89,22 @@ final class Arguments {
                     + Thread.currentThread().getName()
                     + "; call from the thread that opened the arena, or use Arena.ofShared()");
         }
-        if (segment.byteSize() < shape.bytes()) {
-            throw new IllegalArgumentException(name + ": segment of " + segment.byteSize()
-                    + " bytes given, must have at least the " + shape.bytes() + " bytes of shape " + shape);
-        }
-        if (segment.maxByteAlignment() < Float.BYTES) {
-            throw new IllegalArgumentException(
-                    name + ": segment aligned to " + segment.maxByteAlignment() + " bytes given, must be aligned to "
-                            + Float.BYTES + " (native memory at a multiple of 4, or a heap segment over a float[])");
-        }
     }
 
-    static void requireWritable(String name, MemorySegment segment, BatchShape shape) {
-        requireReadable(name, segment, shape);
-        if (segment.isReadOnly()) {
+    private static void requireWritable(String name, Batch batch) {
+        requireReadable(name, batch);
+        if (!batch.isArray() && batch.segment().isReadOnly()) {
             throw new IllegalArgumentException(name + ": read-only segment given, must be writable");
         }
     }
 
-    /** The bytes of {@code shape} in the two segments must be the same memory or have none in common. */
-    static void requireSameOrDisjoint(
-            String in, MemorySegment input, String out, MemorySegment output, BatchShape shape) {
-        if (input.isNative() != output.isNative()) {
-            return;
+    /** The values of two batches must be the same memory or have none in common. */
+    private static void requireSameOrDisjoint(String in, Batch input, String out, Batch output) {
+        long overlap = input.overlap(output);
+        if (overlap > 0 && !input.isSameMemory(output)) {
+            throw new IllegalArgumentException(out + ": overlaps " + in + " in " + overlap + " of "
+                    + output.shape().bytes() + " bytes; must be the same memory as " + in
+                    + " or have none in common with it");
         }
-        long distance = Math.abs(input.address() - output.address());
-        if (distance == 0 || distance >= shape.bytes() || !shareMemory(input, output)) {
-            return;
-        }
-        throw new IllegalArgumentException(out + ": overlaps " + in + " in " + (shape.bytes() - distance) + " of "
-                + shape.bytes() + " bytes; must be the same memory as " + in + " or have none in common with it");
-    }
-
-    /**
-     * Whether segments of the same kind, whose addresses are near each other, really are in one piece of memory: the
-     * address of a heap segment is an offset only.
-     */
-    private static boolean shareMemory(MemorySegment one, MemorySegment other) {
-        return one.isNative() || one.asOverlappingSlice(other).isPresent();
-    }
-
-    /**
-     * Whether two arguments of one call, both float[] or both MemorySegment and found to be the same or disjoint, are
-     * the same memory.
-     */
-    @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
-    static boolean isSameMemory(Object one, Object other) {
-        if (one instanceof MemorySegment a && other instanceof MemorySegment b) {
-            return a.isNative() == b.isNative() && a.address() == b.address() && shareMemory(a, b);
-        }
-        return one == other;
     }
 }

@@ -2,18 +2,16 @@ package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Backends;
-import org.batchnorm.spi.BatchNormOperations;
-import org.batchnorm.spi.BatchStatistics;
-import org.batchnorm.state.StateCheck;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.state.BatchNormState;
 import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -34,64 +32,58 @@ import org.jspecify.annotations.Nullable;
  * until {@link #zeroGradients()}.
  *
  * <pre>{@code
+ * BatchShape shape = BatchShape.of(60, 200);
+ * Batch x = Batch.of(new float[60 * 200], shape);       // and y, dy, dx
  * try (BatchNorm layer = BatchNorm.builder(200).build()) {
- *     BatchShape shape = BatchShape.of(60, 200);
- *     layer.forward(x, y, shape);           // training is the initial mode
- *     layer.backward(x, dy, dx, shape);
+ *     layer.forward(x, y);                              // training is the initial mode
+ *     layer.backward(x, dy, dx);
  *     layer.eval();
- *     layer.forward(x, y, shape);
+ *     layer.forward(x, y);
  * }
  * }</pre>
  *
- * <p><b>Data</b> are float32, in {@code float[]}s of exactly the shape's elements or in {@link MemorySegment}s of at
- * least its bytes, on or off the heap; nothing is copied. y may be the same memory as x, and dx the same as dy or x;
- * overlap in part is an error. After a forward in place, backward needs a copy of x that the caller made before.
+ * <p><b>Data</b> are {@link Batch}es: float32 in {@code float[]}s or in {@link MemorySegment}s, on or off the heap, of
+ * at least the shape's elements. Nothing is copied, and what lies behind the elements is left alone, so that a last,
+ * smaller batch may use the buffer of the others. Arrays and segments can be given as they are, too, with one shape for
+ * all of them. y may be the same memory as x, and dx the same as dy or x; overlap in part is an error. After a forward
+ * in place, backward needs a copy of x that the caller made before.
  *
- * <p><b>Threads.</b> In inference mode any number of threads may call {@link #forward(float[], float[], BatchShape)} at
- * once. Everything that changes the layer (training, backward, loading, changing the mode) belongs to one thread at a
- * time; a training forward or a backward that meets another one is refused with an {@link IllegalStateException}.
+ * <p><b>Threads.</b> In inference mode any number of threads may call {@link #forward(Batch, Batch)} at once.
+ * Everything that changes the layer (training, backward, loading, changing the mode) belongs to one thread at a time; a
+ * training forward or a backward that meets another one is refused with an {@link IllegalStateException}.
  *
  * <p><b>Errors.</b> Bad arguments end in an {@link IllegalArgumentException} or {@link IllegalStateException} that
  * names the argument, what was given and what would be right, before anything is changed.
  */
 public final class BatchNorm implements AutoCloseable {
-    private final BatchNormConfig config;
-    private final String backendName;
-    private final BatchNormOperations operations;
+    private volatile BatchNormConfig config;
+    private final BatchNormFunction function;
 
-    private final float @Nullable [] weight;
-    private final float @Nullable [] bias;
-    private final float @Nullable [] weightGradient;
-    private final float @Nullable [] biasGradient;
-    private final float @Nullable [] runningMean;
-    private final float @Nullable [] runningVar;
-    private long numBatchesTracked;
+    private final Parameters parameters;
+    private final GradientSums sums;
+    private final @Nullable RunningStatistics running;
 
-    private boolean training = true;
+    private Mode mode = Mode.TRAINING;
     private boolean useBatchStatistics = true;
     private boolean updateRunningStatistics = true;
 
     private final SavedStatistics ownSaved;
-    private final float[] batchWeightGradient;
-    private final float[] batchBiasGradient;
-    private final AtomicReference<@Nullable BatchStatistics> spareStatistics = new AtomicReference<>();
+    private final AtomicReference<@Nullable SavedStatistics> spareStatistics = new AtomicReference<>();
     private final AtomicBoolean busy = new AtomicBoolean();
-    private volatile boolean closed;
 
-    private BatchNorm(BatchNormConfig config, Backends.OpenBackend backend) {
-        this.config = config;
-        this.backendName = backend.name();
-        this.operations = backend.operations();
+    BatchNorm(BatchNormConfig config, Backends.OpenBackend backend) {
         int c = config.features();
-        this.weight = config.affine() ? filled(c, 1) : null;
-        this.bias = config.affine() ? new float[c] : null;
-        this.weightGradient = config.affine() ? new float[c] : null;
-        this.biasGradient = config.affine() ? new float[c] : null;
-        this.runningMean = config.trackRunningStatistics() ? new float[c] : null;
-        this.runningVar = config.trackRunningStatistics() ? filled(c, 1) : null;
+        this.config = config;
+        this.function = new BatchNormFunction(new Arguments("layer", c), config.eps(), backend);
+        this.parameters = config.affine()
+                ? new Parameters(new float[c], new float[c], new float[c], new float[c])
+                : Parameters.NONE;
+        if (config.affine()) {
+            Arrays.fill(weight(), 1);
+        }
+        this.running = config.trackRunningStatistics() ? new RunningStatistics(c) : null;
+        this.sums = new GradientSums(c);
         this.ownSaved = new SavedStatistics(c);
-        this.batchWeightGradient = new float[c];
-        this.batchBiasGradient = new float[c];
     }
 
     /**
@@ -99,92 +91,132 @@ public final class BatchNorm implements AutoCloseable {
      *
      * @param features C, the number of features (channels), ≥ 1
      */
-    public static Builder builder(int features) {
-        return new Builder(features);
+    public static BatchNormBuilder builder(int features) {
+        return new BatchNormBuilder(features);
+    }
+
+    /** A builder of the layer that a configuration describes, for a choice of its backend. */
+    public static BatchNormBuilder builder(BatchNormConfig config) {
+        return new BatchNormBuilder(config);
+    }
+
+    /** The layer that a configuration describes, on the backend that the library chooses. */
+    public static BatchNorm of(BatchNormConfig config) {
+        return builder(config).build();
     }
 
     // ---- mode
 
     /**
-     * Training mode, the initial one: normalize with the batch's statistics, update the running ones, keep what
-     * backward needs.
+     * Sets the mode, and with it both switches: {@link #useBatchStatistics(boolean)} and
+     * {@link #updateRunningStatistics(boolean)}. The initial one is {@link Mode#TRAINING}. Without tracked statistics
+     * inference, too, uses those of the batch.
+     *
+     * @throws IllegalStateException if statistics are to be frozen of which the layer tracks none
+     */
+    public BatchNorm mode(Mode mode) {
+        if (mode == Mode.FROZEN && running == null) {
+            throw new IllegalStateException(
+                    "freezeStatistics: the layer was built with trackRunningStatistics(false) and has none to normalize with");
+        }
+        return set(mode, mode == Mode.TRAINING, mode == Mode.TRAINING);
+    }
+
+    /** The mode that was set last. The switches may say otherwise since. */
+    public Mode mode() {
+        return mode;
+    }
+
+    /**
+     * {@link Mode#TRAINING}, the initial mode: normalize with the batch's statistics, update the running ones, keep
+     * what backward needs.
      */
     public BatchNorm train() {
-        return mode(true, true, true);
+        return mode(Mode.TRAINING);
     }
 
     /**
-     * Inference mode: normalize with the running statistics (the batch's own where none are tracked), change nothing in
-     * the layer.
+     * {@link Mode#INFERENCE}: normalize with the running statistics (the batch's own where none are tracked), change
+     * nothing in the layer.
      */
     public BatchNorm eval() {
-        return mode(false, false, false);
+        return mode(Mode.INFERENCE);
     }
 
     /**
-     * Frozen statistics: normalize with the running statistics and leave them alone, while γ, β and what lies before
+     * {@link Mode#FROZEN}: normalize with the running statistics and leave them alone, while γ, β and what lies before
      * the layer are trained, {@code dx = gamma · rstd · dy}.
      *
      * @throws IllegalStateException if the layer tracks no statistics
      */
     public BatchNorm freezeStatistics() {
-        if (!config.trackRunningStatistics()) {
-            throw new IllegalStateException(
-                    "freezeStatistics: the layer was built with trackRunningStatistics(false) and has none to normalize with");
-        }
-        return mode(true, false, false);
+        return mode(Mode.FROZEN);
     }
 
     /**
      * Whether forward normalizes with the batch's statistics, apart from whether it updates the running ones.
-     * {@link #train()}, {@link #eval()} and {@link #freezeStatistics()} set it anew.
+     * {@link #mode(Mode)} sets it anew.
      */
     public BatchNorm useBatchStatistics(boolean use) {
-        return mode(training, use, updateRunningStatistics);
+        return set(mode, use, updateRunningStatistics);
     }
 
     /**
      * Whether forward updates the running statistics with the batch's, apart from which ones it normalizes with:
-     * normalizing with the running statistics takes them as they were before. {@link #train()}, {@link #eval()} and
-     * {@link #freezeStatistics()} set it anew. Forward then changes the layer, in inference mode too.
+     * normalizing with the running statistics takes them as they were before. {@link #mode(Mode)} sets it anew. Forward
+     * then changes the layer, in inference mode too.
      */
     public BatchNorm updateRunningStatistics(boolean update) {
-        return mode(training, useBatchStatistics, update);
+        return set(mode, useBatchStatistics, update);
     }
 
     /** Whether the layer is in training mode (frozen statistics included). */
     public boolean isTraining() {
-        return training;
+        return mode != Mode.INFERENCE;
     }
 
-    private BatchNorm mode(boolean training, boolean useBatchStatistics, boolean updateRunningStatistics) {
-        enter("changing the mode");
-        try {
-            this.training = training;
-            this.useBatchStatistics = useBatchStatistics;
-            this.updateRunningStatistics = updateRunningStatistics;
-            return this;
-        } finally {
-            leave();
-        }
+    private BatchNorm set(Mode newMode, boolean use, boolean update) {
+        return change("changing the mode", () -> {
+            mode = newMode;
+            useBatchStatistics = use;
+            updateRunningStatistics = update;
+        });
+    }
+
+    /**
+     * Changes the weight of the newest batch from now on, {@code running = (1 − momentum) · running + momentum ·
+     * batch}.
+     *
+     * @param momentum within [0, 1]
+     * @throws IllegalArgumentException if it is out of range
+     */
+    public BatchNorm momentum(double momentum) {
+        return momentum(OptionalDouble.of(momentum));
+    }
+
+    /** From now on each batch has the weight {@code 1 / numBatchesTracked}: PyTorch's {@code momentum=None}. */
+    public BatchNorm cumulativeAverage() {
+        return momentum(OptionalDouble.empty());
+    }
+
+    private BatchNorm momentum(OptionalDouble momentum) {
+        return change("changing the momentum", () -> config = config.withMomentum(momentum));
     }
 
     // ---- forward
 
     /**
      * Normalizes a batch as the mode says. In training mode the layer keeps the statistics for the next
-     * {@link #backward(float[], float[], float[], BatchShape)}.
+     * {@link #backward(Batch, Batch, Batch)}.
      *
-     * @param x in, {@code shape}
-     * @param y out, {@code shape}; may be {@code x}
-     * @param shape N, C, S and layout; C is the layer's
-     * @throws IllegalArgumentException if a length or the shape is wrong, or if batch statistics are asked for and
-     *     there is but one value per feature
+     * @param x in; its C is the layer's
+     * @param y out, the shape of x; may be the same memory
+     * @throws IllegalArgumentException if a shape is wrong, or if batch statistics are asked for and there is but one
+     *     value per feature
      * @throws IllegalStateException if the layer is closed or in use by another thread
      */
-    public void forward(float[] x, float[] y, BatchShape shape) {
-        requireArrays(shape, x, y);
-        forward(shape, x, y, training ? ownSaved : null);
+    public void forward(Batch x, Batch y) {
+        run(x, y, isTraining() ? ownSaved : null);
     }
 
     /**
@@ -193,91 +225,56 @@ public final class BatchNorm implements AutoCloseable {
      *
      * @param saved out, of the layer's features; what it held is discarded
      */
+    public void forward(Batch x, Batch y, SavedStatistics saved) {
+        function.require(saved);
+        run(x, y, saved);
+    }
+
+    /** {@link #forward(Batch, Batch)} on arrays of at least the shape's elements. */
+    public void forward(float[] x, float[] y, BatchShape shape) {
+        forward(Batch.of("x", x, shape), Batch.of("y", y, shape));
+    }
+
+    /** {@link #forward(Batch, Batch, SavedStatistics)} on arrays of at least the shape's elements. */
     public void forward(float[] x, float[] y, BatchShape shape, SavedStatistics saved) {
-        requireArrays(shape, x, y);
-        requireFeatures(saved);
-        forward(shape, x, y, saved);
+        forward(Batch.of("x", x, shape), Batch.of("y", y, shape), saved);
     }
 
-    /**
-     * Normalizes a batch as the mode says, like {@link #forward(float[], float[], BatchShape)}; segments may have more
-     * than 2³¹ − 1 elements.
-     */
+    /** {@link #forward(Batch, Batch)} on float32 segments, which may have more than 2³¹ − 1 elements. */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape) {
-        requireSegments(shape, x, y);
-        forward(shape, x, y, training ? ownSaved : null);
+        forward(batch("x", x, shape), batch("y", y, shape));
     }
 
-    /**
-     * Normalizes a batch and keeps the statistics in {@code saved}, like {@link #forward(float[], float[], BatchShape,
-     * SavedStatistics)}.
-     */
+    /** {@link #forward(Batch, Batch, SavedStatistics)} on float32 segments. */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape, SavedStatistics saved) {
-        requireSegments(shape, x, y);
-        requireFeatures(saved);
-        forward(shape, x, y, saved);
+        forward(batch("x", x, shape), batch("y", y, shape), saved);
     }
 
-    private void requireArrays(BatchShape shape, float[] x, float[] y) {
-        Arguments.requireFeatures(shape, config.features());
-        Arguments.requireArray("x", x, shape);
-        Arguments.requireArray("y", y, shape);
-    }
-
-    private void requireSegments(BatchShape shape, MemorySegment x, MemorySegment y) {
-        Arguments.requireFeatures(shape, config.features());
-        Arguments.requireReadable("x", x, shape);
-        Arguments.requireWritable("y", y, shape);
-        Arguments.requireSameOrDisjoint("x", x, "y", y, shape);
-    }
-
-    private void requireFeatures(SavedStatistics saved) {
-        if (saved.features() != config.features()) {
-            throw new IllegalArgumentException("saved: saved statistics of " + saved.features()
-                    + " features given, must have the layer's " + config.features());
-        }
-    }
-
-    /** The forward operation on checked data, both either float[] or MemorySegment. */
-    private void forward(BatchShape shape, Object x, Object y, @Nullable SavedStatistics saved) {
-        boolean normalizeWithBatch = useBatchStatistics || runningMean == null;
-        boolean update = updateRunningStatistics && runningMean != null;
-        if (normalizeWithBatch || update) {
-            Arguments.requireSeveralValuesPerFeature(shape);
-        }
-        boolean changesLayer = saved == ownSaved || update;
+    private void run(Batch x, Batch y, @Nullable SavedStatistics saved) {
+        RunningStatistics update = updateRunningStatistics ? running : null;
+        boolean changesLayer = saved == ownSaved || update != null;
         if (changesLayer) {
             enter("forward");
-        } else {
-            requireOpen();
         }
-        BatchStatistics scratch = borrowStatistics();
+        SavedStatistics scratch = borrowStatistics();
         try {
-            if (saved != null) {
-                saved.empty();
-            }
-            if (normalizeWithBatch) {
-                BatchStatistics batch = saved != null ? saved.statistics() : scratch;
-                runForward(shape, x, y, batch);
-                if (update) {
-                    updateRunningStatistics(batch, shape.valuesPerFeature());
-                }
+            if (useBatchStatistics || running == null) {
+                SavedStatistics batch = saved != null ? saved : scratch;
+                function.forward(x, y, parameters, batch);
+                update(update, batch, x.shape());
             } else {
-                if (update) {
-                    runCollectStatistics(shape, x, scratch);
+                if (update != null) {
+                    function.collectStatistics(x, scratch.statistics());
                 }
-                runInference(shape, x, y);
                 if (saved != null) {
-                    copyRunningStatistics(saved.statistics());
+                    function.inference(x, y, parameters, running.mean, running.variance, saved);
+                } else {
+                    function.inference(x, y, parameters, running.mean, running.variance);
                 }
-                if (update) {
-                    updateRunningStatistics(scratch, shape.valuesPerFeature());
-                }
-            }
-            if (saved != null) {
-                saved.fill(this, shape, normalizeWithBatch, Arguments.isSameMemory(x, y) ? x : null);
+                update(update, scratch, x.shape());
             }
         } finally {
+            scratch.empty();
             spareStatistics.set(scratch);
             if (changesLayer) {
                 leave();
@@ -285,72 +282,15 @@ public final class BatchNorm implements AutoCloseable {
         }
     }
 
-    private BatchStatistics borrowStatistics() {
-        BatchStatistics spare = spareStatistics.getAndSet(null);
-        return spare != null ? spare : new BatchStatistics(config.features());
-    }
-
-    private void runForward(BatchShape shape, Object x, Object y, BatchStatistics batch) {
-        if (x instanceof float[] array) {
-            operations.forward(shape, array, (float[]) y, weight, bias, config.eps(), batch);
-        } else {
-            operations.forward(shape, (MemorySegment) x, (MemorySegment) y, weight, bias, config.eps(), batch);
+    private void update(@Nullable RunningStatistics target, SavedStatistics batch, BatchShape shape) {
+        if (target != null) {
+            target.update(batch.statistics(), shape.valuesPerFeature(), config.momentum());
         }
     }
 
-    private void runCollectStatistics(BatchShape shape, Object x, BatchStatistics batch) {
-        if (x instanceof float[] array) {
-            operations.collectStatistics(shape, array, config.eps(), batch);
-        } else {
-            operations.collectStatistics(shape, (MemorySegment) x, config.eps(), batch);
-        }
-    }
-
-    private void runInference(BatchShape shape, Object x, Object y) {
-        if (shape.elements() == 0) {
-            return;
-        }
-        float[] mean = runningMean();
-        float[] variance = runningVar();
-        if (x instanceof float[] array) {
-            operations.inference(shape, array, (float[]) y, weight, bias, mean, variance, config.eps());
-        } else {
-            operations.inference(
-                    shape, (MemorySegment) x, (MemorySegment) y, weight, bias, mean, variance, config.eps());
-        }
-    }
-
-    /**
-     * The running statistics as a frozen layer's backward wants them: as they are now, whatever becomes of them before
-     * it.
-     */
-    private void copyRunningStatistics(BatchStatistics target) {
-        float[] mean = runningMean();
-        float[] variance = runningVar();
-        System.arraycopy(mean, 0, target.mean(), 0, mean.length);
-        Arrays.fill(target.meanLow(), 0);
-        System.arraycopy(variance, 0, target.variance(), 0, variance.length);
-        float[] rstd = target.rstd();
-        for (int i = 0; i < rstd.length; i++) {
-            rstd[i] = (float) (1 / Math.sqrt(variance[i] + config.eps()));
-        }
-    }
-
-    /** {@code running = (1 − momentum) · running + momentum · batch}, the variance unbiased: divisor m − 1. */
-    private void updateRunningStatistics(BatchStatistics batch, long m) {
-        numBatchesTracked++;
-        double newest = config.momentum().orElse(1.0 / numBatchesTracked);
-        double kept = 1 - newest;
-        double newestVar = newest * (m / (m - 1.0));
-        float[] targetMean = runningMean();
-        float[] targetVar = runningVar();
-        float[] mean = batch.mean();
-        float[] meanLow = batch.meanLow();
-        float[] variance = batch.variance();
-        for (int i = 0; i < targetMean.length; i++) {
-            targetMean[i] = (float) (kept * targetMean[i] + newest * ((double) mean[i] + meanLow[i]));
-            targetVar[i] = (float) (kept * targetVar[i] + newestVar * variance[i]);
-        }
+    private SavedStatistics borrowStatistics() {
+        SavedStatistics spare = spareStatistics.getAndSet(null);
+        return spare != null ? spare : new SavedStatistics(function.features());
     }
 
     // ---- backward
@@ -363,109 +303,61 @@ public final class BatchNorm implements AutoCloseable {
      * m · (m · dy − dbeta − x̂ · dgamma)} through the batch's statistics, {@code dx = gamma · rstd · dy} through frozen
      * ones. γ is taken as it is now.
      *
-     * @param x in, {@code shape}: the input of that forward (a copy, if it ran in place)
-     * @param dy in, {@code shape}: the gradient of the loss by y
-     * @param dx out, {@code shape}: the gradient of the loss by x; may be {@code dy} or {@code x}
-     * @param shape that of the forward
-     * @throws IllegalArgumentException if a length or the shape is wrong
+     * @param x in, the shape of that forward: its input (a copy, if it ran in place)
+     * @param dy in, the same shape: the gradient of the loss by y
+     * @param dx out, the same shape: the gradient of the loss by x; may be the same memory as dy or x
+     * @throws IllegalArgumentException if a shape is wrong
      * @throws IllegalStateException if no forward is waiting for its backward, or the layer is closed or in use by
      *     another thread
      */
-    public void backward(float[] x, float[] dy, float[] dx, BatchShape shape) {
-        backward(x, dy, dx, shape, ownSaved);
+    public void backward(Batch x, Batch dy, Batch dx) {
+        backward(x, dy, dx, ownSaved);
     }
 
     /**
-     * The gradients of the forward that filled {@code saved}, like {@link #backward(float[], float[], float[],
-     * BatchShape)}; {@code saved} is empty afterwards.
+     * The gradients of the forward that filled {@code saved}, like {@link #backward(Batch, Batch, Batch)};
+     * {@code saved} is empty afterwards.
      */
-    public void backward(float[] x, float[] dy, float[] dx, BatchShape shape, SavedStatistics saved) {
-        requireArrays(shape, x, dy, dx);
-        backwardChecked(shape, x, dy, dx, saved);
-    }
-
-    /**
-     * The gradients of the last forward in training mode, like {@link #backward(float[], float[], float[],
-     * BatchShape)}.
-     */
-    public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape) {
-        backward(x, dy, dx, shape, ownSaved);
-    }
-
-    /**
-     * The gradients of the forward that filled {@code saved}, like {@link #backward(float[], float[], float[],
-     * BatchShape, SavedStatistics)}.
-     */
-    public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape, SavedStatistics saved) {
-        requireSegments(shape, x, dy, dx);
-        backwardChecked(shape, x, dy, dx, saved);
-    }
-
-    private void requireArrays(BatchShape shape, float[] x, float[] dy, float[] dx) {
-        Arguments.requireFeatures(shape, config.features());
-        Arguments.requireArray("x", x, shape);
-        Arguments.requireArray("dy", dy, shape);
-        Arguments.requireArray("dx", dx, shape);
-    }
-
-    private void requireSegments(BatchShape shape, MemorySegment x, MemorySegment dy, MemorySegment dx) {
-        Arguments.requireFeatures(shape, config.features());
-        Arguments.requireReadable("x", x, shape);
-        Arguments.requireReadable("dy", dy, shape);
-        Arguments.requireWritable("dx", dx, shape);
-        Arguments.requireSameOrDisjoint("x", x, "dx", dx, shape);
-        Arguments.requireSameOrDisjoint("dy", dy, "dx", dx, shape);
-    }
-
-    /** The backward operation on checked data, all either float[] or MemorySegment. */
-    private void backwardChecked(BatchShape shape, Object x, Object dy, Object dx, SavedStatistics saved) {
+    public void backward(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
         enter("backward");
         try {
-            saved.requireFilledFor(this, shape, x);
-            if (shape.elements() > 0) {
-                runBackward(shape, x, dy, dx, saved);
-                if (weightGradient != null && biasGradient != null) {
-                    add(weightGradient, batchWeightGradient);
-                    add(biasGradient, batchBiasGradient);
-                }
-            }
-            saved.empty();
+            function.backward(x, dy, dx, parameters, saved, sums);
+            add(sums.dgamma(), parameters.dgamma());
+            add(sums.dbeta(), parameters.dbeta());
         } finally {
             leave();
         }
     }
 
-    private void runBackward(BatchShape shape, Object x, Object dy, Object dx, SavedStatistics saved) {
-        BatchStatistics statistics = saved.statistics();
-        boolean through = saved.throughStatistics();
-        float[] dgamma = batchWeightGradient;
-        float[] dbeta = batchBiasGradient;
-        if (through && shape.valuesPerFeature() == 2) {
-            TwoValues.backward(
-                    shape, segment(x), segment(dy), segment(dx), weight, statistics, config.eps(), dgamma, dbeta);
-        } else if (x instanceof float[] array) {
-            operations.backward(shape, array, (float[]) dy, (float[]) dx, weight, statistics, through, dgamma, dbeta);
-        } else {
-            operations.backward(
-                    shape,
-                    (MemorySegment) x,
-                    (MemorySegment) dy,
-                    (MemorySegment) dx,
-                    weight,
-                    statistics,
-                    through,
-                    dgamma,
-                    dbeta);
-        }
+    /** {@link #backward(Batch, Batch, Batch)} on arrays of at least the shape's elements. */
+    public void backward(float[] x, float[] dy, float[] dx, BatchShape shape) {
+        backward(x, dy, dx, shape, ownSaved);
     }
 
-    private static MemorySegment segment(Object data) {
-        return data instanceof float[] array ? MemorySegment.ofArray(array) : (MemorySegment) data;
+    /** {@link #backward(Batch, Batch, Batch, SavedStatistics)} on arrays of at least the shape's elements. */
+    public void backward(float[] x, float[] dy, float[] dx, BatchShape shape, SavedStatistics saved) {
+        backward(Batch.of("x", x, shape), Batch.of("dy", dy, shape), Batch.of("dx", dx, shape), saved);
     }
 
-    private static void add(float[] sum, float[] addend) {
-        for (int i = 0; i < sum.length; i++) {
-            sum[i] += addend[i];
+    /** {@link #backward(Batch, Batch, Batch)} on float32 segments. */
+    public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape) {
+        backward(x, dy, dx, shape, ownSaved);
+    }
+
+    /** {@link #backward(Batch, Batch, Batch, SavedStatistics)} on float32 segments. */
+    public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape, SavedStatistics saved) {
+        backward(batch("x", x, shape), batch("dy", dy, shape), batch("dx", dx, shape), saved);
+    }
+
+    private static Batch batch(String argument, MemorySegment memory, BatchShape shape) {
+        return Batch.of(argument, memory, ElementType.FLOAT32, shape);
+    }
+
+    private static void add(double[] gradient, float @Nullable [] sum) {
+        if (sum != null) {
+            for (int c = 0; c < sum.length; c++) {
+                sum[c] += (float) gradient[c];
+            }
         }
     }
 
@@ -473,57 +365,50 @@ public final class BatchNorm implements AutoCloseable {
 
     /** γ, (C), initially ones: the live array, for an optimizer to change. */
     public float[] weight() {
-        return affine(weight);
+        return affine(parameters.gamma());
     }
 
     /** β, (C), initially zeros: the live array, for an optimizer to change. */
     public float[] bias() {
-        return affine(bias);
+        return affine(parameters.beta());
     }
 
     /** dγ, (C): the live array, to which every backward adds. */
     public float[] weightGradient() {
-        return affine(weightGradient);
+        return affine(parameters.dgamma());
     }
 
     /** dβ, (C): the live array, to which every backward adds. */
     public float[] biasGradient() {
-        return affine(biasGradient);
+        return affine(parameters.dbeta());
     }
 
     /** Sets the gradients of γ and β to zero. */
     public void zeroGradients() {
-        if (weightGradient != null && biasGradient != null) {
-            Arrays.fill(weightGradient, 0);
-            Arrays.fill(biasGradient, 0);
+        if (config.affine()) {
+            Arrays.fill(weightGradient(), 0);
+            Arrays.fill(biasGradient(), 0);
         }
     }
 
     /** The running mean, (C), initially zeros: the live array. */
     public float[] runningMean() {
-        return tracked(runningMean);
+        return tracked().mean;
     }
 
     /** The running (unbiased) variance, (C), initially ones: the live array. */
     public float[] runningVar() {
-        return tracked(runningVar);
+        return tracked().variance;
     }
 
     /** How many batches the running statistics have seen. */
     public long numBatchesTracked() {
-        return numBatchesTracked;
+        return running != null ? running.numBatchesTracked : 0;
     }
 
     /** Forgets all batches: running mean 0, running variance 1, {@code numBatchesTracked} 0. */
     public void resetRunningStatistics() {
-        enter("resetRunningStatistics");
-        try {
-            Arrays.fill(runningMean(), 0);
-            Arrays.fill(runningVar(), 1);
-            numBatchesTracked = 0;
-        } finally {
-            leave();
-        }
+        change("resetRunningStatistics", () -> tracked().reset());
     }
 
     private static float[] affine(float @Nullable [] values) {
@@ -533,22 +418,22 @@ public final class BatchNorm implements AutoCloseable {
         return values;
     }
 
-    private static float[] tracked(float @Nullable [] values) {
-        if (values == null) {
+    private RunningStatistics tracked() {
+        if (running == null) {
             throw new IllegalStateException(
                     "the layer was built with trackRunningStatistics(false) and has no running statistics");
         }
-        return values;
+        return running;
     }
 
-    /** What the layer was built with. */
+    /** What the layer was built with, and the momentum that it has now. */
     public BatchNormConfig config() {
         return config;
     }
 
     /** The backend that does the work; under {@code auto} the one that was chosen. */
     public String backendName() {
-        return backendName;
+        return function.backendName();
     }
 
     // ---- state
@@ -559,18 +444,16 @@ public final class BatchNorm implements AutoCloseable {
      * {@link org.batchnorm.state.Safetensors} writes it to a file that PyTorch loads.
      */
     public Map<String, Tensor> state() {
-        Map<String, Tensor> state = new LinkedHashMap<>();
-        int c = config.features();
-        if (weight != null && bias != null) {
-            state.put("weight", Tensor.ofFloats(weight, c));
-            state.put("bias", Tensor.ofFloats(bias, c));
-        }
-        if (runningMean != null && runningVar != null) {
-            state.put("running_mean", Tensor.ofFloats(runningMean, c));
-            state.put("running_var", Tensor.ofFloats(runningVar, c));
-            state.put("num_batches_tracked", Tensor.ofLong(numBatchesTracked));
-        }
-        return state;
+        return ownState().tensors();
+    }
+
+    private BatchNormState ownState() {
+        return BatchNormState.of(
+                parameters.gamma(),
+                parameters.beta(),
+                running != null ? running.mean : null,
+                running != null ? running.variance : null,
+                numBatchesTracked());
     }
 
     /**
@@ -580,26 +463,23 @@ public final class BatchNorm implements AutoCloseable {
      * @throws IllegalArgumentException if a tensor is missing, is not the layer's or has another type or shape
      */
     public void loadState(Map<String, Tensor> state) {
-        enter("loadState");
-        try {
-            StateCheck.require(state, state());
-            copy(state, "weight", weight);
-            copy(state, "bias", bias);
-            copy(state, "running_mean", runningMean);
-            copy(state, "running_var", runningVar);
-            if (runningMean != null) {
-                numBatchesTracked =
-                        StateCheck.tensor(state, "num_batches_tracked").longs()[0];
+        BatchNormState given = BatchNormState.of(state);
+        change("loadState", () -> {
+            given.requireKindOf(ownState());
+            if (config.affine()) {
+                copy(given.weight(), weight());
+                copy(given.bias(), bias());
             }
-        } finally {
-            leave();
-        }
+            if (running != null) {
+                copy(given.runningMean(), running.mean);
+                copy(given.runningVar(), running.variance);
+                running.numBatchesTracked = given.numBatchesTracked();
+            }
+        });
     }
 
-    private static void copy(Map<String, Tensor> state, String name, float @Nullable [] target) {
-        if (target != null) {
-            System.arraycopy(StateCheck.tensor(state, name).floats(), 0, target, 0, target.length);
-        }
+    private static void copy(float[] from, float[] to) {
+        System.arraycopy(from, 0, to, 0, to.length);
     }
 
     // ---- life
@@ -609,13 +489,19 @@ public final class BatchNorm implements AutoCloseable {
      */
     @Override
     public void close() {
-        if (closed) {
-            return;
+        if (!function.isClosed()) {
+            change("close", () -> {
+                ownSaved.empty();
+                function.close();
+            });
         }
-        enter("close");
+    }
+
+    private BatchNorm change(String what, Runnable change) {
+        enter(what);
         try {
-            closed = true;
-            operations.close();
+            change.run();
+            return this;
         } finally {
             leave();
         }
@@ -627,9 +513,9 @@ public final class BatchNorm implements AutoCloseable {
                     + ": the layer is in use by another thread; training, backward and changes of a layer belong to one thread at a time"
                     + " (inference may run in several)");
         }
-        if (closed) {
+        if (function.isClosed()) {
             leave();
-            requireOpen();
+            function.requireOpen();
         }
     }
 
@@ -637,111 +523,8 @@ public final class BatchNorm implements AutoCloseable {
         busy.set(false);
     }
 
-    private void requireOpen() {
-        if (closed) {
-            throw new IllegalStateException("the layer is closed; build another one");
-        }
-    }
-
-    private static float[] filled(int length, float value) {
-        float[] values = new float[length];
-        Arrays.fill(values, value);
-        return values;
-    }
-
     @Override
     public String toString() {
-        return "BatchNorm" + config + " on " + backendName;
-    }
-
-    /** Builds a layer; what is not set has PyTorch's default. */
-    public static final class Builder {
-        private final int features;
-        private double eps = BatchNormConfig.DEFAULT_EPS;
-        private OptionalDouble momentum = OptionalDouble.of(BatchNormConfig.DEFAULT_MOMENTUM);
-        private boolean affine = true;
-        private boolean trackRunningStatistics = true;
-        private Optional<String> backend = Optional.empty();
-        private Optional<String> device = Optional.empty();
-        private @Nullable Integer threads;
-
-        private Builder(int features) {
-            this.features = features;
-        }
-
-        /** Added to the variance before the square root; finite, &gt; 0; default 1e-5. */
-        public Builder eps(double eps) {
-            this.eps = eps;
-            return this;
-        }
-
-        /**
-         * The weight of the newest batch, {@code running = (1 − momentum) · running + momentum · batch}; within [0, 1];
-         * default 0.1.
-         */
-        public Builder momentum(double momentum) {
-            this.momentum = OptionalDouble.of(momentum);
-            return this;
-        }
-
-        /** The running statistics are the plain average over all batches: PyTorch's {@code momentum=None}. */
-        public Builder cumulativeAverage() {
-            this.momentum = OptionalDouble.empty();
-            return this;
-        }
-
-        /** Whether the layer has γ and β; default true. */
-        public Builder affine(boolean affine) {
-            this.affine = affine;
-            return this;
-        }
-
-        /** Whether the layer keeps running statistics for inference; default true. */
-        public Builder trackRunningStatistics(boolean track) {
-            this.trackRunningStatistics = track;
-            return this;
-        }
-
-        /**
-         * Forces a backend ({@code vector}, {@code scalar}, {@code tornadovm}) or leaves the choice to the library
-         * ({@code auto}); default: what the system property {@value Backends#BACKEND_PROPERTY} says, else {@code auto}.
-         */
-        public Builder backend(String backend) {
-            this.backend = Optional.of(backend);
-            return this;
-        }
-
-        /**
-         * CPU threads, ≥ 1, the caller's among them; default: the system property
-         * {@value BackendOptions#THREADS_PROPERTY}, else all processors.
-         */
-        public Builder threads(int threads) {
-            this.threads = threads;
-            return this;
-        }
-
-        /**
-         * The device of a backend that has several; default: the system property
-         * {@value BackendOptions#DEVICE_PROPERTY}, else the backend's choice.
-         */
-        public Builder device(String device) {
-            this.device = Optional.of(device);
-            return this;
-        }
-
-        /**
-         * Builds the layer.
-         *
-         * @throws IllegalArgumentException if a value is out of range or no backend has the given name
-         * @throws org.batchnorm.spi.BackendUnavailableException if a backend was forced that cannot be used here, with
-         *     the reason and the remedy
-         */
-        public BatchNorm build() {
-            BatchNormConfig config = new BatchNormConfig(features, eps, momentum, affine, trackRunningStatistics);
-            BackendOptions defaults = BackendOptions.fromSystemProperties();
-            BackendOptions options =
-                    new BackendOptions(threads != null ? threads : defaults.threads(), device.or(defaults::device));
-            return new BatchNorm(config, Backends.open(backend, options));
-        }
+        return "BatchNorm" + config + " on " + backendName();
     }
 }

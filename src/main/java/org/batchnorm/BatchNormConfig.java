@@ -29,20 +29,33 @@ public record BatchNormConfig(
      * @throws IllegalArgumentException if one is out of range
      */
     public BatchNormConfig {
-        if (features < 1) {
-            throw new IllegalArgumentException("features: " + features + " given, must be at least 1");
-        }
-        if (!(eps > 0) || Double.isInfinite(eps)) {
-            throw new IllegalArgumentException("eps: " + eps + " given, must be a finite number greater than 0");
-        }
+        requireFeatures(features);
+        requireEps(eps);
         if (momentum.isPresent() && !(momentum.getAsDouble() >= 0 && momentum.getAsDouble() <= 1)) {
             throw new IllegalArgumentException("momentum: " + momentum.getAsDouble()
                     + " given, must be within [0, 1], or empty for the cumulative average");
         }
     }
 
+    static void requireFeatures(int features) {
+        if (features < 1) {
+            throw new IllegalArgumentException("features: " + features + " given, must be at least 1");
+        }
+    }
+
+    static void requireEps(double eps) {
+        if (!(eps > 0) || Double.isInfinite(eps)) {
+            throw new IllegalArgumentException("eps: " + eps + " given, must be a finite number greater than 0");
+        }
+    }
+
     /** The defaults of PyTorch's {@code BatchNorm1d(features)}: eps 1e-5, momentum 0.1, affine, tracked statistics. */
     public static BatchNormConfig of(int features) {
         return new BatchNormConfig(features, DEFAULT_EPS, OptionalDouble.of(DEFAULT_MOMENTUM), true, true);
+    }
+
+    /** The same with another momentum; empty for the cumulative average. */
+    BatchNormConfig withMomentum(OptionalDouble newMomentum) {
+        return new BatchNormConfig(features, eps, newMomentum, affine, trackRunningStatistics);
     }
 }

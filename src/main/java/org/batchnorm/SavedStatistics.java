@@ -1,8 +1,10 @@
 package org.batchnorm;
 
-import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,10 +19,13 @@ public final class SavedStatistics {
     private final int features;
     private final BatchStatistics statistics;
 
-    private @Nullable BatchNorm filledBy;
+    private @Nullable BatchNormFunction filledBy;
     private @Nullable BatchShape shape;
     private boolean throughStatistics;
-    private @Nullable Object overwrittenInput;
+    private @Nullable Batch overwrittenInput;
+
+    /** The last normalization with these statistics; the next one is most often the same. */
+    private @Nullable Normalization normalization;
 
     /**
      * Empty saved statistics for layers of that many features.
@@ -29,9 +34,7 @@ public final class SavedStatistics {
      * @throws IllegalArgumentException if {@code features} is less than 1
      */
     public SavedStatistics(int features) {
-        if (features < 1) {
-            throw new IllegalArgumentException("features: " + features + " given, must be at least 1");
-        }
+        BatchNormConfig.requireFeatures(features);
         this.features = features;
         this.statistics = new BatchStatistics(features);
     }
@@ -51,6 +54,14 @@ public final class SavedStatistics {
         return statistics.mean().clone();
     }
 
+    /**
+     * The variance with which the last forward normalized, (C); a copy. That of a batch is the biased one, with divisor
+     * m.
+     */
+    public float[] variance() {
+        return statistics.variance().clone();
+    }
+
     /** {@code 1 / sqrt(var + eps)} with which the last forward normalized, (C); a copy. */
     public float[] rstd() {
         return statistics.rstd().clone();
@@ -64,11 +75,38 @@ public final class SavedStatistics {
         return throughStatistics;
     }
 
-    void fill(BatchNorm layer, BatchShape shape, boolean throughStatistics, @Nullable Object overwrittenInput) {
-        this.filledBy = layer;
-        this.shape = shape;
-        this.throughStatistics = throughStatistics;
-        this.overwrittenInput = overwrittenInput;
+    /** How to normalize with these statistics; an object that is used again while the parameters stay the same. */
+    @SuppressWarnings("ReferenceEquality") // the very arrays
+    Normalization normalization(Parameters parameters, double eps, boolean through) {
+        Normalization last = normalization;
+        if (last == null
+                || last.gamma() != parameters.gamma()
+                || last.beta() != parameters.beta()
+                || last.eps() != eps
+                || last.throughStatistics() != through) {
+            last = new Normalization(parameters.gamma(), parameters.beta(), eps, statistics, through);
+            normalization = last;
+        }
+        return last;
+    }
+
+    /** Takes over given statistics as they are now, whatever becomes of them before the backward. */
+    void copy(float[] mean, float[] variance, double eps) {
+        System.arraycopy(mean, 0, statistics.mean(), 0, features);
+        Arrays.fill(statistics.meanLow(), 0);
+        System.arraycopy(variance, 0, statistics.variance(), 0, features);
+        float[] rstd = statistics.rstd();
+        for (int i = 0; i < features; i++) {
+            rstd[i] = (float) (1 / Math.sqrt(variance[i] + eps));
+        }
+    }
+
+    /** Notes the forward that these statistics are of. */
+    void fill(BatchNormFunction function, Batch x, Batch y, boolean through) {
+        filledBy = function;
+        shape = x.shape();
+        throughStatistics = through;
+        overwrittenInput = x.isSameMemory(y) ? y : null;
     }
 
     void empty() {
@@ -77,43 +115,24 @@ public final class SavedStatistics {
         overwrittenInput = null;
     }
 
-    /**
-     * Checks that the backward operation of {@code layer} on {@code x} of {@code given} shape belongs to the forward
-     * that filled this.
-     */
-    @SuppressWarnings("ReferenceEquality") // the very layer
-    void requireFilledFor(BatchNorm layer, BatchShape given, Object x) {
+    /** Checks that the backward operation of {@code function} on {@code x} belongs to the forward that filled this. */
+    @SuppressWarnings("ReferenceEquality") // the very function
+    void requireFilledFor(BatchNormFunction function, Batch x) {
         if (filledBy == null) {
             throw new IllegalStateException(
                     "backward: no forward is waiting for its backward; call forward in training mode (or with saved statistics) before each"
                             + " backward, and backward once for each forward");
         }
-        if (filledBy != layer) {
+        if (filledBy != function) {
             throw new IllegalStateException(
-                    "saved: these saved statistics were filled by the forward of another layer; give those of this layer's forward");
+                    "saved: these saved statistics were filled by the forward of another layer or function; give those of this one's forward");
         }
-        if (!given.equals(shape)) {
-            throw new IllegalArgumentException("shape: " + given + " given, must be that of the forward, " + shape);
+        if (!x.shape().equals(shape)) {
+            throw new IllegalArgumentException("shape: " + x.shape() + " given, must be that of the forward, " + shape);
         }
-        if (overwrittenInput != null && isSameMemory(overwrittenInput, x)) {
+        if (overwrittenInput != null && overwrittenInput.overlap(x) > 0) {
             throw new IllegalArgumentException(
                     "x: the forward ran in place and has overwritten it with y; give a copy of x that was made before the forward");
         }
-    }
-
-    @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
-    private static boolean isSameMemory(Object overwritten, Object x) {
-        if (overwritten instanceof float[] || x instanceof float[]) {
-            return overwritten == x || isBackedBy(overwritten, x) || isBackedBy(x, overwritten);
-        }
-        return ((MemorySegment) overwritten)
-                .asOverlappingSlice((MemorySegment) x)
-                .isPresent();
-    }
-
-    @SuppressWarnings("ReferenceEquality")
-    private static boolean isBackedBy(Object segment, Object array) {
-        return segment instanceof MemorySegment memory
-                && memory.heapBase().filter(base -> base == array).isPresent();
     }
 }

@@ -97,13 +97,13 @@ class BadInputTest {
                 configuration(() -> BatchNorm.builder(2).backend(""), "backend: \"\" given, must be one of auto, "));
     }
 
-    private static Arguments configuration(Supplier<BatchNorm.Builder> builder, String message) {
+    private static Arguments configuration(Supplier<BatchNormBuilder> builder, String message) {
         return arguments(message, builder);
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("badConfigurations")
-    void aBadConfigurationIsRefused(String message, Supplier<BatchNorm.Builder> builder) {
+    void aBadConfigurationIsRefused(String message, Supplier<BatchNormBuilder> builder) {
         refused(() -> builder.get().build().close(), message);
     }
 
@@ -216,9 +216,9 @@ class BadInputTest {
     @Test
     void arraysMustHaveTheShapesElements() {
         float[] right = new float[ELEMENTS];
-        for (int length : new int[] {0, ELEMENTS - 1, ELEMENTS + 1}) {
+        for (int length : new int[] {0, ELEMENTS - 1}) {
             float[] wrong = new float[length];
-            String message = ": float[" + length + "] given, must have the 12 elements of shape (4, 3)";
+            String message = ": float[" + length + "] given, must have at least the 12 elements of shape (4, 3)";
             refused(() -> layer.forward(wrong, y, SHAPE), "x" + message);
             refused(() -> layer.forward(batch.x(), wrong, SHAPE), "y" + message);
             refused(() -> layer.backward(wrong, right, right, SHAPE), "x" + message);

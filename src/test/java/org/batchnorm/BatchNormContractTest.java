@@ -49,7 +49,7 @@ public abstract class BatchNormContractTest {
     protected abstract String backend();
 
     /** A builder that forces the backend; a backend with several devices may set one. */
-    protected BatchNorm.Builder builder(int features) {
+    protected BatchNormBuilder builder(int features) {
         return BatchNorm.builder(features).backend(backend());
     }
 

@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.UnaryOperator;
 import org.batchnorm.BatchNorm;
-import org.batchnorm.BatchNormConfig;
+import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.SavedStatistics;
 import org.batchnorm.state.Tensor;
 
@@ -19,7 +19,7 @@ public final class ConformanceCheck {
     /**
      * Runs a case on a backend.
      *
-     * @param backend its name, as {@link BatchNorm.Builder#backend(String)} takes it
+     * @param backend its name, as {@link BatchNormBuilder#backend(String)} takes it
      * @throws IllegalArgumentException if no backend has that name
      * @throws org.batchnorm.spi.BackendUnavailableException if it cannot be used here
      */
@@ -33,23 +33,15 @@ public final class ConformanceCheck {
      * @throws IllegalArgumentException if no backend or device has the chosen name
      * @throws org.batchnorm.spi.BackendUnavailableException if the chosen backend cannot be used here
      */
-    public static CaseResult run(ConformanceCase conformanceCase, UnaryOperator<BatchNorm.Builder> choice) {
-        try (BatchNorm layer = choice.apply(builder(conformanceCase.config())).build()) {
+    public static CaseResult run(ConformanceCase conformanceCase, UnaryOperator<BatchNormBuilder> choice) {
+        try (BatchNorm layer =
+                choice.apply(BatchNorm.builder(conformanceCase.config())).build()) {
             try {
                 return new CaseResult(conformanceCase.name(), layer.backendName(), run(conformanceCase, layer), "");
             } catch (IllegalArgumentException | IllegalStateException e) {
                 return new CaseResult(conformanceCase.name(), layer.backendName(), List.of(), e.toString());
             }
         }
-    }
-
-    private static BatchNorm.Builder builder(BatchNormConfig config) {
-        BatchNorm.Builder builder = BatchNorm.builder(config.features())
-                .eps(config.eps())
-                .affine(config.affine())
-                .trackRunningStatistics(config.trackRunningStatistics());
-        config.momentum().ifPresentOrElse(builder::momentum, builder::cumulativeAverage);
-        return builder;
     }
 
     private static List<QuantityResult> run(ConformanceCase conformanceCase, BatchNorm layer) {

@@ -44,6 +44,10 @@ public final class Batch {
      */
     public static Batch of(String argument, float[] values, BatchShape shape) {
         Objects.requireNonNull(values, argument);
+        if (shape.elements() > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(argument + ": shape " + shape + " has " + shape.elements()
+                    + " elements, a float[] holds at most " + Integer.MAX_VALUE + "; give a MemorySegment");
+        }
         if (values.length < shape.elements()) {
             throw new IllegalArgumentException(argument + ": float[" + values.length
                     + "] given, must have at least the " + shape.elements() + " elements of shape " + shape);
@@ -126,33 +130,37 @@ public final class Batch {
 
     /** Whether both begin at the same place, so that an operation from one to the other is in place. */
     public boolean isSameMemory(Batch other) {
-        return startsAs(other) && sharesMemory(other);
+        return address() == other.address() && isNear(other);
     }
 
-    /** The bytes that the values of both have in common. */
+    /**
+     * The bytes that the values of both have in common. What lies behind the values in a longer memory does not count.
+     */
     public long overlap(Batch other) {
-        if (!sharesMemory(other)) {
-            return 0;
-        }
-        long distance = other.address() - address();
-        return distance >= 0 ? Math.max(bytes() - distance, 0) : Math.max(other.bytes() + distance, 0);
+        long from = Math.max(address(), other.address());
+        long to = Math.min(address() + bytes(), other.address() + other.bytes());
+        return from < to && isNear(other) ? to - from : 0;
     }
 
-    private boolean startsAs(Batch other) {
-        return address() == other.address();
-    }
-
+    /** Whether addresses of both can be compared: in native memory, or in the same array. */
     @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
-    private boolean sharesMemory(Batch other) {
-        if (array != null || other.array != null) {
-            return array == other.array
-                    || segment().asOverlappingSlice(other.segment()).isPresent();
+    private boolean isNear(Batch other) {
+        if (array != null && other.array != null) {
+            return array == other.array;
+        }
+        if (isNative() || other.isNative()) {
+            return isNative() && other.isNative();
         }
         return segment().asOverlappingSlice(other.segment()).isPresent();
     }
 
+    private boolean isNative() {
+        return segment != null && segment.isNative();
+    }
+
+    /** In native memory, or from the beginning of the array. */
     private long address() {
-        return array != null ? start * Float.BYTES : segment().address();
+        return segment != null ? segment.address() : start * Float.BYTES;
     }
 
     private long bytes() {

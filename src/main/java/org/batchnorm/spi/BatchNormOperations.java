@@ -55,6 +55,12 @@ public interface BatchNormOperations extends AutoCloseable {
      *   <li>with given statistics: {@code dx = gamma · rstd · dy}.
      * </ul>
      *
+     * <p>Through the statistics of two values (m = 2) the formula cancels: two values determine their mean and
+     * variance, and all that is left is what eps does. A backend takes the closed form, with {@code 1 − d² · rstd² =
+     * eps · rstd²} for {@code d = (x₁ − x₂) / 2}:
+     *
+     * <pre>{@code dx = gamma · eps · rstd³ · (dy − dbeta / 2)}</pre>
+     *
      * @param tensors x and dy in, dx out
      * @param normalization in, that of the forward
      * @param sums in; those of all values from which the statistics came

@@ -1,9 +1,8 @@
 package org.batchnorm.spi;
 
-import java.lang.foreign.MemorySegment;
 import java.util.function.Consumer;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What {@code auto} opens where a device was chosen: the device while it works and wants the shape, else the CPU. The
@@ -26,51 +25,39 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     @Override
-    public void collectStatistics(BatchShape shape, MemorySegment x, double eps, BatchStatistics statistics) {
-        run(shape, false, operations -> operations.collectStatistics(shape, x, eps, statistics));
+    public void collectStatistics(Tensors tensors, Moments moments) {
+        run(tensors.shape(), false, operations -> operations.collectStatistics(tensors, moments));
     }
 
     @Override
-    public void forward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            double eps,
-            BatchStatistics statistics) {
-        run(shape, inPlace(x, y), operations -> operations.forward(shape, x, y, gamma, beta, eps, statistics));
+    public void transform(Tensors tensors, Normalization normalization) {
+        run(tensors.shape(), isForwardInPlace(tensors), operations -> operations.transform(tensors, normalization));
     }
 
     @Override
-    public void inference(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            float[] mean,
-            float[] variance,
-            double eps) {
-        run(shape, inPlace(x, y), operations -> operations.inference(shape, x, y, gamma, beta, mean, variance, eps));
+    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
+        run(tensors.shape(), false, operations -> operations.reduceGradients(tensors, normalization, sums));
     }
 
     @Override
-    public void backward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment dy,
-            MemorySegment dx,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            boolean throughStatistics,
-            float[] dgamma,
-            float[] dbeta) {
+    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
         run(
-                shape,
-                inPlace(x, dx) || inPlace(dy, dx),
-                operations ->
-                        operations.backward(shape, x, dy, dx, gamma, statistics, throughStatistics, dgamma, dbeta));
+                tensors.shape(),
+                isBackwardInPlace(tensors),
+                operations -> operations.inputGradient(tensors, normalization, sums));
+    }
+
+    @Override
+    public void forward(Tensors tensors, Normalization normalization) {
+        run(tensors.shape(), isForwardInPlace(tensors), operations -> operations.forward(tensors, normalization));
+    }
+
+    @Override
+    public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
+        run(
+                tensors.shape(),
+                isBackwardInPlace(tensors),
+                operations -> operations.backward(tensors, normalization, sums));
     }
 
     @Override
@@ -102,8 +89,12 @@ final class FallbackOperations implements BatchNormOperations {
         operation.accept(cpu);
     }
 
-    /** Whether two segments, which are the same memory or have none in common, are the same. */
-    private static boolean inPlace(MemorySegment input, MemorySegment output) {
-        return input.asOverlappingSlice(output).isPresent();
+    private static boolean isForwardInPlace(Tensors tensors) {
+        return tensors.x().overlap(tensors.y()) > 0;
+    }
+
+    private static boolean isBackwardInPlace(Tensors tensors) {
+        Batch dx = tensors.dx();
+        return tensors.x().overlap(dx) > 0 || tensors.dy().overlap(dx) > 0;
     }
 }

@@ -9,11 +9,15 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -109,7 +113,7 @@ class CpuAccuracyTest {
                 problem.solve();
                 float[] y = new float[problem.x.length];
                 BatchStatistics statistics = new BatchStatistics(shape.c());
-                open(backend, 2).forward(shape, problem.x, y, problem.gamma, problem.beta, Problem.EPS, statistics);
+                problem.forward(open(backend, 2), problem.of(problem.x), problem.of(y), statistics);
                 for (int c = 0; c < shape.c(); c++) {
                     assertThat(statistics.mean()[c]).isEqualTo(constant);
                     assertThat(statistics.variance()[c]).isZero();
@@ -166,24 +170,22 @@ class CpuAccuracyTest {
                 Arena shared = Arena.ofShared()) {
             MemorySegment slice = MemorySegment.ofArray(wide).asSlice(5 * Float.BYTES);
             MemorySegment readOnly = MemorySegment.ofArray(problem.x).asReadOnly();
-            MemorySegment bytes = MemorySegment.ofArray(new byte[size * Float.BYTES]);
-            MemorySegment.copy(slice, 0, bytes, 0, bytes.byteSize());
-            for (MemorySegment x :
-                    List.of(slice, readOnly, bytes, copy(confined, problem.x), copy(shared, problem.x))) {
+            MemorySegment ints = MemorySegment.ofArray(new int[size]);
+            MemorySegment.copy(slice, 0, ints, 0, ints.byteSize());
+            Batch dy = problem.of(copy(shared, problem.dy));
+            for (MemorySegment x : List.of(slice, readOnly, ints, copy(confined, problem.x), copy(shared, problem.x))) {
+                Batch in = problem.of(x);
                 for (MemorySegment out : List.of(
                         MemorySegment.ofArray(new float[size]), copy(confined, problem.x), copy(shared, problem.x))) {
+                    Batch to = problem.of(out);
                     BatchStatistics statistics = new BatchStatistics(shape.c());
-                    operations.forward(shape, x, out, problem.gamma, problem.beta, Problem.EPS, statistics);
+                    problem.forward(operations, in, to, statistics);
                     assertThat(out.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected.y);
-                    operations.inference(
-                            shape, x, out, problem.gamma, problem.beta, expected.mean, expected.variance, Problem.EPS);
+                    problem.inference(operations, in, to, expected.mean, expected.variance);
                     assertThat(out.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected.inferred);
-                    float[] dgamma = new float[shape.c()];
-                    float[] dbeta = new float[shape.c()];
-                    MemorySegment dy = copy(shared, problem.dy);
-                    operations.backward(shape, x, dy, out, problem.gamma, statistics, true, dgamma, dbeta);
+                    GradientSums sums = problem.backward(operations, new Tensors().backward(in, dy, to), statistics);
                     assertThat(out.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected.dx);
-                    assertThat(dgamma).isEqualTo(expected.dgamma);
+                    assertThat(Problem.round(sums.dgamma())).isEqualTo(expected.dgamma);
                 }
             }
         }
@@ -195,22 +197,19 @@ class CpuAccuracyTest {
         Problem problem = new Problem(shape, 3, 2, 23);
         BatchNormOperations operations = open(backend, 2);
         Result expected = new Result(operations, problem);
-        float[] y = problem.x.clone();
-        operations.forward(shape, y, y, problem.gamma, problem.beta, Problem.EPS, new BatchStatistics(shape.c()));
-        assertThat(y).isEqualTo(expected.y);
-        float[] inferred = problem.x.clone();
-        operations.inference(
-                shape, inferred, inferred, problem.gamma, problem.beta, expected.mean, expected.variance, Problem.EPS);
-        assertThat(inferred).isEqualTo(expected.inferred);
-        float[] gradients = new float[shape.c()];
-        float[] dx = problem.dy.clone();
-        operations.backward(
-                shape, problem.x, dx, dx, problem.gamma, expected.statistics, true, gradients, gradients.clone());
-        assertThat(dx).isEqualTo(expected.dx);
-        dx = problem.x.clone();
-        operations.backward(
-                shape, dx, problem.dy, dx, problem.gamma, expected.statistics, true, gradients, gradients.clone());
-        assertThat(dx).isEqualTo(expected.dx);
+        Batch y = problem.of(problem.x.clone());
+        problem.forward(operations, y, y, new BatchStatistics(shape.c()));
+        assertThat(y.array()).isEqualTo(expected.y);
+        Batch inferred = problem.of(problem.x.clone());
+        problem.inference(operations, inferred, inferred, expected.mean, expected.variance);
+        assertThat(inferred.array()).isEqualTo(expected.inferred);
+        Tensors tensors = new Tensors();
+        Batch dx = problem.of(problem.dy.clone());
+        problem.backward(operations, tensors.backward(problem.of(problem.x), dx, dx), expected.statistics);
+        assertThat(dx.array()).isEqualTo(expected.dx);
+        dx = problem.of(problem.x.clone());
+        problem.backward(operations, tensors.backward(dx, problem.of(problem.dy), dx), expected.statistics);
+        assertThat(dx.array()).isEqualTo(expected.dx);
     }
 
     @Test
@@ -218,7 +217,11 @@ class CpuAccuracyTest {
         float[] one = {1};
         for (String backend : List.of("vector", "scalar")) {
             for (BatchShape shape : List.of(BatchShape.of(0, 1), BatchShape.channelsFirst(0, 1, 100))) {
-                open(backend, 2).inference(shape, new float[0], new float[0], null, null, one, one, 1e-5);
+                Batch empty = Batch.of(new float[0], shape);
+                open(backend, 2)
+                        .transform(
+                                new Tensors().forward(empty, Batch.of(new float[0], shape)),
+                                new Normalization(null, null, 1e-5, BatchStatistics.over(one, one), false));
             }
         }
     }
@@ -287,9 +290,12 @@ class CpuAccuracyTest {
 
         Result(BatchNormOperations operations, Problem problem) {
             BatchShape shape = problem.shape;
+            Batch x = problem.of(problem.x);
+            Batch dy = problem.of(problem.dy);
+            Tensors tensors = new Tensors();
             statistics = new BatchStatistics(shape.c());
             y = new float[problem.x.length];
-            operations.forward(shape, problem.x, y, problem.gamma, problem.beta, Problem.EPS, statistics);
+            problem.forward(operations, x, problem.of(y), statistics);
             mean = new float[shape.c()];
             variance = new float[shape.c()];
             for (int c = 0; c < shape.c(); c++) {
@@ -297,14 +303,14 @@ class CpuAccuracyTest {
                 variance[c] = 0.5f + c;
             }
             inferred = new float[y.length];
-            operations.inference(shape, problem.x, inferred, problem.gamma, problem.beta, mean, variance, Problem.EPS);
-            dgamma = new float[shape.c()];
-            dbeta = new float[shape.c()];
+            problem.inference(operations, x, problem.of(inferred), mean, variance);
             frozenDx = new float[y.length];
-            operations.backward(
-                    shape, problem.x, problem.dy, frozenDx, problem.gamma, problem.statistics(), false, dgamma, dbeta);
+            problem.frozenBackward(operations, tensors.backward(x, dy, problem.of(frozenDx)), problem.statistics());
             dx = new float[y.length];
-            operations.backward(shape, problem.x, problem.dy, dx, problem.gamma, statistics, true, dgamma, dbeta);
+            GradientSums sums = problem.backward(operations, tensors.backward(x, dy, problem.of(dx)), statistics);
+            assertThat(sums.count()).isEqualTo(shape.valuesPerFeature());
+            dgamma = Problem.round(sums.dgamma());
+            dbeta = Problem.round(sums.dbeta());
         }
     }
 }

@@ -18,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.stream.Stream;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
@@ -84,14 +85,14 @@ class CpuThreadsTest {
         for (int i = 0; i < 100; i++) {
             BatchNormOperations operations = CpuAccuracyTest.open(backend, 2 + i % 3);
             float[] values = problem.x.clone();
-            MemorySegment segment = MemorySegment.ofArray(values);
+            Batch batch = problem.of(MemorySegment.ofArray(values));
             BatchStatistics statistics = new BatchStatistics(1024);
-            operations.forward(problem.shape, segment, segment, problem.gamma, problem.beta, Problem.EPS, statistics);
+            problem.forward(operations, batch, batch, statistics);
             assertThat(values).isEqualTo(expected);
             try (Arena shared = Arena.ofShared()) {
                 MemorySegment x = shared.allocateFrom(ValueLayout.JAVA_FLOAT, problem.x);
                 MemorySegment y = x.asSlice(0);
-                operations.forward(problem.shape, x, y, problem.gamma, problem.beta, Problem.EPS, statistics);
+                problem.forward(operations, problem.of(x), problem.of(y), statistics);
                 assertThat(y.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(expected);
             }
         }
@@ -220,7 +221,7 @@ class CpuThreadsTest {
         try (Arena confined = Arena.ofConfined()) {
             MemorySegment x = confined.allocateFrom(ValueLayout.JAVA_FLOAT, problem.x);
             MemorySegment y = confined.allocate(x.byteSize(), Float.BYTES);
-            operations.forward(problem.shape, x, y, problem.gamma, problem.beta, Problem.EPS, new BatchStatistics(100));
+            problem.forward(operations, problem.of(x), problem.of(y), new BatchStatistics(100));
             assertThat(y.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(new CpuAccuracyTest.Result(operations, problem).y);
         }
     }

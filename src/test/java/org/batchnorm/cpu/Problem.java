@@ -1,8 +1,14 @@
 package org.batchnorm.cpu;
 
+import java.lang.foreign.MemorySegment;
 import java.util.Random;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 
 /**
  * A batch with everything that the operations take, and the same operations in double precision, straight from their
@@ -119,6 +125,50 @@ final class Problem {
             statistics.rstd()[c] = (float) rstd(c);
         }
         return statistics;
+    }
+
+    Batch of(float[] values) {
+        return Batch.of(values, shape);
+    }
+
+    Batch of(MemorySegment values) {
+        return Batch.of(values, shape);
+    }
+
+    /** The training forward. */
+    void forward(BatchNormOperations operations, Batch from, Batch to, BatchStatistics statistics) {
+        operations.forward(new Tensors().forward(from, to), new Normalization(gamma, beta, EPS, statistics, true));
+    }
+
+    /** The forward with given statistics. */
+    void inference(BatchNormOperations operations, Batch from, Batch to, float[] givenMean, float[] givenVariance) {
+        BatchStatistics given = BatchStatistics.over(givenMean, givenVariance);
+        operations.transform(new Tensors().forward(from, to), new Normalization(gamma, beta, EPS, given, false));
+    }
+
+    /** The backward through the statistics. */
+    GradientSums backward(BatchNormOperations operations, Tensors tensors, BatchStatistics statistics) {
+        return backward(operations, tensors, statistics, true);
+    }
+
+    /** The backward of frozen statistics. */
+    GradientSums frozenBackward(BatchNormOperations operations, Tensors tensors, BatchStatistics statistics) {
+        return backward(operations, tensors, statistics, false);
+    }
+
+    private GradientSums backward(
+            BatchNormOperations operations, Tensors tensors, BatchStatistics statistics, boolean through) {
+        GradientSums sums = new GradientSums(shape.c());
+        operations.backward(tensors, new Normalization(gamma, beta, EPS, statistics, through), sums);
+        return sums;
+    }
+
+    static float[] round(double[] values) {
+        float[] rounded = new float[values.length];
+        for (int i = 0; i < values.length; i++) {
+            rounded[i] = (float) values[i];
+        }
+        return rounded;
     }
 
     private double[] forEach(Formula formula) {

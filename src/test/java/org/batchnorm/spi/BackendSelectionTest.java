@@ -262,10 +262,10 @@ class BackendSelectionTest {
                             "device backward",
                             "cpu forward",
                             "cpu backward",
-                            "device inference",
+                            "device transform",
                             "device backward",
                             "cpu collectStatistics",
-                            "cpu inference",
+                            "cpu transform",
                             "cpu backward",
                             "device close",
                             "cpu close");

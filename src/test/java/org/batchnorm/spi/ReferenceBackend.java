@@ -3,7 +3,7 @@ package org.batchnorm.spi;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.batchnorm.conformance.Reference;
-import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.Batch;
 
 /**
  * A backend for tests: the double-precision {@link Reference} behind the backend interface, rounded to float32 at the
@@ -35,89 +35,90 @@ public class ReferenceBackend implements BatchNormBackend {
     protected static class Operations implements BatchNormOperations {
 
         @Override
-        public void collectStatistics(BatchShape shape, MemorySegment x, double eps, BatchStatistics statistics) {
-            keep(Reference.statistics(shape, read(shape, x), eps), statistics);
-        }
-
-        @Override
-        public void forward(
-                BatchShape shape,
-                MemorySegment x,
-                MemorySegment y,
-                float[] gamma,
-                float[] beta,
-                double eps,
-                BatchStatistics statistics) {
-            double[] values = read(shape, x);
-            Reference.Statistics batch = Reference.statistics(shape, values, eps);
-            keep(batch, statistics);
-            write(Reference.transform(shape, values, wide(gamma), wide(beta), batch.mean(), batch.rstd()), y);
-        }
-
-        @Override
-        public void inference(
-                BatchShape shape,
-                MemorySegment x,
-                MemorySegment y,
-                float[] gamma,
-                float[] beta,
-                float[] mean,
-                float[] variance,
-                double eps) {
-            double[] rstd = Reference.rstd(Reference.widen(variance), eps);
-            write(Reference.transform(shape, read(shape, x), wide(gamma), wide(beta), Reference.widen(mean), rstd), y);
-        }
-
-        @Override
-        public void backward(
-                BatchShape shape,
-                MemorySegment x,
-                MemorySegment dy,
-                MemorySegment dx,
-                float[] gamma,
-                BatchStatistics statistics,
-                boolean throughStatistics,
-                float[] dgamma,
-                float[] dbeta) {
-            double[] mean = new double[shape.c()];
-            for (int c = 0; c < mean.length; c++) {
-                mean[c] = (double) statistics.mean()[c] + statistics.meanLow()[c];
+        public void collectStatistics(Tensors tensors, Moments moments) {
+            double m = tensors.shape().valuesPerFeature();
+            Reference.Statistics statistics = Reference.statistics(tensors.shape(), read(tensors.x()), 1);
+            for (int c = 0; c < tensors.shape().c(); c++) {
+                moments.mean()[c] = statistics.mean()[c];
+                moments.m2()[c] = statistics.variance()[c] * m;
             }
-            Reference.Gradients gradients = Reference.backward(
-                    shape,
-                    read(shape, x),
-                    read(shape, dy),
-                    wide(gamma),
-                    mean,
+            moments.count(tensors.shape().valuesPerFeature());
+        }
+
+        @Override
+        public void transform(Tensors tensors, Normalization normalization) {
+            BatchStatistics statistics = normalization.statistics();
+            double[] rstd = normalization.throughStatistics()
+                    ? Reference.widen(statistics.rstd())
+                    : Reference.rstd(Reference.widen(statistics.variance()), normalization.eps());
+            double[] gamma = wide(normalization.gamma());
+            double[] beta = wide(normalization.beta());
+            double[] x = read(tensors.x());
+            write(Reference.transform(tensors.shape(), x, gamma, beta, mean(statistics), rstd), tensors.y());
+        }
+
+        @Override
+        public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
+            Reference.Gradients gradients = backward(tensors, normalization);
+            System.arraycopy(gradients.dgamma(), 0, sums.dgamma(), 0, gradients.dgamma().length);
+            System.arraycopy(gradients.dbeta(), 0, sums.dbeta(), 0, gradients.dbeta().length);
+            sums.count(tensors.shape().valuesPerFeature());
+        }
+
+        @Override
+        public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
+            BatchStatistics statistics = normalization.statistics();
+            double[] x = read(tensors.x());
+            double[] dy = read(tensors.dy());
+            double[] gamma = wide(normalization.gamma());
+            double[] mean = mean(statistics);
+            double m = sums.count();
+            double[] dx = new double[x.length];
+            for (int i = 0; i < dx.length; i++) {
+                int c = Reference.feature(tensors.shape(), i);
+                double rstd = statistics.rstd()[c];
+                double scale = gamma == null ? rstd : gamma[c] * rstd;
+                double normalized = (x[i] - mean[c]) * rstd;
+                double through = sums.count() == 2
+                        ? normalization.eps() * rstd * rstd * (dy[i] - sums.dbeta()[c] / 2)
+                        : dy[i] - sums.dbeta()[c] / m - normalized * sums.dgamma()[c] / m;
+                dx[i] = scale * (normalization.throughStatistics() ? through : dy[i]);
+            }
+            write(dx, tensors.dx());
+        }
+
+        private static Reference.Gradients backward(Tensors tensors, Normalization normalization) {
+            BatchStatistics statistics = normalization.statistics();
+            return Reference.backward(
+                    tensors.shape(),
+                    read(tensors.x()),
+                    read(tensors.dy()),
+                    wide(normalization.gamma()),
+                    mean(statistics),
                     Reference.widen(statistics.rstd()),
-                    throughStatistics);
-            write(gradients.dx(), dx);
-            for (int c = 0; c < mean.length; c++) {
-                dgamma[c] = (float) gradients.dgamma()[c];
-                dbeta[c] = (float) gradients.dbeta()[c];
-            }
+                    normalization.throughStatistics());
         }
 
-        private static void keep(Reference.Statistics from, BatchStatistics to) {
-            for (int c = 0; c < from.mean().length; c++) {
-                to.mean()[c] = (float) from.mean()[c];
-                to.meanLow()[c] = (float) (from.mean()[c] - to.mean()[c]);
-                to.variance()[c] = (float) from.variance()[c];
-                to.rstd()[c] = (float) from.rstd()[c];
+        private static double[] mean(BatchStatistics statistics) {
+            double[] mean = Reference.widen(statistics.mean());
+            for (int c = 0; c < mean.length; c++) {
+                mean[c] += statistics.meanLow()[c];
             }
+            return mean;
         }
 
         private static double[] wide(float[] values) {
             return values == null ? null : Reference.widen(values);
         }
 
-        private static double[] read(BatchShape shape, MemorySegment segment) {
-            return Reference.widen(segment.asSlice(0, shape.bytes()).toArray(ValueLayout.JAVA_FLOAT));
+        private static double[] read(Batch batch) {
+            MemorySegment values = batch.segment().asSlice(0, batch.shape().bytes());
+            return Reference.widen(values.toArray(ValueLayout.JAVA_FLOAT));
         }
 
-        private static void write(double[] values, MemorySegment segment) {
+        private static void write(double[] values, Batch batch) {
             for (int i = 0; i < values.length; i++) {
-                segment.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values[i]);
+                batch.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values[i]);
             }
         }
     }

@@ -1,11 +1,11 @@
 package org.batchnorm.spi;
 
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 
 /**
@@ -148,21 +148,14 @@ public final class TestBackends {
         public BatchNormOperations open(BackendOptions options) {
             return new ReferenceBackend.Operations() {
                 @Override
-                public void forward(
-                        BatchShape shape,
-                        MemorySegment x,
-                        MemorySegment y,
-                        float[] gamma,
-                        float[] beta,
-                        double eps,
-                        BatchStatistics statistics) {
+                public void forward(Tensors tensors, Normalization normalization) {
                     ENTERED.countDown();
                     try {
                         GO_ON.await();
                     } catch (InterruptedException e) {
                         throw new IllegalStateException(e);
                     }
-                    super.forward(shape, x, y, gamma, beta, eps, statistics);
+                    super.forward(tensors, normalization);
                 }
             };
         }
@@ -179,61 +172,54 @@ public final class TestBackends {
             this.failFrom = failFrom;
         }
 
-        private void begin(String operation, Optional<MemorySegment> output) {
+        private void begin(String operation, Optional<Batch> output) {
             CALLS.add(name + " " + operation);
             operations++;
             if (failFrom > 0 && operations >= failFrom) {
-                output.ifPresent(memory -> memory.fill((byte) 0x55));
+                output.ifPresent(batch -> batch.segment().fill((byte) 0x55));
                 throw new BackendUnavailableException("the device is lost");
             }
         }
 
         @Override
-        public void collectStatistics(BatchShape shape, MemorySegment x, double eps, BatchStatistics statistics) {
+        public void collectStatistics(Tensors tensors, Moments moments) {
             begin("collectStatistics", Optional.empty());
-            super.collectStatistics(shape, x, eps, statistics);
+            super.collectStatistics(tensors, moments);
         }
 
         @Override
-        public void forward(
-                BatchShape shape,
-                MemorySegment x,
-                MemorySegment y,
-                float[] gamma,
-                float[] beta,
-                double eps,
-                BatchStatistics statistics) {
-            begin("forward", Optional.of(y));
-            super.forward(shape, x, y, gamma, beta, eps, statistics);
+        public void transform(Tensors tensors, Normalization normalization) {
+            begin("transform", Optional.of(tensors.y()));
+            super.transform(tensors, normalization);
         }
 
         @Override
-        public void inference(
-                BatchShape shape,
-                MemorySegment x,
-                MemorySegment y,
-                float[] gamma,
-                float[] beta,
-                float[] mean,
-                float[] variance,
-                double eps) {
-            begin("inference", Optional.of(y));
-            super.inference(shape, x, y, gamma, beta, mean, variance, eps);
+        public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
+            begin("reduceGradients", Optional.empty());
+            super.reduceGradients(tensors, normalization, sums);
         }
 
         @Override
-        public void backward(
-                BatchShape shape,
-                MemorySegment x,
-                MemorySegment dy,
-                MemorySegment dx,
-                float[] gamma,
-                BatchStatistics statistics,
-                boolean throughStatistics,
-                float[] dgamma,
-                float[] dbeta) {
-            begin("backward", Optional.of(dx));
-            super.backward(shape, x, dy, dx, gamma, statistics, throughStatistics, dgamma, dbeta);
+        public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
+            begin("inputGradient", Optional.of(tensors.dx()));
+            super.inputGradient(tensors, normalization, sums);
+        }
+
+        @Override
+        public void forward(Tensors tensors, Normalization normalization) {
+            begin("forward", Optional.of(tensors.y()));
+            BatchStatistics statistics = normalization.statistics();
+            Moments moments = new Moments(tensors.shape().c());
+            super.collectStatistics(tensors, moments);
+            statistics.set(moments, normalization.eps());
+            super.transform(tensors, normalization);
+        }
+
+        @Override
+        public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
+            begin("backward", Optional.of(tensors.dx()));
+            super.reduceGradients(tensors, normalization, sums);
+            super.inputGradient(tensors, normalization, sums);
         }
 
         @Override

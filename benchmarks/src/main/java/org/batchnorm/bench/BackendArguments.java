@@ -65,7 +65,7 @@ final class BackendArguments {
     }
 
     /** Sets in the builder of a layer what was asked for. */
-    BatchNorm.Builder choose(BatchNorm.Builder builder) {
+    BatchNormBuilder choose(BatchNormBuilder builder) {
         backend().ifPresent(builder::backend);
         ifGiven(threads, builder::threads);
         ifGiven(device, builder::device);

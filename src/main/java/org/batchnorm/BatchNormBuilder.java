@@ -1,0 +1,100 @@
+package org.batchnorm;
+
+import java.util.OptionalDouble;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.Backends;
+
+/** Builds a {@link BatchNorm} layer; what is not set has PyTorch's default. */
+public final class BatchNormBuilder {
+    private final int features;
+    private double eps = BatchNormConfig.DEFAULT_EPS;
+    private OptionalDouble momentum = OptionalDouble.of(BatchNormConfig.DEFAULT_MOMENTUM);
+    private boolean affine = true;
+    private boolean trackRunningStatistics = true;
+    private final BackendChoice choice = new BackendChoice();
+
+    BatchNormBuilder(int features) {
+        this.features = features;
+    }
+
+    /** A builder of the layer that a configuration describes. */
+    BatchNormBuilder(BatchNormConfig config) {
+        this.features = config.features();
+        this.eps = config.eps();
+        this.momentum = config.momentum();
+        this.affine = config.affine();
+        this.trackRunningStatistics = config.trackRunningStatistics();
+    }
+
+    /** Added to the variance before the square root; finite, &gt; 0; default 1e-5. */
+    public BatchNormBuilder eps(double eps) {
+        this.eps = eps;
+        return this;
+    }
+
+    /**
+     * The weight of the newest batch, {@code running = (1 − momentum) · running + momentum · batch}; within [0, 1];
+     * default 0.1.
+     */
+    public BatchNormBuilder momentum(double momentum) {
+        this.momentum = OptionalDouble.of(momentum);
+        return this;
+    }
+
+    /** The running statistics are the plain average over all batches: PyTorch's {@code momentum=None}. */
+    public BatchNormBuilder cumulativeAverage() {
+        this.momentum = OptionalDouble.empty();
+        return this;
+    }
+
+    /** Whether the layer has γ and β; default true. */
+    public BatchNormBuilder affine(boolean affine) {
+        this.affine = affine;
+        return this;
+    }
+
+    /** Whether the layer keeps running statistics for inference; default true. */
+    public BatchNormBuilder trackRunningStatistics(boolean track) {
+        this.trackRunningStatistics = track;
+        return this;
+    }
+
+    /**
+     * Forces a backend ({@code vector}, {@code scalar}, {@code tornadovm}) or leaves the choice to the library
+     * ({@code auto}); default: what the system property {@value Backends#BACKEND_PROPERTY} says, else {@code auto}.
+     */
+    public BatchNormBuilder backend(String backend) {
+        choice.backend(backend);
+        return this;
+    }
+
+    /**
+     * CPU threads, ≥ 1, the caller's among them; default: the system property {@value BackendOptions#THREADS_PROPERTY},
+     * else all processors.
+     */
+    public BatchNormBuilder threads(int threads) {
+        choice.threads(threads);
+        return this;
+    }
+
+    /**
+     * The device of a backend that has several; default: the system property {@value BackendOptions#DEVICE_PROPERTY},
+     * else the backend's choice.
+     */
+    public BatchNormBuilder device(String device) {
+        choice.device(device);
+        return this;
+    }
+
+    /**
+     * Builds the layer.
+     *
+     * @throws IllegalArgumentException if a value is out of range or no backend has the given name
+     * @throws org.batchnorm.spi.BackendUnavailableException if a backend was forced that cannot be used here, with the
+     *     reason and the remedy
+     */
+    public BatchNorm build() {
+        BatchNormConfig config = new BatchNormConfig(features, eps, momentum, affine, trackRunningStatistics);
+        return new BatchNorm(config, choice.open());
+    }
+}

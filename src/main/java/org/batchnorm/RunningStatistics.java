@@ -1,0 +1,44 @@
+package org.batchnorm;
+
+import java.util.Arrays;
+import java.util.OptionalDouble;
+import org.batchnorm.spi.BatchStatistics;
+
+/** The running mean and variance of a layer, and how many batches they have seen. */
+final class RunningStatistics {
+    final float[] mean;
+    final float[] variance;
+    long numBatchesTracked;
+
+    RunningStatistics(int features) {
+        mean = new float[features];
+        variance = new float[features];
+        reset();
+    }
+
+    /** Forgets all batches: mean 0, variance 1. */
+    void reset() {
+        Arrays.fill(mean, 0);
+        Arrays.fill(variance, 1);
+        numBatchesTracked = 0;
+    }
+
+    /**
+     * Follows one more batch: {@code running = (1 − momentum) · running + momentum · batch}, the variance being the
+     * unbiased one (divisor m − 1).
+     *
+     * @param m the values of each feature of the batch
+     * @param momentum empty: 1 / numBatchesTracked
+     */
+    void update(BatchStatistics batch, long m, OptionalDouble momentum) {
+        numBatchesTracked++;
+        double newest = momentum.orElse(1.0 / numBatchesTracked);
+        double kept = 1 - newest;
+        double newestVariance = newest * (m / (m - 1.0));
+        for (int c = 0; c < mean.length; c++) {
+            double batchMean = (double) batch.mean()[c] + batch.meanLow()[c];
+            mean[c] = (float) (kept * mean[c] + newest * batchMean);
+            variance[c] = (float) (kept * variance[c] + newestVariance * batch.variance()[c]);
+        }
+    }
+}
