@@ -59,8 +59,8 @@ public final class Safetensors {
             byte[] header = new byte[headerBytes];
             readFully(file, channel, ByteBuffer.wrap(header), Long.BYTES);
             long dataStart = Long.BYTES + (long) headerBytes;
-            SafetensorsHeader parsed = SafetensorsHeader.parse(file, header);
-            parsed.requireToFill(fileBytes - dataStart);
+            SafetensorsHeader parsed = HeaderParser.parse(file, header);
+            parsed.requireToFill(file, fileBytes - dataStart);
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             for (SafetensorsHeader.Entry entry : parsed.entries()) {
                 tensors.put(entry.name(), readTensor(file, channel, dataStart, entry));
@@ -85,7 +85,7 @@ public final class Safetensors {
                                 entry -> -entry.getValue().dtype().bytes())
                         .thenComparing(Map.Entry::getKey))
                 .toList();
-        byte[] header = SafetensorsHeader.format(ordered, metadata);
+        byte[] header = HeaderWriter.write(ordered, metadata);
         Path target = file.toAbsolutePath();
         Path temporary = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
@@ -138,18 +138,12 @@ public final class Safetensors {
         };
         Tensor tensor = Tensor.owning(dtype, array, entry.shape());
         MemorySegment destination = Tensor.segment(dtype, array);
-        ByteBuffer chunk = ByteBuffer.allocate((int) Math.min(CHUNK_BYTES, entry.bytes()));
+        ByteBuffer chunk = chunk(entry.bytes());
         for (long done = 0; done < entry.bytes(); done += chunk.limit()) {
             chunk.clear().limit((int) Math.min(chunk.capacity(), entry.bytes() - done));
             readFully(file, channel, chunk, dataStart + entry.begin() + done);
-            copy(
-                    MemorySegment.ofBuffer(chunk.flip()),
-                    fileLayout(dtype),
-                    0,
-                    destination,
-                    memoryLayout(dtype),
-                    done,
-                    chunk.limit());
+            MemorySegment read = MemorySegment.ofBuffer(chunk.flip());
+            copy(read, fileLayout(dtype), destination.asSlice(done, chunk.limit()), memoryLayout(dtype));
         }
         return tensor;
     }
@@ -157,30 +151,23 @@ public final class Safetensors {
     private static void writeTensor(FileChannel channel, Tensor tensor) throws IOException {
         DType dtype = tensor.dtype();
         MemorySegment source = tensor.segment();
-        ByteBuffer chunk = ByteBuffer.allocate((int) Math.min(CHUNK_BYTES, source.byteSize()));
+        ByteBuffer chunk = chunk(source.byteSize());
         for (long done = 0; done < source.byteSize(); done += chunk.limit()) {
             chunk.clear().limit((int) Math.min(chunk.capacity(), source.byteSize() - done));
-            copy(source, memoryLayout(dtype), done, MemorySegment.ofBuffer(chunk), fileLayout(dtype), 0, chunk.limit());
+            MemorySegment written = MemorySegment.ofBuffer(chunk);
+            copy(source.asSlice(done, chunk.limit()), memoryLayout(dtype), written, fileLayout(dtype));
             writeFully(channel, chunk);
         }
     }
 
-    private static void copy(
-            MemorySegment source,
-            ValueLayout sourceLayout,
-            long sourceOffset,
-            MemorySegment destination,
-            ValueLayout destinationLayout,
-            long destinationOffset,
-            long bytes) {
-        MemorySegment.copy(
-                source,
-                sourceLayout,
-                sourceOffset,
-                destination,
-                destinationLayout,
-                destinationOffset,
-                bytes / sourceLayout.byteSize());
+    /** Holds as much of a tensor of {@code bytes} as is read or written at once. */
+    private static ByteBuffer chunk(long bytes) {
+        return ByteBuffer.allocate((int) Math.min(CHUNK_BYTES, bytes));
+    }
+
+    /** Copies all elements of {@code from}, which become those of {@code to}. */
+    private static void copy(MemorySegment from, ValueLayout fromLayout, MemorySegment to, ValueLayout toLayout) {
+        MemorySegment.copy(from, fromLayout, 0, to, toLayout, 0, from.byteSize() / fromLayout.byteSize());
     }
 
     /** The elements as they lie in a file: little-endian, anywhere. */

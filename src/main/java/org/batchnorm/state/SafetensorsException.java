@@ -9,14 +9,43 @@ import java.nio.file.Path;
  */
 public final class SafetensorsException extends IOException {
     private static final long serialVersionUID = 1L;
+    private static final int MAX_QUOTED = 100;
 
-    /** With the file and what is wrong in it. */
+    /**
+     * A problem with the whole file.
+     *
+     * @param problem what is wrong in it
+     */
     public SafetensorsException(Path file, String problem) {
         super(file + ": " + problem);
     }
 
-    /** With the file, what is wrong in it, and the failure that told. */
+    /**
+     * A problem that showed as another failure.
+     *
+     * @param problem what is wrong in the file
+     * @param cause the failure that told
+     */
     public SafetensorsException(Path file, String problem, Throwable cause) {
         super(file + ": " + problem, cause);
+    }
+
+    /** A problem with one tensor. */
+    static SafetensorsException ofTensor(Path file, String name, String problem) {
+        return new SafetensorsException(file, of(name, problem));
+    }
+
+    /** A problem with one tensor that showed as another failure. */
+    static SafetensorsException ofTensor(Path file, String name, String problem, Throwable cause) {
+        return new SafetensorsException(file, of(name, problem), cause);
+    }
+
+    private static String of(String name, String problem) {
+        return "tensor \"" + quoted(name) + "\": " + problem;
+    }
+
+    /** A text from a file, short enough for a message. */
+    static String quoted(String text) {
+        return text.length() <= MAX_QUOTED ? text : text.substring(0, MAX_QUOTED) + "…";
     }
 }

@@ -319,8 +319,8 @@ public final class BatchNormTasks {
     }
 
     /**
-     * Adds backward through the batch's statistics: {@link #gradients()}, and {@code dx = gamma · rstd / m · (m · dy −
-     * dbeta − x̂ · dgamma)}.
+     * Adds backward through the batch's statistics: {@link #gradients()}, and the gradient of x, with x̂ the normalized
+     * x {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)}.
      *
      * @param x in, the batch that {@link #forward} got
      * @param dy in, the gradient of its y

@@ -13,8 +13,7 @@ import org.openjdk.jmh.annotations.Benchmark;
  * <p><b>Pitfall: a forward in the loop.</b> The backward needs the statistics of a forward. That forward runs once,
  * before the measurement; the backward only reads what it left, so the same backward can be repeated.
  *
- * <p>Run: {@code batchnorm bench --operation backward}, or with JMH's options {@code org.openjdk.jmh.Main
- * BackwardBenchmark -p shape=1024x1024}.
+ * <p>Run: {@code batchnorm bench --operation backward}, or with JMH {@code BackwardBenchmark -p shape=1024x1024}.
  */
 public class BackwardBenchmark extends OperationBenchmark {
     private BatchStatistics statistics = new BatchStatistics(1);

@@ -18,15 +18,15 @@ import org.openjdk.jmh.infra.BenchmarkParams;
 /**
  * What the machine can move: the yardstick beside every result of the same run.
  *
- * <p><b>Pitfall: one thread's bandwidth for all cores.</b> Two cores do not move twice the bytes of one. With {@code -t
- * n} each of JMH's n threads copies its own n-th of the elements, and the time of one round is the time in which all of
- * them were moved.
+ * <p><b>Pitfall: one thread's bandwidth for all cores.</b> Two cores do not move twice the bytes of one. With the
+ * option {@code -t n} each of JMH's n threads copies its own n-th of the elements, and the time of one round is the
+ * time in which all of them were moved.
  *
  * <p><b>Pitfall: pages that were never written.</b> Reading memory that was only allocated reads one and the same page
  * of zeros; both arrays are filled first.
  *
- * <p>Run: {@code batchnorm bench} measures it beside every shape; with JMH's options {@code org.openjdk.jmh.Main
- * BaselineBenchmark -p elements=1048576 -t 1}.
+ * <p>Run with JMH: {@code BaselineBenchmark -p elements=1048576 -t 1}. {@code batchnorm bench} measures it beside every
+ * shape.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

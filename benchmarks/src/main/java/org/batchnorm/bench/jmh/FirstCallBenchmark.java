@@ -31,8 +31,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * mode without warm-up keeps the harness from making the first call itself. The backend is opened and the data are
  * filled before: what is timed is class loading, interpretation and the first compilation.
  *
- * <p>Run: {@code batchnorm bench --first}, or with JMH's options {@code org.openjdk.jmh.Main FirstCallBenchmark -f 5 -p
- * shape=1024x1024}.
+ * <p>Run: {@code batchnorm bench --first}, or with JMH's options {@code FirstCallBenchmark -f 5 -p shape=1024x1024}.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.SingleShotTime)

@@ -12,8 +12,7 @@ import org.openjdk.jmh.annotations.Benchmark;
  * GB/s are counted on the three <em>logical</em> passes and can exceed what memory delivers. Compare shapes of one size
  * only, or the ratio to a peer on the same shape.
  *
- * <p>Run: {@code batchnorm bench --operation forward}, or with JMH's options {@code org.openjdk.jmh.Main
- * ForwardBenchmark -p shape=1024x1024}.
+ * <p>Run: {@code batchnorm bench --operation forward}, or with JMH {@code ForwardBenchmark -p shape=1024x1024}.
  */
 public class ForwardBenchmark extends OperationBenchmark {
     private BatchStatistics statistics = new BatchStatistics(1);

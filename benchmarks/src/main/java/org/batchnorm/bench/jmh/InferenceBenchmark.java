@@ -11,8 +11,7 @@ import org.openjdk.jmh.annotations.Benchmark;
  * tensors through memory where the logical count is two; array copy avoids that with non-temporal stores from a few
  * megabytes on. The floor for one read and one plain write is 1.5 copies.
  *
- * <p>Run: {@code batchnorm bench --operation inference}, or with JMH's options {@code org.openjdk.jmh.Main
- * InferenceBenchmark -p shape=1024x1024}.
+ * <p>Run: {@code batchnorm bench --operation inference}, or with JMH {@code InferenceBenchmark -p shape=1024x1024}.
  */
 public class InferenceBenchmark extends OperationBenchmark {
 

@@ -30,8 +30,7 @@ import org.openjdk.jmh.infra.BenchmarkParams;
  * iteration by its calls; with few calls the profiler's own bytes show. Look at small shapes, where an iteration has
  * thousands of calls: there the layer's own B/op are what remains, and must be 0.
  *
- * <p>Run: {@code batchnorm bench --layer}, or with JMH's options {@code org.openjdk.jmh.Main LayerBenchmark -prof gc -p
- * shape=256x256}.
+ * <p>Run: {@code batchnorm bench --layer}, or with JMH's options {@code LayerBenchmark -prof gc -p shape=256x256}.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

@@ -3,7 +3,8 @@
  * alone; {@code batchnorm bench} runs them over the whole grid. Running one with JMH's own options:
  *
  * <pre>{@code
- * java --add-modules jdk.incubator.vector -cp "benchmarks/target/tornado-batchnorm-benchmarks.jar:benchmarks/target/lib/*" \
+ * java --add-modules jdk.incubator.vector \
+ *      -cp "benchmarks/target/tornado-batchnorm-benchmarks.jar:benchmarks/target/lib/*" \
  *      org.openjdk.jmh.Main ForwardBenchmark -p shape=1024x1024 -p backend=vector -p threads=1 -p memory=heap
  * }</pre>
  *

@@ -3,9 +3,14 @@ package org.batchnorm.bench.network;
 import java.util.List;
 
 /**
- * Adam (Kingma and Ba 2015, algorithm 1) with the paper's defaults β₁ = 0.9, β₂ = 0.999, ε = 1e-8. At step t: {@code m
- * = β₁·m + (1−β₁)·g}, {@code v = β₂·v + (1−β₂)·g²}, {@code value = value − learningRate · m̂ / (sqrt(v̂) + ε)} with
- * {@code m̂ = m / (1−β₁ᵗ)} and {@code v̂ = v / (1−β₂ᵗ)}.
+ * Adam (Kingma and Ba 2015, algorithm 1) with the paper's defaults β₁ = 0.9, β₂ = 0.999, ε = 1e-8. At step t:
+ *
+ * <ul>
+ *   <li>{@code m = β₁·m + (1−β₁)·g};
+ *   <li>{@code v = β₂·v + (1−β₂)·g²};
+ *   <li>{@code m̂ = m / (1−β₁ᵗ)} and {@code v̂ = v / (1−β₂ᵗ)};
+ *   <li>{@code value = value − learningRate · m̂ / (sqrt(v̂) + ε)}.
+ * </ul>
  */
 public final class Adam implements Optimizer {
     private static final float BETA1 = 0.9f;

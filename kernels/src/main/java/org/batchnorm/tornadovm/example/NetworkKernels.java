@@ -381,8 +381,12 @@ final class NetworkKernels {
     }
 
     /**
-     * Stochastic gradient descent with momentum: {@code velocity = momentum · velocity + gradient}, {@code value =
-     * value − learningRate · velocity}.
+     * Stochastic gradient descent with momentum:
+     *
+     * <ul>
+     *   <li>{@code velocity = momentum · velocity + gradient};
+     *   <li>{@code value = value − learningRate · velocity}.
+     * </ul>
      *
      * <p><b>Grid</b> (⌈n / GROUP⌉ · GROUP), <b>local</b> (GROUP).
      *
@@ -402,9 +406,16 @@ final class NetworkKernels {
     }
 
     /**
-     * Adam (Kingma &amp; Ba 2015, algorithm 1): {@code m = β₁·m + (1−β₁)·g}, {@code v = β₂·v + (1−β₂)·g²}, {@code value
-     * = value − rate · m / (sqrt(v · correction) + ε)}, where the rate and the correction hold the biases of step t:
-     * {@code rate = learningRate / (1−β₁ᵗ)}, {@code correction = 1 / (1−β₂ᵗ)}.
+     * Adam (Kingma &amp; Ba 2015, algorithm 1):
+     *
+     * <ul>
+     *   <li>{@code m = β₁·m + (1−β₁)·g};
+     *   <li>{@code v = β₂·v + (1−β₂)·g²};
+     *   <li>{@code value = value − rate · m / (sqrt(v · correction) + ε)}.
+     * </ul>
+     *
+     * The rate and the correction hold the biases of step t: {@code rate = learningRate / (1−β₁ᵗ)} and
+     * {@code correction = 1 / (1−β₂ᵗ)}.
      *
      * <p><b>Grid</b> (⌈n / GROUP⌉ · GROUP), <b>local</b> (GROUP).
      *

@@ -15,8 +15,12 @@ public sealed interface Optimizer {
     int RATES = 2;
 
     /**
-     * Stochastic gradient descent: {@code velocity = momentum · velocity + gradient}, {@code value = value −
-     * learningRate · velocity}.
+     * Stochastic gradient descent with momentum:
+     *
+     * <ul>
+     *   <li>{@code velocity = momentum · velocity + gradient};
+     *   <li>{@code value = value − learningRate · velocity}.
+     * </ul>
      */
     record Sgd(double learningRate, double momentum) implements Optimizer {
         @Override

@@ -13,9 +13,13 @@ public final class MergeGradients {
     private MergeGradients() {}
 
     /**
-     * Per feature over all groups (Ioffe &amp; Szegedy 2015, section 3): {@code dbeta = Σdy}, {@code dgamma = rstd · Σ
-     * dy·(x − mean)}, and for {@link InputGradient} {@code gamma · rstd}, {@code dbeta / m} in two parts and
-     * {@code rstd · dgamma / m}, all in float64.
+     * Per feature over all groups, in float64 (Ioffe &amp; Szegedy 2015, section 3):
+     *
+     * <ul>
+     *   <li>{@code dbeta = Σdy} and {@code dgamma = rstd · Σ dy·(x − mean)};
+     *   <li>for {@link InputGradient} {@code gamma · rstd}, {@code rstd · dgamma / m}, and {@code dbeta / m} in two
+     *       parts.
+     * </ul>
      *
      * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>:
      * partial results read once, 16 · groups · C; 8 · C read, 24 · C written. <b>Local memory</b>: 16 bytes a

@@ -25,10 +25,15 @@ public final class MergeStatistics {
     private MergeStatistics() {}
 
     /**
-     * Per feature over all groups, m = Σn_g: {@code mean = Σ n_g·mean_g / m}, {@code M2 = Σ (M2_g + n_g·(mean_g −
-     * mean)²)} (Chan, Golub &amp; LeVeque 1983, equation 2.1, moved to the first group's mean), {@code var = M2 / m},
-     * {@code rstd = 1 / sqrt(var + eps)}, all in float64; then {@code running = (1 − momentum) · running + momentum ·
-     * batch} with the variance M2 / (m − 1).
+     * Per feature over all groups, with m = Σn_g and all in float64:
+     *
+     * <ul>
+     *   <li>{@code mean = Σ n_g·mean_g / m};
+     *   <li>{@code M2 = Σ (M2_g + n_g·(mean_g − mean)²)} (Chan, Golub &amp; LeVeque 1983, equation 2.1, moved to the
+     *       first group's mean);
+     *   <li>{@code var = M2 / m} and {@code rstd = 1 / sqrt(var + eps)};
+     *   <li>{@code running = (1 − momentum) · running + momentum · batch}, where the batch's variance is M2 / (m − 1).
+     * </ul>
      *
      * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>:
      * partial results read once, 16 · groups · C, and 8 a work-item for the reference; 16 · C written, with running

@@ -11,10 +11,16 @@ public final class ReduceGradients {
     private ReduceGradients() {}
 
     /**
-     * The sums of Ioffe &amp; Szegedy 2015, section 3, per feature and work-group: {@code Σdy} and {@code Σ dy·(x −
-     * mean)}, the latter as {@code Σ dy·(x − c) + (c − mean)·Σdy} with a c near the mean from which x is exactly
-     * subtracted. Products are taken and summed in float64, because they cancel; of dy four values at a time in
-     * float32, and these sums in float64.
+     * The sums of Ioffe &amp; Szegedy 2015, section 3, per feature and work-group:
+     *
+     * <ul>
+     *   <li>{@code Σdy};
+     *   <li>{@code Σ dy·(x − mean)}, as {@code Σ dy·(x − c) + (c − mean)·Σdy} with a c near the mean for which x − c is
+     *       exact.
+     * </ul>
+     *
+     * The products cancel, so they are taken and summed in float64. Of dy four values at a time are summed in float32,
+     * and these sums in float64.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
      * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S; partial results written, 16 · groups · C. <b>Local memory</b>:

@@ -28,8 +28,10 @@
  * <table>
  *   <caption>Parameters</caption>
  *   <tr><th>name</th><th>what</th></tr>
- *   <tr><td>context</td><td>where a work-item stands in the grid; the kernels' 'grid' is the number of work-items, 'local' those of a work-group</td></tr>
- *   <tr><td>samples</td><td>in and out, (2): N of this execution, and the count of {@link org.batchnorm.tornadovm.kernels.Tiles#countRun}</td></tr>
+ *   <tr><td>context</td><td>where a work-item stands in the grid; the kernels' 'grid' is the number of work-items,
+ *     'local' those of a work-group</td></tr>
+ *   <tr><td>samples</td><td>in and out, (2): N of this execution, and the count of
+ *     {@link org.batchnorm.tornadovm.kernels.Tiles#countRun}</td></tr>
  *   <tr><td>rowsPerSample</td><td>rows of one sample: 1 or S</td></tr>
  *   <tr><td>columns, spatial, span</td><td>as in the table above; C = columns / span</td></tr>
  *   <tr><td>tileColumns, tileRows</td><td>columns and rows of a work-group; whole features in a tile</td></tr>

@@ -9,16 +9,17 @@ import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.GradientCollector;
 import java.util.List;
 import java.util.Map;
-import org.batchnorm.data.Layout;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.Layout;
 
 /**
- * DJL on its PyTorch engine: {@code BatchNorm.batchNorm} within a scope of an {@code NDManager}, and {@code GradientCollector.backward}. DJL has no channels-last
- * batch norm. Its backward starts from a scalar, so the loss is {@code Σ y · dy}: the forward is not timed, the gradient of the product is.
+ * DJL on its PyTorch engine: {@code BatchNorm.batchNorm} within a scope of an {@code NDManager}, and
+ * {@code GradientCollector.backward}. DJL has no channels-last batch norm. Its backward starts from a scalar, so the
+ * loss is {@code Σ y · dy}: the forward is not timed, the gradient of the product is.
  */
 public final class DjlPeer implements Peer {
     private static final float MOMENTUM = 0.9f;

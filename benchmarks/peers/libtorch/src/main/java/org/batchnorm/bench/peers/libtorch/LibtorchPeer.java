@@ -4,12 +4,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.LongStream;
-import org.batchnorm.data.Layout;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.Layout;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -21,8 +21,9 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * PyTorch's C++ library. {@code eager}: {@code native_batch_norm} and {@code native_batch_norm_backward}, which allocate their outputs, as {@code torch.nn}
- * does. {@code out}: the same into preallocated outputs. Without autograd, whose bookkeeping is not batch norm's.
+ * PyTorch's C++ library. {@code eager}: {@code native_batch_norm} and {@code native_batch_norm_backward}, which
+ * allocate their outputs, as {@code torch.nn} does. {@code out}: the same into preallocated outputs. Without autograd,
+ * whose bookkeeping is not batch norm's.
  */
 public final class LibtorchPeer implements Peer {
     /** The library does not tell; this module's pom pins it. */

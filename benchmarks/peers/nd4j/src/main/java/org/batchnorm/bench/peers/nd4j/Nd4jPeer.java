@@ -4,20 +4,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.IntStream;
-import org.batchnorm.data.Layout;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.Layout;
 import org.jspecify.annotations.Nullable;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.api.ops.impl.layers.convolution.BatchNormDerivative;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
- * ND4J, called as Deeplearning4j's layer calls it: forward is {@code mean}, {@code var} and the {@code batchnorm} operation, backward is {@code batchnorm_bp}
- * into preallocated gradients.
+ * ND4J, called as Deeplearning4j's layer calls it: forward is {@code mean}, {@code var} and the {@code batchnorm}
+ * operation, backward is {@code batchnorm_bp} into preallocated gradients.
  */
 public final class Nd4jPeer implements Peer {
     /** Its jars do not tell; this module's pom pins it. */

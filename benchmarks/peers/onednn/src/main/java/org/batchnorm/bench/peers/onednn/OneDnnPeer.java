@@ -14,12 +14,12 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_VARIANCE;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.batchnorm.data.Layout;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.Layout;
 import org.bytedeco.dnnl.IntMemoryMap;
 import org.bytedeco.dnnl.batch_normalization_backward;
 import org.bytedeco.dnnl.batch_normalization_forward;
@@ -33,8 +33,9 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
 
 /**
- * oneDNN, its primitives created once and executed on preallocated memory. Data of shape (N, C) are given as {@code ab}, and as {@code acdb} on dimensions
- * (1, C, N, 1), which is the same memory; images as {@code nchw} or {@code nhwc}. Each variant tells the implementation that oneDNN chose.
+ * oneDNN, its primitives created once and executed on preallocated memory. Data of shape (N, C) are given as
+ * {@code ab}, and as {@code acdb} on dimensions (1, C, N, 1), which is the same memory; images as {@code nchw} or
+ * {@code nhwc}. Each variant tells the implementation that oneDNN chose.
  */
 public final class OneDnnPeer implements Peer {
     private static final int PAGE_FLOATS = 1024;
