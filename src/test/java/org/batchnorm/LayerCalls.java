@@ -135,7 +135,7 @@ public final class LayerCalls implements AutoCloseable {
         layer.train().useBatchStatistics(false).updateRunningStatistics(true);
     }
 
-    /** The forward operation, as the mode says. It saves its statistics, in inference too. */
+    /** The forward operation of the mode. It saves its statistics, in inference too. */
     public void forward(Values x, Values y) {
         if (x.array != null) {
             layer.forward(x.array, y.array, shape, saved);
@@ -144,7 +144,7 @@ public final class LayerCalls implements AutoCloseable {
         }
     }
 
-    /** The forward operation, as the mode says. It saves statistics in the layer's own place, or in inference nowhere. */
+    /** The forward operation of the mode. It saves its statistics in the layer's own place, in inference nowhere. */
     public void forwardAlone(Values x, Values y) {
         if (x.array != null) {
             layer.forward(x.array, y.array, shape);
