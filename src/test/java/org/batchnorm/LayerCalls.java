@@ -1,0 +1,200 @@
+package org.batchnorm;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A layer with one shape, as the golden and the allocation tests use it. All their calls to the public interface are
+ * here, so that a change of that interface changes this class alone.
+ */
+public final class LayerCalls implements AutoCloseable {
+    /** What {@link BatchNormConfig} has by default, for the expected values. */
+    public static final double EPS = BatchNormConfig.DEFAULT_EPS;
+
+    /** What {@link BatchNormConfig} has by default, for the expected values. */
+    public static final double MOMENTUM = BatchNormConfig.DEFAULT_MOMENTUM;
+
+    private final BatchNorm layer;
+    private final BatchShape shape;
+    private final SavedStatistics saved;
+    private final Arena arena = Arena.ofShared();
+
+    /** A layer that is made for one shape, on a forced backend. */
+    public LayerCalls(String backend, int threads, Shape of) {
+        layer = BatchNorm.builder(of.c()).backend(backend).threads(threads).build();
+        shape = of.batchShape();
+        saved = new SavedStatistics(of.c());
+    }
+
+    /** N samples, C features, S spatial positions, in the words of the tests. */
+    public record Shape(long n, int c, long spatial, boolean channelsLast) {
+        /** The shape (N, C). */
+        public static Shape flat(long n, int c) {
+            return new Shape(n, c, 1, false);
+        }
+
+        /** The shape (N, C, S). */
+        public static Shape first(long n, int c, long spatial) {
+            return new Shape(n, c, spatial, false);
+        }
+
+        /** The shape (N, S, C); the features are given second all the same. */
+        public static Shape last(long n, int c, long spatial) {
+            return new Shape(n, c, spatial, true);
+        }
+
+        /** That of the layer. */
+        public BatchShape batchShape() {
+            return channelsLast ? BatchShape.channelsLast(n, c, spatial) : BatchShape.channelsFirst(n, c, spatial);
+        }
+
+        /** The number of values. */
+        public int elements() {
+            return Math.toIntExact(n * c * spatial);
+        }
+
+        /** m, the number of values of each feature. */
+        public int valuesPerFeature() {
+            return Math.toIntExact(n * spatial);
+        }
+
+        /** The feature of the value at {@code index}. */
+        public int feature(int index) {
+            return (int) (channelsLast ? index % c : index / spatial % c);
+        }
+
+        /** The extents in memory order. */
+        @Override
+        public String toString() {
+            if (spatial == 1) {
+                return n + "x" + c;
+            }
+            return channelsLast ? "last-" + n + "x" + spatial + "x" + c : "first-" + n + "x" + c + "x" + spatial;
+        }
+    }
+
+    /** The two kinds of memory. */
+    public enum Kind {
+        /** A {@code float[]}. */
+        ARRAY,
+        /** Off-heap memory that all threads may use. */
+        SEGMENT
+    }
+
+    /** The values of one tensor: an array or a segment, whichever is not null. */
+    public static final class Values {
+        private final float[] array;
+        private final MemorySegment segment;
+
+        private Values(float[] array, MemorySegment segment) {
+            this.array = array;
+            this.segment = segment;
+        }
+
+        /** A copy of the values. */
+        public float[] copy() {
+            return array != null ? array.clone() : segment.toArray(ValueLayout.JAVA_FLOAT);
+        }
+    }
+
+    /** A tensor in memory of one kind, with a copy of the given values. A segment lives until the layer is closed. */
+    public Values values(Kind kind, float[] values) {
+        return kind == Kind.ARRAY
+                ? new Values(values.clone(), null)
+                : new Values(null, arena.allocateFrom(ValueLayout.JAVA_FLOAT, values));
+    }
+
+    /** Sets gamma, beta and the running statistics; the gradients become zero. */
+    public void set(float[] gamma, float[] beta, float[] runningMean, float[] runningVar) {
+        int c = shape.c();
+        System.arraycopy(gamma, 0, layer.weight(), 0, c);
+        System.arraycopy(beta, 0, layer.bias(), 0, c);
+        System.arraycopy(runningMean, 0, layer.runningMean(), 0, c);
+        System.arraycopy(runningVar, 0, layer.runningVar(), 0, c);
+        layer.zeroGradients();
+    }
+
+    /** The mode in which forward uses the batch's statistics and updates the running ones. */
+    public void train() {
+        layer.train();
+    }
+
+    /** The mode in which forward uses the running statistics. */
+    public void infer() {
+        layer.eval();
+    }
+
+    /** The mode in which forward and backward use the running statistics. */
+    public void freeze() {
+        layer.freezeStatistics();
+    }
+
+    /** The mode in which forward updates the running statistics and uses those from before. */
+    public void collect() {
+        layer.train().useBatchStatistics(false).updateRunningStatistics(true);
+    }
+
+    /** The forward operation of the mode. It saves its statistics, in inference too. */
+    public void forward(Values x, Values y) {
+        if (x.array != null) {
+            layer.forward(x.array, y.array, shape, saved);
+        } else {
+            layer.forward(x.segment, y.segment, shape, saved);
+        }
+    }
+
+    /** The forward operation of the mode. It saves its statistics in the layer's own place, in inference nowhere. */
+    public void forwardAlone(Values x, Values y) {
+        if (x.array != null) {
+            layer.forward(x.array, y.array, shape);
+        } else {
+            layer.forward(x.segment, y.segment, shape);
+        }
+    }
+
+    /** The backward operation of the last {@link #forward}; the gradients of gamma and beta are added up. */
+    public void backward(Values x, Values dy, Values dx) {
+        if (x.array != null) {
+            layer.backward(x.array, dy.array, dx.array, shape, saved);
+        } else {
+            layer.backward(x.segment, dy.segment, dx.segment, shape, saved);
+        }
+    }
+
+    /** The mean with which the last {@link #forward} normalized. */
+    public float[] mean() {
+        return saved.mean();
+    }
+
+    /** The reciprocal of the standard deviation with which the last {@link #forward} normalized. */
+    public float[] rstd() {
+        return saved.rstd();
+    }
+
+    /** A copy of the running mean. */
+    public float[] runningMean() {
+        return layer.runningMean().clone();
+    }
+
+    /** A copy of the running variance. */
+    public float[] runningVar() {
+        return layer.runningVar().clone();
+    }
+
+    /** A copy of the gradient of gamma. */
+    public float[] dgamma() {
+        return layer.weightGradient().clone();
+    }
+
+    /** A copy of the gradient of beta. */
+    public float[] dbeta() {
+        return layer.biasGradient().clone();
+    }
+
+    @Override
+    public void close() {
+        layer.close();
+        arena.close();
+    }
+}
