@@ -1,8 +1,9 @@
 package org.batchnorm;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
 
 /**
  * A layer with one shape, as the golden and the allocation tests use it. All their calls to the public interface are
@@ -82,27 +83,26 @@ public final class LayerCalls implements AutoCloseable {
         SEGMENT
     }
 
-    /** The values of one tensor: an array or a segment, whichever is not null. */
+    /** The values of one tensor, in the layer's currency: made outside of the calls. */
     public static final class Values {
-        private final float[] array;
-        private final MemorySegment segment;
+        private final Batch batch;
 
-        private Values(float[] array, MemorySegment segment) {
-            this.array = array;
-            this.segment = segment;
+        private Values(Batch batch) {
+            this.batch = batch;
         }
 
         /** A copy of the values. */
         public float[] copy() {
-            return array != null ? array.clone() : segment.toArray(ValueLayout.JAVA_FLOAT);
+            return batch.segment().toArray(ValueLayout.JAVA_FLOAT);
         }
     }
 
     /** A tensor in memory of one kind, with a copy of the given values. A segment lives until the layer is closed. */
     public Values values(Kind kind, float[] values) {
-        return kind == Kind.ARRAY
-                ? new Values(values.clone(), null)
-                : new Values(null, arena.allocateFrom(ValueLayout.JAVA_FLOAT, values));
+        return new Values(
+                kind == Kind.ARRAY
+                        ? Batch.of(values.clone(), shape)
+                        : Batch.of(arena.allocateFrom(ValueLayout.JAVA_FLOAT, values), shape));
     }
 
     /** Sets gamma, beta and the running statistics; the gradients become zero. */
@@ -137,29 +137,17 @@ public final class LayerCalls implements AutoCloseable {
 
     /** The forward operation of the mode. It saves its statistics, in inference too. */
     public void forward(Values x, Values y) {
-        if (x.array != null) {
-            layer.forward(x.array, y.array, shape, saved);
-        } else {
-            layer.forward(x.segment, y.segment, shape, saved);
-        }
+        layer.forward(x.batch, y.batch, saved);
     }
 
     /** The forward operation of the mode. It saves its statistics in the layer's own place, in inference nowhere. */
     public void forwardAlone(Values x, Values y) {
-        if (x.array != null) {
-            layer.forward(x.array, y.array, shape);
-        } else {
-            layer.forward(x.segment, y.segment, shape);
-        }
+        layer.forward(x.batch, y.batch);
     }
 
     /** The backward operation of the last {@link #forward}; the gradients of gamma and beta are added up. */
     public void backward(Values x, Values dy, Values dx) {
-        if (x.array != null) {
-            layer.backward(x.array, dy.array, dx.array, shape, saved);
-        } else {
-            layer.backward(x.segment, dy.segment, dx.segment, shape, saved);
-        }
+        layer.backward(x.batch, dy.batch, dx.batch, saved);
     }
 
     /** The mean with which the last {@link #forward} normalized. */

@@ -15,8 +15,8 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /**
- * The operations of both CPU backends, which differ in their kernels alone. Each takes a {@link Pipeline}, hands it the batch and
- * leaves the work to it.
+ * The operations of both CPU backends, which differ in their kernels alone. Each takes a {@link Pipeline}, hands it the
+ * batch and leaves the work to it.
  */
 final class CpuOperations implements BatchNormOperations {
     private final Kernels kernels;

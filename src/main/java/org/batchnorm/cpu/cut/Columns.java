@@ -3,9 +3,10 @@ package org.batchnorm.cpu.cut;
 import java.util.Arrays;
 
 /**
- * The columns of a matrix, and to which feature each belongs. Neighbouring columns may belong to one feature ({@code repeat}:
- * channels-first data with few positions, column → feature = column / S), and several rows of the data may count as one
- * ({@code fold}: column → feature = column mod C). Never both at once but where rows of repeated columns are folded.
+ * The columns of a matrix, and to which feature each belongs. Neighbouring columns may belong to one feature
+ * ({@code repeat}: channels-first data with few positions, column → feature = column / S), and several rows of the data
+ * may count as one ({@code fold}: column → feature = column mod C). Never both at once but where rows of repeated
+ * columns are folded.
  */
 public final class Columns {
     /** C. */

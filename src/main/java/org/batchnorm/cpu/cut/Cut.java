@@ -3,14 +3,14 @@ package org.batchnorm.cpu.cut;
 import org.batchnorm.data.BatchShape;
 
 /**
- * How the values of one shape are cut into blocks, which are the units of work of the threads. The cut depends on the shape
- * alone, so that results do not depend on the number of threads.
+ * How the values of one shape are cut into blocks, which are the units of work of the threads. The cut depends on the
+ * shape alone, so that results do not depend on the number of threads.
  *
  * <p>There are two views of the values:
  *
  * <ul>
- *   <li><b>rows</b>: a matrix whose columns each belong to one feature ({@link Columns}). (N,C) and channels-last data are one
- *       as they lie, channels-first data with few spatial positions are one of C·S columns.
+ *   <li><b>rows</b>: a matrix whose columns each belong to one feature ({@link Columns}). (N,C) and channels-last data
+ *       are one as they lie, channels-first data with few spatial positions are one of C·S columns.
  *   <li><b>runs</b>: channels-first data with many spatial positions: a run of S values for each image and channel.
  * </ul>
  */
@@ -92,7 +92,10 @@ public final class Cut {
         return rowParts * spatialParts;
     }
 
-    /** Whether a block of rows has no more of them than one float32 sum takes, which then is the block's partial sum as it is. */
+    /**
+     * Whether a block of rows has no more of them than one float32 sum takes, which then is the block's partial sum as
+     * it is.
+     */
     public boolean isSummedOnce() {
         return byRows && columns.repeat == 1 && Math.ceilDiv(rows, rowParts) <= CutPolicy.ROWS;
     }
@@ -151,7 +154,10 @@ public final class Cut {
         return cut(shape.spatial(), spatialParts, partial % spatialParts + 1, CutPolicy.ALIGNMENT);
     }
 
-    /** Where part {@code part} of {@code parts} begins when {@code length} is cut into nearly equal parts at multiples of {@code unit}. */
+    /**
+     * Where part {@code part} of {@code parts} begins when {@code length} is cut into nearly equal parts at multiples
+     * of {@code unit}.
+     */
     private static long cut(long length, int parts, int part, int unit) {
         if (part == parts) {
             return length;

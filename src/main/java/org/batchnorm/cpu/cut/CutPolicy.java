@@ -3,16 +3,16 @@ package org.batchnorm.cpu.cut;
 import org.batchnorm.data.BatchShape;
 
 /**
- * Every threshold of size, threads and caches: how finely a batch is cut, and which of several ways to the same bits is the
- * faster one. What a threshold decides is said once, here; who asks knows no number.
+ * Every threshold of size, threads and caches: how finely a batch is cut, and which of several ways to the same bits is
+ * the faster one. What a threshold decides is said once, here; who asks knows no number.
  *
- * <p>What decides the order of additions ({@link #ROWS}, {@link #RUN}, {@link #isCached}, the cut itself) depends on the shape
- * alone: never on the machine, the number of threads or the width of its vectors.
+ * <p>What decides the order of additions ({@link #ROWS}, {@link #RUN}, {@link #isCached}, the cut itself) depends on
+ * the shape alone: never on the machine, the number of threads or the width of its vectors.
  */
 public final class CutPolicy {
     /**
-     * The rows whose sum float32 holds before it goes into float64. The few rows that a block has left after its last full
-     * batch of them come on top: at most 127, where C = 1.
+     * The rows whose sum float32 holds before it goes into float64. The few rows that a block has left after its last
+     * full batch of them come on top: at most 127, where C = 1.
      */
     public static final int ROWS = 64;
 
@@ -22,7 +22,9 @@ public final class CutPolicy {
     /** The longest run that one call of a reduction takes, for the same reason. */
     public static final int RUN = 2048;
 
-    /** The longest run that one call of an elementwise kernel takes: longer ones gain nothing, and an int must count it. */
+    /**
+     * The longest run that one call of an elementwise kernel takes: longer ones gain nothing, and an int must count it.
+     */
     public static final int MAPPED_RUN = 1 << 24;
 
     /** Images whose runs a reduction takes together. */
@@ -54,7 +56,9 @@ public final class CutPolicy {
     /** Below this many values, waking other threads costs more than they save. */
     private static final long ALONE_BELOW = 64 * 1024;
 
-    /** Up to so many partial sums every thread adds up for itself: that is sooner done than fetched from another core. */
+    /**
+     * Up to so many partial sums every thread adds up for itself: that is sooner done than fetched from another core.
+     */
     private static final int FEW_PARTIALS = 4;
 
     /** Fewer features than this are merged sooner than another core hears of them. */
@@ -62,7 +66,8 @@ public final class CutPolicy {
 
     /**
      * From this many values on, what runs once in an operation stays cold for long: a call takes so much time that the
-     * compiler sees few of them. Loops on vectors, which make objects until they are compiled, are then left to plain ones.
+     * compiler sees few of them. Loops on vectors, which make objects until they are compiled, are then left to plain
+     * ones.
      */
     private static final long RARE_FROM = 1 << 20;
 
@@ -87,8 +92,8 @@ public final class CutPolicy {
     private static final int GROUPS_PER_THREAD = 4;
 
     /**
-     * Columns that a group of a matrix has at least: what belongs to these, sums, statistics and coefficients, stays in the
-     * first-level cache.
+     * Columns that a group of a matrix has at least: what belongs to these, sums, statistics and coefficients, stays in
+     * the first-level cache.
      */
     private static final int GROUP_COLUMNS = 512;
 
@@ -96,8 +101,8 @@ public final class CutPolicy {
     private static final int GROUP_ROWS = 128;
 
     /**
-     * How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads share
-     * the lines in which their groups meet.
+     * How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads
+     * share the lines in which their groups meet.
      */
     private static final int COLUMNS_PER_ROW = 64;
 
@@ -105,7 +110,10 @@ public final class CutPolicy {
 
     // ---- the cut: of the shape alone
 
-    /** Whether the values are seen as rows of a matrix: as they lie, or since their runs are too short to be taken one by one. */
+    /**
+     * Whether the values are seen as rows of a matrix: as they lie, or since their runs are too short to be taken one
+     * by one.
+     */
     static boolean isByRows(BatchShape shape) {
         int minRun = shape.n() < MANY_IMAGES ? MIN_RUN : 2 * MIN_RUN;
         boolean shortRuns = shape.spatial() < minRun && shape.c() * shape.spatial() <= Integer.MAX_VALUE / 2;
@@ -136,7 +144,10 @@ public final class CutPolicy {
         return (int) Math.min(blocks(shape), enough);
     }
 
-    /** Into how many blocks the columns of a matrix are cut: of few rows only, as a few columns of each row are slow to read. */
+    /**
+     * Into how many blocks the columns of a matrix are cut: of few rows only, as a few columns of each row are slow to
+     * read.
+     */
     static int columnParts(BatchShape shape, long rows) {
         long parts = Math.ceilDiv(blocks(shape), mostRowParts(rows));
         return (int) Math.clamp(parts, 1, Math.ceilDiv(shape.c(), 4 * ALIGNMENT));
@@ -177,9 +188,10 @@ public final class CutPolicy {
     // ---- ways to the same bits
 
     /**
-     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share, less
-     * one where that is an even number and there are several streams. An odd number of rows does not set the streams apart
-     * by a power of two, at which the caches take the lines of one stream, or of another array, for each other's.
+     * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share,
+     * less one where that is an even number and there are several streams. An odd number of rows does not set the
+     * streams apart by a power of two, at which the caches take the lines of one stream, or of another array, for each
+     * other's.
      */
     public static long rowsOfStream(long rows, int streams) {
         long share = rows / streams;
@@ -217,16 +229,17 @@ public final class CutPolicy {
     }
 
     /**
-     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through both and
-     * finds in its caches what it reads the second time: the values, or, of a few rows, what belongs to the columns. 0 where
-     * the threads had better go through the whole batch twice: it stays in the caches as it is, or the values of a group are
-     * too far apart or too many. Results are the same bits either way.
+     * Into how many groups of features to divide an operation of two passes, so that a thread takes a group through
+     * both and finds in its caches what it reads the second time: the values, or, of a few rows, what belongs to the
+     * columns. 0 where the threads had better go through the whole batch twice: it stays in the caches as it is, or the
+     * values of a group are too far apart or too many. Results are the same bits either way.
      *
      * @param inputs tensors that are read; there is one more that is written
      */
     public static int groups(Cut cut, int inputs, int threads) {
         if (cut.byRows) {
-            boolean wide = cut.rows <= Math.min(cut.features / COLUMNS_PER_ROW, GROUP_ROWS) && !cut.columns.isExpanded();
+            boolean wide =
+                    cut.rows <= Math.min(cut.features / COLUMNS_PER_ROW, GROUP_ROWS) && !cut.columns.isExpanded();
             int groups = cut.features / GROUP_COLUMNS;
             return wide && groups > 1 ? groups : 0;
         }

@@ -3,8 +3,8 @@ package org.batchnorm.cpu.kernel;
 import org.batchnorm.cpu.cut.Columns;
 
 /**
- * What the loops over the values need per column or per channel. Each array has one meaning. They grow as needed and are longer
- * than what is in use.
+ * What the loops over the values need per column or per channel. Each array has one meaning. They grow as needed and
+ * are longer than what is in use.
  */
 public final class Coefficients {
     /** What a {@link Reduction} subtracts from x: a value near the mean, or, for gradients, the mean in float32. */

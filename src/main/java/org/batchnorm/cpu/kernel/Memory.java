@@ -3,11 +3,17 @@ package org.batchnorm.cpu.kernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** Single values and pieces of host memory, which is a {@code float[]} or a {@link MemorySegment}; positions count values. */
+/**
+ * Single values and pieces of host memory, which is a {@code float[]} or a {@link MemorySegment}; positions count
+ * values.
+ */
 public final class Memory {
     private Memory() {}
 
-    /** Whether writing one may change the other, as far as can be told: not two arrays, nor two native segments that lie apart. */
+    /**
+     * Whether writing one may change the other, as far as can be told: not two arrays, nor two native segments that lie
+     * apart.
+     */
     public static boolean mayOverlap(Object a, Object b) {
         if (a instanceof MemorySegment first && b instanceof MemorySegment second) {
             if (first.isNative() && second.isNative()) {

@@ -11,12 +11,12 @@ import org.batchnorm.cpu.cut.Cut;
  *   rstd     = 1 / sqrt(variance + eps)
  * </pre>
  *
- * in double precision (rstd in float32), and to the coefficients of {@link Elementwise}. As all blocks share the shift, adding
- * their sums in one fixed order is what Chan's pairwise merge comes to.
+ * in double precision (rstd in float32), and to the coefficients of {@link Elementwise}. As all blocks share the shift,
+ * adding their sums in one fixed order is what Chan's pairwise merge comes to.
  *
- * <p>The difference cancels where the shift is far from the mean (several outliers among the sampled rows), and d² leaves the
- * range of float32 where |d| is beyond 1e19 or below 1e-19. Both are seen from the sums; such a feature is called suspect, and
- * its statistics are made again from its values in double precision.
+ * <p>The difference cancels where the shift is far from the mean (several outliers among the sampled rows), and d²
+ * leaves the range of float32 where |d| is beyond 1e19 or below 1e-19. Both are seen from the sums; such a feature is
+ * called suspect, and its statistics are made again from its values in double precision.
  */
 public interface MergeStatistics {
     /** Beyond this ratio of (mean − shift)² to the variance the difference has lost too many of its bits. */

@@ -5,8 +5,8 @@ import org.batchnorm.data.Batch;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensors that a kernel works on, as it sees them: all in {@code float[]}s, or all in {@link MemorySegment}s. Each is an
- * object and the position of the tensor's first value in it; positions count values.
+ * The tensors that a kernel works on, as it sees them: all in {@code float[]}s, or all in {@link MemorySegment}s. Each
+ * is an object and the position of the tensor's first value in it; positions count values.
  */
 public final class Operands {
     private static final Object NOTHING = new Object();
@@ -34,9 +34,7 @@ public final class Operands {
 
     /** Takes the tensors of an operation; null where it has none. */
     public void set(Batch newX, @Nullable Batch newSecond, @Nullable Batch newOut) {
-        inArrays = newX.isArray()
-                && (newSecond == null || newSecond.isArray())
-                && (newOut == null || newOut.isArray());
+        inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
         x = memory(newX);
         xStart = start(newX);

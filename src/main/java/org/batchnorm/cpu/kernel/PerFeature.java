@@ -4,8 +4,8 @@ import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 
 /**
- * What belongs to the features of one operation beside the sums of its values: the parameters, and where the results go. Each
- * participant of an operation has one of these.
+ * What belongs to the features of one operation beside the sums of its values: the parameters, and where the results
+ * go. Each participant of an operation has one of these.
  */
 public final class PerFeature {
     private static final float[] NONE = {};

@@ -8,8 +8,9 @@ package org.batchnorm.cpu.kernel;
  *                              w = dy    reduceGradients
  * </pre>
  *
- * The shift lies near the mean, so that the variance that {@link MergeStatistics} takes from the sums does not cancel; for
- * gradients it is the mean in float32. Which of the two a kernel is, its {@link Kernels} says. Bytes moved: 4 a value and input.
+ * The shift lies near the mean, so that the variance that {@link MergeStatistics} takes from the sums does not cancel;
+ * for gradients it is the mean in float32. Which of the two a kernel is, its {@link Kernels} says. Bytes moved: 4 a
+ * value and input.
  */
 public interface Reduction {
 
@@ -30,8 +31,8 @@ public interface Reduction {
     void sample(Operands o, Rows rows, Coefficients c);
 
     /**
-     * Adds rows of a matrix to float32 sums per column; at most {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows in all, which
-     * keeps those sums accurate.
+     * Adds rows of a matrix to float32 sums per column; at most {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows in
+     * all, which keeps those sums accurate.
      *
      * @param o the inputs
      * @param c in: the shift

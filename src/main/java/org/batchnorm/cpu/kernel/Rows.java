@@ -1,8 +1,8 @@
 package org.batchnorm.cpu.kernel;
 
 /**
- * Rows of a matrix, for one call of a kernel. Positions count values from the beginning of the tensors. Each participant of an
- * operation has one of these and sets it anew for every call.
+ * Rows of a matrix, for one call of a kernel. Positions count values from the beginning of the tensors. Each
+ * participant of an operation has one of these and sets it anew for every call.
  */
 public final class Rows {
     /** The position of column 0 in the first row. */
@@ -26,7 +26,10 @@ public final class Rows {
     /** The end of the columns. */
     public int to;
 
-    /** Whether all tensors stay in the caches that matter, for an elementwise kernel: a hint for speed, which changes no bit. */
+    /**
+     * Whether all tensors stay in the caches that matter, for an elementwise kernel: a hint for speed, which changes no
+     * bit.
+     */
     public boolean cached;
 
     /** Scratch of the thread. */

@@ -1,8 +1,8 @@
 package org.batchnorm.cpu.kernel;
 
 /**
- * Runs of the same length, of some channels of some images, for one call of a kernel. Positions count values from the beginning
- * of the tensors. Each participant of an operation has one of these and sets it anew for every call.
+ * Runs of the same length, of some channels of some images, for one call of a kernel. Positions count values from the
+ * beginning of the tensors. Each participant of an operation has one of these and sets it anew for every call.
  */
 public final class Runs {
     /** The position of the first image's run of channel {@link #from}. */

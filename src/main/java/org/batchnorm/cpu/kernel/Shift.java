@@ -1,20 +1,20 @@
 package org.batchnorm.cpu.kernel;
 
 /**
- * The value that a {@link Reduction} for statistics subtracts: near the mean, from a few values that lie evenly spread. The
- * largest and the smallest do not count, so that one outlier does not move it far.
+ * The value that a {@link Reduction} for statistics subtracts: near the mean, from a few values that lie evenly spread.
+ * The largest and the smallest do not count, so that one outlier does not move it far.
  *
- * <p>It is rounded to a multiple of a power of two, about a sixteenth of the sampled range. A shift of full precision would
- * leave the same low bits to be rounded away in every {@code x − shift}, always to the same side, and the sum of many would
- * drift. The shift of a constant feature is that constant, exactly.
+ * <p>It is rounded to a multiple of a power of two, about a sixteenth of the sampled range. A shift of full precision
+ * would leave the same low bits to be rounded away in every {@code x − shift}, always to the same side, and the sum of
+ * many would drift. The shift of a constant feature is that constant, exactly.
  *
- * <p>It is infinite or NaN where a sampled value is, or where their range is near the limits of float32. The sums are then NaN,
- * which tells {@link MergeStatistics} to do the feature again; so it would with any other shift.
+ * <p>It is infinite or NaN where a sampled value is, or where their range is near the limits of float32. The sums are
+ * then NaN, which tells {@link MergeStatistics} to do the feature again; so it would with any other shift.
  */
 public final class Shift {
     /**
-     * {@code (v + r · COARSENESS) − r · COARSENESS} rounds v to about r / 16: half of the 24 bits' worth of r, and a half of
-     * that again to stay within its binade.
+     * {@code (v + r · COARSENESS) − r · COARSENESS} rounds v to about r / 16: half of the 24 bits' worth of r, and a
+     * half of that again to stay within its binade.
      */
     public static final float COARSENESS = 0x1.8p19f;
 

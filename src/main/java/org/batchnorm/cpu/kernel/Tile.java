@@ -3,17 +3,18 @@ package org.batchnorm.cpu.kernel;
 import java.util.Arrays;
 
 /**
- * Scratch of one thread: small arrays into which the scalar kernels copy what they work on. The compiler turns a plain loop into
- * vector instructions only where all arrays are indexed alike, and it knows nothing of native memory; a copy that stays in the
- * first-level cache gives it both. The vector kernels leave the lanes of their sums here.
+ * Scratch of one thread: small arrays into which the scalar kernels copy what they work on. The compiler turns a plain
+ * loop into vector instructions only where all arrays are indexed alike, and it knows nothing of native memory; a copy
+ * that stays in the first-level cache gives it both. The vector kernels leave the lanes of their sums here.
  */
 public final class Tile {
     /** The values that an array of a tile holds. */
     public static final int SIZE = 512;
 
     /**
-     * The length of the arrays: longer, so that each begins where the one before began plus a multiple of 64 bytes (with
-     * headers of 16), but not near one of 4 KB. A loop that aligns one of them to the lines of the cache then aligns all.
+     * The length of the arrays: longer, so that each begins where the one before began plus a multiple of 64 bytes
+     * (with headers of 16), but not near one of 4 KB. A loop that aligns one of them to the lines of the cache then
+     * aligns all.
      */
     private static final int LENGTH = SIZE + 60;
 
@@ -46,7 +47,10 @@ public final class Tile {
         coefficients.reserve(LENGTH);
     }
 
-    /** How many rows of a matrix are taken as one piece: more than one where they are short and all their columns are wanted, so that one follows the other. */
+    /**
+     * How many rows of a matrix are taken as one piece: more than one where they are short and all their columns are
+     * wanted, so that one follows the other.
+     */
     public static int rowsTogether(Rows rows) {
         boolean whole = rows.from == 0 && rows.to == rows.width;
         return whole ? (int) Math.clamp(SIZE / rows.width, 1, Math.max(rows.count, 1)) : 1;

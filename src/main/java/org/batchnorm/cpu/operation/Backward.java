@@ -12,8 +12,8 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /**
- * The backward: x and dy are reduced, their sums become the gradients of γ and β, and x and dy are mapped to dx with them; through
- * given statistics, dy alone. Without dx it is the stage {@code reduceGradients}.
+ * The backward: x and dy are reduced, their sums become the gradients of γ and β, and x and dy are mapped to dx with
+ * them; through given statistics, dy alone. Without dx it is the stage {@code reduceGradients}.
  */
 public final class Backward extends Operation {
     private boolean maps;

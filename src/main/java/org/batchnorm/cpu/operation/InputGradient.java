@@ -15,8 +15,7 @@ public final class InputGradient extends MapOnly {
     public InputGradient() {}
 
     /** Takes a batch. */
-    public InputGradient of(
-            Kernels kernels, Tensors tensors, Normalization normalization, GradientSums sums, Cut cut) {
+    public InputGradient of(Kernels kernels, Tensors tensors, Normalization normalization, GradientSums sums, Cut cut) {
         begin(kernels, normalization, cut);
         features.count = sums.count();
         features.gradients = sums;

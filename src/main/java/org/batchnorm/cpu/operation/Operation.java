@@ -14,8 +14,9 @@ import org.batchnorm.spi.Normalization;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An operation as data: which tensors are reduced, what the sums become, and which tensors are mapped. The passes ask it; it knows
- * nothing of blocks and threads. It is used again for the next batch, so that an operation allocates nothing.
+ * An operation as data: which tensors are reduced, what the sums become, and which tensors are mapped. The passes ask
+ * it; it knows nothing of blocks and threads. It is used again for the next batch, so that an operation allocates
+ * nothing.
  */
 public abstract class Operation {
     /** What is reduced. */
@@ -40,7 +41,10 @@ public abstract class Operation {
     /** Whether values are mapped. */
     public abstract boolean maps();
 
-    /** A value near each feature's mean, for the reduction to subtract: into the shift of the features {@code from} to {@code to}. */
+    /**
+     * A value near each feature's mean, for the reduction to subtract: into the shift of the features {@code from} to
+     * {@code to}.
+     */
     public abstract void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to);
 
     /**

@@ -37,8 +37,8 @@ final class MergePass implements WorkerPool.Task {
     }
 
     /**
-     * Merges all features into a participant's own coefficients. Where there is little to add, that is sooner done than fetched
-     * from another core. The caller's results are the operation's.
+     * Merges all features into a participant's own coefficients. Where there is little to add, that is sooner done than
+     * fetched from another core. The caller's results are the operation's.
      */
     void mergeAll(int participant) {
         ThreadScratch own = scratch.of(participant);

@@ -6,12 +6,12 @@ import org.batchnorm.cpu.kernel.ColumnSums;
 import org.batchnorm.cpu.kernel.Sums;
 
 /**
- * The sums while the blocks are reduced. Blocks of rows add at most {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows to float32
- * sums per column, and these to float64 sums per feature; blocks of runs add to the latter at once. A block that has no more rows
- * leaves its columns as they are: fewer bytes for the thread that will add them up.
+ * The sums while the blocks are reduced. Blocks of rows add at most {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows
+ * to float32 sums per column, and these to float64 sums per feature; blocks of runs add to the latter at once. A block
+ * that has no more rows leaves its columns as they are: fewer bytes for the thread that will add them up.
  *
- * <p>Blocks that share features have a partial sum each. All are added up in their order, which makes the same bits for any number
- * of threads.
+ * <p>Blocks that share features have a partial sum each. All are added up in their order, which makes the same bits for
+ * any number of threads.
  */
 final class PartialSums {
     private Cut cut = Cut.NONE;
@@ -68,8 +68,8 @@ final class PartialSums {
     }
 
     /**
-     * Adds the columns of the features {@code from} to {@code to} to the sums per feature, after as many rows as float32 holds;
-     * unless there are no more.
+     * Adds the columns of the features {@code from} to {@code to} to the sums per feature, after as many rows as
+     * float32 holds; unless there are no more.
      *
      * @param scratch a thread's own
      */

@@ -21,8 +21,9 @@ import org.batchnorm.cpu.operation.Transform;
  *   backward:           shift ─▶ [reduce]* ─▶ [merge]° ─▶ [map]*    or    [shift ─▶ reduce ─▶ merge ─▶ map]‡
  * </pre>
  *
- * In blocks*, in parts of the features° or in groups of features‡, on several threads; few partial sums every thread merges for
- * itself. The map takes the blocks in the opposite order: it begins with those reduced last, which are still in the caches.
+ * In blocks*, in parts of the features° or in groups of features‡, on several threads; few partial sums every thread
+ * merges for itself. The map takes the blocks in the opposite order: it begins with those reduced last, which are still
+ * in the caches.
  *
  * <p>Serves one caller at a time, and many one after the other.
  */

@@ -2,7 +2,10 @@ package org.batchnorm.cpu.pass;
 
 import java.util.ArrayDeque;
 
-/** The pipelines that nobody uses just now, shared by all layers; as many as there were ever operations under way at once. */
+/**
+ * The pipelines that nobody uses just now, shared by all layers; as many as there were ever operations under way at
+ * once.
+ */
 public final class Pipelines {
     private static final ArrayDeque<Pipeline> IDLE = new ArrayDeque<>();
 

@@ -71,7 +71,8 @@ final class ScalarElementwise implements Elementwise {
         }
     }
 
-    // The loops over tiles, which overwrite x with the result: with coefficients for each column, and with one channel's.
+    // The loops over tiles, which overwrite x with the result: with coefficients for each column, and with one
+    // channel's.
 
     private static void transform(float[] x, Coefficients c, int length) {
         float[] centre = c.centre;

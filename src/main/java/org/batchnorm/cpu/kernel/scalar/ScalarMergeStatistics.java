@@ -83,9 +83,9 @@ public final class ScalarMergeStatistics implements MergeStatistics {
     }
 
     /**
-     * Whether no feature is suspect, as far as can be seen in float32 and without a branch for each: a constant 0 cannot.
-     * Where the shift is near the mean, the variance is at least a (1 + FAR)-th of the mean square, so that its range tells of
-     * both. An infinite variance times 0 makes NaN of the whole.
+     * Whether no feature is suspect, as far as can be seen in float32 and without a branch for each: a constant 0
+     * cannot. Where the shift is near the mean, the variance is at least a (1 + FAR)-th of the mean square, so that its
+     * range tells of both. An infinite variance times 0 makes NaN of the whole.
      */
     private static boolean areBeyondDoubt(float[] mean, float[] shift, float[] variance, int from, int to) {
         float least = Float.MAX_VALUE;
@@ -115,9 +115,7 @@ public final class ScalarMergeStatistics implements MergeStatistics {
     }
 
     private static double variance(BatchShape shape, Operands o, int feature, double mean) {
-        return Double.isFinite(mean)
-                ? sumOfPowers(shape, o, feature, mean, 2) / shape.valuesPerFeature()
-                : Double.NaN;
+        return Double.isFinite(mean) ? sumOfPowers(shape, o, feature, mean, 2) / shape.valuesPerFeature() : Double.NaN;
     }
 
     private static double sumOfPowers(BatchShape shape, Operands o, int feature, double centre, int power) {

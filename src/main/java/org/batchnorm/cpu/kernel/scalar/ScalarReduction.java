@@ -13,8 +13,8 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
 
 /**
- * {@link Reduction} in plain loops: pieces of rows or runs are copied into a {@link Tile} and added there. Without the Vector
- * API, the compiler makes vector code of the loops over tiles.
+ * {@link Reduction} in plain loops: pieces of rows or runs are copied into a {@link Tile} and added there. Without the
+ * Vector API, the compiler makes vector code of the loops over tiles.
  */
 final class ScalarReduction implements Reduction {
     private final boolean second;
@@ -124,7 +124,9 @@ final class ScalarReduction implements Reduction {
         }
     }
 
-    /** Adds the runs of one channel, one image after the other; of x alone, all images' pieces before the next piece. */
+    /**
+     * Adds the runs of one channel, one image after the other; of x alone, all images' pieces before the next piece.
+     */
     private void oneByOne(Operands o, Runs r, long run, float shift) {
         Tile tile = r.tile;
         int images = (int) r.images;

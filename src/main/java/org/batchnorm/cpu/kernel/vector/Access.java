@@ -10,15 +10,15 @@ import jdk.incubator.vector.FloatVector;
 import org.batchnorm.cpu.kernel.Tile;
 
 /**
- * Loads and stores of the vector kernels, on arrays or on segments: which of the two is a constant of the {@link Variant} that
- * asks.
+ * Loads and stores of the vector kernels, on arrays or on segments: which of the two is a constant of the
+ * {@link Variant} that asks.
  */
 final class Access {
     /**
-     * Whether kernels read what they are about to overwrite. A vector as long as a line of the caches is stored across two
-     * lines unless the memory is aligned to lines, which arrays hardly ever are; where those lines are not yet in the
-     * first-level cache, such stores take two to three times as long. Reading first brings them in, and made even aligned
-     * stores no slower beyond the second-level cache (both measured on an Intel Xeon, family 6, model 207).
+     * Whether kernels read what they are about to overwrite. A vector as long as a line of the caches is stored across
+     * two lines unless the memory is aligned to lines, which arrays hardly ever are; where those lines are not yet in
+     * the first-level cache, such stores take two to three times as long. Reading first brings them in, and made even
+     * aligned stores no slower beyond the second-level cache (both measured on an Intel Xeon, family 6, model 207).
      */
     private static final boolean TOUCHES = FLOATS.vectorByteSize() >= 64;
 
@@ -27,8 +27,8 @@ final class Access {
     private Access() {}
 
     /**
-     * The vector at {@code start + j}. The sum is one of {@code int}s on arrays: of that one the compiler sees that it does
-     * not leave the array while j runs, and checks it once.
+     * The vector at {@code start + j}. The sum is one of {@code int}s on arrays: of that one the compiler sees that it
+     * does not leave the array while j runs, and checks it once.
      */
     static FloatVector load(boolean inArrays, Object memory, long start, int j) {
         return inArrays
@@ -46,8 +46,8 @@ final class Access {
     }
 
     /**
-     * Brings the first line that a store at {@code start + j} changes into the first-level cache, where that pays. The value
-     * that it returns means nothing, but must be used, or the compiler leaves the reading out.
+     * Brings the first line that a store at {@code start + j} changes into the first-level cache, where that pays. The
+     * value that it returns means nothing, but must be used, or the compiler leaves the reading out.
      */
     static int touch(boolean inArrays, Object memory, long start, int j) {
         if (!TOUCHES) {
@@ -60,17 +60,17 @@ final class Access {
     }
 
     /**
-     * The sum of the lanes of a sum, always in the same order, which {@link FloatVector#reduceLanes} does not promise: there
-     * compiled and interpreted code give different bits. The lanes come in an array, as a vector that is an argument becomes
-     * an object wherever the compiler does not inline the call.
+     * The sum of the lanes of a sum, always in the same order, which {@link FloatVector#reduceLanes} does not promise:
+     * there compiled and interpreted code give different bits. The lanes come in an array, as a vector that is an
+     * argument becomes an object wherever the compiler does not inline the call.
      */
     static double total(float[] lanes, int from) {
         return Tile.total(lanes, from, GROUP);
     }
 
     /**
-     * The sum of the lanes of a compensated sum: of those at {@code from}, and of those behind them, which hold what rounding
-     * took. Where a lane is not finite, nothing is known of what it lost.
+     * The sum of the lanes of a compensated sum: of those at {@code from}, and of those behind them, which hold what
+     * rounding took. Where a lane is not finite, nothing is known of what it lost.
      */
     static double compensatedTotal(float[] lanes, int from) {
         double lost = total(lanes, from + GROUP);

@@ -8,13 +8,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Copies of a kernel class, one for each {@link Variant}. One loop that meets both kinds of memory is up to 1.7 times slower on
- * either. So a kernel class is loaded several times: as it is, and as hidden classes with the same code, each with its variant as
- * class data, which its static final fields take up.
+ * Copies of a kernel class, one for each {@link Variant}. One loop that meets both kinds of memory is up to 1.7 times
+ * slower on either. So a kernel class is loaded several times: as it is, and as hidden classes with the same code, each
+ * with its variant as class data, which its static final fields take up.
  *
- * <p>A kernel's methods that others call have more than {@value #INLINED_BYTES} bytes of code, the most that the compiler inlines.
- * Where callers meet a second copy, the compiler would else put that one into them before it has seen its loops run: with a call
- * for each vector, up to four times slower for as long as the process lives. A test counts the bytes.
+ * <p>A kernel's methods that others call have more than {@value #INLINED_BYTES} bytes of code, the most that the
+ * compiler inlines. Where callers meet a second copy, the compiler would else put that one into them before it has seen
+ * its loops run: with a call for each vector, up to four times slower for as long as the process lives. A test counts
+ * the bytes.
  */
 final class Specialized {
     /** The most bytes of code of a method that the compiler inlines into its callers ({@code FreqInlineSize}). */

@@ -7,15 +7,15 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The shapes of vectors with which this machine is fast. Sums have {@value #GROUP} lanes whatever the width: one vector of 512
- * bits, or two or four shorter ones, so that they are the same bits on every machine.
+ * The shapes of vectors with which this machine is fast. Sums have {@value #GROUP} lanes whatever the width: one vector
+ * of 512 bits, or two or four shorter ones, so that they are the same bits on every machine.
  *
- * <p>Kernels work on vectors by {@code lanewise} with vectors only, not by {@code add} or {@code fma}. Those are methods that all
- * shapes of vectors share, and the JVM keeps with them which shapes it has seen. As soon as these are two, from {@link #HALVES} or
- * from anybody's code, the compiler cannot tell the shape of a sum that a loop carries, and makes objects of all vectors: 10 to 100
- * times slower for as long as the process lives. {@code lanewise} is each shape's own, and what has been seen is kept with the
- * kernel. There the vector that is asked is the one just loaded or made, never one that the loop carries, of which the compiler
- * knows less.
+ * <p>Kernels work on vectors by {@code lanewise} with vectors only, not by {@code add} or {@code fma}. Those are
+ * methods that all shapes of vectors share, and the JVM keeps with them which shapes it has seen. As soon as these are
+ * two, from {@link #HALVES} or from anybody's code, the compiler cannot tell the shape of a sum that a loop carries,
+ * and makes objects of all vectors: 10 to 100 times slower for as long as the process lives. {@code lanewise} is each
+ * shape's own, and what has been seen is kept with the kernel. There the vector that is asked is the one just loaded or
+ * made, never one that the loop carries, of which the compiler knows less.
  */
 final class Species {
     /** The lanes of a sum. */
@@ -61,5 +61,4 @@ final class Species {
     static FloatVector narrow(DoubleVector values) {
         return (FloatVector) values.convertShape(VectorOperators.D2F, HALVES, 0);
     }
-
 }

@@ -3,8 +3,8 @@ package org.batchnorm.cpu.kernel.vector;
 import org.batchnorm.cpu.kernel.Operands;
 
 /**
- * What a copy of a kernel class is compiled for. To the compiler these are constants, so that of every branch on them one side
- * remains.
+ * What a copy of a kernel class is compiled for. To the compiler these are constants, so that of every branch on them
+ * one side remains.
  *
  * @param inArrays whether all tensors are in arrays; else in segments
  * @param hasSecond whether there is a second input, dy

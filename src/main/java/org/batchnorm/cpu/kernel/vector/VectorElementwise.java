@@ -16,9 +16,10 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 
 /**
- * {@link Elementwise} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients are loaded
- * once for two and the prefetcher sees two long streams; so do runs, of two images or the halves of one, for the streams alone.
- * Where the tensors stay in the caches, columns are gone down in strips instead, with their coefficients in registers.
+ * {@link Elementwise} on the Vector API. The one idea: rows go in pairs, one from either half, so that the coefficients
+ * are loaded once for two and the prefetcher sees two long streams; so do runs, of two images or the halves of one, for
+ * the streams alone. Where the tensors stay in the caches, columns are gone down in strips instead, with their
+ * coefficients in registers.
  */
 final class VectorElementwise implements Elementwise {
     private static final Variant VARIANT = Specialized.variant(MethodHandles.lookup());
@@ -28,12 +29,15 @@ final class VectorElementwise implements Elementwise {
     private static final boolean SECOND = VARIANT.hasSecond();
 
     /**
-     * Whether strips are worth while: where there are registers for them. On segments, those of three tensors are more than the
-     * compiler inlines into one method: 30 times slower.
+     * Whether strips are worth while: where there are registers for them. On segments, those of three tensors are more
+     * than the compiler inlines into one method: 30 times slower.
      */
     private static final boolean STRIPS = Species.MANY_REGISTERS && (IN_ARRAYS || !SECOND);
 
-    /** Rows of a strip: of three tensors few, so that the lines in which strips meet are still near when the next one comes. */
+    /**
+     * Rows of a strip: of three tensors few, so that the lines in which strips meet are still near when the next one
+     * comes.
+     */
     private static final int STRIP_ROWS = SECOND ? 8 : Integer.MAX_VALUE;
 
     VectorElementwise() {}
@@ -272,8 +276,7 @@ final class VectorElementwise implements Elementwise {
     }
 
     /** The paper's {@code y = gamma · (x − mean) · rstd + beta}. */
-    private static FloatVector transform(
-            FloatVector x, FloatVector centre, FloatVector scale, FloatVector offset) {
+    private static FloatVector transform(FloatVector x, FloatVector centre, FloatVector scale, FloatVector offset) {
         return x.lanewise(SUB, centre).lanewise(FMA, scale, offset);
     }
 
@@ -286,7 +289,9 @@ final class VectorElementwise implements Elementwise {
             FloatVector slope,
             FloatVector scale,
             FloatVector offset) {
-        return x.lanewise(SUB, centre).lanewise(FMA, slope, dy.lanewise(SUB, dyCentre)).lanewise(FMA, scale, offset);
+        return x.lanewise(SUB, centre)
+                .lanewise(FMA, slope, dy.lanewise(SUB, dyCentre))
+                .lanewise(FMA, scale, offset);
     }
 
     /** Two values, which may be the same: both are read before one is written, as the output may be an input. */

@@ -11,8 +11,8 @@ import org.batchnorm.cpu.kernel.scalar.ScalarMergeGradients;
 import org.batchnorm.cpu.kernel.scalar.ScalarMergeStatistics;
 
 /**
- * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. Which copy of a kernel works is
- * chosen once an operation, outside of all loops.
+ * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. Which copy of a kernel
+ * works is chosen once an operation, outside of all loops.
  */
 public final class VectorKernels implements Kernels {
     private final List<Reduction> reductions = VectorReduction.copies();

@@ -15,8 +15,9 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
 
 /**
- * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. What is left to the twin are features
- * among which one has an infinity or NaN, and the two rare formulas: of two values, and through given statistics.
+ * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. What is left to the twin
+ * are features among which one has an infinity or NaN, and the two rare formulas: of two values, and through given
+ * statistics.
  */
 final class VectorMergeGradients implements MergeGradients {
     private static final int LANES = DOUBLES.length();

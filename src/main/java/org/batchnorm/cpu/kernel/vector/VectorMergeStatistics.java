@@ -20,13 +20,16 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
 
 /**
- * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its twin's; features
- * among which one is suspect are left to the twin.
+ * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its
+ * twin's; features among which one is suspect are left to the twin.
  */
 final class VectorMergeStatistics implements MergeStatistics {
     private static final int LANES = DOUBLES.length();
 
-    /** Features that one call merges: not many, because the compiler sooner takes up what is called often, and until then merging is slow. */
+    /**
+     * Features that one call merges: not many, because the compiler sooner takes up what is called often, and until
+     * then merging is slow.
+     */
     static final int AT_ONCE = 128;
 
     private final MergeStatistics twin;

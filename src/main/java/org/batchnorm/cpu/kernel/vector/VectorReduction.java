@@ -24,10 +24,10 @@ import org.batchnorm.cpu.kernel.Shift;
 import org.batchnorm.cpu.kernel.Sums;
 
 /**
- * {@link Reduction} on the Vector API. The one idea: rows that lie far apart are read at once, four of x, or two of x and two of
- * dy (or as many images). Each is a stream of its own to the hardware's prefetcher, and one load and store of the column's sums
- * serves all. Where the tensors stay in the caches, which need no streams, columns are gone down in strips instead, with their
- * sums in registers.
+ * {@link Reduction} on the Vector API. The one idea: rows that lie far apart are read at once, four of x, or two of x
+ * and two of dy (or as many images). Each is a stream of its own to the hardware's prefetcher, and one load and store
+ * of the column's sums serves all. Where the tensors stay in the caches, which need no streams, columns are gone down
+ * in strips instead, with their sums in registers.
  *
  * <p>Every column is added up by the same operations, whether it stands in a vector or in the rest beside the last one.
  */
@@ -40,7 +40,10 @@ final class VectorReduction implements Reduction {
 
     private static final int STREAMS = SECOND ? 2 : 4;
 
-    /** Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then sampling is slow. */
+    /**
+     * Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then
+     * sampling is slow.
+     */
     private static final int SAMPLED_COLUMNS = 64;
 
     VectorReduction() {}
@@ -136,8 +139,7 @@ final class VectorReduction implements Reduction {
         }
     }
 
-    private static void fourStrips(
-            Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
+    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
         Object x = o.x;
         Object dy = o.second;
         long xAt = o.xStart + row;
@@ -257,8 +259,7 @@ final class VectorReduction implements Reduction {
      *
      * @param wholeRuns whether of as many images; else the parts of one image's
      */
-    private static void addRuns(
-            Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
+    private static void addRuns(Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
         int length = wholeRuns ? r.length : r.length / STREAMS;
         long apart = wholeRuns ? r.imageApart : length;
         float[] lanes = r.tile.a;
@@ -287,7 +288,8 @@ final class VectorReduction implements Reduction {
                     // The products carry what their rounding takes, as the sum does.
                     FloatVector products = d1.lanewise(FMA, w1, d0.lanewise(MUL, w0));
                     FloatVector product = products.lanewise(ADD, product0);
-                    product1 = products.lanewise(SUB, product.lanewise(SUB, product0)).lanewise(ADD, product1);
+                    product1 = products.lanewise(SUB, product.lanewise(SUB, product0))
+                            .lanewise(ADD, product1);
                     product0 = product;
                 } else {
                     FloatVector d2 = load(x, xAt + 2 * apart, j).lanewise(SUB, shift);
@@ -318,14 +320,12 @@ final class VectorReduction implements Reduction {
     }
 
     /** Adds the sums of the lanes, and the values behind the last whole group of them. */
-    private static void addTotals(
-            Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
+    private static void addTotals(Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
         int length = wholeRuns ? r.length : r.length / STREAMS;
         long apart = wholeRuns ? r.imageApart : length;
         float[] lanes = r.tile.a;
         double sum = Access.compensatedTotal(lanes, 0);
-        double product =
-                SECOND ? Access.compensatedTotal(lanes, 2 * GROUP) : Access.total(lanes, 2 * GROUP);
+        double product = SECOND ? Access.compensatedTotal(lanes, 2 * GROUP) : Access.total(lanes, 2 * GROUP);
         for (int j = length & -GROUP; j < length; j++) {
             for (int i = 0; i < STREAMS; i++) {
                 float d = o.x(at + i * apart + j) - c.shift[channel];
