@@ -5,6 +5,8 @@ import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
 
 /**
@@ -15,10 +17,10 @@ import org.openjdk.jmh.annotations.Benchmark;
  *
  * <p>Run: {@code batchnorm bench --operation backward}, or with JMH {@code BackwardBenchmark -p shape=1024x1024}.
  */
+@SuppressWarnings("NullAway.Init") // JMH calls setUp() first
 public class BackwardBenchmark extends OperationBenchmark {
-    private BatchStatistics statistics = new BatchStatistics(1);
-    private float[] dgamma = new float[0];
-    private float[] dbeta = new float[0];
+    private Normalization normalization;
+    private GradientSums sums;
 
     @Override
     protected Operation operation() {
@@ -27,28 +29,28 @@ public class BackwardBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        statistics = new BatchStatistics(batch.c());
-        dgamma = new float[batch.c()];
-        dbeta = new float[batch.c()];
-        if (heap) {
-            operations.collectStatistics(batch, in.x(), Inputs.EPS, statistics);
-        } else {
-            operations.collectStatistics(batch, xSegment, Inputs.EPS, statistics);
-        }
+        BatchStatistics statistics = new BatchStatistics(batch.c());
+        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, statistics, true);
+        sums = new GradientSums(batch.c());
+        operations.forward(tensors.forward(x, output), normalization);
     }
 
     @Override
     protected Map<String, float[]> parameterGradients() {
-        return Map.of(Expected.DGAMMA, dgamma, Expected.DBETA, dbeta);
+        return Map.of(Expected.DGAMMA, rounded(sums.dgamma()), Expected.DBETA, rounded(sums.dbeta()));
+    }
+
+    private static float[] rounded(double[] values) {
+        float[] rounded = new float[values.length];
+        for (int c = 0; c < rounded.length; c++) {
+            rounded[c] = (float) values[c];
+        }
+        return rounded;
     }
 
     @Override
     @Benchmark
     public void run() {
-        if (heap) {
-            operations.backward(batch, in.x(), in.dy(), output, in.gamma(), statistics, true, dgamma, dbeta);
-        } else {
-            operations.backward(batch, xSegment, dySegment, outputSegment, in.gamma(), statistics, true, dgamma, dbeta);
-        }
+        operations.backward(tensors.backward(x, dy, output), normalization, sums);
     }
 }

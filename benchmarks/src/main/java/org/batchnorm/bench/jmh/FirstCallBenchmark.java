@@ -5,10 +5,14 @@ import java.util.concurrent.TimeUnit;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.Batch;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -109,41 +113,31 @@ public class FirstCallBenchmark {
     /** One operation on its own data. */
     private static final class Call {
         private final Operation operation;
-        private final BenchShape shape;
-        private final Inputs in;
-        private final float[] output;
-        private final float[] dgamma;
-        private final float[] dbeta;
-        private final BatchStatistics statistics;
+        private final Tensors tensors = new Tensors();
+        private final Batch x;
+        private final Batch dy;
+        private final Batch output;
+        private final Normalization batchs;
+        private final Normalization running;
+        private final GradientSums sums;
 
         Call(Operation operation, BenchShape shape) {
             this.operation = operation;
-            this.shape = shape;
-            this.in = Inputs.of(operation, shape);
-            this.output = new float[shape.elements()];
-            this.dgamma = new float[shape.c()];
-            this.dbeta = new float[shape.c()];
-            this.statistics = new BatchStatistics(shape.c());
+            Inputs in = Inputs.of(operation, shape);
+            this.x = Batch.of(in.x(), shape.batchShape());
+            this.dy = operation == Operation.BACKWARD ? Batch.of(in.dy(), shape.batchShape()) : x;
+            this.output = Batch.of(new float[shape.elements()], shape.batchShape());
+            this.batchs = new Normalization(in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(shape.c()), true);
+            this.running = new Normalization(
+                    in.gamma(), in.beta(), Inputs.EPS, BatchStatistics.over(in.runningMean(), in.runningVar()), false);
+            this.sums = new GradientSums(shape.c());
         }
 
         void run(BatchNormOperations operations) {
             switch (operation) {
-                case FORWARD ->
-                    operations.forward(
-                            shape.batchShape(), in.x(), output, in.gamma(), in.beta(), Inputs.EPS, statistics);
-                case INFERENCE ->
-                    operations.inference(
-                            shape.batchShape(),
-                            in.x(),
-                            output,
-                            in.gamma(),
-                            in.beta(),
-                            in.runningMean(),
-                            in.runningVar(),
-                            Inputs.EPS);
-                case BACKWARD ->
-                    operations.backward(
-                            shape.batchShape(), in.x(), in.dy(), output, in.gamma(), statistics, true, dgamma, dbeta);
+                case FORWARD -> operations.forward(tensors.forward(x, output), batchs);
+                case INFERENCE -> operations.transform(tensors.forward(x, output), running);
+                case BACKWARD -> operations.backward(tensors.backward(x, dy, output), batchs, sums);
                 case STEP, COPY, STREAM ->
                     throw new IllegalArgumentException(
                             "operation: " + operation + " given, must be one of " + Operation.ofBatchNorm());

@@ -3,6 +3,7 @@ package org.batchnorm.bench.jmh;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
 
 /**
@@ -14,8 +15,9 @@ import org.openjdk.jmh.annotations.Benchmark;
  *
  * <p>Run: {@code batchnorm bench --operation forward}, or with JMH {@code ForwardBenchmark -p shape=1024x1024}.
  */
+@SuppressWarnings("NullAway.Init") // JMH calls setUp() first
 public class ForwardBenchmark extends OperationBenchmark {
-    private BatchStatistics statistics = new BatchStatistics(1);
+    private Normalization normalization;
 
     @Override
     protected Operation operation() {
@@ -24,16 +26,12 @@ public class ForwardBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        statistics = new BatchStatistics(batch.c());
+        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(batch.c()), true);
     }
 
     @Override
     @Benchmark
     public void run() {
-        if (heap) {
-            operations.forward(batch, in.x(), output, in.gamma(), in.beta(), Inputs.EPS, statistics);
-        } else {
-            operations.forward(batch, xSegment, outputSegment, in.gamma(), in.beta(), Inputs.EPS, statistics);
-        }
+        operations.forward(tensors.forward(x, output), normalization);
     }
 }

@@ -2,6 +2,8 @@ package org.batchnorm.bench.jmh;
 
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
 
 /**
@@ -13,7 +15,9 @@ import org.openjdk.jmh.annotations.Benchmark;
  *
  * <p>Run: {@code batchnorm bench --operation inference}, or with JMH {@code InferenceBenchmark -p shape=1024x1024}.
  */
+@SuppressWarnings("NullAway.Init") // JMH calls setUp() first
 public class InferenceBenchmark extends OperationBenchmark {
+    private Normalization normalization;
 
     @Override
     protected Operation operation() {
@@ -21,21 +25,14 @@ public class InferenceBenchmark extends OperationBenchmark {
     }
 
     @Override
+    protected void prepare() {
+        BatchStatistics running = BatchStatistics.over(in.runningMean(), in.runningVar());
+        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, running, false);
+    }
+
+    @Override
     @Benchmark
     public void run() {
-        if (heap) {
-            operations.inference(
-                    batch, in.x(), output, in.gamma(), in.beta(), in.runningMean(), in.runningVar(), Inputs.EPS);
-        } else {
-            operations.inference(
-                    batch,
-                    xSegment,
-                    outputSegment,
-                    in.gamma(),
-                    in.beta(),
-                    in.runningMean(),
-                    in.runningVar(),
-                    Inputs.EPS);
-        }
+        operations.transform(tensors.forward(x, output), normalization);
     }
 }

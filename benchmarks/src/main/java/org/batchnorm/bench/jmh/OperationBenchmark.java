@@ -12,10 +12,12 @@ import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.WarmUp;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.Tensors;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
@@ -89,20 +91,17 @@ public abstract class OperationBenchmark {
     /** The inputs; (C) ones as they are, x and dy as the arrays of {@link #HEAP}. */
     protected Inputs in;
 
-    /** Whether the data are in arrays. */
-    protected boolean heap;
+    /** x, where {@link #memory} says. */
+    protected Batch x;
 
-    /** y or dx, (N, C, S), in an array. */
-    protected float[] output = new float[0];
+    /** dy, likewise; where the operation has none, x. */
+    protected Batch dy;
 
-    /** x, dy and the output in native memory. */
-    protected MemorySegment xSegment = MemorySegment.NULL;
+    /** y or dx, likewise. */
+    protected Batch output;
 
-    /** dy, (N, C, S). */
-    protected MemorySegment dySegment = MemorySegment.NULL;
-
-    /** y or dx, (N, C, S). */
-    protected MemorySegment outputSegment = MemorySegment.NULL;
+    /** What each call fills anew, as the layer does. */
+    protected final Tensors tensors = new Tensors();
 
     /** Which operation it is. */
     protected abstract Operation operation();
@@ -129,15 +128,9 @@ public abstract class OperationBenchmark {
                         new BackendOptions(
                                 threads, BackendOptions.fromSystemProperties().device()))
                 .operations();
-        heap = memory.equals(HEAP);
-        if (heap) {
-            output = new float[benchShape.elements()];
-        } else {
-            Arena arena = Arena.ofAuto();
-            xSegment = segment(arena, in.x());
-            dySegment = segment(arena, in.dy());
-            outputSegment = arena.allocate(batch.bytes(), PAGE);
-        }
+        x = filled(in.x());
+        dy = operation() == Operation.BACKWARD ? filled(in.dy()) : x;
+        output = filled(new float[benchShape.elements()]);
         prepare();
         run();
         Expected expected = Expected.of(operation(), benchShape, in);
@@ -151,14 +144,17 @@ public abstract class OperationBenchmark {
         operations.close();
     }
 
-    private static MemorySegment segment(Arena arena, float[] values) {
-        MemorySegment segment = arena.allocate(Math.max(1L, values.length) * Float.BYTES, PAGE);
+    private Batch filled(float[] values) {
+        if (memory.equals(HEAP)) {
+            return Batch.of(values, batch);
+        }
+        MemorySegment segment = Arena.ofAuto().allocate(Math.max(1L, values.length) * Float.BYTES, PAGE);
         MemorySegment.copy(values, 0, segment, ValueLayout.JAVA_FLOAT, 0, values.length);
-        return segment;
+        return Batch.of(segment, batch);
     }
 
     private Map<String, float[]> results() {
-        float[] main = heap ? output : outputSegment.toArray(ValueLayout.JAVA_FLOAT);
+        float[] main = output.isArray() ? output.array() : output.segment().toArray(ValueLayout.JAVA_FLOAT);
         Map<String, float[]> results = new HashMap<>(parameterGradients());
         results.put(operation() == Operation.BACKWARD ? Expected.DX : Expected.Y, main);
         return results;

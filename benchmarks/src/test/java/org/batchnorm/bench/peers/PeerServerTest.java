@@ -7,15 +7,14 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import org.batchnorm.BatchNormFunction;
+import org.batchnorm.Parameters;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.Backends;
-import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.data.Batch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -74,9 +73,10 @@ class PeerServerTest {
         @Override
         public Variant prepare(String variant, Operation operation, BenchShape shape, Inputs in) {
             float[] y = new float[shape.elements()];
-            BatchNormOperations operations = Backends.open(
-                            Optional.of("scalar"), new BackendOptions(1, Optional.empty()))
-                    .operations();
+            BatchNormFunction function = BatchNormFunction.builder(shape.c())
+                    .eps(Inputs.EPS)
+                    .backend("scalar")
+                    .build();
             return new Variant() {
                 @Override
                 public String detail() {
@@ -85,15 +85,12 @@ class PeerServerTest {
 
                 @Override
                 public void run() {
-                    operations.inference(
-                            shape.batchShape(),
-                            in.x(),
-                            y,
-                            in.gamma(),
-                            in.beta(),
+                    function.inference(
+                            Batch.of(in.x(), shape.batchShape()),
+                            Batch.of(y, shape.batchShape()),
+                            Parameters.of(in.gamma(), in.beta()),
                             in.runningMean(),
-                            in.runningVar(),
-                            Inputs.EPS);
+                            in.runningVar());
                     y[0] += error;
                 }
 
@@ -104,7 +101,7 @@ class PeerServerTest {
 
                 @Override
                 public void close() {
-                    operations.close();
+                    function.close();
                 }
             };
         }

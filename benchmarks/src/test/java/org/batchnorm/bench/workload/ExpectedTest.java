@@ -4,11 +4,10 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Map;
-import java.util.Optional;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.Backends;
-import org.batchnorm.spi.BatchNormOperations;
-import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.BatchNormFunction;
+import org.batchnorm.Parameters;
+import org.batchnorm.SavedStatistics;
+import org.batchnorm.data.Batch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -70,11 +69,15 @@ class ExpectedTest {
 
     private static float[] forward(BenchShape shape, Inputs in) {
         float[] y = new float[shape.elements()];
-        try (BatchNormOperations operations = Backends.open(
-                        Optional.of("scalar"), new BackendOptions(1, Optional.empty()))
-                .operations()) {
-            operations.forward(
-                    shape.batchShape(), in.x(), y, in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(shape.c()));
+        try (BatchNormFunction function = BatchNormFunction.builder(shape.c())
+                .eps(Inputs.EPS)
+                .backend("scalar")
+                .build()) {
+            function.forward(
+                    Batch.of(in.x(), shape.batchShape()),
+                    Batch.of(y, shape.batchShape()),
+                    Parameters.of(in.gamma(), in.beta()),
+                    new SavedStatistics(shape.c()));
         }
         return y;
     }
