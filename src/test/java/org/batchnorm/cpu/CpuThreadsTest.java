@@ -1,7 +1,6 @@
 package org.batchnorm.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -10,19 +9,17 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.stream.Stream;
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -103,11 +100,11 @@ class CpuThreadsTest {
     void groupsOfChannelsGiveWhatTheWholeBatchGives(String backend) {
         for (BatchShape shape :
                 List.of(BatchShape.channelsFirst(30, 70, 61, 66), BatchShape.channelsFirst(2, 33, 401, 331))) {
-            Blocks blocks = Blocks.of(shape);
-            assertThat(blocks.groups(1, 3)).isGreaterThan(3);
-            assertThat(blocks.groups(2, 3)).isGreaterThan(3);
-            assertThat(blocks.groups(1, 20)).isZero();
-            assertThat(blocks.groups(2, 20)).isZero();
+            Cut cut = Cut.of(shape);
+            assertThat(CutPolicy.groups(cut, 1, 3)).isGreaterThan(3);
+            assertThat(CutPolicy.groups(cut, 2, 3)).isGreaterThan(3);
+            assertThat(CutPolicy.groups(cut, 1, 20)).isZero();
+            assertThat(CutPolicy.groups(cut, 2, 20)).isZero();
             Problem problem = new Problem(shape, 1, 2, 43);
             problem.x[problem.index(3, 50)] = Float.NaN;
             problem.dy[problem.index(4, 50)] = Float.POSITIVE_INFINITY;
@@ -129,8 +126,8 @@ class CpuThreadsTest {
         Problem whole = new Problem(BatchShape.of(rows, 2777), 1, 2, 47);
         Problem part = new Problem(BatchShape.of(rows, 1008), 1, 2, 53);
         int first = 1531;
-        assertThat(Blocks.of(whole.shape).groups(1, 1)).isGreaterThan(3);
-        assertThat(Blocks.of(part.shape).groups(1, 1)).isZero();
+        assertThat(CutPolicy.groups(Cut.of(whole.shape), 1, 1)).isGreaterThan(3);
+        assertThat(CutPolicy.groups(Cut.of(part.shape), 1, 1)).isZero();
         whole.x[whole.index(1600, 5)] = Float.NaN;
         whole.dy[whole.index(1700, 20)] = Float.POSITIVE_INFINITY;
         for (int i = 0; i < rows; i++) {
@@ -159,20 +156,6 @@ class CpuThreadsTest {
                         .isEqualTo(Arrays.copyOfRange(expected.dx, at, at + 1008));
             }
         }
-    }
-
-    @Test
-    void noGroupHasMoreThanTheCachesHold() {
-        assertThat(Blocks.of(BatchShape.channelsFirst(16, 32, 28, 28)).groups(2, 2))
-                .isZero();
-        assertThat(Blocks.of(BatchShape.channelsFirst(64, 16, 500, 500)).groups(1, 2))
-                .isZero();
-        assertThat(Blocks.of(BatchShape.channelsFirst(256, 1024, 7, 7)).groups(2, 2))
-                .isZero();
-        assertThat(Blocks.of(BatchShape.channelsLast(64, 64, 56, 56)).groups(2, 2))
-                .isZero();
-        assertThat(Blocks.of(BatchShape.channelsFirst(64, 64, 56, 56)).groups(2, 2))
-                .isEqualTo(64);
     }
 
     @ParameterizedTest
@@ -223,150 +206,6 @@ class CpuThreadsTest {
             MemorySegment y = confined.allocate(x.byteSize(), Float.BYTES);
             problem.forward(operations, problem.of(x), problem.of(y), new BatchStatistics(100));
             assertThat(y.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(new CpuAccuracyTest.Result(operations, problem).y);
-        }
-    }
-
-    @ParameterizedTest
-    @ValueSource(booleans = {false, true})
-    void everyBlockIsDoneOnce(boolean backwards) {
-        WorkerPool pool = new WorkerPool();
-        for (int count = 0; count < 50; count++) {
-            AtomicIntegerArray times = new AtomicIntegerArray(50);
-            AtomicInteger highest = new AtomicInteger();
-            pool.run(
-                    (block, participant) -> {
-                        times.incrementAndGet(block);
-                        highest.accumulateAndGet(participant, Math::max);
-                    },
-                    count,
-                    3,
-                    backwards);
-            assertThat(highest.get()).isLessThan(3);
-            for (int block = 0; block < 50; block++) {
-                assertThat(times.get(block)).isEqualTo(block < count ? 1 : 0);
-            }
-        }
-    }
-
-    @Test
-    void aCallerAloneDoesTheBlocksInTheOrderAskedFor() {
-        WorkerPool pool = new WorkerPool();
-        List<Integer> order = new ArrayList<>();
-        pool.run((block, participant) -> order.add(block), 3, 1, false);
-        pool.run((block, participant) -> order.add(block), 3, 1, true);
-        assertThat(order).containsExactly(0, 1, 2, 2, 1, 0);
-    }
-
-    @Test
-    void everyParticipantPreparesOnceAndBeforeItsBlocks() {
-        WorkerPool pool = new WorkerPool();
-        for (int count = 1; count < 50; count++) {
-            AtomicIntegerArray prepared = new AtomicIntegerArray(3);
-            AtomicInteger unprepared = new AtomicInteger();
-            pool.run(
-                    new WorkerPool.Task() {
-                        @Override
-                        public void prepare(int participant) {
-                            prepared.incrementAndGet(participant);
-                        }
-
-                        @Override
-                        public void run(int block, int participant) {
-                            unprepared.addAndGet(prepared.get(participant) == 1 ? 0 : 1);
-                        }
-                    },
-                    count,
-                    3,
-                    false);
-            assertThat(unprepared.get()).isZero();
-        }
-    }
-
-    /** Execution relies on it: what the caller prepares are the operation's results. */
-    @Test
-    void theCallerPreparesEvenIfWorkersLeaveItNoBlock() {
-        AtomicInteger prepared = new AtomicInteger();
-        AtomicInteger blocksOfCaller = new AtomicInteger();
-        CountDownLatch blocks = new CountDownLatch(2);
-        new WorkerPool()
-                .run(
-                        new WorkerPool.Task() {
-                            @Override
-                            public void prepare(int participant) {
-                                if (participant == 0) {
-                                    await(blocks);
-                                    prepared.incrementAndGet();
-                                }
-                            }
-
-                            @Override
-                            public void run(int block, int participant) {
-                                blocksOfCaller.addAndGet(participant == 0 ? 1 : 0);
-                                blocks.countDown();
-                            }
-                        },
-                        2,
-                        2,
-                        false);
-        assertThat(prepared.get()).isEqualTo(1);
-        assertThat(blocksOfCaller.get()).isZero();
-    }
-
-    @Test
-    void whatAWorkerThrowsReachesTheCallerAndThePoolGoesOn() {
-        WorkerPool pool = new WorkerPool();
-        for (int i = 0; i < 100; i++) {
-            Thread caller = Thread.currentThread();
-            CountDownLatch workerIsThere = new CountDownLatch(1);
-            assertThatThrownBy(() -> pool.run(
-                            (block, participant) -> {
-                                if (Thread.currentThread() == caller) {
-                                    await(workerIsThere);
-                                } else {
-                                    workerIsThere.countDown();
-                                    throw new IllegalStateException("from a worker");
-                                }
-                            },
-                            8,
-                            2,
-                            false))
-                    .isInstanceOf(IllegalStateException.class)
-                    .hasMessage("from a worker");
-            AtomicInteger done = new AtomicInteger();
-            pool.run((block, participant) -> done.incrementAndGet(), 8, 2, false);
-            assertThat(done.get()).isEqualTo(8);
-        }
-    }
-
-    @Test
-    void whatTheCallerThrowsReachesTheCaller() {
-        assertThatThrownBy(() -> new WorkerPool()
-                        .run(
-                                (block, participant) -> {
-                                    throw new OutOfMemoryError("from block " + block);
-                                },
-                                1,
-                                2,
-                                false))
-                .isInstanceOf(OutOfMemoryError.class);
-    }
-
-    @Test
-    void anIdlePoolIsParked() throws InterruptedException {
-        WorkerPool pool = new WorkerPool();
-        pool.run((block, participant) -> {}, 100, 4, false);
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-        while (!pool.isParked() && System.nanoTime() < deadline) {
-            Thread.sleep(1);
-        }
-        assertThat(pool.isParked()).isTrue();
-    }
-
-    private static void await(CountDownLatch latch) {
-        try {
-            assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
         }
     }
 

@@ -150,7 +150,7 @@ public final class CutPolicy {
      */
     static int columnParts(BatchShape shape, long rows) {
         long parts = Math.ceilDiv(blocks(shape), mostRowParts(rows));
-        return (int) Math.clamp(parts, 1, Math.ceilDiv(shape.c(), 4 * ALIGNMENT));
+        return Math.clamp(parts, 1, Math.ceilDiv(shape.c(), 4 * ALIGNMENT));
     }
 
     /** Into how many blocks images are cut. */

@@ -212,8 +212,8 @@ final class VectorElementwise implements Elementwise {
             for (int channel = r.from; channel < r.to; channel++) {
                 long run = r.first + i * r.imageApart + (channel - r.from) * r.channelApart;
                 touched ^= twoRuns(o, run, halfRun, halfRun, channel, c);
-                if (2 * halfRun < r.length) {
-                    two(o, run + 2 * halfRun, 0, c, channel);
+                if (r.length % 2 == 1) {
+                    two(o, run + r.length - 1, 0, c, channel);
                 }
             }
         }

@@ -1,0 +1,129 @@
+package org.batchnorm.cpu.kernel.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.classfile.Attributes;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.ClassModel;
+import java.lang.classfile.CodeElement;
+import java.lang.classfile.CodeModel;
+import java.lang.classfile.Label;
+import java.lang.classfile.MethodModel;
+import java.lang.classfile.attribute.CodeAttribute;
+import java.lang.classfile.instruction.BranchInstruction;
+import java.lang.classfile.instruction.InvokeInstruction;
+import java.lang.classfile.instruction.LabelTarget;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the compiler needs of the vector kernels, as {@link Species} and {@link Specialized} tell. */
+class VectorKernelsTest {
+    private static final Set<String> VECTORS =
+            Set.of("jdk/incubator/vector/FloatVector", "jdk/incubator/vector/DoubleVector");
+
+    /** Those that are static, or each shape's own, or ask nothing but the vector's shape. */
+    private static final Set<String> ALLOWED = Set.of(
+            "zero",
+            "broadcast",
+            "fromArray",
+            "intoArray",
+            "fromMemorySegment",
+            "intoMemorySegment",
+            "convertShape",
+            "lanewise");
+
+    @ParameterizedTest
+    @ValueSource(
+            classes = {
+                Species.class,
+                Access.class,
+                VectorReduction.class,
+                VectorElementwise.class,
+                VectorMergeStatistics.class,
+                VectorMergeGradients.class
+            })
+    void useNoMethodsThatShapesOfVectorsShare(Class<?> kernel) throws IOException {
+        Set<String> shared = new TreeSet<>();
+        Set<String> used = new TreeSet<>();
+        for (InvokeInstruction call : calls(kernel)) {
+            String name = call.name().stringValue();
+            String type = call.type().stringValue();
+            if (VECTORS.contains(call.owner().asInternalName())) {
+                used.add(name);
+                boolean widensScalar = name.equals("lanewise") && (type.contains("F)") || type.contains("D)"));
+                if (!ALLOWED.contains(name) || widensScalar) {
+                    shared.add(name + type);
+                }
+            }
+        }
+        assertThat(used).isNotEmpty();
+        assertThat(shared).isEmpty();
+    }
+
+    private static List<InvokeInstruction> calls(Class<?> kernel) throws IOException {
+        return model(kernel).methods().stream()
+                .flatMap(method -> method.code().stream())
+                .flatMap(code -> instructionsOf(code))
+                .toList();
+    }
+
+    private static ClassModel model(Class<?> kernel) throws IOException {
+        try (InputStream code = kernel.getResourceAsStream(kernel.getSimpleName() + ".class")) {
+            assertThat(code).isNotNull();
+            return ClassFile.of().parse(code.readAllBytes());
+        }
+    }
+
+    private static Stream<InvokeInstruction> instructionsOf(CodeModel code) {
+        return code.elementStream().filter(InvokeInstruction.class::isInstance).map(InvokeInstruction.class::cast);
+    }
+
+    /**
+     * Where a loop on vectors is inlined into a caller before it has run, the compiler makes an object of every vector.
+     * So a method that has one is too large to be inlined, and stands for itself.
+     */
+    @ParameterizedTest
+    @ValueSource(classes = {VectorReduction.class, VectorElementwise.class})
+    void loopsOnVectorsAreInMethodsTooLargeToBeInlined(Class<?> kernel) throws IOException {
+        Map<String, Integer> small = new TreeMap<>();
+        int loops = 0;
+        for (MethodModel method : model(kernel).methods()) {
+            CodeAttribute code = method.findAttribute(Attributes.code()).orElse(null);
+            if (code != null && loopsOnVectors(code)) {
+                loops++;
+                if (code.codeLength() <= Specialized.INLINED_BYTES) {
+                    small.put(method.methodName().stringValue(), code.codeLength());
+                }
+            }
+        }
+        assertThat(loops).isGreaterThan(2);
+        assertThat(small).isEmpty();
+    }
+
+    private static boolean loopsOnVectors(CodeAttribute code) {
+        boolean vectors = instructionsOf(code)
+                .anyMatch(call -> VECTORS.contains(call.owner().asInternalName())
+                        || call.type().stringValue().contains("FloatVector;"));
+        Map<Label, Integer> bound = new HashMap<>();
+        int at = 0;
+        boolean back = false;
+        for (CodeElement element : code) {
+            at++;
+            if (element instanceof LabelTarget target) {
+                bound.put(target.label(), at);
+            } else if (element instanceof BranchInstruction branch) {
+                back = back || bound.containsKey(branch.target());
+            }
+        }
+        return vectors && back;
+    }
+}
