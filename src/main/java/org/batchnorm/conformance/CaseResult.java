@@ -4,13 +4,13 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * How a backend did on a case.
+ * The result of a backend on one case.
  *
  * @param caseName the case
- * @param backend the backend that did the work
- * @param quantities one result for each quantity that the case expects, in the order of {@link Quantity}; empty where
- *     the layer threw
- * @param failure what the layer threw, empty where it did not
+ * @param backend the backend that computed
+ * @param quantities one result for each quantity that the case expects, in the order of {@link Quantity}; empty if the
+ *     layer threw
+ * @param failure what the layer threw; empty if it did not
  */
 public record CaseResult(String caseName, String backend, List<QuantityResult> quantities, String failure) {
 

@@ -20,10 +20,10 @@ import org.batchnorm.state.SafetensorsException;
 import org.batchnorm.state.Tensor;
 
 /**
- * One case that every backend must pass: inputs in float32 and what PyTorch computes from them in double precision.
+ * One case that every backend must pass: inputs in float32, and what PyTorch computes from them in double precision.
  *
- * <p>A case is a safetensors file. Tensors (those with ? may be missing), in the order of the metadata's
- * {@code layout}:
+ * <p>A case is a safetensors file. These are its tensors; those with ? may be missing. The axes are in the order that
+ * {@code layout} says.
  *
  * <ul>
  *   <li>F32: {@code x}; {@code dy}? of x's shape; {@code weight}?, {@code bias}?, {@code running_mean}?,
@@ -34,11 +34,18 @@ import org.batchnorm.state.Tensor;
  *       of shape (C).
  * </ul>
  *
- * Metadata: {@code format} = {@code batchnorm-case}, {@code version} = {@code 1}, {@code mode} =
- * {@code training|inference}, {@code eps}, {@code momentum} (a number, or {@code none} for the cumulative average),
- * {@code layout} = {@code channels_first|channels_last}, and {@code pytorch_float32_max_abs_error.<quantity>}?,
- * PyTorch's own largest error in float32. Without weight and bias the layer has no affine parameters, without
- * running_mean it tracks no statistics.
+ * These are its metadata:
+ *
+ * <ul>
+ *   <li>{@code format}: {@code batchnorm-case}; {@code version}: {@code 1};
+ *   <li>{@code mode}: {@code training} or {@code inference};
+ *   <li>{@code layout}: {@code channels_first} or {@code channels_last};
+ *   <li>{@code eps}: a number;
+ *   <li>{@code momentum}: a number, or {@code none} for the cumulative average;
+ *   <li>{@code pytorch_float32_max_abs_error.<quantity>}?: PyTorch's own largest error in float32.
+ * </ul>
+ *
+ * Without weight and bias the layer has no affine parameters. Without running_mean it tracks no statistics.
  */
 public final class ConformanceCase {
     private static final String SUFFIX = ".safetensors";
@@ -49,11 +56,11 @@ public final class ConformanceCase {
     private static final Set<String> INPUTS =
             Set.of("x", "dy", "weight", "bias", "running_mean", "running_var", "num_batches_tracked");
 
-    /** Whether the layer trains, or infers and is differentiated as a frozen one. */
+    /** What the layer normalizes with, and what its backward is. */
     public enum Mode {
-        /** Batch statistics, running statistics updated; gradients through the statistics. */
+        /** The batch's statistics. The running ones are updated; gradients flow through the statistics. */
         TRAINING,
-        /** Running statistics where there are any, else the batch's own. */
+        /** The running statistics if there are any, else the batch's. The backward is that of frozen statistics. */
         INFERENCE
     }
 
@@ -91,7 +98,7 @@ public final class ConformanceCase {
     }
 
     /**
-     * Reads a case; its name is the file's, without {@value #SUFFIX}.
+     * Reads a case. Its name is the file's without {@value #SUFFIX}.
      *
      * @throws SafetensorsException if the file is malformed or no valid case; the message names what is wrong and what
      *     would be right
@@ -109,7 +116,7 @@ public final class ConformanceCase {
     }
 
     /**
-     * A case from what a file holds.
+     * A case from the contents of a file.
      *
      * @throws IllegalArgumentException if it is no valid case; the message names what is wrong and what would be right
      */
@@ -127,7 +134,7 @@ public final class ConformanceCase {
         return mode;
     }
 
-    /** The layer that the case is about. */
+    /** The configuration of the layer. */
     public BatchNormConfig config() {
         return config;
     }
@@ -142,25 +149,25 @@ public final class ConformanceCase {
         return required("x", DType.F32).floats();
     }
 
-    /** The gradient by y, {@link #shape()}, a copy; empty where the case has no backward. */
+    /** The gradient of the loss with respect to y, {@link #shape()}; a copy. Empty if the case has no backward. */
     public Optional<float[]> dy() {
         return Optional.ofNullable(tensors.get("dy")).map(Tensor::floats);
     }
 
     /**
-     * A tensor of the layer's state before the forward, under its name there ({@code weight}, {@code running_mean}, …),
-     * if the case says it.
+     * A tensor of the layer's state before the forward, by its name in the state ({@code weight}, {@code running_mean},
+     * …). Empty if the case does not have it.
      */
     public Optional<Tensor> state(String tensorName) {
         return Optional.ofNullable(tensors.get(tensorName));
     }
 
-    /** What is expected, F64, or I64 for the count; empty where the case does not say. */
+    /** What is expected: F64, and I64 for the number of batches. Empty if the case does not have it. */
     public Optional<Tensor> expected(Quantity quantity) {
         return Optional.ofNullable(tensors.get(EXPECTED + quantity.tensorName()));
     }
 
-    /** PyTorch's own largest error in float32, where the case says it. */
+    /** PyTorch's own largest error in float32. Empty if the case does not have it. */
     public OptionalDouble pytorchError(Quantity quantity) {
         return pytorchErrors.getOrDefault(quantity, OptionalDouble.empty());
     }
@@ -268,7 +275,7 @@ public final class ConformanceCase {
                 : OptionalDouble.of(number(metadata, "momentum"));
     }
 
-    /** Not a number says nothing: it is as if it were not there. */
+    /** A NaN counts as absent. */
     private static OptionalDouble pytorchError(Map<String, String> metadata, String key) {
         double error = metadata.containsKey(key) ? number(metadata, key) : Double.NaN;
         return Double.isNaN(error) ? OptionalDouble.empty() : OptionalDouble.of(error);
@@ -277,7 +284,7 @@ public final class ConformanceCase {
     private static double number(Map<String, String> metadata, String key) {
         String given = metadata.get(key);
         try {
-            // As Python writes what is not finite.
+            // Python writes infinities and NaN in this way.
             return switch (String.valueOf(given)) {
                 case "inf" -> Double.POSITIVE_INFINITY;
                 case "-inf" -> Double.NEGATIVE_INFINITY;

@@ -12,7 +12,7 @@ import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.SavedStatistics;
 import org.batchnorm.state.Tensor;
 
-/** Runs conformance cases through the public layer and holds every quantity against {@link ErrorBound}. */
+/** Runs conformance cases on the public layer and checks every quantity with {@link ErrorBound}. */
 public final class ConformanceCheck {
     private ConformanceCheck() {}
 

@@ -4,9 +4,14 @@ import java.util.Locale;
 import java.util.OptionalDouble;
 
 /**
- * The bar for every quantity: with u = 2⁻²⁴ and M the largest finite |expected| value, the largest error must be at
- * most {@code max(8 · u · M, min(PyTorch's error in float32, 100 · u · M))}. A NaN or an infinity must come exactly
- * where one is expected, and be of the expected kind (its sign is free).
+ * The largest error that a quantity may have. With u = 2⁻²⁴ and M the largest finite |expected| value it is
+ *
+ * <pre>{@code
+ * max(8 · u · M, min(PyTorch's error in float32, 100 · u · M))
+ * }</pre>
+ *
+ * The result must be NaN exactly where NaN is expected, and infinite exactly where an infinity is expected. The sign of
+ * an infinity is not checked.
  */
 public final class ErrorBound {
     /** Half the distance from 1 to the next float32: the largest relative error of one rounding. */
@@ -20,7 +25,7 @@ public final class ErrorBound {
     /**
      * The largest error that passes.
      *
-     * @param pytorchError PyTorch's error in float32; NaN says as little as nothing
+     * @param pytorchError PyTorch's error in float32; NaN counts as absent
      */
     public static double of(double[] expected, OptionalDouble pytorchError) {
         double largest = 0;
@@ -35,9 +40,9 @@ public final class ErrorBound {
     }
 
     /**
-     * Holds computed values against the bar.
+     * Checks computed values.
      *
-     * @param actual as many as {@code expected}
+     * @param actual as many values as {@code expected}
      * @throws IllegalArgumentException if the lengths differ
      */
     public static QuantityResult check(

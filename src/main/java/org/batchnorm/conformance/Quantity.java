@@ -1,24 +1,24 @@
 package org.batchnorm.conformance;
 
-/** What a case may expect of a layer; the names are those of the case files, {@code expected.<name>}. */
+/** What a case may expect of a layer. A case file has it under the name {@code expected.<name>}. */
 public enum Quantity {
     /** The output, of x's shape. */
     Y("y"),
-    /** The gradient by x, of x's shape. */
+    /** The gradient of the loss with respect to x, of x's shape. */
     DX("dx"),
-    /** The gradient by γ, (C). */
+    /** The gradient of the loss with respect to γ, (C). */
     DWEIGHT("dweight"),
-    /** The gradient by β, (C). */
+    /** The gradient of the loss with respect to β, (C). */
     DBIAS("dbias"),
     /** The mean with which the batch was normalized, (C). */
     MEAN("mean"),
     /** {@code 1 / sqrt(var + eps)} with which the batch was normalized, (C). */
     RSTD("rstd"),
-    /** The running mean afterwards, (C). */
+    /** The running mean after the forward, (C). */
     RUNNING_MEAN("running_mean"),
-    /** The running variance afterwards, (C). */
+    /** The running variance after the forward, (C). */
     RUNNING_VAR("running_var"),
-    /** The number of batches afterwards, an integer. */
+    /** The number of batches after the forward, an integer. */
     NUM_BATCHES_TRACKED("num_batches_tracked");
 
     private final String tensorName;

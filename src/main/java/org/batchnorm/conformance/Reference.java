@@ -5,22 +5,27 @@ import org.batchnorm.data.Layout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Batch normalization in double precision, written as the formulas stand (Ioffe &amp; Szegedy 2015, algorithm 1 and
- * section 3; the conventions are PyTorch's): slow, plain and serial. It is the oracle that backends are checked
- * against, never a backend.
+ * Batch normalization in double precision, straight from the formulas of Ioffe &amp; Szegedy 2015, algorithm 1 and
+ * section 3. The conventions are PyTorch's. The code is slow, plain and serial. Backends are checked against it; it is
+ * no backend itself.
  *
- * <p>Everywhere N samples, C features, S spatial positions, m = N·S; data in the order of the shape's layout.
+ * <p>A batch has N samples, C features and S spatial positions; m = N·S. Its data are in the order of the shape's
+ * layout.
  */
 public final class Reference {
     private Reference() {}
 
     /**
-     * The statistics of a batch, (C) each: mean, biased variance (divisor m), {@code rstd = 1 / sqrt(variance + eps)}.
+     * The statistics of a batch, (C) each.
+     *
+     * @param mean the mean
+     * @param variance the biased variance, with divisor m
+     * @param rstd {@code 1 / sqrt(variance + eps)}
      */
     @SuppressWarnings("ArrayRecordComponent") // a bundle of results, never compared
     public record Statistics(double[] mean, double[] variance, double[] rstd) {}
 
-    /** The gradients of a loss: by x, of the batch's shape; by gamma and by beta, (C) each. */
+    /** The gradients of a loss with respect to x, in the batch's shape, and to gamma and beta, (C) each. */
     @SuppressWarnings("ArrayRecordComponent") // a bundle of results, never compared
     public record Gradients(double[] dx, double[] dgamma, double[] dbeta) {}
 
@@ -59,8 +64,8 @@ public final class Reference {
     }
 
     /**
-     * {@code y = gamma · (x − mean) · rstd + beta}: the forward operation with given statistics, be they the batch's
-     * (training) or the running ones (inference).
+     * The forward with given statistics: {@code y = gamma · (x − mean) · rstd + beta}. In training the statistics are
+     * the batch's, in inference the running ones.
      *
      * @param x {@code shape}
      * @param gamma (C); null: ones
@@ -86,15 +91,20 @@ public final class Reference {
     }
 
     /**
-     * The gradients: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd / m · (m · dy −
-     * dbeta − x̂ · dgamma)} through the batch's own statistics, {@code dx = gamma · rstd · dy} through running ones.
+     * The gradients, with {@code x̂ = (x − mean) · rstd}:
+     *
+     * <ul>
+     *   <li>{@code dbeta = Σ dy} and {@code dgamma = Σ dy · x̂};
+     *   <li>{@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)} if the statistics are the batch's;
+     *   <li>{@code dx = gamma · rstd · dy} if they are given constants, such as running statistics.
+     * </ul>
      *
      * @param x {@code shape}
      * @param dy {@code shape}
      * @param gamma (C); null: ones
      * @param mean (C)
      * @param rstd (C)
-     * @param throughStatistics whether the statistics are the batch's own
+     * @param throughStatistics whether the statistics are the batch's, so that gradients flow through them
      */
     public static Gradients backward(
             BatchShape shape,
@@ -123,8 +133,8 @@ public final class Reference {
     }
 
     /**
-     * {@code (1 − momentum) · running + momentum · batch}, (C); for the variance {@code batch} is the {@link #unbiased}
-     * one.
+     * The updated running statistics, {@code (1 − momentum) · running + momentum · batch}, (C). The batch's variance
+     * must be the {@link #unbiased} one.
      */
     public static double[] updateRunning(double[] running, double[] batch, double momentum) {
         double[] updated = new double[running.length];
@@ -134,7 +144,7 @@ public final class Reference {
         return updated;
     }
 
-    /** The variance with divisor m − 1, (C), from the one with divisor m. */
+    /** The unbiased variance (divisor m − 1), (C), from the biased one (divisor m). */
     public static double[] unbiased(double[] variance, long m) {
         double[] unbiased = new double[variance.length];
         for (int c = 0; c < unbiased.length; c++) {

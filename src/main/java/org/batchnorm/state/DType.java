@@ -1,6 +1,6 @@
 package org.batchnorm.state;
 
-/** The type of a tensor's elements; the names are those of safetensors files. */
+/** The type of a tensor's elements. The names are those in safetensors files. */
 public enum DType {
     /** 32-bit IEEE 754, {@code float}. */
     F32(Float.BYTES),
@@ -15,7 +15,7 @@ public enum DType {
         this.bytes = bytes;
     }
 
-    /** The bytes of one element. */
+    /** The size of one element in bytes. */
     public int bytes() {
         return bytes;
     }

@@ -40,7 +40,7 @@ final class HeaderParser {
     }
 
     /**
-     * Parses and checks everything but where the tensors stand in the file.
+     * Parses and checks everything but the places of the tensors in the file.
      *
      * @throws SafetensorsException if the header is malformed
      */
@@ -195,7 +195,7 @@ final class HeaderParser {
         return values.stream().mapToLong(Long::longValue).toArray();
     }
 
-    /** The text at which the parser stands, short enough for a message. */
+    /** The text of the parser's current token, short enough for a message. */
     private String value() throws IOException {
         return SafetensorsException.quoted(json.getText());
     }

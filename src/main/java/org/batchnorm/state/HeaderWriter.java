@@ -16,8 +16,8 @@ final class HeaderWriter {
     private HeaderWriter() {}
 
     /**
-     * The bytes of the header for tensors that lie one after the other in the given order. Spaces at its end align the
-     * data.
+     * The bytes of the header for tensors that are stored one after the other in the given order. Spaces at its end
+     * align the data.
      *
      * @throws IllegalArgumentException if a tensor has the metadata's name, or if the header is longer than the format
      *     allows

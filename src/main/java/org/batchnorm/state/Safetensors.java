@@ -17,18 +17,25 @@ import java.util.Map;
 import java.util.UUID;
 
 /**
- * Reads and writes safetensors files: eight bytes with the header's length (little-endian), a JSON header with each
- * tensor's type, shape and place, and the elements (little-endian, row-major). PyTorch, JAX and others read what is
- * written here and the other way round, as far as the types are {@link DType}s.
+ * Reads and writes safetensors files. Such a file has three parts:
  *
- * <p>Nothing in a file is believed before it is checked: no memory is taken for a length that the file does not have,
- * and the tensors must fill the data exactly, without a gap or an overlap.
+ * <ul>
+ *   <li>eight bytes with the length of the header, little-endian;
+ *   <li>the header in JSON, with the type, the shape and the place of each tensor;
+ *   <li>the elements, little-endian and row-major.
+ * </ul>
+ *
+ * PyTorch, JAX and others read the files that are written here. Their files are read here if the types of all tensors
+ * are {@link DType}s.
+ *
+ * <p>Everything in a file is checked before it is used. No memory is allocated for a length that the file does not
+ * have. The tensors must fill the data exactly, without a gap or an overlap.
  *
  * @see <a href="https://github.com/huggingface/safetensors#format">The format</a>
  */
 public final class Safetensors {
 
-    /** The format's own limit for a header. */
+    /** The format's own limit for the header. */
     static final long MAX_HEADER_BYTES = 100_000_000;
 
     private static final int CHUNK_BYTES = 1 << 20;
@@ -46,7 +53,7 @@ public final class Safetensors {
     /**
      * Reads a whole file.
      *
-     * @throws SafetensorsException if the file is malformed or has tensors of another type than {@link DType} knows
+     * @throws SafetensorsException if the file is malformed, or if a tensor's type is not in {@link DType}
      * @throws IOException if it cannot be read
      */
     public static Contents read(Path file) throws IOException {
@@ -70,16 +77,16 @@ public final class Safetensors {
     }
 
     /**
-     * Writes a file whole or not at all: into a temporary file beside it, which then takes its place. The same tensors
+     * Writes a whole file or nothing: a temporary file beside it is written first and then renamed. The same tensors
      * and metadata give the same bytes.
      *
      * @param tensors by name
      * @param metadata free text by key, may be empty
-     * @throws IllegalArgumentException if a name is {@code __metadata__}, which the format keeps for itself
-     * @throws IOException if it cannot be written; a file that was there before is then unharmed
+     * @throws IllegalArgumentException if a name is {@code __metadata__}, which the format reserves
+     * @throws IOException if it cannot be written; an older file of that name is then unchanged
      */
     public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) throws IOException {
-        // Wide types first, so that all elements are aligned to their size; then by name.
+        // Wide types come first, so that every element is aligned to its size. Names settle the order of the others.
         List<Map.Entry<String, Tensor>> ordered = tensors.entrySet().stream()
                 .sorted(Comparator.<Map.Entry<String, Tensor>>comparingInt(
                                 entry -> -entry.getValue().dtype().bytes())
@@ -160,7 +167,7 @@ public final class Safetensors {
         }
     }
 
-    /** Holds as much of a tensor of {@code bytes} as is read or written at once. */
+    /** A buffer for what is read or written at once of a tensor of so many bytes. */
     private static ByteBuffer chunk(long bytes) {
         return ByteBuffer.allocate((int) Math.min(CHUNK_BYTES, bytes));
     }
@@ -170,7 +177,7 @@ public final class Safetensors {
         MemorySegment.copy(from, fromLayout, 0, to, toLayout, 0, from.byteSize() / fromLayout.byteSize());
     }
 
-    /** The elements as they lie in a file: little-endian, anywhere. */
+    /** An element in a file: little-endian, at any address. */
     private static ValueLayout fileLayout(DType dtype) {
         return memoryLayout(dtype).withOrder(ByteOrder.LITTLE_ENDIAN);
     }

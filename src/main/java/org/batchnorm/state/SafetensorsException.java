@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * A file that is no well-formed safetensors file, or whose contents are not what was asked for. The message names the
- * file, the tensor, the value and what would be right.
+ * A file is no well-formed safetensors file, or its contents are not what was asked for. The message names the file,
+ * the tensor, the wrong value and what would be right.
  */
 public final class SafetensorsException extends IOException {
     private static final long serialVersionUID = 1L;
@@ -24,7 +24,7 @@ public final class SafetensorsException extends IOException {
      * A problem that showed as another failure.
      *
      * @param problem what is wrong in the file
-     * @param cause the failure that told
+     * @param cause the failure that showed it
      */
     public SafetensorsException(Path file, String problem, Throwable cause) {
         super(file + ": " + problem, cause);

@@ -5,14 +5,14 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What the header of a safetensors file says.
+ * The contents of a safetensors header.
  *
  * @param entries the tensors, in the order of their data
  * @param metadata free text by key
  */
 record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata) {
 
-    /** The one name that no tensor may have: the metadata stand under it. */
+    /** The key of the metadata. No tensor may have this name. */
     static final String METADATA = "__metadata__";
 
     /**
@@ -21,8 +21,8 @@ record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata) {
      * @param name its name
      * @param dtype the type of its elements
      * @param shape its extents
-     * @param begin where its first byte is, from the start of the data
-     * @param end where its last byte is, plus one
+     * @param begin the offset of its first byte from the start of the data
+     * @param end the offset after its last byte
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Entry(String name, DType dtype, long[] shape, long begin, long end) {
@@ -30,7 +30,7 @@ record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata) {
             return end - begin;
         }
 
-        /** Its place, as messages tell it. */
+        /** Its offsets, for messages. */
         String offsets() {
             return "data_offsets [" + begin + ", " + end + "]";
         }
@@ -40,8 +40,8 @@ record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata) {
      * Checks that the tensors fill the data exactly.
      *
      * @param file the file, for the message
-     * @param dataBytes the bytes that the file has after the header
-     * @throws SafetensorsException if a tensor reaches beyond, if two overlap, or if bytes belong to none
+     * @param dataBytes how many bytes follow the header in the file
+     * @throws SafetensorsException if a tensor reaches beyond the data, if two overlap, or if bytes belong to none
      */
     void requireToFill(Path file, long dataBytes) throws SafetensorsException {
         long filled = 0;

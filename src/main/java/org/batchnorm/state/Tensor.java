@@ -5,8 +5,8 @@ import java.lang.reflect.Array;
 import java.util.Arrays;
 
 /**
- * An immutable tensor in host memory: a type, a shape and its elements in row-major order. The empty shape is a scalar
- * of one element. Factories and getters copy.
+ * An immutable tensor in host memory: a type, a shape and elements in row-major order. A tensor with the empty shape is
+ * a scalar and has one element. Factories and getters copy.
  */
 public final class Tensor {
     private final DType dtype;
@@ -61,8 +61,8 @@ public final class Tensor {
     }
 
     /**
-     * A tensor around {@code array}, a float[], double[] or long[] as {@code dtype} says; not copied, so nobody else
-     * may keep it.
+     * A tensor that keeps {@code array}, a float[], double[] or long[] as {@code dtype} says. The array is not copied,
+     * so the caller must forget it.
      */
     static Tensor owning(DType dtype, Object array, long[] shape) {
         return new Tensor(dtype, array, Array.getLength(array), shape);
@@ -116,8 +116,8 @@ public final class Tensor {
     }
 
     /**
-     * Whether the other has the same type and shape and the same elements, bit by bit but for NaNs, which are all
-     * equal.
+     * Whether the other has the same type, the same shape and the same elements. Elements are compared by their bits,
+     * so 0 and −0 differ; all NaNs are equal.
      */
     @Override
     public boolean equals(Object other) {
@@ -142,7 +142,7 @@ public final class Tensor {
                 };
     }
 
-    /** Type and shape: {@code F32[64, 3]}. */
+    /** Type and shape, such as {@code F32[64, 3]}. */
     @Override
     public String toString() {
         return dtype + Arrays.toString(shape);
@@ -177,7 +177,7 @@ public final class Tensor {
         return product;
     }
 
-    /** The elements' memory; read only. */
+    /** The memory of the elements, read-only. */
     MemorySegment segment() {
         return segment(dtype, elements).asReadOnly();
     }

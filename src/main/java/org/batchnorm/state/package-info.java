@@ -1,6 +1,6 @@
 /**
- * Tensors with a shape and a type, and the safetensors files that they are stored in: the form in which a layer's state
- * is exchanged with other libraries.
+ * Tensors with a shape and a type, and the safetensors files that store them. Layers exchange their state with other
+ * libraries in this form.
  */
 @NullMarked
 package org.batchnorm.state;

@@ -11,7 +11,7 @@ import org.batchnorm.state.Safetensors;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.Test;
 
-/** The check itself: that what is wrong in one quantity fails there, and nowhere else. */
+/** The check itself: a wrong quantity fails, and no other one does. */
 class ConformanceCheckTest {
     private static final String BACKEND = "scalar";
 
@@ -82,8 +82,8 @@ class ConformanceCheckTest {
     }
 
     /**
-     * x = 1, 2, 3 with weight 2, bias 1, running mean 0 and variance 1; all worked out by hand but for eps, which is
-     * next to nothing.
+     * x = 1, 2, 3 with weight 2, bias 1, running mean 0 and running variance 1. All values are worked out by hand. They
+     * leave eps out, which is negligible here.
      */
     private static ConformanceCase ofOneColumn(Map<String, Tensor> otherTensors, Map<String, String> otherMetadata) {
         double sqrt = Math.sqrt(1.5);

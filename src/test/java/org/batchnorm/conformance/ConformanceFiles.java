@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * The case files among the test resources. They are read from the class path, so that they are found from within the
- * test jar as well.
+ * The case files among the test resources. They are read from the class path, so that other modules find them in the
+ * test jar.
  */
 public final class ConformanceFiles {
     private static final List<String> NAMES = List.of(

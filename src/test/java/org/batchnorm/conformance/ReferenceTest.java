@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * The oracle itself, against numbers worked out by hand, against PyTorch's double precision, and against finite
+ * The reference itself, against numbers worked out by hand, against PyTorch in double precision, and against finite
  * differences.
  */
 class ReferenceTest {

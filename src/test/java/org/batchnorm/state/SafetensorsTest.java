@@ -75,7 +75,7 @@ class SafetensorsTest {
         assertThat(Safetensors.read(file).metadata()).isEmpty();
     }
 
-    /** The bytes as the format's own library writes them: aligned, wide types first, no gaps. */
+    /** The format's own library writes the same bytes: aligned, wide types first, no gaps. */
     @Test
     void theBytesAreThoseOfTheFormat() throws IOException {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
@@ -306,7 +306,7 @@ class SafetensorsTest {
                 .hasMessageContaining(message);
     }
 
-    /** Every prefix of a good file is refused, and none by another exception. */
+    /** Every truncated file is refused, always by a {@link SafetensorsException}. */
     @Test
     void everyTruncationIsRefused() throws IOException {
         byte[] good = file(two("[0,4]", "[4,8]"), 8);
@@ -319,7 +319,7 @@ class SafetensorsTest {
         assertThat(Safetensors.read(file).tensors()).containsOnlyKeys("a", "b");
     }
 
-    /** Whatever byte is wrong, the answer is a tensor or a {@link SafetensorsException}, no other exception. */
+    /** With any byte wrong, the file is read or a {@link SafetensorsException} is thrown, no other exception. */
     @ParameterizedTest
     @ValueSource(ints = {0x00, 0x22, 0x39, 0x7b, 0x80, 0xff})
     void noWrongByteLeadsToAnotherException(int wrong) throws IOException {
@@ -338,7 +338,8 @@ class SafetensorsTest {
     }
 
     /**
-     * A sparse file of 3 GB that says its header has 2 GB: refused by the format's limit, with no memory taken for it.
+     * A sparse file of 3 GB whose header is 2 GB long by its own account. The format's limit refuses it before memory
+     * is allocated.
      */
     @Test
     void aHugeHeaderIsRefusedEvenWhereTheFileHasIt() throws IOException {
