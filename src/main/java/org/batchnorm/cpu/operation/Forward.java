@@ -36,7 +36,7 @@ public final class Forward extends Operation {
 
     @Override
     public void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
-        Samples.take(cut, reduced, reduction(), scratch, into, from, to);
+        Samples.take(cut, reduced, kernels(), scratch, into, from, to);
     }
 
     @Override

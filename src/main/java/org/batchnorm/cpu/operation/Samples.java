@@ -3,8 +3,8 @@ package org.batchnorm.cpu.operation;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Operands;
-import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Shift;
 
@@ -13,13 +13,13 @@ final class Samples {
     private Samples() {}
 
     /** The shift of the features {@code from} to {@code to}. */
-    static void take(Cut cut, Operands o, Reduction kernel, Rows scratch, Coefficients into, int from, int to) {
+    static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
         if (cut.byRows && cut.columns.repeat == 1) {
             int samples = CutPolicy.samplesOfRows(cut.dataRows());
             scratch.columns(cut.features, from, to)
                     .rows(0, samples)
                     .streams(1, cut.dataRows() / samples * cut.features);
-            kernel.sample(o, scratch, into);
+            kernels.sampling(o, CutPolicy.isRare(cut.shape)).sample(o, scratch, into);
         } else {
             sampleChannels(cut, o, into, from, to);
         }

@@ -25,6 +25,11 @@ public final class ScalarKernels implements Kernels {
     }
 
     @Override
+    public Reduction sampling(Operands operands, boolean rare) {
+        return ofValues;
+    }
+
+    @Override
     public Elementwise elementwise(Operands operands) {
         return operands.hasSecond() ? inputGradient : transform;
     }

@@ -16,7 +16,7 @@ import org.batchnorm.cpu.kernel.Tile;
  * {@link Reduction} in plain loops: pieces of rows or runs are copied into a {@link Tile} and added there. Without the
  * Vector API, the compiler makes vector code of the loops over tiles.
  */
-final class ScalarReduction implements Reduction {
+public final class ScalarReduction implements Reduction {
     private final boolean second;
     private final int streams;
 
@@ -25,7 +25,7 @@ final class ScalarReduction implements Reduction {
      *
      * @param second whether of x and dy, {@code w = dy}; else of x alone, {@code w = d}
      */
-    ScalarReduction(boolean second) {
+    public ScalarReduction(boolean second) {
         this.second = second;
         this.streams = second ? 2 : 4;
     }

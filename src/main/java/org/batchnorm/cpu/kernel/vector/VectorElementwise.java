@@ -107,17 +107,14 @@ final class VectorElementwise implements Elementwise {
     }
 
     private static void strips(Operands o, Rows r, Coefficients c) {
+        int end = Species.end(r.from, r.to);
         for (long i = 0; i < r.count; i += STRIP_ROWS) {
             long row = r.first + i * r.width;
             int rows = (int) Math.min(STRIP_ROWS, r.count - i);
-            int j = r.from;
-            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
-                fourStrips(o, row, rows, r.width, j, c);
+            for (int j = r.from; j < end; j += 4 * LANES) {
+                fourStrips(o, r, row, rows, j, c);
             }
-            for (; j + LANES <= r.to; j += LANES) {
-                strip(o, row, rows, r.width, j, c);
-            }
-            for (; j < r.to; j++) {
+            for (int j = end; j < r.to; j++) {
                 for (int k = 0; k < rows; k++) {
                     two(o, row + (long) k * r.width + j, 0, c, j);
                 }
@@ -125,16 +122,19 @@ final class VectorElementwise implements Elementwise {
         }
     }
 
-    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c) {
+    /** Four vectors of columns; where fewer are left, the last one several times over, which comes to the same. */
+    private static void fourStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
         Object x = o.x;
         Object dy = o.second;
         Object out = o.out;
         long xAt = o.xStart + row;
         long dyAt = o.secondStart + row;
         long outAt = o.outStart + row;
-        int k = j + LANES;
-        int l = k + LANES;
-        int m = l + LANES;
+        int width = r.width;
+        int last = Species.end(r.from, r.to) - LANES;
+        int k = Math.min(j + LANES, last);
+        int l = Math.min(k + LANES, last);
+        int m = Math.min(l + LANES, last);
         FloatVector centre0 = FloatVector.fromArray(FLOATS, c.centre, j);
         FloatVector centre1 = FloatVector.fromArray(FLOATS, c.centre, k);
         FloatVector centre2 = FloatVector.fromArray(FLOATS, c.centre, l);
@@ -168,27 +168,6 @@ final class VectorElementwise implements Elementwise {
             store(v1, out, outAt, k);
             store(v2, out, outAt, l);
             store(v3, out, outAt, m);
-            xAt += width;
-            dyAt += width;
-            outAt += width;
-        }
-    }
-
-    private static void strip(Operands o, long row, int rows, int width, int j, Coefficients c) {
-        Object x = o.x;
-        Object dy = o.second;
-        Object out = o.out;
-        long xAt = o.xStart + row;
-        long dyAt = o.secondStart + row;
-        long outAt = o.outStart + row;
-        FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
-        FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
-        FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
-        FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
-        FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
-        for (int i = 0; i < rows; i++) {
-            FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
-            store(map(load(x, xAt, j), dy0, m, g, k, a, b), out, outAt, j);
             xAt += width;
             dyAt += width;
             outAt += width;

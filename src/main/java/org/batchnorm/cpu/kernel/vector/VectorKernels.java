@@ -9,6 +9,7 @@ import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.scalar.ScalarMergeGradients;
 import org.batchnorm.cpu.kernel.scalar.ScalarMergeStatistics;
+import org.batchnorm.cpu.kernel.scalar.ScalarReduction;
 
 /**
  * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. Which copy of a kernel
@@ -17,6 +18,7 @@ import org.batchnorm.cpu.kernel.scalar.ScalarMergeStatistics;
 public final class VectorKernels implements Kernels {
     private final List<Reduction> reductions = VectorReduction.copies();
     private final List<Elementwise> maps = VectorElementwise.copies();
+    private final Reduction plainSampling = new ScalarReduction(false);
     private final MergeStatistics plainStatistics = new ScalarMergeStatistics();
     private final MergeGradients plainGradients = new ScalarMergeGradients();
     private final MergeStatistics mergeStatistics =
@@ -35,6 +37,11 @@ public final class VectorKernels implements Kernels {
     @Override
     public Reduction reduction(Operands operands) {
         return reductions.get(Variant.numberOf(operands));
+    }
+
+    @Override
+    public Reduction sampling(Operands operands, boolean rare) {
+        return rare ? plainSampling : reduction(operands);
     }
 
     @Override

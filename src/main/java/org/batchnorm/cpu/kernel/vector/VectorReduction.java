@@ -40,12 +40,6 @@ final class VectorReduction implements Reduction {
 
     private static final int STREAMS = SECOND ? 2 : 4;
 
-    /**
-     * Columns that one call samples: few, because the compiler sooner takes up what is called often, and until then
-     * sampling is slow.
-     */
-    private static final int SAMPLED_COLUMNS = 64;
-
     VectorReduction() {}
 
     /** A copy for each variant. */
@@ -123,30 +117,30 @@ final class VectorReduction implements Reduction {
     }
 
     private static void strips(Operands o, Rows r, Coefficients c, ColumnSums s) {
+        int end = Species.end(r.from, r.to);
         for (long i = 0; i < r.count; i += CutPolicy.STRIP_ROWS) {
             long row = r.first + i * r.width;
             int rows = (int) Math.min(CutPolicy.STRIP_ROWS, r.count - i);
-            int j = r.from;
-            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
-                fourStrips(o, row, rows, r.width, j, c, s);
+            for (int j = r.from; j < end; j += 4 * LANES) {
+                fourStrips(o, r, row, rows, j, c, s);
             }
-            for (; j + LANES <= r.to; j += LANES) {
-                strip(o, row, rows, r.width, j, c, s);
-            }
-            for (; j < r.to; j++) {
-                column(o, row, rows, r.width, j, c, s);
+            for (int j = end; j < r.to; j++) {
+                strip(o, r, row, rows, j, c, s);
             }
         }
     }
 
-    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
+    /** Four vectors of columns; where fewer are left, the last one several times over, which comes to the same. */
+    private static void fourStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c, ColumnSums s) {
         Object x = o.x;
         Object dy = o.second;
         long xAt = o.xStart + row;
         long dyAt = o.secondStart + row;
-        int k = j + LANES;
-        int l = k + LANES;
-        int m = l + LANES;
+        int width = r.width;
+        int last = Species.end(r.from, r.to) - LANES;
+        int k = Math.min(j + LANES, last);
+        int l = Math.min(k + LANES, last);
+        int m = Math.min(l + LANES, last);
         FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
         FloatVector shift1 = FloatVector.fromArray(FLOATS, c.shift, k);
         FloatVector shift2 = FloatVector.fromArray(FLOATS, c.shift, l);
@@ -179,41 +173,31 @@ final class VectorReduction implements Reduction {
             xAt += width;
             dyAt += width;
         }
-        add(s.sum, j, sum0);
-        add(s.sum, k, sum1);
-        add(s.sum, l, sum2);
-        add(s.sum, m, sum3);
-        add(s.product, j, product0);
-        add(s.product, k, product1);
-        add(s.product, l, product2);
-        add(s.product, m, product3);
+        sum0 = FloatVector.fromArray(FLOATS, s.sum, j).lanewise(ADD, sum0);
+        sum1 = FloatVector.fromArray(FLOATS, s.sum, k).lanewise(ADD, sum1);
+        sum2 = FloatVector.fromArray(FLOATS, s.sum, l).lanewise(ADD, sum2);
+        sum3 = FloatVector.fromArray(FLOATS, s.sum, m).lanewise(ADD, sum3);
+        product0 = FloatVector.fromArray(FLOATS, s.product, j).lanewise(ADD, product0);
+        product1 = FloatVector.fromArray(FLOATS, s.product, k).lanewise(ADD, product1);
+        product2 = FloatVector.fromArray(FLOATS, s.product, l).lanewise(ADD, product2);
+        product3 = FloatVector.fromArray(FLOATS, s.product, m).lanewise(ADD, product3);
+        store(s.sum, j, sum0, k, sum1);
+        store(s.sum, l, sum2, m, sum3);
+        store(s.product, j, product0, k, product1);
+        store(s.product, l, product2, m, product3);
     }
 
-    private static void strip(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
-        Object x = o.x;
-        Object dy = o.second;
-        long xAt = o.xStart + row;
-        long dyAt = o.secondStart + row;
-        FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
-        FloatVector sum = FloatVector.zero(FLOATS);
-        FloatVector product = sum;
-        for (int i = 0; i < rows; i++) {
-            FloatVector d = load(x, xAt, j).lanewise(SUB, shift);
-            FloatVector w = SECOND ? load(dy, dyAt, j) : d;
-            sum = w.lanewise(ADD, sum);
-            product = d.lanewise(FMA, w, product);
-            xAt += width;
-            dyAt += width;
-        }
-        add(s.sum, j, sum);
-        add(s.product, j, product);
+    private static void store(float[] sums, int j, FloatVector first, int k, FloatVector second) {
+        first.intoArray(sums, j);
+        second.intoArray(sums, k);
     }
 
-    private static void column(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
+    /** A strip of one column. */
+    private static void strip(Operands o, Rows r, long row, int rows, int j, Coefficients c, ColumnSums s) {
         float sum = 0;
         float product = 0;
         for (int i = 0; i < rows; i++) {
-            long at = row + (long) i * width + j;
+            long at = row + (long) i * r.width + j;
             float d = o.x(at) - c.shift[j];
             float w = SECOND ? o.second(at) : d;
             sum += w;
@@ -221,10 +205,6 @@ final class VectorReduction implements Reduction {
         }
         s.sum[j] += sum;
         s.product[j] += product;
-    }
-
-    private static void add(float[] sums, int j, FloatVector more) {
-        FloatVector.fromArray(FLOATS, sums, j).lanewise(ADD, more).intoArray(sums, j);
     }
 
     // ---- runs
@@ -342,24 +322,16 @@ final class VectorReduction implements Reduction {
 
     @Override
     public void sample(Operands o, Rows r, Coefficients c) {
-        int end = Species.end(r.from, r.to);
-        for (int j = r.from; j < end; j += SAMPLED_COLUMNS) {
-            sample(o, r, j, Math.min(j + SAMPLED_COLUMNS, end), c.shift);
-        }
-        for (int j = end; j < r.to; j++) {
-            c.shift[j] = Shift.sample(o, r.first + j, (int) r.count, r.apart);
-        }
-    }
-
-    private static void sample(Operands o, Rows r, int from, int to, float[] shift) {
         Object x = o.x;
+        float[] shift = c.shift;
         long start = o.xStart + r.first;
         int samples = (int) r.count;
         FloatVector zero = FloatVector.zero(FLOATS);
         FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
         FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
         FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
-        for (int j = from; j < to; j += LANES) {
+        int end = Species.end(r.from, r.to);
+        for (int j = r.from; j < end; j += LANES) {
             FloatVector first = load(x, start, j);
             FloatVector sum = zero;
             FloatVector least = zero;
@@ -375,6 +347,9 @@ final class VectorReduction implements Reduction {
             FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
             FloatVector coarse = zero.lanewise(ADD, most).lanewise(SUB, least).lanewise(MUL, coarseness);
             mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
+        }
+        for (int j = end; j < r.to; j++) {
+            shift[j] = Shift.sample(o, r.first + j, samples, r.apart);
         }
     }
 
