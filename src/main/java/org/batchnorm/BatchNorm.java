@@ -1,11 +1,9 @@
 package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalDouble;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicReference;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
@@ -56,34 +54,27 @@ import org.jspecify.annotations.Nullable;
  * names the argument, what was given and what would be right, before anything is changed.
  */
 public final class BatchNorm implements AutoCloseable {
-    private volatile BatchNormConfig config;
     private final BatchNormFunction function;
-
-    private final Parameters parameters;
+    private final OneThread oneThread;
+    private final LayerState state;
     private final GradientSums sums;
-    private final @Nullable RunningStatistics running;
+    private final SavedStatistics ownSaved;
+    private final Spare<SavedStatistics> spareStatistics;
 
+    private volatile BatchNormConfig config;
     private Mode mode = Mode.TRAINING;
     private boolean useBatchStatistics = true;
     private boolean updateRunningStatistics = true;
-
-    private final SavedStatistics ownSaved;
-    private final AtomicReference<@Nullable SavedStatistics> spareStatistics = new AtomicReference<>();
-    private final AtomicBoolean busy = new AtomicBoolean();
 
     BatchNorm(BatchNormConfig config, Backends.OpenBackend backend) {
         int c = config.features();
         this.config = config;
         this.function = new BatchNormFunction(new Arguments("layer", c), config.eps(), backend);
-        this.parameters = config.affine()
-                ? new Parameters(new float[c], new float[c], new float[c], new float[c])
-                : Parameters.NONE;
-        if (config.affine()) {
-            Arrays.fill(weight(), 1);
-        }
-        this.running = config.trackRunningStatistics() ? new RunningStatistics(c) : null;
+        this.oneThread = new OneThread(function);
+        this.state = new LayerState(config);
         this.sums = new GradientSums(c);
         this.ownSaved = new SavedStatistics(c);
+        this.spareStatistics = new Spare<>(() -> new SavedStatistics(c));
     }
 
     /**
@@ -115,9 +106,10 @@ public final class BatchNorm implements AutoCloseable {
      * @throws IllegalStateException if statistics are to be frozen of which the layer tracks none
      */
     public BatchNorm mode(Mode mode) {
-        if (mode == Mode.FROZEN && running == null) {
+        Objects.requireNonNull(mode, "mode");
+        if (mode == Mode.FROZEN && state.running == null) {
             throw new IllegalStateException(
-                    "freezeStatistics: the layer was built with trackRunningStatistics(false) and has none to normalize with");
+                    "mode: FROZEN given, but the layer was built with trackRunningStatistics(false) and has none to normalize with");
         }
         return set(mode, mode == Mode.TRAINING, mode == Mode.TRAINING);
     }
@@ -127,25 +119,19 @@ public final class BatchNorm implements AutoCloseable {
         return mode;
     }
 
-    /**
-     * {@link Mode#TRAINING}, the initial mode: normalize with the batch's statistics, update the running ones, keep
-     * what backward needs.
-     */
+    /** Training, {@link Mode#TRAINING}: the initial mode. */
     public BatchNorm train() {
         return mode(Mode.TRAINING);
     }
 
-    /**
-     * {@link Mode#INFERENCE}: normalize with the running statistics (the batch's own where none are tracked), change
-     * nothing in the layer.
-     */
+    /** Inference, {@link Mode#INFERENCE}. */
     public BatchNorm eval() {
         return mode(Mode.INFERENCE);
     }
 
     /**
-     * {@link Mode#FROZEN}: normalize with the running statistics and leave them alone, while γ, β and what lies before
-     * the layer are trained, {@code dx = gamma · rstd · dy}.
+     * Frozen statistics, {@link Mode#FROZEN}: γ, β and what lies before the layer are trained, {@code dx = gamma · rstd
+     * · dy}.
      *
      * @throws IllegalStateException if the layer tracks no statistics
      */
@@ -176,31 +162,29 @@ public final class BatchNorm implements AutoCloseable {
     }
 
     private BatchNorm set(Mode newMode, boolean use, boolean update) {
-        return change("changing the mode", () -> {
+        oneThread.change("changing the mode", () -> {
             mode = newMode;
             useBatchStatistics = use;
             updateRunningStatistics = update;
         });
+        return this;
     }
 
     /**
-     * Changes the weight of the newest batch from now on, {@code running = (1 − momentum) · running + momentum ·
-     * batch}.
+     * Changes the weight of the newest batch: {@code running = (1 − momentum) · running + momentum · batch}.
      *
      * @param momentum within [0, 1]
      * @throws IllegalArgumentException if it is out of range
      */
     public BatchNorm momentum(double momentum) {
-        return momentum(OptionalDouble.of(momentum));
+        oneThread.change("momentum", () -> config = config.withMomentum(OptionalDouble.of(momentum)));
+        return this;
     }
 
     /** From now on each batch has the weight {@code 1 / numBatchesTracked}: PyTorch's {@code momentum=None}. */
     public BatchNorm cumulativeAverage() {
-        return momentum(OptionalDouble.empty());
-    }
-
-    private BatchNorm momentum(OptionalDouble momentum) {
-        return change("changing the momentum", () -> config = config.withMomentum(momentum));
+        oneThread.change("cumulativeAverage", () -> config = config.withMomentum(OptionalDouble.empty()));
+        return this;
     }
 
     // ---- forward
@@ -251,46 +235,54 @@ public final class BatchNorm implements AutoCloseable {
     }
 
     private void run(Batch x, Batch y, @Nullable SavedStatistics saved) {
-        RunningStatistics update = updateRunningStatistics ? running : null;
-        boolean changesLayer = saved == ownSaved || update != null;
-        if (changesLayer) {
-            enter("forward");
+        RunningStatistics update = updateRunningStatistics ? state.running : null;
+        if (saved != ownSaved && update == null) {
+            normalize(x, y, saved, null);
+            return;
         }
-        SavedStatistics scratch = borrowStatistics();
+        oneThread.enter("forward");
         try {
-            if (useBatchStatistics || running == null) {
-                SavedStatistics batch = saved != null ? saved : scratch;
-                function.forward(x, y, parameters, batch);
-                update(update, batch, x.shape());
-            } else {
-                if (update != null) {
-                    function.collectStatistics(x, scratch.statistics());
-                }
-                if (saved != null) {
-                    function.inference(x, y, parameters, running.mean, running.variance, saved);
-                } else {
-                    function.inference(x, y, parameters, running.mean, running.variance);
-                }
-                update(update, scratch, x.shape());
-            }
+            normalize(x, y, saved, update);
         } finally {
-            scratch.empty();
-            spareStatistics.set(scratch);
-            if (changesLayer) {
-                leave();
+            oneThread.leave();
+        }
+    }
+
+    private void normalize(Batch x, Batch y, @Nullable SavedStatistics saved, @Nullable RunningStatistics update) {
+        RunningStatistics running = state.running;
+        if (useBatchStatistics || running == null) {
+            SavedStatistics ofBatch = saved != null ? saved : spareStatistics.take();
+            function.forward(x, y, state.parameters, ofBatch);
+            follow(update, ofBatch, x.shape());
+            if (saved == null) {
+                giveBack(ofBatch);
             }
+            return;
+        }
+        SavedStatistics ofBatch = update != null ? spareStatistics.take() : null;
+        if (ofBatch != null) {
+            function.collectStatistics(x, ofBatch.statistics());
+        }
+        if (saved != null) {
+            function.inference(x, y, state.parameters, running.mean, running.variance, saved);
+        } else {
+            function.inference(x, y, state.parameters, running.mean, running.variance);
+        }
+        if (ofBatch != null) {
+            follow(update, ofBatch, x.shape());
+            giveBack(ofBatch);
         }
     }
 
-    private void update(@Nullable RunningStatistics target, SavedStatistics batch, BatchShape shape) {
-        if (target != null) {
-            target.update(batch.statistics(), shape.valuesPerFeature(), config.momentum());
+    private void follow(@Nullable RunningStatistics running, SavedStatistics ofBatch, BatchShape shape) {
+        if (running != null) {
+            running.update(ofBatch.statistics(), shape.valuesPerFeature(), config.momentum());
         }
     }
 
-    private SavedStatistics borrowStatistics() {
-        SavedStatistics spare = spareStatistics.getAndSet(null);
-        return spare != null ? spare : new SavedStatistics(function.features());
+    private void giveBack(SavedStatistics borrowed) {
+        borrowed.empty();
+        spareStatistics.giveBack(borrowed);
     }
 
     // ---- backward
@@ -319,13 +311,12 @@ public final class BatchNorm implements AutoCloseable {
      * {@code saved} is empty afterwards.
      */
     public void backward(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
-        enter("backward");
+        oneThread.enter("backward");
         try {
-            function.backward(x, dy, dx, parameters, saved, sums);
-            add(sums.dgamma(), parameters.dgamma());
-            add(sums.dbeta(), parameters.dbeta());
+            function.backward(x, dy, dx, state.parameters, saved, sums);
+            state.add(sums);
         } finally {
-            leave();
+            oneThread.leave();
         }
     }
 
@@ -353,77 +344,51 @@ public final class BatchNorm implements AutoCloseable {
         return Batch.of(argument, memory, ElementType.FLOAT32, shape);
     }
 
-    private static void add(double[] gradient, float @Nullable [] sum) {
-        if (sum != null) {
-            for (int c = 0; c < sum.length; c++) {
-                sum[c] += (float) gradient[c];
-            }
-        }
-    }
-
     // ---- parameters, gradients, running statistics
 
     /** γ, (C), initially ones: the live array, for an optimizer to change. */
     public float[] weight() {
-        return affine(parameters.gamma());
+        return LayerState.affine(state.parameters.gamma());
     }
 
     /** β, (C), initially zeros: the live array, for an optimizer to change. */
     public float[] bias() {
-        return affine(parameters.beta());
+        return LayerState.affine(state.parameters.beta());
     }
 
     /** dγ, (C): the live array, to which every backward adds. */
     public float[] weightGradient() {
-        return affine(parameters.dgamma());
+        return LayerState.affine(state.parameters.dgamma());
     }
 
     /** dβ, (C): the live array, to which every backward adds. */
     public float[] biasGradient() {
-        return affine(parameters.dbeta());
+        return LayerState.affine(state.parameters.dbeta());
     }
 
     /** Sets the gradients of γ and β to zero. */
     public void zeroGradients() {
-        if (config.affine()) {
-            Arrays.fill(weightGradient(), 0);
-            Arrays.fill(biasGradient(), 0);
-        }
+        state.zeroGradients();
     }
 
     /** The running mean, (C), initially zeros: the live array. */
     public float[] runningMean() {
-        return tracked().mean;
+        return state.tracked().mean;
     }
 
     /** The running (unbiased) variance, (C), initially ones: the live array. */
     public float[] runningVar() {
-        return tracked().variance;
+        return state.tracked().variance;
     }
 
     /** How many batches the running statistics have seen. */
     public long numBatchesTracked() {
-        return running != null ? running.numBatchesTracked : 0;
+        return state.running != null ? state.running.numBatchesTracked : 0;
     }
 
     /** Forgets all batches: running mean 0, running variance 1, {@code numBatchesTracked} 0. */
     public void resetRunningStatistics() {
-        change("resetRunningStatistics", () -> tracked().reset());
-    }
-
-    private static float[] affine(float @Nullable [] values) {
-        if (values == null) {
-            throw new IllegalStateException("the layer was built with affine(false) and has neither weight nor bias");
-        }
-        return values;
-    }
-
-    private RunningStatistics tracked() {
-        if (running == null) {
-            throw new IllegalStateException(
-                    "the layer was built with trackRunningStatistics(false) and has no running statistics");
-        }
-        return running;
+        oneThread.change("resetRunningStatistics", () -> state.tracked().reset());
     }
 
     /** What the layer was built with, and the momentum that it has now. */
@@ -444,16 +409,7 @@ public final class BatchNorm implements AutoCloseable {
      * {@link org.batchnorm.state.Safetensors} writes it to a file that PyTorch loads.
      */
     public Map<String, Tensor> state() {
-        return ownState().tensors();
-    }
-
-    private BatchNormState ownState() {
-        return BatchNormState.of(
-                parameters.gamma(),
-                parameters.beta(),
-                running != null ? running.mean : null,
-                running != null ? running.variance : null,
-                numBatchesTracked());
+        return state.toBatchNormState().tensors();
     }
 
     /**
@@ -464,22 +420,7 @@ public final class BatchNorm implements AutoCloseable {
      */
     public void loadState(Map<String, Tensor> state) {
         BatchNormState given = BatchNormState.of(state);
-        change("loadState", () -> {
-            given.requireKindOf(ownState());
-            if (config.affine()) {
-                copy(given.weight(), weight());
-                copy(given.bias(), bias());
-            }
-            if (running != null) {
-                copy(given.runningMean(), running.mean);
-                copy(given.runningVar(), running.variance);
-                running.numBatchesTracked = given.numBatchesTracked();
-            }
-        });
-    }
-
-    private static void copy(float[] from, float[] to) {
-        System.arraycopy(from, 0, to, 0, to.length);
+        oneThread.change("loadState", () -> this.state.load(given));
     }
 
     // ---- life
@@ -490,37 +431,11 @@ public final class BatchNorm implements AutoCloseable {
     @Override
     public void close() {
         if (!function.isClosed()) {
-            change("close", () -> {
+            oneThread.change("close", () -> {
                 ownSaved.empty();
                 function.close();
             });
         }
-    }
-
-    private BatchNorm change(String what, Runnable change) {
-        enter(what);
-        try {
-            change.run();
-            return this;
-        } finally {
-            leave();
-        }
-    }
-
-    private void enter(String what) {
-        if (!busy.compareAndSet(false, true)) {
-            throw new IllegalStateException(what
-                    + ": the layer is in use by another thread; training, backward and changes of a layer belong to one thread at a time"
-                    + " (inference may run in several)");
-        }
-        if (function.isClosed()) {
-            leave();
-            function.requireOpen();
-        }
-    }
-
-    private void leave() {
-        busy.set(false);
     }
 
     @Override

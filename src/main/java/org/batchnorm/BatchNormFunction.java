@@ -1,6 +1,5 @@
 package org.batchnorm;
 
-import java.util.concurrent.atomic.AtomicReference;
 import org.batchnorm.data.Batch;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -37,7 +36,8 @@ public final class BatchNormFunction implements AutoCloseable {
     private final Arguments arguments;
     private final String backendName;
     private final BatchNormOperations operations;
-    private final AtomicReference<@Nullable Workspace> spare = new AtomicReference<>();
+    private final Spare<Workspace> workspaces;
+    private volatile @Nullable Normalization given;
     private volatile boolean closed;
 
     BatchNormFunction(Arguments arguments, double eps, Backends.OpenBackend backend) {
@@ -45,6 +45,7 @@ public final class BatchNormFunction implements AutoCloseable {
         this.eps = eps;
         this.backendName = backend.name();
         this.operations = backend.operations();
+        this.workspaces = new Spare<>(() -> new Workspace(arguments.features()));
     }
 
     /**
@@ -89,7 +90,7 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.requireFeatures(saved);
         Arguments.requireSeveralValuesPerFeature(x.shape());
         saved.empty();
-        Workspace workspace = borrow();
+        Workspace workspace = workspaces.take();
         try {
             operations.forward(workspace.tensors.forward(x, y), saved.normalization(parameters, eps, true));
         } finally {
@@ -111,9 +112,9 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void inference(Batch x, Batch y, Parameters parameters, float[] mean, float[] variance) {
         requireInference(x, y, parameters, mean, variance);
-        Workspace workspace = borrow();
+        Workspace workspace = workspaces.take();
         try {
-            transform(workspace, x, y, workspace.given(parameters, eps, mean, variance));
+            transform(workspace, x, y, given(parameters, mean, variance));
         } finally {
             giveBack(workspace);
         }
@@ -131,7 +132,7 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.requireFeatures(saved);
         saved.empty();
         saved.copy(mean, variance, eps);
-        Workspace workspace = borrow();
+        Workspace workspace = workspaces.take();
         try {
             transform(workspace, x, y, saved.normalization(parameters, eps, false));
         } finally {
@@ -146,6 +147,22 @@ public final class BatchNormFunction implements AutoCloseable {
         require(parameters);
         arguments.requireFeatures("mean", mean);
         arguments.requireFeatures("variance", variance);
+    }
+
+    /** How to normalize with given statistics: the last normalization, if it refers to the same arrays. */
+    @SuppressWarnings("ReferenceEquality") // the very arrays
+    private Normalization given(Parameters parameters, float[] mean, float[] variance) {
+        Normalization last = given;
+        if (last == null
+                || last.gamma() != parameters.gamma()
+                || last.beta() != parameters.beta()
+                || last.statistics().mean() != mean
+                || last.statistics().variance() != variance) {
+            BatchStatistics statistics = BatchStatistics.over(mean, variance);
+            last = new Normalization(parameters.gamma(), parameters.beta(), eps, statistics, false);
+            given = last;
+        }
+        return last;
     }
 
     private void transform(Workspace workspace, Batch x, Batch y, Normalization normalization) {
@@ -170,7 +187,7 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void backward(Batch x, Batch dy, Batch dx, Parameters parameters, SavedStatistics saved) {
         require(parameters);
-        Workspace workspace = borrow();
+        Workspace workspace = workspaces.take();
         try {
             GradientSums sums = workspace.sums();
             backward(workspace.tensors.backward(x, dy, dx), parameters, saved, sums);
@@ -198,7 +215,7 @@ public final class BatchNormFunction implements AutoCloseable {
 
     /** Backward; the gradients of γ and β are left in {@code sums}. */
     void backward(Batch x, Batch dy, Batch dx, Parameters parameters, SavedStatistics saved, GradientSums sums) {
-        Workspace workspace = borrow();
+        Workspace workspace = workspaces.take();
         try {
             backward(workspace.tensors.backward(x, dy, dx), parameters, saved, sums);
         } finally {
@@ -224,7 +241,7 @@ public final class BatchNormFunction implements AutoCloseable {
         requireOpen();
         arguments.requireInput(x);
         Arguments.requireSeveralValuesPerFeature(x.shape());
-        Workspace workspace = borrow();
+        Workspace workspace = workspaces.take();
         try {
             Moments moments = workspace.moments();
             operations.collectStatistics(workspace.tensors.collect(x), moments);
@@ -268,14 +285,9 @@ public final class BatchNormFunction implements AutoCloseable {
         return "BatchNormFunction[features=" + features() + ", eps=" + eps + "] on " + backendName;
     }
 
-    private Workspace borrow() {
-        Workspace idle = spare.getAndSet(null);
-        return idle != null ? idle : new Workspace(features());
-    }
-
     private void giveBack(Workspace workspace) {
         workspace.tensors.clear();
-        spare.set(workspace);
+        workspaces.giveBack(workspace);
     }
 
     /** What one call needs beside the caller's data; used again, so that a call allocates nothing. */
@@ -284,7 +296,6 @@ public final class BatchNormFunction implements AutoCloseable {
         private final int features;
         private @Nullable Moments moments;
         private @Nullable GradientSums sums;
-        private @Nullable Normalization given;
 
         Workspace(int features) {
             this.features = features;
@@ -306,22 +317,6 @@ public final class BatchNormFunction implements AutoCloseable {
                 sums = own;
             }
             return own;
-        }
-
-        /** How to normalize with given statistics; the last one, if it refers to the same arrays. */
-        @SuppressWarnings("ReferenceEquality") // the very arrays
-        Normalization given(Parameters parameters, double eps, float[] mean, float[] variance) {
-            Normalization last = given;
-            if (last == null
-                    || last.gamma() != parameters.gamma()
-                    || last.beta() != parameters.beta()
-                    || last.statistics().mean() != mean
-                    || last.statistics().variance() != variance) {
-                BatchStatistics statistics = BatchStatistics.over(mean, variance);
-                last = new Normalization(parameters.gamma(), parameters.beta(), eps, statistics, false);
-                given = last;
-            }
-            return last;
         }
     }
 

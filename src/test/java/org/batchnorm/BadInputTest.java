@@ -19,6 +19,7 @@ import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.conformance.Quantity;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.Layout;
 import org.batchnorm.spi.BackendOptions;
@@ -142,6 +143,20 @@ class BadInputTest {
         refused(() -> new SavedStatistics(0), "features: 0 given, must be at least 1");
     }
 
+    @Test
+    void aBuiltLayersMomentumIsCheckedLikeTheBuilders() {
+        refused(() -> layer.momentum(1.1), "momentum: 1.1 given, must be within [0, 1]");
+        refused(() -> layer.momentum(Double.NaN), "momentum: NaN given, must be within [0, 1]");
+        assertThat(layer.config()).isEqualTo(BatchNormConfig.of(FEATURES));
+    }
+
+    @Test
+    void thereIsNoModeNull() {
+        assertThatThrownBy(() -> layer.mode(null))
+                .isInstanceOf(NullPointerException.class)
+                .hasMessage("mode");
+    }
+
     // ---- shapes
 
     static Stream<Arguments> badShapes() {
@@ -189,6 +204,19 @@ class BadInputTest {
         MemorySegment segment = MemorySegment.ofArray(x);
         refused(() -> layer.forward(segment, segment, BatchShape.of(4, 2)), "must have the layer's 3");
         refused(() -> layer.backward(segment, segment, segment, BatchShape.of(4, 2)), "must have the layer's 3");
+    }
+
+    @Test
+    void allTensorsOfACallMustHaveOneShape() {
+        Batch x = Batch.of(batch.x(), SHAPE);
+        Batch other = Batch.of(new float[ELEMENTS], BatchShape.channelsFirst(2, FEATURES, 2));
+        String message = ": shape (2, 3, 2) channels-first given, must be that of x, (4, 3)";
+        refused(() -> layer.forward(x, other), "y" + message);
+        refused(() -> layer.backward(x, other, x), "dy" + message);
+        refused(() -> layer.backward(x, x, other), "dx" + message);
+        refused(
+                () -> layer.backward(other, other, other),
+                "shape: (2, 3, 2) channels-first given, must be that of the forward, (4, 3)");
     }
 
     @Test
@@ -422,6 +450,43 @@ class BadInputTest {
         }
     }
 
+    /** Both were one segment: what counts is where the values are, not how long the memory is. */
+    @Test
+    void aCopyOfXMayLieBehindTheOutputInTheSameMemory() {
+        try (BatchNorm other = BatchNorm.builder(FEATURES).backend("scalar").build();
+                Arena arena = Arena.ofConfined()) {
+            for (MemorySegment memory : new MemorySegment[] {
+                arena.allocate(ValueLayout.JAVA_FLOAT, 2 * ELEMENTS), MemorySegment.ofArray(new float[2 * ELEMENTS])
+            }) {
+                MemorySegment copy = memory.asSlice(4 * ELEMENTS);
+                MemorySegment.copy(batch.x(), 0, memory, ValueLayout.JAVA_FLOAT, 0, ELEMENTS);
+                MemorySegment.copy(batch.x(), 0, copy, ValueLayout.JAVA_FLOAT, 0, ELEMENTS);
+                MemorySegment dx = MemorySegment.ofArray(new float[ELEMENTS]);
+                other.forward(memory, memory, SHAPE);
+                other.backward(copy, MemorySegment.ofArray(batch.dy()), dx, SHAPE);
+                try (BatchNorm fresh =
+                        BatchNorm.builder(FEATURES).backend("scalar").build()) {
+                    assertThat(dx.toArray(ValueLayout.JAVA_FLOAT))
+                            .isEqualTo(
+                                    Step.run(fresh, batch.withParameters(fresh)).get(Quantity.DX));
+                }
+            }
+        }
+    }
+
+    @Test
+    void aReadOnlyViewOfTheOverwrittenArrayIsNoCopyOfX() {
+        try (BatchNorm other = BatchNorm.builder(FEATURES).backend("scalar").build()) {
+            float[] data = batch.x().clone();
+            other.forward(data, data, SHAPE);
+            MemorySegment view = MemorySegment.ofArray(data).asReadOnly();
+            MemorySegment dx = MemorySegment.ofArray(y);
+            refused(
+                    () -> other.backward(view, MemorySegment.ofArray(batch.dy()), dx, SHAPE),
+                    "x: the forward ran in place and has overwritten it with y");
+        }
+    }
+
     @Test
     void aClosedLayerComputesNothing() {
         BatchNorm closed = BatchNorm.builder(FEATURES).backend("scalar").build();
@@ -456,6 +521,7 @@ class BadInputTest {
             refused(plain::runningVar, tracked);
             refused(plain::resetRunningStatistics, tracked);
             refused(plain::freezeStatistics, tracked);
+            refused(() -> plain.mode(Mode.FROZEN), "mode: FROZEN given, but " + tracked);
             plain.zeroGradients();
             assertThat(plain.state()).isEmpty();
         }

@@ -57,4 +57,9 @@ public record Values(BatchShape shape, float[] x, float[] dy, float[] weight, fl
     public Values withDy(float[] newDy) {
         return new Values(shape, x, newDy, weight, bias);
     }
+
+    /** The same with the parameters of a layer. */
+    public Values withParameters(BatchNorm layer) {
+        return new Values(shape, x, dy, layer.weight(), layer.bias());
+    }
 }

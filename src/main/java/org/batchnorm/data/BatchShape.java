@@ -1,5 +1,9 @@
 package org.batchnorm.data;
 
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.stream.IntStream;
+
 /**
  * The shape of one batch: N samples, C features (channels), S spatial positions (1, L, H·W or D·H·W) and the order in
  * which they lie in memory. All arithmetic on it is checked, so that {@link #elements()} and {@link #bytes()} never
@@ -8,7 +12,8 @@ package org.batchnorm.data;
  * @param n samples, ≥ 0 (an empty batch is valid in inference only)
  * @param c features (channels), ≥ 1
  * @param spatial spatial positions of one sample, ≥ 1; 1 for data of shape (N, C)
- * @param layout where the features stand; without spatial positions both layouts are the same memory
+ * @param layout where the features stand; with one spatial position both layouts are the same memory, and
+ *     {@link Layout#CHANNELS_FIRST} stands for both
  */
 public record BatchShape(long n, int c, long spatial, Layout layout) {
 
@@ -30,6 +35,7 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
                             + " floats do not fit in 2^63 - 1 bytes; give a smaller batch",
                     e);
         }
+        layout = spatial == 1 ? Layout.CHANNELS_FIRST : layout;
     }
 
     /** The shape (N, C), for which both layouts are the same. */
@@ -55,6 +61,67 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
      */
     public static BatchShape channelsLast(long n, int c, long... spatial) {
         return new BatchShape(n, c, product(spatial), Layout.CHANNELS_LAST);
+    }
+
+    /**
+     * The shape of a dense tensor of N, C and spatial axes, whatever the order in which they lie in memory: what lies
+     * without the features and what lies within them are each taken as one axis. So {@code (N, H, W, C)} in memory is
+     * channels-last, {@code (N, C, W, H)} channels-first, and {@code (C, N, H, W)} is one sample of N·H·W positions.
+     *
+     * <p>The order of positions and samples does not matter to batch normalization, but all tensors of one operation
+     * must have the same one: the same strides.
+     *
+     * @param extents N, C and the spatial ones, as many as there are
+     * @param strides of the same axes, in elements; that of an axis of extent 1 does not matter
+     * @throws IllegalArgumentException if an extent is out of range, or if the values overlap or have gaps between
+     *     them: then give a dense copy
+     */
+    public static BatchShape ofStrides(long[] extents, long[] strides) {
+        if (extents.length < 2 || strides.length != extents.length) {
+            throw new IllegalArgumentException("strides: " + strides.length + " given for " + extents.length
+                    + " extents, must be one for each of N, C and the spatial axes");
+        }
+        long n = extents[0];
+        long c = extents[1];
+        require(c <= Integer.MAX_VALUE, "extents[1]", c, "at most " + Integer.MAX_VALUE + " features");
+        long[] spatial = Arrays.copyOfRange(extents, 2, extents.length);
+        BatchShape channelsFirst = channelsFirst(n, (int) c, spatial);
+        if (n == 0) {
+            return channelsFirst;
+        }
+        long within = positionsWithinFeatures(extents, strides);
+        long without = channelsFirst.valuesPerFeature() / within;
+        if (c == 1) {
+            return channelsFirst;
+        }
+        return within == 1
+                ? new BatchShape(n, (int) c, without / n, Layout.CHANNELS_LAST)
+                : new BatchShape(without, (int) c, within, Layout.CHANNELS_FIRST);
+    }
+
+    /** How many values of one feature lie together; refuses what is not dense. */
+    private static long positionsWithinFeatures(long[] extents, long[] strides) {
+        int[] axes = IntStream.range(0, extents.length)
+                .filter(axis -> extents[axis] > 1)
+                .boxed()
+                .sorted(Comparator.comparingLong(axis -> strides[axis]))
+                .mapToInt(Integer::intValue)
+                .toArray();
+        long dense = 1;
+        long within = 1;
+        for (int axis : axes) {
+            if (strides[axis] != dense) {
+                throw new IllegalArgumentException("strides[" + axis + "]: " + strides[axis] + " given in strides "
+                        + Arrays.toString(strides) + " of extents " + Arrays.toString(extents) + ", must be " + dense
+                        + ", as many elements as lie within that axis: the values "
+                        + (strides[axis] < dense ? "overlap" : "have gaps between them") + "; give a dense copy");
+            }
+            if (axis == 1) {
+                within = dense;
+            }
+            dense *= extents[axis];
+        }
+        return within;
     }
 
     /** N · C · S, the number of values in the batch. */
@@ -98,7 +165,7 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
                 product = Math.multiplyExact(product, spatial[i]);
             } catch (ArithmeticException e) {
                 throw new IllegalArgumentException(
-                        "spatial: the product of " + java.util.Arrays.toString(spatial)
+                        "spatial: the product of " + Arrays.toString(spatial)
                                 + " overflows 2^63 - 1; give smaller extents",
                         e);
             }

@@ -1,0 +1,93 @@
+package org.batchnorm;
+
+import java.util.Arrays;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.state.BatchNormState;
+import org.jspecify.annotations.Nullable;
+
+/** The arrays of a layer, as far as it has them: γ and β, their gradients, and the running statistics. */
+final class LayerState {
+    /** γ, β and their gradients; those of a layer without are {@link Parameters#NONE}. */
+    final Parameters parameters;
+
+    /** What the layer tracks; null if nothing. */
+    final @Nullable RunningStatistics running;
+
+    LayerState(BatchNormConfig config) {
+        int c = config.features();
+        if (config.affine()) {
+            float[] gamma = new float[c];
+            Arrays.fill(gamma, 1);
+            parameters = new Parameters(gamma, new float[c], new float[c], new float[c]);
+        } else {
+            parameters = Parameters.NONE;
+        }
+        running = config.trackRunningStatistics() ? new RunningStatistics(c) : null;
+    }
+
+    /** One of the arrays of {@link #parameters}, which the layer must have. */
+    static float[] affine(float @Nullable [] values) {
+        if (values == null) {
+            throw new IllegalStateException("the layer was built with affine(false) and has neither weight nor bias");
+        }
+        return values;
+    }
+
+    /** The running statistics, which the layer must have. */
+    RunningStatistics tracked() {
+        if (running == null) {
+            throw new IllegalStateException(
+                    "the layer was built with trackRunningStatistics(false) and has no running statistics");
+        }
+        return running;
+    }
+
+    /** Adds the gradients of one more batch. */
+    void add(GradientSums sums) {
+        add(sums.dgamma(), parameters.dgamma());
+        add(sums.dbeta(), parameters.dbeta());
+    }
+
+    private static void add(double[] gradient, float @Nullable [] sum) {
+        if (sum != null) {
+            for (int c = 0; c < sum.length; c++) {
+                sum[c] += (float) gradient[c];
+            }
+        }
+    }
+
+    void zeroGradients() {
+        if (parameters.dgamma() != null && parameters.dbeta() != null) {
+            Arrays.fill(parameters.dgamma(), 0);
+            Arrays.fill(parameters.dbeta(), 0);
+        }
+    }
+
+    /** A copy under PyTorch's names. */
+    BatchNormState toBatchNormState() {
+        return BatchNormState.of(
+                parameters.gamma(),
+                parameters.beta(),
+                running == null ? null : running.mean,
+                running == null ? null : running.variance,
+                running == null ? 0 : running.numBatchesTracked);
+    }
+
+    /** Takes over a state, all of it or nothing. */
+    void load(BatchNormState given) {
+        given.requireKindOf(toBatchNormState());
+        if (parameters.gamma() != null && parameters.beta() != null) {
+            copy(given.weight(), parameters.gamma());
+            copy(given.bias(), parameters.beta());
+        }
+        if (running != null) {
+            copy(given.runningMean(), running.mean);
+            copy(given.runningVar(), running.variance);
+            running.numBatchesTracked = given.numBatchesTracked();
+        }
+    }
+
+    private static void copy(float[] from, float[] to) {
+        System.arraycopy(from, 0, to, 0, to.length);
+    }
+}

@@ -1,0 +1,122 @@
+package org.batchnorm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.util.List;
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
+import org.junit.jupiter.api.Test;
+
+/** The layer itself allocates nothing in a call, and keeps no tensor of the caller after it. */
+class LayerAllocationTest {
+    private static final BatchShape SHAPE = BatchShape.of(6, 3);
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+    private final Nothing operations = new Nothing();
+    private final BatchNorm layer =
+            new BatchNorm(BatchNormConfig.of(3), new Backends.OpenBackend("nothing", operations));
+    private final BatchNormFunction function =
+            new BatchNormFunction(new Arguments("function", 3), 1e-5, new Backends.OpenBackend("nothing", operations));
+    private final SavedStatistics saved = new SavedStatistics(3);
+
+    @Test
+    void noCallAllocates() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment offHeap = arena.allocate(ValueLayout.JAVA_FLOAT, 4 * SHAPE.elements());
+            MemorySegment onHeap = MemorySegment.ofArray(new float[4 * (int) SHAPE.elements()]);
+            for (MemorySegment memory : List.of(offHeap, onHeap)) {
+                Batch x = Batch.of(memory, SHAPE);
+                Batch y = Batch.of(memory.asSlice(SHAPE.bytes()), SHAPE);
+                Batch dy = Batch.of(memory.asSlice(2 * SHAPE.bytes()), SHAPE);
+                Batch dx = Batch.of(memory.asSlice(3 * SHAPE.bytes()), SHAPE);
+                layer.train();
+                assertAllocatesNothing(() -> {
+                    layer.forward(x, y);
+                    layer.backward(x, dy, dx);
+                });
+                assertAllocatesNothing(() -> {
+                    layer.forward(x, x, saved);
+                    layer.backward(y, dy, dy, saved);
+                });
+                layer.useBatchStatistics(false);
+                assertAllocatesNothing(() -> layer.forward(x, y));
+                layer.freezeStatistics();
+                assertAllocatesNothing(() -> {
+                    layer.forward(x, y);
+                    layer.backward(x, dy, dx);
+                });
+                layer.eval();
+                assertAllocatesNothing(() -> layer.forward(x, y));
+                layer.useBatchStatistics(true);
+                assertAllocatesNothing(() -> layer.forward(x, y));
+                Parameters parameters = new Parameters(new float[3], new float[3], new float[3], new float[3]);
+                float[] given = new float[3];
+                assertAllocatesNothing(() -> {
+                    function.forward(x, y, parameters, saved);
+                    function.backward(x, dy, dx, parameters, saved);
+                    function.inference(x, y, parameters, given, given);
+                });
+            }
+        }
+    }
+
+    private void assertAllocatesNothing(Runnable calls) {
+        // What is used again is made in the first calls; a class may be loaded or compiled a little later.
+        long least = Long.MAX_VALUE;
+        for (int round = 0; round < 10 && least > 0; round++) {
+            long before = THREADS.getCurrentThreadAllocatedBytes();
+            for (int i = 0; i < 1000; i++) {
+                calls.run();
+            }
+            least = Math.min(least, THREADS.getCurrentThreadAllocatedBytes() - before);
+        }
+        assertThat(least).as("bytes in 1000 calls").isZero();
+        assertThat(operations.last).isNotNull();
+        assertThatThrownBy(() -> operations.last.x())
+                .as("the tensors are let go")
+                .isInstanceOf(IllegalStateException.class);
+    }
+
+    /** A backend that does nothing and allocates nothing. */
+    private static final class Nothing implements BatchNormOperations {
+        private Tensors last;
+
+        @Override
+        public void collectStatistics(Tensors tensors, Moments moments) {
+            last = tensors;
+            moments.count(tensors.shape().valuesPerFeature());
+        }
+
+        @Override
+        public void transform(Tensors tensors, Normalization normalization) {
+            last = tensors;
+        }
+
+        @Override
+        public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
+            last = tensors;
+        }
+
+        @Override
+        public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
+            last = tensors;
+        }
+
+        @Override
+        public void forward(Tensors tensors, Normalization normalization) {
+            last = tensors;
+        }
+    }
+}

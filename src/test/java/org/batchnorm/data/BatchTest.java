@@ -1,0 +1,117 @@
+package org.batchnorm.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class BatchTest {
+    private static final BatchShape SHAPE = BatchShape.of(4, 3);
+    private static final long BYTES = 48;
+
+    @Test
+    void anArrayMayBeLongerThanTheBatch() {
+        float[] values = new float[20];
+        Batch batch = Batch.of(values, SHAPE);
+        assertThat(batch.isArray()).isTrue();
+        assertThat(batch.array()).isSameAs(values);
+        assertThat(batch.start()).isZero();
+        assertThat(batch.shape()).isEqualTo(SHAPE);
+        assertThat(batch.type()).isEqualTo(ElementType.FLOAT32);
+        assertThat(batch.segment().byteSize()).isEqualTo(80);
+        assertThat(batch).hasToString("FLOAT32 (4, 3)");
+    }
+
+    @Test
+    void aSegmentOverAnArrayGivesTheArrayAway() {
+        float[] values = new float[20];
+        Batch batch = Batch.of(MemorySegment.ofArray(values).asSlice(12), ElementType.FLOAT32, SHAPE);
+        assertThat(batch.isArray()).isTrue();
+        assertThat(batch.array()).isSameAs(values);
+        assertThat(batch.start()).isEqualTo(3);
+        assertThat(batch.segment().byteSize()).isEqualTo(68);
+    }
+
+    @Test
+    void otherMemoryIsNoArray() {
+        try (Arena arena = Arena.ofConfined()) {
+            for (MemorySegment segment : List.of(
+                    arena.allocate(BYTES, 4),
+                    MemorySegment.ofArray(new int[12]),
+                    MemorySegment.ofArray(new float[12]).asReadOnly())) {
+                Batch batch = Batch.of(segment, SHAPE);
+                assertThat(batch.isArray()).isFalse();
+                assertThat(batch.start()).isZero();
+                assertThat(batch.segment()).isEqualTo(segment);
+                assertThatThrownBy(batch::array).hasMessage("the batch is not in an array");
+            }
+        }
+    }
+
+    @Test
+    void tooLittleMemoryIsRefused() {
+        assertThatThrownBy(() -> Batch.of(new float[11], SHAPE))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("values: float[11] given, must have at least the 12 elements of shape (4, 3)");
+        assertThatThrownBy(() -> Batch.of("x", new float[11], BatchShape.of(1L << 30, 3)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageStartingWith("x: shape (1073741824, 3) has 3221225472 elements")
+                .hasMessageEndingWith("give a MemorySegment");
+        assertThatThrownBy(() -> Batch.of(MemorySegment.ofArray(new float[11]), SHAPE))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("memory: segment of 44 bytes given, must have at least the 48 bytes of shape (4, 3)");
+        assertThatThrownBy(() -> Batch.of(MemorySegment.ofArray(new byte[48]), SHAPE))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageStartingWith("memory: segment aligned to 1 bytes given, must be aligned to 4");
+    }
+
+    /** Every way to see the same twelve floats is the same memory, and only what is in use overlaps. */
+    @Test
+    void memoryIsComparedByWhatIsInUse() {
+        try (Arena arena = Arena.ofConfined()) {
+            float[] array = new float[36];
+            MemorySegment ofArray = MemorySegment.ofArray(array);
+            MemorySegment ofInts = MemorySegment.ofArray(new int[36]);
+            MemorySegment offHeap = arena.allocate(ValueLayout.JAVA_FLOAT, 36);
+            Batch inArray = Batch.of(array, SHAPE);
+            for (MemorySegment memory : List.of(ofArray, ofInts, offHeap)) {
+                Batch whole = Batch.of(memory, SHAPE);
+                for (MemorySegment view : List.of(memory, memory.asReadOnly(), memory.asSlice(0, BYTES))) {
+                    assertSame(whole, Batch.of(view, SHAPE));
+                }
+                for (MemorySegment view : List.of(memory, memory.asReadOnly())) {
+                    assertOverlap(whole, Batch.of(view.asSlice(BYTES), SHAPE), 0);
+                    assertOverlap(whole, Batch.of(view.asSlice(BYTES - 8), SHAPE), 8);
+                    assertOverlap(whole, Batch.of(view.asSlice(8), BatchShape.of(1, 3)), 12);
+                    assertOverlap(whole, Batch.of(view, BatchShape.of(0, 3)), 0);
+                }
+            }
+            assertSame(inArray, Batch.of(ofArray, SHAPE));
+            assertSame(inArray, Batch.of(ofArray.asReadOnly(), SHAPE));
+            assertOverlap(inArray, Batch.of(ofInts, SHAPE), 0);
+            assertOverlap(inArray, Batch.of(offHeap, SHAPE), 0);
+            assertOverlap(inArray, Batch.of(array.clone(), SHAPE), 0);
+            assertOverlap(Batch.of(ofInts, SHAPE), Batch.of(ofArray.asReadOnly(), SHAPE), 0);
+        }
+    }
+
+    private static void assertSame(Batch one, Batch other) {
+        assertThat(one.isSameMemory(other)).isTrue();
+        assertThat(other.isSameMemory(one)).isTrue();
+        assertThat(one.overlap(other)).isEqualTo(BYTES);
+        assertThat(other.overlap(one)).isEqualTo(BYTES);
+    }
+
+    private static void assertOverlap(Batch one, Batch other, long bytes) {
+        assertThat(one.overlap(other)).isEqualTo(bytes);
+        assertThat(other.overlap(one)).isEqualTo(bytes);
+        if (other.shape().elements() > 0) {
+            assertThat(one.isSameMemory(other)).isFalse();
+            assertThat(other.isSameMemory(one)).isFalse();
+        }
+    }
+}
