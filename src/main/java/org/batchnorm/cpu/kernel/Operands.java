@@ -38,10 +38,14 @@ public final class Operands {
         hasSecond = newSecond != null;
         x = memory(newX);
         xStart = start(newX);
-        second = newSecond == null ? NOTHING : memory(newSecond);
-        secondStart = newSecond == null ? 0 : start(newSecond);
-        out = newOut == null ? NOTHING : memory(newOut);
-        outStart = newOut == null ? 0 : start(newOut);
+        if (newSecond != null) {
+            second = memory(newSecond);
+            secondStart = start(newSecond);
+        }
+        if (newOut != null) {
+            out = memory(newOut);
+            outStart = start(newOut);
+        }
     }
 
     private Object memory(Batch batch) {
@@ -52,11 +56,13 @@ public final class Operands {
         return inArrays ? batch.start() : 0;
     }
 
-    /** Lets go of the caller's memory. */
+    /** Lets go of the caller's memory; until tensors are set again, nobody may ask for them. */
+    @SuppressWarnings("NullAway")
     public void clear() {
-        x = NOTHING;
-        second = NOTHING;
-        out = NOTHING;
+        // Null, as of that the garbage collector need not be told.
+        x = null;
+        second = null;
+        out = null;
     }
 
     /** Whether all lie in arrays; else all are segments. */
@@ -74,7 +80,7 @@ public final class Operands {
         return inArrays || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
     }
 
-    private static boolean isAccessible(Object memory, Thread thread) {
+    private static boolean isAccessible(@Nullable Object memory, Thread thread) {
         return !(memory instanceof MemorySegment segment) || segment.isAccessibleBy(thread);
     }
 

@@ -11,7 +11,6 @@ public final class PerFeature {
     private static final float[] NONE = {};
     private static final BatchStatistics NO_STATISTICS = new BatchStatistics(1);
     private static final GradientSums NO_GRADIENTS = new GradientSums(1);
-    private static final int MOST_LANES = 16;
 
     /** m, the values of each feature. */
     public long count;
@@ -34,9 +33,6 @@ public final class PerFeature {
     /** Whether gradients flow through the statistics. */
     public boolean throughStatistics;
 
-    /** Scratch for the lanes of a vector. */
-    public final float[] lanes = new float[MOST_LANES];
-
     /** Takes over the references of another. */
     public void set(PerFeature other) {
         count = other.count;
@@ -48,11 +44,13 @@ public final class PerFeature {
         throughStatistics = other.throughStatistics;
     }
 
-    /** Lets go of the caller's memory. */
+    /** Lets go of the caller's memory; until they are set again, nobody may ask for them. */
+    @SuppressWarnings("NullAway")
     public void clear() {
-        gamma = NONE;
-        beta = NONE;
-        statistics = NO_STATISTICS;
-        gradients = NO_GRADIENTS;
+        // Null, as of that the garbage collector need not be told.
+        gamma = null;
+        beta = null;
+        statistics = null;
+        gradients = null;
     }
 }

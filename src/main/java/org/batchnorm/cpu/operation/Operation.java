@@ -94,8 +94,7 @@ public abstract class Operation {
 
     /** Takes over the parameters; what a layer does not have is ones and zeros. */
     protected final void begin(Kernels newKernels, Normalization normalization, Cut cut) {
-        kernels = newKernels;
-        features.count = cut.shape.valuesPerFeature();
+        begin(newKernels, cut);
         features.gamma = orOnes(normalization.gamma(), cut.features);
         features.beta = orZeros(normalization.beta(), cut.features);
         features.eps = normalization.eps();

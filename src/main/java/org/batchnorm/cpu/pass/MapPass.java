@@ -47,7 +47,7 @@ final class MapPass implements WorkerPool.Task {
             merge.mergeAll(participant);
         } else if (!operation.reduces()) {
             own.reserve(cut.columns.width);
-            operation.prepareMap(cut, scratch.of(participant).features, own);
+            operation.prepareMap(cut, operation.features, own);
         }
         if (cut.columns.isExpanded()) {
             own.reserve(cut.columns.width);

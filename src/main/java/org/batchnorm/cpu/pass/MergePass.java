@@ -1,6 +1,7 @@
 package org.batchnorm.cpu.pass;
 
 import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.operation.Operation;
 
@@ -33,7 +34,7 @@ final class MergePass implements WorkerPool.Task {
     void merge(int from, int to, int participant) {
         ThreadScratch own = scratch.of(participant);
         Sums total = scratch.sums.total(from, to, own.tile.a);
-        operation.merge(cut, total, own.features, scratch.coefficients, from, to);
+        operation.merge(cut, total, operation.features, scratch.coefficients, from, to);
     }
 
     /**
@@ -45,10 +46,9 @@ final class MergePass implements WorkerPool.Task {
         own.reserveMerge(cut.features);
         own.coefficients.reserve(cut.columns.width);
         scratch.sums.total(own.sums, 0, cut.features, own.tile.a);
-        if (participant > 0) {
-            own.discardResults(operation.readsStatistics());
-        }
+        PerFeature features = participant == 0 ? operation.features : own.withoutResults(operation);
         System.arraycopy(scratch.coefficients.shift, 0, own.coefficients.shift, 0, cut.features);
-        operation.merge(cut, own.sums, own.features, own.coefficients, 0, cut.features);
+        operation.merge(cut, own.sums, features, own.coefficients, 0, cut.features);
+        own.forget();
     }
 }

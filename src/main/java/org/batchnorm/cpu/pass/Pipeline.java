@@ -67,7 +67,6 @@ public final class Pipeline {
                 runPasses(operation, cut, threads);
             }
         } finally {
-            scratch.end(threads);
             operation.end();
         }
     }

@@ -26,20 +26,10 @@ final class Scratch {
             ofThread = Arrays.copyOf(ofThread, threads);
             Arrays.setAll(ofThread, i -> i < have ? ofThread[i] : new ThreadScratch());
         }
-        for (int i = 0; i < threads; i++) {
-            ofThread[i].features.set(operation.features);
-        }
     }
 
     /** A participant's own. */
     ThreadScratch of(int participant) {
         return ofThread[participant];
-    }
-
-    /** Lets go of the caller's memory. */
-    void end(int threads) {
-        for (int i = 0; i < threads; i++) {
-            ofThread[i].features.clear();
-        }
     }
 }

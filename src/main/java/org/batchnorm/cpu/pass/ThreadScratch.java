@@ -6,6 +6,7 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
+import org.batchnorm.cpu.operation.Operation;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 
@@ -23,8 +24,7 @@ final class ThreadScratch {
     /** Of the columns where a feature has several; of the features where the thread makes them for itself. */
     final Coefficients coefficients = new Coefficients();
 
-    /** The operation's parameters and results; other results where the thread merges what the caller merges, too. */
-    final PerFeature features = new PerFeature();
+    private final PerFeature features = new PerFeature();
 
     /** The sums of all partials, where the thread merges all for itself. */
     final Sums sums = new Sums();
@@ -41,11 +41,18 @@ final class ThreadScratch {
         }
     }
 
-    /** Sends the results of a merge where nobody reads them, so that no two threads write the same. */
-    void discardResults(boolean readsStatistics) {
-        if (!readsStatistics) {
+    /** The operation's parameters, with results that nobody reads: so no two threads write the same. */
+    PerFeature withoutResults(Operation operation) {
+        features.set(operation.features);
+        if (!operation.readsStatistics()) {
             features.statistics = unread;
         }
         features.gradients = unreadGradients;
+        return features;
+    }
+
+    /** Lets go of the caller's memory. */
+    void forget() {
+        features.clear();
     }
 }

@@ -106,35 +106,46 @@ final class VectorElementwise implements Elementwise {
         return touched;
     }
 
+    /** Goes down strips of columns: four vectors wide, then one, then one column. */
     private static void strips(Operands o, Rows r, Coefficients c) {
-        int end = Species.end(r.from, r.to);
         for (long i = 0; i < r.count; i += STRIP_ROWS) {
             long row = r.first + i * r.width;
             int rows = (int) Math.min(STRIP_ROWS, r.count - i);
-            for (int j = r.from; j < end; j += 4 * LANES) {
-                fourStrips(o, r, row, rows, j, c);
+            int j = r.from;
+            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
+                fourStrips(o, row, rows, r.width, j, c);
             }
-            for (int j = end; j < r.to; j++) {
-                for (int k = 0; k < rows; k++) {
-                    two(o, row + (long) k * r.width + j, 0, c, j);
+            for (; j + LANES <= r.to; j += LANES) {
+                FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
+                FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
+                FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
+                FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
+                FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+                long at = row;
+                for (int n = 0; n < rows; n++) {
+                    FloatVector dy = SECOND ? load(o.second, o.secondStart + at, j) : m;
+                    store(map(load(o.x, o.xStart + at, j), dy, m, g, k, a, b), o.out, o.outStart + at, j);
+                    at += r.width;
+                }
+            }
+            for (; j < r.to; j++) {
+                for (int n = 0; n < rows; n++) {
+                    two(o, row + (long) n * r.width + j, 0, c, j);
                 }
             }
         }
     }
 
-    /** Four vectors of columns; where fewer are left, the last one several times over, which comes to the same. */
-    private static void fourStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
+    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c) {
         Object x = o.x;
         Object dy = o.second;
         Object out = o.out;
         long xAt = o.xStart + row;
         long dyAt = o.secondStart + row;
         long outAt = o.outStart + row;
-        int width = r.width;
-        int last = Species.end(r.from, r.to) - LANES;
-        int k = Math.min(j + LANES, last);
-        int l = Math.min(k + LANES, last);
-        int m = Math.min(l + LANES, last);
+        int k = j + LANES;
+        int l = k + LANES;
+        int m = l + LANES;
         FloatVector centre0 = FloatVector.fromArray(FLOATS, c.centre, j);
         FloatVector centre1 = FloatVector.fromArray(FLOATS, c.centre, k);
         FloatVector centre2 = FloatVector.fromArray(FLOATS, c.centre, l);
@@ -155,22 +166,21 @@ final class VectorElementwise implements Elementwise {
         FloatVector slope1 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, k) : centre1;
         FloatVector slope2 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, l) : centre2;
         FloatVector slope3 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, m) : centre3;
+        long at = 0;
         for (int i = 0; i < rows; i++) {
-            FloatVector dy0 = SECOND ? load(dy, dyAt, j) : centre0;
-            FloatVector dy1 = SECOND ? load(dy, dyAt, k) : centre1;
-            FloatVector dy2 = SECOND ? load(dy, dyAt, l) : centre2;
-            FloatVector dy3 = SECOND ? load(dy, dyAt, m) : centre3;
-            FloatVector v0 = map(load(x, xAt, j), dy0, centre0, dyCentre0, slope0, scale0, offset0);
-            FloatVector v1 = map(load(x, xAt, k), dy1, centre1, dyCentre1, slope1, scale1, offset1);
-            FloatVector v2 = map(load(x, xAt, l), dy2, centre2, dyCentre2, slope2, scale2, offset2);
-            FloatVector v3 = map(load(x, xAt, m), dy3, centre3, dyCentre3, slope3, scale3, offset3);
-            store(v0, out, outAt, j);
-            store(v1, out, outAt, k);
-            store(v2, out, outAt, l);
-            store(v3, out, outAt, m);
-            xAt += width;
-            dyAt += width;
-            outAt += width;
+            FloatVector dy0 = SECOND ? load(dy, dyAt + at, j) : centre0;
+            FloatVector dy1 = SECOND ? load(dy, dyAt + at, k) : centre1;
+            FloatVector dy2 = SECOND ? load(dy, dyAt + at, l) : centre2;
+            FloatVector dy3 = SECOND ? load(dy, dyAt + at, m) : centre3;
+            FloatVector v0 = map(load(x, xAt + at, j), dy0, centre0, dyCentre0, slope0, scale0, offset0);
+            FloatVector v1 = map(load(x, xAt + at, k), dy1, centre1, dyCentre1, slope1, scale1, offset1);
+            FloatVector v2 = map(load(x, xAt + at, l), dy2, centre2, dyCentre2, slope2, scale2, offset2);
+            FloatVector v3 = map(load(x, xAt + at, m), dy3, centre3, dyCentre3, slope3, scale3, offset3);
+            store(v0, out, outAt + at, j);
+            store(v1, out, outAt + at, k);
+            store(v2, out, outAt + at, l);
+            store(v3, out, outAt + at, m);
+            at += width;
         }
     }
 

@@ -12,7 +12,6 @@ import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.MergeGradients;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
-import org.batchnorm.cpu.kernel.Tile;
 
 /**
  * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. What is left to the twin
@@ -80,7 +79,6 @@ final class VectorMergeGradients implements MergeGradients {
             FloatVector rounded = Species.narrow(exactDbeta);
             notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);
         }
-        zero.lanewise(ADD, notFinite).intoArray(f.lanes, 0);
-        return Tile.total(f.lanes, 0, LANES) == 0;
+        return zero.lanewise(ADD, notFinite).reduceLanes(ADD) == 0;
     }
 }

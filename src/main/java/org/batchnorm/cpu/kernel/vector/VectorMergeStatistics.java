@@ -17,7 +17,6 @@ import org.batchnorm.cpu.kernel.MergeStatistics;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
-import org.batchnorm.cpu.kernel.Tile;
 
 /**
  * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its
@@ -94,7 +93,6 @@ final class VectorMergeStatistics implements MergeStatistics {
                     distance.lanewise(MUL, distance).lanewise(MUL, far).lanewise(ADD, tiny);
             least = v.lanewise(MUL, zero).lanewise(ADD, v.lanewise(SUB, needed)).lanewise(MIN, least);
         }
-        zero.lanewise(ADD, least).intoArray(f.lanes, 0);
-        return Tile.total(f.lanes, 0, LANES) == 0;
+        return zero.lanewise(ADD, least).reduceLanes(ADD) == 0;
     }
 }

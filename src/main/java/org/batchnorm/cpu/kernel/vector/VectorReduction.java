@@ -116,31 +116,53 @@ final class VectorReduction implements Reduction {
         s.product[j] += products;
     }
 
+    /** Goes down strips of columns: four vectors wide, then one, then one column. */
     private static void strips(Operands o, Rows r, Coefficients c, ColumnSums s) {
-        int end = Species.end(r.from, r.to);
         for (long i = 0; i < r.count; i += CutPolicy.STRIP_ROWS) {
             long row = r.first + i * r.width;
             int rows = (int) Math.min(CutPolicy.STRIP_ROWS, r.count - i);
-            for (int j = r.from; j < end; j += 4 * LANES) {
-                fourStrips(o, r, row, rows, j, c, s);
+            int j = r.from;
+            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
+                fourStrips(o, row, rows, r.width, j, c, s);
             }
-            for (int j = end; j < r.to; j++) {
-                strip(o, r, row, rows, j, c, s);
+            for (; j + LANES <= r.to; j += LANES) {
+                FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
+                FloatVector sum = FloatVector.zero(FLOATS);
+                FloatVector product = sum;
+                for (int k = 0; k < rows; k++) {
+                    long at = row + (long) k * r.width;
+                    FloatVector d = load(o.x, o.xStart + at, j).lanewise(SUB, shift);
+                    FloatVector w = SECOND ? load(o.second, o.secondStart + at, j) : d;
+                    sum = w.lanewise(ADD, sum);
+                    product = d.lanewise(FMA, w, product);
+                }
+                add(s.sum, j, sum);
+                add(s.product, j, product);
+            }
+            for (; j < r.to; j++) {
+                float sum = 0;
+                float product = 0;
+                for (int k = 0; k < rows; k++) {
+                    long at = row + (long) k * r.width + j;
+                    float d = o.x(at) - c.shift[j];
+                    float w = SECOND ? o.second(at) : d;
+                    sum += w;
+                    product = Math.fma(d, w, product);
+                }
+                s.sum[j] += sum;
+                s.product[j] += product;
             }
         }
     }
 
-    /** Four vectors of columns; where fewer are left, the last one several times over, which comes to the same. */
-    private static void fourStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c, ColumnSums s) {
+    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
         Object x = o.x;
         Object dy = o.second;
         long xAt = o.xStart + row;
         long dyAt = o.secondStart + row;
-        int width = r.width;
-        int last = Species.end(r.from, r.to) - LANES;
-        int k = Math.min(j + LANES, last);
-        int l = Math.min(k + LANES, last);
-        int m = Math.min(l + LANES, last);
+        int k = j + LANES;
+        int l = k + LANES;
+        int m = l + LANES;
         FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
         FloatVector shift1 = FloatVector.fromArray(FLOATS, c.shift, k);
         FloatVector shift2 = FloatVector.fromArray(FLOATS, c.shift, l);
@@ -153,15 +175,16 @@ final class VectorReduction implements Reduction {
         FloatVector product1 = sum0;
         FloatVector product2 = sum0;
         FloatVector product3 = sum0;
+        long at = 0;
         for (int i = 0; i < rows; i++) {
-            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
-            FloatVector d1 = load(x, xAt, k).lanewise(SUB, shift1);
-            FloatVector d2 = load(x, xAt, l).lanewise(SUB, shift2);
-            FloatVector d3 = load(x, xAt, m).lanewise(SUB, shift3);
-            FloatVector w0 = SECOND ? load(dy, dyAt, j) : d0;
-            FloatVector w1 = SECOND ? load(dy, dyAt, k) : d1;
-            FloatVector w2 = SECOND ? load(dy, dyAt, l) : d2;
-            FloatVector w3 = SECOND ? load(dy, dyAt, m) : d3;
+            FloatVector d0 = load(x, xAt + at, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(x, xAt + at, k).lanewise(SUB, shift1);
+            FloatVector d2 = load(x, xAt + at, l).lanewise(SUB, shift2);
+            FloatVector d3 = load(x, xAt + at, m).lanewise(SUB, shift3);
+            FloatVector w0 = SECOND ? load(dy, dyAt + at, j) : d0;
+            FloatVector w1 = SECOND ? load(dy, dyAt + at, k) : d1;
+            FloatVector w2 = SECOND ? load(dy, dyAt + at, l) : d2;
+            FloatVector w3 = SECOND ? load(dy, dyAt + at, m) : d3;
             sum0 = w0.lanewise(ADD, sum0);
             sum1 = w1.lanewise(ADD, sum1);
             sum2 = w2.lanewise(ADD, sum2);
@@ -170,41 +193,20 @@ final class VectorReduction implements Reduction {
             product1 = d1.lanewise(FMA, w1, product1);
             product2 = d2.lanewise(FMA, w2, product2);
             product3 = d3.lanewise(FMA, w3, product3);
-            xAt += width;
-            dyAt += width;
+            at += width;
         }
-        sum0 = FloatVector.fromArray(FLOATS, s.sum, j).lanewise(ADD, sum0);
-        sum1 = FloatVector.fromArray(FLOATS, s.sum, k).lanewise(ADD, sum1);
-        sum2 = FloatVector.fromArray(FLOATS, s.sum, l).lanewise(ADD, sum2);
-        sum3 = FloatVector.fromArray(FLOATS, s.sum, m).lanewise(ADD, sum3);
-        product0 = FloatVector.fromArray(FLOATS, s.product, j).lanewise(ADD, product0);
-        product1 = FloatVector.fromArray(FLOATS, s.product, k).lanewise(ADD, product1);
-        product2 = FloatVector.fromArray(FLOATS, s.product, l).lanewise(ADD, product2);
-        product3 = FloatVector.fromArray(FLOATS, s.product, m).lanewise(ADD, product3);
-        store(s.sum, j, sum0, k, sum1);
-        store(s.sum, l, sum2, m, sum3);
-        store(s.product, j, product0, k, product1);
-        store(s.product, l, product2, m, product3);
+        add(s.sum, j, sum0);
+        add(s.sum, k, sum1);
+        add(s.sum, l, sum2);
+        add(s.sum, m, sum3);
+        add(s.product, j, product0);
+        add(s.product, k, product1);
+        add(s.product, l, product2);
+        add(s.product, m, product3);
     }
 
-    private static void store(float[] sums, int j, FloatVector first, int k, FloatVector second) {
-        first.intoArray(sums, j);
-        second.intoArray(sums, k);
-    }
-
-    /** A strip of one column. */
-    private static void strip(Operands o, Rows r, long row, int rows, int j, Coefficients c, ColumnSums s) {
-        float sum = 0;
-        float product = 0;
-        for (int i = 0; i < rows; i++) {
-            long at = row + (long) i * r.width + j;
-            float d = o.x(at) - c.shift[j];
-            float w = SECOND ? o.second(at) : d;
-            sum += w;
-            product = Math.fma(d, w, product);
-        }
-        s.sum[j] += sum;
-        s.product[j] += product;
+    private static void add(float[] sums, int j, FloatVector more) {
+        FloatVector.fromArray(FLOATS, sums, j).lanewise(ADD, more).intoArray(sums, j);
     }
 
     // ---- runs
