@@ -53,7 +53,7 @@ final class CpuOperations implements BatchNormOperations {
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
         Cut cut = cut(tensors);
         Pipeline pipeline = Pipelines.take();
-        run(pipeline, pipeline.backward.parametersOnly(kernels, tensors, normalization, sums, cut), cut);
+        run(pipeline, pipeline.reduceGradients.of(kernels, tensors, normalization, sums, cut), cut);
     }
 
     @Override

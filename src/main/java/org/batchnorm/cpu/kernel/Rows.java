@@ -32,6 +32,9 @@ public final class Rows {
      */
     public boolean cached;
 
+    /** Whether an elementwise kernel had better take four rows at once than two: a hint for speed, too. */
+    public boolean fourAtOnce;
+
     /** Scratch of the thread. */
     public final Tile tile;
 

@@ -17,7 +17,9 @@ public final class CollectStatistics extends Operation {
     private @Nullable Moments moments;
 
     /** An operation for many batches. */
-    public CollectStatistics() {}
+    public CollectStatistics() {
+        super(true, false);
+    }
 
     /** Takes a batch. */
     public CollectStatistics of(Kernels kernels, Tensors tensors, Moments into, Cut cut) {
@@ -26,16 +28,6 @@ public final class CollectStatistics extends Operation {
         moments = into;
         into.count(features.count);
         return this;
-    }
-
-    @Override
-    public boolean reduces() {
-        return true;
-    }
-
-    @Override
-    public boolean maps() {
-        return false;
     }
 
     @Override

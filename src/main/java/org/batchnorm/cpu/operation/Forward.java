@@ -14,7 +14,9 @@ import org.batchnorm.spi.Tensors;
 /** The training forward: x is reduced, its sums become the statistics, x is mapped to y with them. */
 public final class Forward extends Operation {
     /** An operation for many batches. */
-    public Forward() {}
+    public Forward() {
+        super(true, true);
+    }
 
     /** Takes a batch. */
     public Forward of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
@@ -22,16 +24,6 @@ public final class Forward extends Operation {
         reduced.set(tensors.x(), null, null);
         mapped.set(tensors.x(), null, tensors.y());
         return this;
-    }
-
-    @Override
-    public boolean reduces() {
-        return true;
-    }
-
-    @Override
-    public boolean maps() {
-        return true;
     }
 
     @Override

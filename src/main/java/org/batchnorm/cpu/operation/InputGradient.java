@@ -10,20 +10,18 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /** The stage {@code inputGradient}: x and dy are mapped to dx with sums that are there. */
-public final class InputGradient extends MapOnly {
+public final class InputGradient extends Operation {
     /** An operation for many batches. */
-    public InputGradient() {}
+    public InputGradient() {
+        super(false, true);
+    }
 
     /** Takes a batch. */
     public InputGradient of(Kernels kernels, Tensors tensors, Normalization normalization, GradientSums sums, Cut cut) {
         begin(kernels, normalization, cut);
         features.count = sums.count();
         features.gradients = sums;
-        if (normalization.throughStatistics()) {
-            mapped.set(tensors.x(), tensors.dy(), tensors.dx());
-        } else {
-            mapped.set(tensors.dy(), null, tensors.dx());
-        }
+        mapGradient(tensors, normalization);
         return this;
     }
 

@@ -11,6 +11,7 @@ import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,31 +33,43 @@ public abstract class Operation {
     private float[] ones = {};
     private float[] zeros = {};
 
-    /** Only the operations beside this class. */
-    Operation() {}
+    private final boolean reduces;
+    private final boolean maps;
+
+    Operation(boolean reduces, boolean maps) {
+        this.reduces = reduces;
+        this.maps = maps;
+    }
 
     /** Whether values are reduced, and their sums merged. */
-    public abstract boolean reduces();
+    public final boolean reduces() {
+        return reduces;
+    }
 
     /** Whether values are mapped. */
-    public abstract boolean maps();
+    public final boolean maps() {
+        return maps;
+    }
 
     /**
-     * A value near each feature's mean, for the reduction to subtract: into the shift of the features {@code from} to
-     * {@code to}.
+     * A value near each feature's mean, for the reduction to subtract: into the shift of the features {@code from} to {@code to}.
      */
-    public abstract void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to);
+    public void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
+        throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
+    }
 
     /**
      * What the sums of the features {@code from} to {@code to} become: results, and the coefficients of the map.
      *
      * @param f where results go: those of the operation, or of a thread that merges all for itself
      */
-    public abstract void merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to);
+    public void merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
+    }
 
     /** The coefficients of the map of an operation that reduces nothing. */
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
-        throw new IllegalStateException(getClass().getSimpleName() + " has its coefficients from its sums");
+        throw new UnsupportedOperationException(getClass().getSimpleName() + " has its coefficients from its sums");
     }
 
     /** Whether merging may read values again, which the map may overwrite. */
@@ -106,6 +119,15 @@ public abstract class Operation {
     protected final void begin(Kernels newKernels, Cut cut) {
         kernels = newKernels;
         features.count = cut.shape.valuesPerFeature();
+    }
+
+    /** Takes the tensors of a map to dx: through the batch's statistics x and dy, through given ones dy alone. */
+    final void mapGradient(Tensors tensors, Normalization normalization) {
+        if (normalization.throughStatistics()) {
+            mapped.set(tensors.x(), tensors.dy(), tensors.dx());
+        } else {
+            mapped.set(tensors.dy(), null, tensors.dx());
+        }
     }
 
     /** Lets go of the caller's memory. */

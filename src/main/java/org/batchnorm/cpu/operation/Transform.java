@@ -9,9 +9,11 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /** The stage {@code transform}, which is inference, too: x is mapped to y with statistics that are there. */
-public final class Transform extends MapOnly {
+public final class Transform extends Operation {
     /** An operation for many batches. */
-    public Transform() {}
+    public Transform() {
+        super(false, true);
+    }
 
     /** Takes a batch. */
     public Transform of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {

@@ -80,6 +80,7 @@ final class MapPass implements WorkerPool.Task {
         Coefficients c = coefficients(participant);
         Rows rows = scratch.of(participant).rows;
         rows.cached = operands.hasSecond() ? CutPolicy.isCached(cut.shape, 3) : CutPolicy.isNear(cut.shape, 2);
+        rows.fourAtOnce = CutPolicy.mapsFourRows(cut);
         int width = cut.columns.width;
         long first = cut.firstRow(part);
         rows.columns(width, cut.columns.first(from), cut.columns.end(to));

@@ -7,6 +7,7 @@ import org.batchnorm.cpu.operation.CollectStatistics;
 import org.batchnorm.cpu.operation.Forward;
 import org.batchnorm.cpu.operation.InputGradient;
 import org.batchnorm.cpu.operation.Operation;
+import org.batchnorm.cpu.operation.ReduceGradients;
 import org.batchnorm.cpu.operation.Transform;
 
 /**
@@ -34,8 +35,11 @@ public final class Pipeline {
     /** The stage {@code transform}. */
     public final Transform transform = new Transform();
 
-    /** The backward, and the stage {@code reduceGradients}. */
+    /** The backward. */
     public final Backward backward = new Backward();
+
+    /** The stage {@code reduceGradients}. */
+    public final ReduceGradients reduceGradients = new ReduceGradients();
 
     /** The stage {@code collectStatistics}. */
     public final CollectStatistics collectStatistics = new CollectStatistics();

@@ -89,12 +89,12 @@ public final class ScalarReduction implements Reduction {
                 long row = r.first + i * r.width + j;
                 if (!second && r.streams > 1) {
                     read(o, row, r.apart, tile, piece);
-                    addFour(tile, tile.coefficients.shift, piece);
+                    addFour(tile, piece);
                     continue;
                 }
                 for (int k = 0; k < r.streams; k++) {
                     read(o, row + k * r.apart, tile, piece);
-                    add(tile, tile.coefficients.shift, piece);
+                    add(tile, piece);
                 }
             }
             tile.endSums(s, j, length, together);
@@ -109,15 +109,15 @@ public final class ScalarReduction implements Reduction {
             Arrays.fill(tile.sum, 0, used, 0);
             Arrays.fill(tile.product, 0, used, 0);
             long run = r.first + (channel - r.from) * r.channelApart;
-            float shift = c.shift[channel];
+            Arrays.fill(tile.coefficients.shift, 0, used, c.shift[channel]);
             if (!second && r.images == streams) {
                 for (int j = 0; j < r.length; j += Tile.SIZE) {
                     int piece = Math.min(Tile.SIZE, r.length - j);
                     read(o, run + j, r.imageApart, tile, piece);
-                    addFour(tile, shift, piece);
+                    addFour(tile, piece);
                 }
             } else {
-                oneByOne(o, r, run, shift);
+                oneByOne(o, r, run);
             }
             s.sum[channel] += Tile.total(tile.sum, 0, used);
             s.product[channel] += Tile.total(tile.product, 0, used);
@@ -127,7 +127,7 @@ public final class ScalarReduction implements Reduction {
     /**
      * Adds the runs of one channel, one image after the other; of x alone, all images' pieces before the next piece.
      */
-    private void oneByOne(Operands o, Runs r, long run, float shift) {
+    private void oneByOne(Operands o, Runs r, long run) {
         Tile tile = r.tile;
         int images = (int) r.images;
         int pieces = Math.ceilDiv(r.length, Tile.SIZE);
@@ -136,7 +136,7 @@ public final class ScalarReduction implements Reduction {
             int j = (second ? k % pieces : k / images) * Tile.SIZE;
             int piece = Math.min(Tile.SIZE, r.length - j);
             read(o, run + image * r.imageApart + j, tile, piece);
-            add(tile, shift, piece);
+            add(tile, piece);
         }
     }
 
@@ -157,29 +157,20 @@ public final class ScalarReduction implements Reduction {
         Memory.read(o.x, at + 3 * apart, tile.d, length);
     }
 
-    private void add(Tile tile, float[] shift, int length) {
+    private void add(Tile tile, int length) {
         if (second) {
-            addGradients(tile.a, tile.b, shift, tile.sum, tile.product, length);
+            addGradients(tile.a, tile.b, tile.coefficients.shift, tile.sum, tile.product, length);
         } else {
-            addValues(tile.a, shift, tile.sum, tile.product, length);
+            addValues(tile.a, tile.coefficients.shift, tile.sum, tile.product, length);
         }
     }
 
-    private void add(Tile tile, float shift, int length) {
-        if (second) {
-            addGradients(tile.a, tile.b, shift, tile.sum, tile.product, length);
-        } else {
-            addValues(tile.a, shift, tile.sum, tile.product, length);
-        }
-    }
-
-    // The loops over tiles: with a shift for each column, and with one for a run.
-
-    private static void addFour(Tile tile, float[] shift, int length) {
+    private static void addFour(Tile tile, int length) {
         float[] a = tile.a;
         float[] b = tile.b;
         float[] c = tile.c;
         float[] d = tile.d;
+        float[] shift = tile.coefficients.shift;
         float[] sum = tile.sum;
         float[] square = tile.product;
         for (int j = 0; j < length; j++) {
@@ -193,34 +184,9 @@ public final class ScalarReduction implements Reduction {
         }
     }
 
-    private static void addFour(Tile tile, float shift, int length) {
-        float[] a = tile.a;
-        float[] b = tile.b;
-        float[] c = tile.c;
-        float[] d = tile.d;
-        float[] sum = tile.sum;
-        float[] square = tile.product;
-        for (int j = 0; j < length; j++) {
-            float da = a[j] - shift;
-            float db = b[j] - shift;
-            float dc = c[j] - shift;
-            float dd = d[j] - shift;
-            sum[j] += (da + db) + (dc + dd);
-            square[j] += (da * da + db * db) + (dc * dc + dd * dd);
-        }
-    }
-
     private static void addValues(float[] x, float[] shift, float[] sum, float[] square, int length) {
         for (int j = 0; j < length; j++) {
             float d = x[j] - shift[j];
-            sum[j] += d;
-            square[j] += d * d;
-        }
-    }
-
-    private static void addValues(float[] x, float shift, float[] sum, float[] square, int length) {
-        for (int j = 0; j < length; j++) {
-            float d = x[j] - shift;
             sum[j] += d;
             square[j] += d * d;
         }
@@ -230,13 +196,6 @@ public final class ScalarReduction implements Reduction {
         for (int j = 0; j < length; j++) {
             sum[j] += dy[j];
             product[j] += dy[j] * (x[j] - shift[j]);
-        }
-    }
-
-    private static void addGradients(float[] x, float[] dy, float shift, float[] sum, float[] product, int length) {
-        for (int j = 0; j < length; j++) {
-            sum[j] += dy[j];
-            product[j] += dy[j] * (x[j] - shift);
         }
     }
 }

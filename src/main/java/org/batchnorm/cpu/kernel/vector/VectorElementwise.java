@@ -40,6 +40,9 @@ final class VectorElementwise implements Elementwise {
      */
     private static final int STRIP_ROWS = SECOND ? 8 : Integer.MAX_VALUE;
 
+    /** Whether there are registers for four rows of two tensors. */
+    private static final boolean FOUR_ROWS = Species.MANY_REGISTERS && !SECOND;
+
     VectorElementwise() {}
 
     /** A copy for each variant. */
@@ -56,7 +59,8 @@ final class VectorElementwise implements Elementwise {
             return;
         }
         long half = CutPolicy.rowsOfStream(r.count, 2);
-        int touched = pairs(o, r, 0, half, half * r.width, c);
+        long done = FOUR_ROWS && r.fourAtOnce ? half - half % 2 : 0;
+        int touched = twoPairs(o, r, done, half * r.width, c) ^ pairs(o, r, done, half - done, half * r.width, c);
         for (long i = 2 * half; i < r.count; i += 2) {
             // A last row that has none beside it is paired with itself.
             touched ^= pairs(o, r, i, 1, i + 1 < r.count ? r.width : 0, c);
@@ -102,6 +106,45 @@ final class VectorElementwise implements Elementwise {
             xAt += r.width;
             dyAt += r.width;
             outAt += r.width;
+        }
+        return touched;
+    }
+
+    /**
+     * Two pairs of rows that follow each other: the coefficients are loaded once for four.
+     *
+     * @param count pairs, an even number
+     */
+    private static int twoPairs(Operands o, Rows r, long count, long apart, Coefficients c) {
+        Object x = o.x;
+        Object out = o.out;
+        long xAt = o.xStart + r.first;
+        long outAt = o.outStart + r.first;
+        long next = r.width;
+        int end = Species.end(r.from, r.to);
+        int touched = 0;
+        for (long i = 0; i < count; i += 2) {
+            for (int j = r.from; j < end; j += LANES) {
+                touched ^= touch(out, outAt, j) ^ touch(out, outAt + apart, j);
+                touched ^= touch(out, outAt + next, j) ^ touch(out, outAt + next + apart, j);
+                FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
+                FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
+                FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
+                FloatVector v0 = transform(load(x, xAt, j), m, a, b);
+                FloatVector v1 = transform(load(x, xAt + apart, j), m, a, b);
+                FloatVector v2 = transform(load(x, xAt + next, j), m, a, b);
+                FloatVector v3 = transform(load(x, xAt + next + apart, j), m, a, b);
+                store(v0, out, outAt, j);
+                store(v1, out, outAt + apart, j);
+                store(v2, out, outAt + next, j);
+                store(v3, out, outAt + next + apart, j);
+            }
+            for (int j = end; j < r.to; j++) {
+                two(o, r.first + i * next + j, apart, c, j);
+                two(o, r.first + (i + 1) * next + j, apart, c, j);
+            }
+            xAt += 2 * next;
+            outAt += 2 * next;
         }
         return touched;
     }

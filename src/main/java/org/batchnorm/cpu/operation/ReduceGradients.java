@@ -1,0 +1,49 @@
+package org.batchnorm.cpu.operation;
+
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.cut.CutPolicy;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
+
+/** The stage {@code reduceGradients}: x and dy are reduced, their sums become the gradients of γ and β. */
+public sealed class ReduceGradients extends Operation permits Backward {
+    /** An operation for many batches. */
+    public ReduceGradients() {
+        this(false);
+    }
+
+    ReduceGradients(boolean maps) {
+        super(true, maps);
+    }
+
+    /** Takes a batch. */
+    public ReduceGradients of(
+            Kernels kernels, Tensors tensors, Normalization normalization, GradientSums into, Cut cut) {
+        begin(kernels, normalization, cut);
+        reduced.set(tensors.x(), tensors.dy(), null);
+        features.gradients = into;
+        into.count(features.count);
+        return this;
+    }
+
+    @Override
+    public final void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
+        System.arraycopy(features.statistics.mean(), from, into.shift, from, to - from);
+    }
+
+    @Override
+    public final void merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
+    }
+
+    @Override
+    public final boolean readsStatistics() {
+        return true;
+    }
+}
