@@ -2,6 +2,7 @@ package org.batchnorm;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
 import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -46,14 +47,34 @@ class ArchitectureTest {
             .resideInAPackage("..state..");
 
     @ArchTest
-    static final ArchRule onlyVectorClassesTouchTheIncubatorModule = noClasses()
+    static final ArchRule onlyVectorKernelsTouchTheIncubatorModule = noClasses()
             .that()
-            .resideOutsideOfPackage("org.batchnorm.cpu")
-            .or()
-            .haveSimpleNameNotStartingWith("Vector")
+            .resideOutsideOfPackage("org.batchnorm.cpu.kernel.vector")
             .should()
             .dependOnClassesThat()
             .resideInAPackage("jdk.incubator..");
+
+    @ArchTest
+    static final ArchRule theEngineIsPassedThroughOneWay = layeredArchitecture()
+            .consideringOnlyDependenciesInAnyPackage("org.batchnorm.cpu..")
+            .layer("door")
+            .definedBy("org.batchnorm.cpu")
+            .layer("pass")
+            .definedBy("org.batchnorm.cpu.pass")
+            .layer("operation")
+            .definedBy("org.batchnorm.cpu.operation")
+            .layer("kernels")
+            .definedBy("org.batchnorm.cpu.kernel..")
+            .layer("cut")
+            .definedBy("org.batchnorm.cpu.cut")
+            .whereLayer("door")
+            .mayNotBeAccessedByAnyLayer()
+            .whereLayer("pass")
+            .mayOnlyBeAccessedByLayers("door")
+            .whereLayer("operation")
+            .mayOnlyBeAccessedByLayers("door", "pass")
+            .whereLayer("kernels")
+            .mayOnlyBeAccessedByLayers("door", "pass", "operation");
 
     @ArchTest
     static final ArchRule tensorsStandAlone = classes()

@@ -126,8 +126,8 @@ final class GoldenResults {
     }
 
     /**
-     * The largest error in units of u · M, u = 2⁻²⁴, M the largest finite |expected|. It is huge where a value ought
-     * to be finite and is not, or the other way round.
+     * The largest error in units of u · M, u = 2⁻²⁴, M the largest finite |expected|. It is huge where a value ought to
+     * be finite and is not, or the other way round.
      */
     static double error(float[] actual, double[] expected) {
         double most = 0;

@@ -212,9 +212,9 @@ public final class CutPolicy {
     }
 
     /**
-     * Whether rows are better mapped four at once than two: in a core's own caches, or where the coefficients of all columns do
-     * not stay in the first-level cache beside them. Elsewhere, four more streams are too many for some prefetchers (measured on
-     * an AMD EPYC, family 25: twice the time).
+     * Whether rows are better mapped four at once than two: in a core's own caches, or where the coefficients of all
+     * columns do not stay in the first-level cache beside them. Elsewhere, four more streams are too many for some
+     * prefetchers (measured on an AMD EPYC, family 25: twice the time).
      */
     public static boolean mapsFourRows(Cut cut) {
         return isCached(cut.shape, 2) || (long) cut.columns.width * COEFFICIENT_BYTES > NEAR_BYTES;

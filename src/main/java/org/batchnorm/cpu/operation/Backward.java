@@ -7,8 +7,8 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /**
- * The backward: like {@code reduceGradients}, and then x and dy are mapped to dx with the gradients of γ and β; through given
- * statistics (frozen ones), dy alone.
+ * The backward: like {@code reduceGradients}, and then x and dy are mapped to dx with the gradients of γ and β; through
+ * given statistics (frozen ones), dy alone.
  */
 public final class Backward extends ReduceGradients {
     /** An operation for many batches. */

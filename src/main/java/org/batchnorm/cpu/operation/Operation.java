@@ -52,7 +52,8 @@ public abstract class Operation {
     }
 
     /**
-     * A value near each feature's mean, for the reduction to subtract: into the shift of the features {@code from} to {@code to}.
+     * A value near each feature's mean, for the reduction to subtract: into the shift of the features {@code from} to
+     * {@code to}.
      */
     public void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
