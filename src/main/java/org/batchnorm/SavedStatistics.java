@@ -24,8 +24,10 @@ public final class SavedStatistics {
     private boolean throughStatistics;
     private @Nullable Batch overwrittenInput;
 
-    /** The last normalization with these statistics; the next one is most often the same. */
-    private @Nullable Normalization normalization;
+    /**
+     * The last normalizations with these statistics, as given ones and through them; the next is most often the same.
+     */
+    private final @Nullable Normalization[] last = new Normalization[2];
 
     /**
      * Empty saved statistics for layers of that many features.
@@ -78,16 +80,16 @@ public final class SavedStatistics {
     /** How to normalize with these statistics; an object that is used again while the parameters stay the same. */
     @SuppressWarnings("ReferenceEquality") // the very arrays
     Normalization normalization(Parameters parameters, double eps, boolean through) {
-        Normalization last = normalization;
-        if (last == null
-                || last.gamma() != parameters.gamma()
-                || last.beta() != parameters.beta()
-                || last.eps() != eps
-                || last.throughStatistics() != through) {
-            last = new Normalization(parameters.gamma(), parameters.beta(), eps, statistics, through);
-            normalization = last;
+        int kind = through ? 1 : 0;
+        Normalization kept = last[kind];
+        if (kept == null
+                || kept.gamma() != parameters.gamma()
+                || kept.beta() != parameters.beta()
+                || kept.eps() != eps) {
+            kept = new Normalization(parameters.gamma(), parameters.beta(), eps, statistics, through);
+            last[kind] = kept;
         }
-        return last;
+        return kept;
     }
 
     /** Takes over given statistics as they are now, whatever becomes of them before the backward. */
