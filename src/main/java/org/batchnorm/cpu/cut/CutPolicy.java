@@ -39,6 +39,9 @@ public final class CutPolicy {
     private static final int ROWS_PER_SAMPLE = 32;
     private static final int FEW_SAMPLES = 4;
 
+    /** Samples whose mean is very seldom two deviations off. */
+    private static final int ENOUGH_SAMPLES = 8;
+
     private static final int MIN_RUN = 32;
     private static final int MANY_IMAGES = 16;
     private static final int MIN_BLOCK = 32 * 1024;
@@ -233,6 +236,23 @@ public final class CutPolicy {
     /** Whether every thread had better merge all partial sums for itself. */
     public static boolean mergesByAll(int partials, int threads) {
         return threads > 1 && partials > 1 && partials <= FEW_PARTIALS;
+    }
+
+    /**
+     * Whether features are reduced again where their shift proves to be far from their mean; else they are taken in double precision.
+     * Of the shape alone: where threads may merge for themselves, they cannot reduce again at the same time.
+     */
+    public static boolean reducesAgain(Cut cut) {
+        return cut.partials() == 1 || cut.partials() > FEW_PARTIALS;
+    }
+
+    /**
+     * Beyond this ratio of (mean − shift)² to the variance, sums about the shift have lost too many digits. Shifts of few samples are
+     * allowed more: they are seldom as near, and of few values.
+     */
+    public static float far(Cut cut) {
+        long rows = cut.byRows ? cut.dataRows() : cut.shape.valuesPerFeature();
+        return rows >= ENOUGH_SAMPLES * ROWS_PER_SAMPLE ? 4 : 16;
     }
 
     /** Into how many parts the features are cut to be merged. */

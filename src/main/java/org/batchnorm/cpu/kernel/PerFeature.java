@@ -15,6 +15,9 @@ public final class PerFeature {
     /** m, the values of each feature. */
     public long count;
 
+    /** Beyond this ratio of (mean − shift)² to the variance the shift is far from the mean. */
+    public float far = 1;
+
     /** γ, (C). */
     public float[] gamma = NONE;
 
@@ -36,6 +39,7 @@ public final class PerFeature {
     /** Takes over the references of another. */
     public void set(PerFeature other) {
         count = other.count;
+        far = other.far;
         gamma = other.gamma;
         beta = other.beta;
         eps = other.eps;

@@ -51,4 +51,14 @@ public final class Shift {
         float coarse = (most - least) * COARSENESS;
         return (mean + coarse) - coarse;
     }
+
+    /**
+     * A shift near a mean that is known.
+     *
+     * @param deviation about the standard deviation
+     */
+    public static float near(double mean, double deviation) {
+        float coarse = (float) deviation * 4 * COARSENESS;
+        return ((float) mean + coarse) - coarse;
+    }
 }

@@ -5,20 +5,19 @@ import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.PerFeature;
-import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
-import org.batchnorm.cpu.kernel.scalar.ScalarMergeStatistics;
+import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 
 /** The stage {@code collectStatistics}: x is reduced, its sums become moments. */
-public final class CollectStatistics extends Operation {
+public final class CollectStatistics extends OfStatistics {
     private @Nullable Moments moments;
 
     /** An operation for many batches. */
     public CollectStatistics() {
-        super(true, false);
+        super(false);
     }
 
     /** Takes a batch. */
@@ -31,13 +30,27 @@ public final class CollectStatistics extends Operation {
     }
 
     @Override
-    public void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
-        Samples.take(cut, reduced, kernels(), scratch, into, from, to);
+    public boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        Moments all = Objects.requireNonNull(moments);
+        boolean sound = true;
+        for (int i = from; i < to; i++) {
+            double delta = sums.sum[i] / f.count;
+            all.mean()[i] = into.shift[i] + delta;
+            all.m2()[i] = sums.product[i] - delta * sums.sum[i];
+            sound = sound && !isSuspect(sums, f, i);
+        }
+        return sound;
     }
 
     @Override
-    public void merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
-        ScalarMergeStatistics.moments(cut, reduced, sums, into, Objects.requireNonNull(moments), from, to);
+    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        Moments all = Objects.requireNonNull(moments);
+        merge(cut, sums, f, into, from, to);
+        for (int i = from; i < to; i++) {
+            if (isSuspect(sums, f, i)) {
+                InDouble.moments(cut.shape, reduced, all, i);
+            }
+        }
     }
 
     @Override

@@ -6,16 +6,16 @@ import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Memory;
 import org.batchnorm.cpu.kernel.PerFeature;
-import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /** The training forward: x is reduced, its sums become the statistics, x is mapped to y with them. */
-public final class Forward extends Operation {
+public final class Forward extends OfStatistics {
     /** An operation for many batches. */
     public Forward() {
-        super(true, true);
+        super(true);
     }
 
     /** Takes a batch. */
@@ -27,13 +27,18 @@ public final class Forward extends Operation {
     }
 
     @Override
-    public void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
-        Samples.take(cut, reduced, kernels(), scratch, into, from, to);
+    public boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        return kernels().mergeStatistics(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
     }
 
     @Override
-    public void merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
-        kernels().mergeStatistics(CutPolicy.isRare(cut.shape)).merge(cut, reduced, sums, f, into, from, to);
+    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        kernels().mergeStatistics(true).merge(sums, f, into, from, to);
+        for (int i = from; i < to; i++) {
+            if (isSuspect(sums, f, i)) {
+                InDouble.statistics(cut.shape, reduced, f, into, i);
+            }
+        }
     }
 
     @Override

@@ -2,6 +2,7 @@ package org.batchnorm.cpu.operation;
 
 import java.util.Arrays;
 import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
@@ -63,8 +64,19 @@ public abstract class Operation {
      * What the sums of the features {@code from} to {@code to} become: results, and the coefficients of the map.
      *
      * @param f where results go: those of the operation, or of a thread that merges all for itself
+     * @return whether all features are sound; else they must be merged again
      */
-    public void merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+    public boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
+    }
+
+    /** Whether some features are better reduced again with another shift, which then stands in the coefficients. */
+    public boolean movesShift(Sums sums, Coefficients c, int from, int to) {
+        return false;
+    }
+
+    /** Merges features among which some are suspect: these from their values, in double precision. */
+    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
     }
 
@@ -120,6 +132,7 @@ public abstract class Operation {
     protected final void begin(Kernels newKernels, Cut cut) {
         kernels = newKernels;
         features.count = cut.shape.valuesPerFeature();
+        features.far = CutPolicy.far(cut);
     }
 
     /** Takes the tensors of a map to dx: through the batch's statistics x and dy, through given ones dy alone. */

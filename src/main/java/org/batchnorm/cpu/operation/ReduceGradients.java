@@ -4,9 +4,11 @@ import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.Memory;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
@@ -38,8 +40,23 @@ public sealed class ReduceGradients extends Operation permits Backward {
     }
 
     @Override
-    public final void merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
-        kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
+    public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        return kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
+    }
+
+    @Override
+    public final void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+        kernels().mergeGradients(true).merge(sums, f, into, from, to);
+        for (int i = from; i < to; i++) {
+            if (!Float.isFinite((float) f.gradients.dbeta()[i]) || !Float.isFinite((float) f.gradients.dgamma()[i])) {
+                InDouble.gradients(cut.shape, reduced, f, into, i);
+            }
+        }
+    }
+
+    @Override
+    public final boolean mergeReadsWhatMapOverwrites() {
+        return Memory.mayOverlap(reduced.x, mapped.out) || Memory.mayOverlap(reduced.second, mapped.out);
     }
 
     @Override

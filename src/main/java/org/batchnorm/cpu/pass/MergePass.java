@@ -1,6 +1,8 @@
 package org.batchnorm.cpu.pass;
 
 import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.cpu.cut.CutPolicy;
+import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.operation.Operation;
@@ -8,12 +10,14 @@ import org.batchnorm.cpu.operation.Operation;
 /** The pass that merges: a part of the features at a time, from all partial sums to results and coefficients. */
 final class MergePass implements WorkerPool.Task {
     private final Scratch scratch;
+    private final ReducePass reduce;
     private Operation operation;
     private Cut cut = Cut.NONE;
     private int parts = 1;
 
-    MergePass(Scratch scratch, Operation first) {
+    MergePass(Scratch scratch, ReducePass reduce, Operation first) {
         this.scratch = scratch;
+        this.reduce = reduce;
         this.operation = first;
     }
 
@@ -30,11 +34,25 @@ final class MergePass implements WorkerPool.Task {
         merge(cut.firstFeature(part, parts), cut.firstFeature(part + 1, parts), participant);
     }
 
-    /** Merges features of which no other thread merges any. */
+    /**
+     * Merges features of which no other thread merges any. Where the shift of some proves to be far from their mean, these are reduced
+     * once more about a better one; what is suspect even then is taken in double precision.
+     */
     void merge(int from, int to, int participant) {
-        ThreadScratch own = scratch.of(participant);
-        Sums total = scratch.sums.total(from, to, own.tile.a);
-        operation.merge(cut, total, operation.features, scratch.coefficients, from, to);
+        Coefficients c = scratch.coefficients;
+        float[] values = scratch.of(participant).tile.a;
+        Sums total = scratch.sums.total(from, to, values);
+        if (operation.merge(cut, total, operation.features, c, from, to)) {
+            return;
+        }
+        if (CutPolicy.reducesAgain(cut) && operation.movesShift(total, c, from, to)) {
+            reduce.prepare(participant);
+            for (int partial = 0; partial < cut.partials(); partial++) {
+                reduce.reduce(partial, from, to, participant);
+            }
+            total = scratch.sums.total(from, to, values);
+        }
+        operation.mergeAgain(cut, total, operation.features, c, from, to);
     }
 
     /**
@@ -48,7 +66,9 @@ final class MergePass implements WorkerPool.Task {
         scratch.sums.total(own.sums, 0, cut.features, own.tile.a);
         PerFeature features = participant == 0 ? operation.features : own.withoutResults(operation);
         System.arraycopy(scratch.coefficients.shift, 0, own.coefficients.shift, 0, cut.features);
-        operation.merge(cut, own.sums, features, own.coefficients, 0, cut.features);
+        if (!operation.merge(cut, own.sums, features, own.coefficients, 0, cut.features)) {
+            operation.mergeAgain(cut, own.sums, features, own.coefficients, 0, cut.features);
+        }
         own.forget();
     }
 }

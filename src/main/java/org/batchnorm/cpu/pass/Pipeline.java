@@ -49,7 +49,7 @@ public final class Pipeline {
 
     private final Scratch scratch = new Scratch();
     private final ReducePass reduce = new ReducePass(scratch, forward);
-    private final MergePass merge = new MergePass(scratch, forward);
+    private final MergePass merge = new MergePass(scratch, reduce, forward);
     private final MapPass map = new MapPass(scratch, merge, forward);
     private final GroupPass group = new GroupPass(scratch, reduce, merge, map, forward);
 

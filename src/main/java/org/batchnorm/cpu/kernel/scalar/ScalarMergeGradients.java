@@ -14,9 +14,10 @@ public final class ScalarMergeGradients implements MergeGradients {
     public ScalarMergeGradients() {}
 
     @Override
-    public void merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
+    public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         gradients(sums, f, from, to);
         coefficients(f, c, from, to);
+        return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
     }
 
     /** From the sums to the gradients of the parameters. */

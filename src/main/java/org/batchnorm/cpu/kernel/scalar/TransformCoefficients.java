@@ -10,6 +10,9 @@ import org.batchnorm.cpu.kernel.Rstd;
  * {@code offset = beta − meanLow · scale}; in plain loops.
  */
 public final class TransformCoefficients {
+    /** Beyond this, the difference of two values may overflow float32. */
+    private static final float WIDE = 1e38f;
+
     private TransformCoefficients() {}
 
     /** With the statistics of a batch: what rounding took from the mean stands in the offset. */
@@ -26,6 +29,13 @@ public final class TransformCoefficients {
         Rstd.of(f.statistics.variance(), f.eps, c.scale, from, to);
         multiply(f.gamma, c.scale, c.scale, from, to);
         System.arraycopy(f.beta, from, c.offset, from, to - from);
+        if (largest(c.centre, from, to) > WIDE) {
+            for (int i = from; i < to; i++) {
+                if (Math.abs(c.centre[i]) > WIDE) {
+                    foldMean(f, c, i);
+                }
+            }
+        }
     }
 
     /** For the gradient through given statistics, {@code dx = dy · gamma · rstd}. */
@@ -33,6 +43,22 @@ public final class TransformCoefficients {
         Arrays.fill(c.centre, from, to, 0);
         multiply(f.gamma, f.statistics.rstd(), c.scale, from, to);
         Arrays.fill(c.offset, from, to, 0);
+    }
+
+    /** Whether values of a feature may be so far from its mean that {@code x − mean} overflows float32. */
+    static boolean isWide(PerFeature f, int feature) {
+        double most = Math.sqrt(f.count) / f.statistics.rstd()[feature];
+        return Math.abs(f.statistics.mean()[feature]) > WIDE || most > WIDE;
+    }
+
+    /**
+     * Lets the offset have the mean, {@code x · scale + (beta − mean · scale)}: what would cancel elsewhere does not where values are
+     * so far apart that their difference overflows.
+     */
+    static void foldMean(PerFeature f, Coefficients c, int feature) {
+        double scale = c.scale[feature];
+        c.offset[feature] = (float) (f.beta[feature] - f.statistics.mean()[feature] * scale);
+        c.centre[feature] = 0;
     }
 
     // One simple loop for each step: so the compiler makes vector code of them.
@@ -47,5 +73,13 @@ public final class TransformCoefficients {
         for (int c = from; c < to; c++) {
             values[c] -= a[c] * b[c];
         }
+    }
+
+    private static float largest(float[] values, int from, int to) {
+        float largest = 0;
+        for (int c = from; c < to; c++) {
+            largest = Math.max(largest, Math.abs(values[c]));
+        }
+        return largest;
     }
 }

@@ -14,9 +14,8 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 
 /**
- * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. What is left to the twin
- * are features among which one has an infinity or NaN, and the two rare formulas: of two values, and through given
- * statistics.
+ * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. The two rare formulas, of two values and
+ * through given statistics, are left to the twin.
  */
 final class VectorMergeGradients implements MergeGradients {
     private static final int LANES = DOUBLES.length();
@@ -29,22 +28,19 @@ final class VectorMergeGradients implements MergeGradients {
     }
 
     @Override
-    public void merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
+    public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
+        if (to - from < LANES || !f.throughStatistics || f.count <= TWO_VALUES) {
+            return twin.merge(sums, f, c, from, to);
+        }
         int end = to - (to - from) % LANES;
-        boolean done = to - from >= LANES && f.throughStatistics && f.count > TWO_VALUES;
-        for (int i = from; done && i < end; i += VectorMergeStatistics.AT_ONCE) {
-            done = mergeVectors(sums, f, c, i, Math.min(i + VectorMergeStatistics.AT_ONCE, end));
+        boolean finite = true;
+        for (int i = from; i < end; i += VectorMergeStatistics.AT_ONCE) {
+            finite &= mergeVectors(sums, f, c, i, Math.min(i + VectorMergeStatistics.AT_ONCE, end));
         }
-        if (done && end < to) {
-            // The last vector overlaps the ones before.
-            done = mergeVectors(sums, f, c, to - LANES, to);
-        }
-        if (!done) {
-            twin.merge(sums, f, c, from, to);
-        }
+        // The last vector overlaps the ones before.
+        return end == to ? finite : finite & mergeVectors(sums, f, c, to - LANES, to);
     }
 
-    /** Merges whole vectors of features, and says whether all dbeta are finite. */
     private static boolean mergeVectors(Sums sums, PerFeature f, Coefficients coefficients, int from, int to) {
         float[] meanLow = f.statistics.meanLow();
         float[] rstd = f.statistics.rstd();
@@ -77,6 +73,8 @@ final class VectorMergeGradients implements MergeGradients {
             FloatVector.fromArray(HALVES, f.statistics.mean(), c).intoArray(coefficients.centre, c);
             // What is not finite leaves NaN when it is taken from itself.
             FloatVector rounded = Species.narrow(exactDbeta);
+            notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);
+            rounded = Species.narrow(exactDgamma);
             notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);
         }
         return zero.lanewise(ADD, notFinite).reduceLanes(ADD) == 0;

@@ -11,24 +11,17 @@ import static org.batchnorm.cpu.kernel.vector.Species.HALVES;
 
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
-import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.MergeStatistics;
-import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Suspect;
 
-/**
- * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its
- * twin's; features among which one is suspect are left to the twin.
- */
+/** {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its twin's. */
 final class VectorMergeStatistics implements MergeStatistics {
     private static final int LANES = DOUBLES.length();
 
-    /**
-     * Features that one call merges: not many, because the compiler sooner takes up what is called often, and until
-     * then merging is slow.
-     */
+    /** Features that one call merges: not many, because the compiler sooner takes up what is called often, and until then merging is slow. */
     static final int AT_ONCE = 128;
 
     private final MergeStatistics twin;
@@ -38,22 +31,19 @@ final class VectorMergeStatistics implements MergeStatistics {
     }
 
     @Override
-    public void merge(Cut cut, Operands o, Sums sums, PerFeature f, Coefficients c, int from, int to) {
+    public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
+        if (to - from < LANES) {
+            return twin.merge(sums, f, c, from, to);
+        }
         int end = to - (to - from) % LANES;
-        boolean done = to - from >= LANES;
-        for (int i = from; done && i < end; i += AT_ONCE) {
-            done = mergeVectors(sums, f, c, i, Math.min(i + AT_ONCE, end));
+        boolean sound = true;
+        for (int i = from; i < end; i += AT_ONCE) {
+            sound &= mergeVectors(sums, f, c, i, Math.min(i + AT_ONCE, end));
         }
-        if (done && end < to) {
-            // The last vector overlaps the ones before.
-            done = mergeVectors(sums, f, c, to - LANES, to);
-        }
-        if (!done) {
-            twin.merge(cut, o, sums, f, c, from, to);
-        }
+        // The last vector overlaps the ones before.
+        return end == to ? sound : sound & mergeVectors(sums, f, c, to - LANES, to);
     }
 
-    /** Merges whole vectors of features, and says whether none is suspect. */
     private static boolean mergeVectors(Sums sums, PerFeature f, Coefficients coefficients, int from, int to) {
         float[] mean = f.statistics.mean();
         float[] meanLow = f.statistics.meanLow();
@@ -63,8 +53,9 @@ final class VectorMergeStatistics implements MergeStatistics {
         FloatVector zero = FloatVector.zero(HALVES);
         FloatVector one = FloatVector.broadcast(HALVES, 1);
         FloatVector added = FloatVector.broadcast(HALVES, (float) f.eps);
-        FloatVector far = FloatVector.broadcast(HALVES, 1 / FAR);
-        FloatVector tiny = FloatVector.broadcast(HALVES, TINY);
+        FloatVector far = FloatVector.broadcast(HALVES, Suspect.STRICTER / f.far);
+        FloatVector large = FloatVector.broadcast(HALVES, Suspect.TOWARDS_OVERFLOW);
+        FloatVector tiny = FloatVector.broadcast(HALVES, Suspect.TINY);
         // Below 0, or NaN, where a feature is suspect. Not a mask: what works on masks is slow until it is compiled,
         // and takes long to be compiled.
         FloatVector least = zero;
@@ -88,10 +79,10 @@ final class VectorMergeStatistics implements MergeStatistics {
             FloatVector.fromArray(HALVES, f.beta, c)
                     .lanewise(SUB, low.lanewise(MUL, a))
                     .intoArray(coefficients.offset, c);
-            FloatVector distance = high.lanewise(SUB, shift);
+            FloatVector distance = Species.narrow(delta);
             FloatVector needed =
                     distance.lanewise(MUL, distance).lanewise(MUL, far).lanewise(ADD, tiny);
-            least = v.lanewise(MUL, zero).lanewise(ADD, v.lanewise(SUB, needed)).lanewise(MIN, least);
+            least = v.lanewise(MUL, large).lanewise(MUL, zero).lanewise(ADD, v.lanewise(SUB, needed)).lanewise(MIN, least);
         }
         return zero.lanewise(ADD, least).reduceLanes(ADD) == 0;
     }

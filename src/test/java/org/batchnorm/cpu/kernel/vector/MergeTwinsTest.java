@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Arrays;
 import java.util.Random;
-import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Operands;
@@ -93,8 +92,7 @@ class MergeTwinsTest {
 
         static Result ofStatistics(Kernels kernels, int features) {
             Result result = new Result(features);
-            Cut cut = Cut.of(BatchShape.of(ROWS, features));
-            kernels.mergeStatistics(false).merge(cut, result.o, result.sums, result.f, result.c, 0, features);
+            kernels.mergeStatistics(false).merge(result.sums, result.f, result.c, 0, features);
             return result;
         }
 

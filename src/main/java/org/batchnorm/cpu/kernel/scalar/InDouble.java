@@ -1,0 +1,97 @@
+package org.batchnorm.cpu.kernel.scalar;
+
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
+
+/**
+ * What merges make of one feature, once more: straight from its values, in double precision, which no finite float32 values
+ * overflow.
+ */
+public final class InDouble {
+    private InDouble() {}
+
+    /** The statistics of a feature, in two passes over its values, and its coefficients of {@code transform}. */
+    public static void statistics(BatchShape shape, Operands o, PerFeature f, Coefficients c, int feature) {
+        double mean = mean(shape, o, feature);
+        double variance = variance(shape, o, feature, mean);
+        float high = (float) mean;
+        float low = (float) (mean - high);
+        f.statistics.mean()[feature] = high;
+        f.statistics.meanLow()[feature] = Float.isFinite(low) ? low : 0;
+        f.statistics.variance()[feature] = (float) variance;
+        f.statistics.rstd()[feature] = (float) (1 / Math.sqrt(variance + f.eps));
+        TransformCoefficients.ofBatch(f, c, feature, feature + 1);
+        if (TransformCoefficients.isWide(f, feature)) {
+            TransformCoefficients.foldMean(f, c, feature);
+        }
+    }
+
+    /** The moments of a feature, in two passes over its values. */
+    public static void moments(BatchShape shape, Operands o, Moments moments, int feature) {
+        double mean = mean(shape, o, feature);
+        moments.mean()[feature] = mean;
+        moments.m2()[feature] = variance(shape, o, feature, mean) * shape.valuesPerFeature();
+    }
+
+    /** The gradients of γ and β of a feature, and its coefficients of {@code inputGradient}. */
+    public static void gradients(BatchShape shape, Operands o, PerFeature f, Coefficients c, int feature) {
+        GradientSums gradients = f.gradients;
+        double mean = (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
+        double sum = 0;
+        double product = 0;
+        for (long i = 0; i < shape.valuesPerFeature(); i++) {
+            long at = position(shape, feature, i);
+            double dy = o.second(at);
+            sum += dy;
+            product += dy * (o.x(at) - mean);
+        }
+        gradients.dbeta()[feature] = sum;
+        gradients.dgamma()[feature] = product * f.statistics.rstd()[feature];
+        ScalarMergeGradients.coefficients(f, c, feature, feature + 1);
+        if (f.throughStatistics && TransformCoefficients.isWide(f, feature)) {
+            foldMean(f, c, feature);
+        }
+    }
+
+    /** As {@link TransformCoefficients#foldMean}: {@code (dy − dyCentre) + x · slope}. */
+    private static void foldMean(PerFeature f, Coefficients c, int feature) {
+        double slope = c.slope[feature];
+        double dyMean = f.gradients.dbeta()[feature] / f.count;
+        c.dyCentre[feature] = (float) (dyMean + f.statistics.mean()[feature] * slope);
+        c.centre[feature] = 0;
+        c.offset[feature] = 0;
+    }
+
+    private static double mean(BatchShape shape, Operands o, int feature) {
+        double sum = 0;
+        for (long i = 0; i < shape.valuesPerFeature(); i++) {
+            sum += o.x(position(shape, feature, i));
+        }
+        return sum / shape.valuesPerFeature();
+    }
+
+    private static double variance(BatchShape shape, Operands o, int feature, double mean) {
+        if (!Double.isFinite(mean)) {
+            return Double.NaN;
+        }
+        double sum = 0;
+        for (long i = 0; i < shape.valuesPerFeature(); i++) {
+            double d = o.x(position(shape, feature, i)) - mean;
+            sum += d * d;
+        }
+        return sum / shape.valuesPerFeature();
+    }
+
+    /** Where value {@code i} of a feature lies. */
+    private static long position(BatchShape shape, int feature, long i) {
+        if (shape.featuresContiguous()) {
+            return i * shape.c() + feature;
+        }
+        long spatial = shape.spatial();
+        return (i / spatial * shape.c() + feature) * spatial + i % spatial;
+    }
+}
