@@ -239,16 +239,17 @@ public final class CutPolicy {
     }
 
     /**
-     * Whether features are reduced again where their shift proves to be far from their mean; else they are taken in double precision.
-     * Of the shape alone: where threads may merge for themselves, they cannot reduce again at the same time.
+     * Whether features are reduced again where their shift proves to be far from their mean; else they are taken in
+     * double precision. Of the shape alone: where threads may merge for themselves, they cannot reduce again at the
+     * same time.
      */
     public static boolean reducesAgain(Cut cut) {
         return cut.partials() == 1 || cut.partials() > FEW_PARTIALS;
     }
 
     /**
-     * Beyond this ratio of (mean − shift)² to the variance, sums about the shift have lost too many digits. Shifts of few samples are
-     * allowed more: they are seldom as near, and of few values.
+     * Beyond this ratio of (mean − shift)² to the variance, sums about the shift have lost too many digits. Shifts of
+     * few samples are allowed more: they are seldom as near, and of few values.
      */
     public static float far(Cut cut) {
         long rows = cut.byRows ? cut.dataRows() : cut.shape.valuesPerFeature();

@@ -10,9 +10,10 @@ package org.batchnorm.cpu.kernel;
  *
  * in double precision, and from these, not yet rounded, to the coefficients of {@link Elementwise}.
  *
- * <p>Two values determine their mean and variance, so that the gradient through the statistics of m = 2 values would be zero but
- * for eps. The general formula finds that remainder as the difference of nearly equal numbers and loses all of its digits. With
- * {@code d = (x₁ − x₂) / 2}, {@code rstd = 1 / sqrt(d² + eps)} and {@code 1 − d² · rstd² = eps · rstd²} it is
+ * <p>Two values determine their mean and variance, so that the gradient through the statistics of m = 2 values would be
+ * zero but for eps. The general formula finds that remainder as the difference of nearly equal numbers and loses all of
+ * its digits. With {@code d = (x₁ − x₂) / 2}, {@code rstd = 1 / sqrt(d² + eps)} and {@code 1 − d² · rstd² = eps ·
+ * rstd²} it is
  *
  * <pre>{@code dx = gamma · eps · rstd³ · (dy − dbeta / 2)}</pre>
  */

@@ -9,11 +9,11 @@ package org.batchnorm.cpu.kernel;
  *   rstd     = 1 / sqrt(variance + eps)
  * </pre>
  *
- * in double precision (rstd in float32), and to the coefficients of {@link Elementwise}. As all blocks share the shift, adding
- * their sums in one fixed order is what Chan's pairwise merge comes to.
+ * in double precision (rstd in float32), and to the coefficients of {@link Elementwise}. As all blocks share the shift,
+ * adding their sums in one fixed order is what Chan's pairwise merge comes to.
  *
- * <p>A feature is suspect where these sums may have lost too much, see {@link Suspect}. What a merge makes of it must then be
- * made again.
+ * <p>A feature is suspect where these sums may have lost too much, see {@link Suspect}. What a merge makes of it must
+ * then be made again.
  */
 public interface MergeStatistics {
     /**

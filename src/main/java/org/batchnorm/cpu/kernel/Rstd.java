@@ -5,8 +5,8 @@ public final class Rstd {
     private Rstd() {}
 
     /**
-     * In float32, so that the compiler makes vector code of it: at most 1.25 roundings away from the exact value. Where the variance
-     * is negative, as a running one may be, or hardly there, in double precision.
+     * In float32, so that the compiler makes vector code of it: at most 1.25 roundings away from the exact value. Where
+     * the variance is negative, as a running one may be, or hardly there, in double precision.
      */
     public static void of(float[] variance, double eps, float[] rstd, int from, int to) {
         float added = (float) eps;

@@ -5,14 +5,14 @@ package org.batchnorm.cpu.kernel;
  * {@code meanSquare = Σd² / m}.
  *
  * <ul>
- *   <li>The shift is <b>far</b> from the mean, as it is where the sampled rows are the unusual ones: {@code variance = meanSquare −
- *       delta²} cancels, and float32 sums of large values have lost digits. A better shift mends it.
- *   <li>The values are <b>out of range</b>: d² overflows float32 where |d| is beyond 1e19, and loses bits below 1e-19. Double
- *       precision mends it.
+ *   <li>The shift is <b>far</b> from the mean, as it is where the sampled rows are the unusual ones: {@code variance =
+ *       meanSquare − delta²} cancels, and float32 sums of large values have lost digits. A better shift mends it.
+ *   <li>The values are <b>out of range</b>: d² overflows float32 where |d| is beyond 1e19, and loses bits below 1e-19.
+ *       Double precision mends it.
  * </ul>
  *
- * A quick look, which the merges take in float32 and without a branch, may take a sound feature for suspect, never the other way
- * round. So results do not depend on which features are looked at together.
+ * A quick look, which the merges take in float32 and without a branch, may take a sound feature for suspect, never the
+ * other way round. So results do not depend on which features are looked at together.
  */
 public final class Suspect {
     /** Mean squares below this have lost bits to float32's underflow. */

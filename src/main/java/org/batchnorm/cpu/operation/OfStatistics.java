@@ -8,7 +8,10 @@ import org.batchnorm.cpu.kernel.Shift;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Suspect;
 
-/** An operation that reduces x to statistics, about a shift that is sampled, checked against the sums, and moved where it was an outlier. */
+/**
+ * An operation that reduces x to statistics, about a shift that is sampled, checked against the sums, and moved where
+ * it was an outlier.
+ */
 abstract class OfStatistics extends Operation {
     /** Of delta: less than this, a deviation is not to be had from sums about a far shift. */
     private static final double LEAST_DEVIATION = 0x1p-10;

@@ -48,7 +48,8 @@ public sealed class ReduceGradients extends Operation permits Backward {
     public final void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         kernels().mergeGradients(true).merge(sums, f, into, from, to);
         for (int i = from; i < to; i++) {
-            if (!Float.isFinite((float) f.gradients.dbeta()[i]) || !Float.isFinite((float) f.gradients.dgamma()[i])) {
+            if (!Float.isFinite((float) f.gradients.dbeta()[i])
+                    || !Float.isFinite((float) f.gradients.dgamma()[i])) {
                 InDouble.gradients(cut.shape, reduced, f, into, i);
             }
         }

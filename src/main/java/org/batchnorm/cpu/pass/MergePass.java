@@ -35,8 +35,8 @@ final class MergePass implements WorkerPool.Task {
     }
 
     /**
-     * Merges features of which no other thread merges any. Where the shift of some proves to be far from their mean, these are reduced
-     * once more about a better one; what is suspect even then is taken in double precision.
+     * Merges features of which no other thread merges any. Where the shift of some proves to be far from their mean,
+     * these are reduced once more about a better one; what is suspect even then is taken in double precision.
      */
     void merge(int from, int to, int participant) {
         Coefficients c = scratch.coefficients;

@@ -8,8 +8,8 @@ import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 
 /**
- * What merges make of one feature, once more: straight from its values, in double precision, which no finite float32 values
- * overflow.
+ * What merges make of one feature, once more: straight from its values, in double precision, which no finite float32
+ * values overflow.
  */
 public final class InDouble {
     private InDouble() {}

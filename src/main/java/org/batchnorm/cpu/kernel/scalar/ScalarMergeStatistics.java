@@ -48,9 +48,9 @@ public final class ScalarMergeStatistics implements MergeStatistics {
     }
 
     /**
-     * Whether no feature is suspect, as far as can be seen in float32: a constant 0 cannot. Where the shift is near the mean, the
-     * variance is at least a (1 + far)-th of the mean square, so that its range tells of both. What overflows, times 0, makes NaN of
-     * the whole.
+     * Whether no feature is suspect, as far as can be seen in float32: a constant 0 cannot. Where the shift is near the
+     * mean, the variance is at least a (1 + far)-th of the mean square, so that its range tells of both. What
+     * overflows, times 0, makes NaN of the whole.
      */
     private static boolean areSound(double[] sums, double perValue, float[] variance, float far, int from, int to) {
         float perFar = Suspect.STRICTER / far;

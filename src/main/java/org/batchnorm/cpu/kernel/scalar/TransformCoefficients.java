@@ -47,13 +47,13 @@ public final class TransformCoefficients {
 
     /** Whether values of a feature may be so far from its mean that {@code x − mean} overflows float32. */
     static boolean isWide(PerFeature f, int feature) {
-        double most = Math.sqrt(f.count) / f.statistics.rstd()[feature];
+        double most = Math.sqrt((double) f.count) / f.statistics.rstd()[feature];
         return Math.abs(f.statistics.mean()[feature]) > WIDE || most > WIDE;
     }
 
     /**
-     * Lets the offset have the mean, {@code x · scale + (beta − mean · scale)}: what would cancel elsewhere does not where values are
-     * so far apart that their difference overflows.
+     * Lets the offset have the mean, {@code x · scale + (beta − mean · scale)}: what would cancel elsewhere does not
+     * where values are so far apart that their difference overflows.
      */
     static void foldMean(PerFeature f, Coefficients c, int feature) {
         double scale = c.scale[feature];

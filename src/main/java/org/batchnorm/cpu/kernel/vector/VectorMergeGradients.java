@@ -14,8 +14,8 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 
 /**
- * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. The two rare formulas, of two values and
- * through given statistics, are left to the twin.
+ * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. The two rare formulas,
+ * of two values and through given statistics, are left to the twin.
  */
 final class VectorMergeGradients implements MergeGradients {
     private static final int LANES = DOUBLES.length();
@@ -34,11 +34,11 @@ final class VectorMergeGradients implements MergeGradients {
         }
         int end = to - (to - from) % LANES;
         boolean finite = true;
-        for (int i = from; i < end; i += VectorMergeStatistics.AT_ONCE) {
-            finite &= mergeVectors(sums, f, c, i, Math.min(i + VectorMergeStatistics.AT_ONCE, end));
+        for (int i = from; finite && i < end; i += VectorMergeStatistics.AT_ONCE) {
+            finite = mergeVectors(sums, f, c, i, Math.min(i + VectorMergeStatistics.AT_ONCE, end));
         }
         // The last vector overlaps the ones before.
-        return end == to ? finite : finite & mergeVectors(sums, f, c, to - LANES, to);
+        return finite && (end == to || mergeVectors(sums, f, c, to - LANES, to));
     }
 
     private static boolean mergeVectors(Sums sums, PerFeature f, Coefficients coefficients, int from, int to) {

@@ -17,11 +17,17 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Suspect;
 
-/** {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its twin's. */
+/**
+ * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its
+ * twin's.
+ */
 final class VectorMergeStatistics implements MergeStatistics {
     private static final int LANES = DOUBLES.length();
 
-    /** Features that one call merges: not many, because the compiler sooner takes up what is called often, and until then merging is slow. */
+    /**
+     * Features that one call merges: not many, because the compiler sooner takes up what is called often, and until
+     * then merging is slow.
+     */
     static final int AT_ONCE = 128;
 
     private final MergeStatistics twin;
@@ -37,11 +43,11 @@ final class VectorMergeStatistics implements MergeStatistics {
         }
         int end = to - (to - from) % LANES;
         boolean sound = true;
-        for (int i = from; i < end; i += AT_ONCE) {
-            sound &= mergeVectors(sums, f, c, i, Math.min(i + AT_ONCE, end));
+        for (int i = from; sound && i < end; i += AT_ONCE) {
+            sound = mergeVectors(sums, f, c, i, Math.min(i + AT_ONCE, end));
         }
         // The last vector overlaps the ones before.
-        return end == to ? sound : sound & mergeVectors(sums, f, c, to - LANES, to);
+        return sound && (end == to || mergeVectors(sums, f, c, to - LANES, to));
     }
 
     private static boolean mergeVectors(Sums sums, PerFeature f, Coefficients coefficients, int from, int to) {
@@ -82,7 +88,10 @@ final class VectorMergeStatistics implements MergeStatistics {
             FloatVector distance = Species.narrow(delta);
             FloatVector needed =
                     distance.lanewise(MUL, distance).lanewise(MUL, far).lanewise(ADD, tiny);
-            least = v.lanewise(MUL, large).lanewise(MUL, zero).lanewise(ADD, v.lanewise(SUB, needed)).lanewise(MIN, least);
+            least = v.lanewise(MUL, large)
+                    .lanewise(MUL, zero)
+                    .lanewise(ADD, v.lanewise(SUB, needed))
+                    .lanewise(MIN, least);
         }
         return zero.lanewise(ADD, least).reduceLanes(ADD) == 0;
     }
