@@ -10,6 +10,9 @@ public final class Coefficients {
     /** What a {@link Reduction} subtracts from x: a value near the mean, or, for gradients, the mean in float32. */
     public float[] shift = {};
 
+    /** What a reduction subtracts from dy: a value near its mean. */
+    public float[] dyShift = {};
+
     /** What an {@link Elementwise} kernel subtracts from x: the mean, rounded to float32. */
     public float[] centre = {};
 
@@ -29,6 +32,7 @@ public final class Coefficients {
     public void reserve(int columns) {
         if (shift.length < columns) {
             shift = new float[columns];
+            dyShift = new float[columns];
             centre = new float[columns];
             dyCentre = new float[columns];
             scale = new float[columns];
@@ -37,9 +41,22 @@ public final class Coefficients {
         }
     }
 
-    /** Repeats the shift of the C features for every column. */
-    public void expandShift(Coefficients ofFeatures, Columns columns) {
+    /** Copies what a reduction needs of the features. */
+    public void copyShift(Coefficients other, int features) {
+        System.arraycopy(other.shift, 0, shift, 0, features);
+        System.arraycopy(other.dyShift, 0, dyShift, 0, features);
+    }
+
+    /**
+     * Repeats what a reduction needs of the C features for every column.
+     *
+     * @param second whether the kernel has a second input, dy
+     */
+    public void expandShift(Coefficients ofFeatures, Columns columns, boolean second) {
         columns.expand(ofFeatures.shift, shift);
+        if (second) {
+            columns.expand(ofFeatures.dyShift, dyShift);
+        }
     }
 
     /**

@@ -4,13 +4,13 @@ package org.batchnorm.cpu.kernel;
  * The reduction of batch normalization: per column or per channel, with {@code d = x − shift},
  *
  * <pre>
- *   Σ w   and   Σ w · d        w = d     collectStatistics
- *                              w = dy    reduceGradients
+ *   Σ w   and   Σ w · d        w = d                collectStatistics
+ *                              w = dy − dyShift     reduceGradients
  * </pre>
  *
- * The shift lies near the mean, so that the variance that {@link MergeStatistics} takes from the sums does not cancel;
- * for gradients it is the mean in float32. Which of the two a kernel is, its {@link Kernels} says. Bytes moved: 4 a
- * value and input.
+ * The shift lies near the mean, so that the variance that {@link MergeStatistics} takes from the sums does not cancel; for
+ * gradients it is the mean in float32. dy has a shift of its own, because its mean is not small in real losses: the products
+ * would lose the digits that it takes. Which of the two a kernel is, its {@link Kernels} says. Bytes moved: 4 a value and input.
  */
 public interface Reduction {
 
@@ -22,11 +22,11 @@ public interface Reduction {
     int streams(boolean cached);
 
     /**
-     * A value near the mean of each column, into the shift: {@link Shift} of a few rows.
+     * A value near the mean of each column of what w is made of: {@link Shift} of a few rows of x, or of dy.
      *
-     * @param o x in
-     * @param rows the sampled rows: {@code width} is the distance between them
-     * @param c out: the shift
+     * @param o the inputs
+     * @param rows the sampled rows: {@code apart} is the distance between them
+     * @param c out: the shift, or that of dy
      */
     void sample(Operands o, Rows rows, Coefficients c);
 
@@ -35,7 +35,7 @@ public interface Reduction {
      * all, which keeps those sums accurate.
      *
      * @param o the inputs
-     * @param c in: the shift
+     * @param c in: the shifts
      * @param s in and out
      */
     void rows(Operands o, Rows rows, Coefficients c, ColumnSums s);
@@ -46,7 +46,7 @@ public interface Reduction {
      * @param o the inputs
      * @param runs at most {@link org.batchnorm.cpu.cut.CutPolicy#IMAGES_AT_ONCE} images and
      *     {@link org.batchnorm.cpu.cut.CutPolicy#RUN} values each
-     * @param c in: the shift
+     * @param c in: the shifts
      * @param s in and out
      */
     void runs(Operands o, Runs runs, Coefficients c, Sums s);

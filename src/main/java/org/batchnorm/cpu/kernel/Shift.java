@@ -31,18 +31,19 @@ public final class Shift {
     }
 
     /**
-     * The shift for some values of x.
+     * The shift for some values.
      *
+     * @param memory an array or a segment
      * @param start the position of the first
      * @param apart their distance
      */
-    public static float sample(Operands o, long start, int samples, long apart) {
-        float first = o.x(start);
+    public static float sample(Object memory, long start, int samples, long apart) {
+        float first = Memory.get(memory, start);
         float sum = 0;
         float least = 0;
         float most = 0;
         for (int i = 1; i < samples; i++) {
-            float d = o.x(start + i * apart) - first;
+            float d = Memory.get(memory, start + i * apart) - first;
             sum += d;
             least = Math.min(least, d);
             most = Math.max(most, d);

@@ -56,9 +56,12 @@ public final class Tile {
         return whole ? (int) Math.clamp(SIZE / rows.width, 1, Math.max(rows.count, 1)) : 1;
     }
 
-    /** Copies the shift of the columns that follow {@code from}, for {@code times} rows. */
-    public void repeatShift(Coefficients all, int from, int length, int times) {
+    /** Copies the shifts of the columns that follow {@code from}, for {@code times} rows. */
+    public void repeatShift(Coefficients all, int from, int length, int times, boolean second) {
         repeat(all.shift, from, length, times, coefficients.shift);
+        if (second) {
+            repeat(all.dyShift, from, length, times, coefficients.dyShift);
+        }
     }
 
     /** Copies what an elementwise kernel needs of the columns that follow {@code from}, for {@code times} rows. */

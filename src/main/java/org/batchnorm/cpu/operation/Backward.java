@@ -22,4 +22,9 @@ public final class Backward extends ReduceGradients {
         mapGradient(tensors, normalization);
         return this;
     }
+
+    @Override
+    boolean isAboutBatchMean() {
+        return features.throughStatistics;
+    }
 }

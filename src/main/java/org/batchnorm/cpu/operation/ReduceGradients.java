@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.operation;
 
+import java.util.Arrays;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
@@ -34,9 +35,22 @@ public sealed class ReduceGradients extends Operation permits Backward {
         return this;
     }
 
+    /**
+     * Whether the mean is that of the very values that are reduced, so that what they are apart from it adds up to nothing: only then
+     * may dy have a shift.
+     */
+    boolean isAboutBatchMean() {
+        return false;
+    }
+
     @Override
     public final void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
         System.arraycopy(features.statistics.mean(), from, into.shift, from, to - from);
+        if (isAboutBatchMean()) {
+            Samples.take(cut, reduced, kernels(), scratch, into, from, to);
+        } else {
+            Arrays.fill(into.dyShift, from, to, 0);
+        }
     }
 
     @Override

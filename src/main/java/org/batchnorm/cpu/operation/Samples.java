@@ -12,7 +12,7 @@ import org.batchnorm.cpu.kernel.Shift;
 final class Samples {
     private Samples() {}
 
-    /** The shift of the features {@code from} to {@code to}. */
+    /** The shift of the features {@code from} to {@code to}: of x, or of dy where that is what is reduced with x. */
     static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
         if (cut.byRows && cut.columns.repeat == 1) {
             int samples = CutPolicy.samplesOfRows(cut.dataRows());
@@ -27,8 +27,11 @@ final class Samples {
 
     /** The same of channels-first data. */
     private static void sampleChannels(Cut cut, Operands o, Coefficients into, int from, int to) {
+        boolean second = o.hasSecond();
+        Object memory = second ? o.second : o.x;
+        float[] shift = second ? into.dyShift : into.shift;
         long spatial = cut.shape.spatial();
-        long start = 0;
+        long start = second ? o.secondStart : o.xStart;
         int samples;
         long apart;
         if (cut.byRows) {
@@ -41,11 +44,11 @@ final class Samples {
             if (CutPolicy.samplesAcross(cut.rows)) {
                 apart += cut.rows / samples * cut.imageApart();
             } else {
-                start = cut.rows / 2 * cut.imageApart();
+                start += cut.rows / 2 * cut.imageApart();
             }
         }
         for (int c = from; c < to; c++) {
-            into.shift[c] = Shift.sample(o, start + c * spatial, samples, apart);
+            shift[c] = Shift.sample(memory, start + c * spatial, samples, apart);
         }
     }
 }

@@ -65,7 +65,7 @@ final class MergePass implements WorkerPool.Task {
         own.coefficients.reserve(cut.columns.width);
         scratch.sums.total(own.sums, 0, cut.features, own.tile.a);
         PerFeature features = participant == 0 ? operation.features : own.withoutResults(operation);
-        System.arraycopy(scratch.coefficients.shift, 0, own.coefficients.shift, 0, cut.features);
+        own.coefficients.copyShift(scratch.coefficients, cut.features);
         if (!operation.merge(cut, own.sums, features, own.coefficients, 0, cut.features)) {
             operation.mergeAgain(cut, own.sums, features, own.coefficients, 0, cut.features);
         }

@@ -34,7 +34,7 @@ final class ReducePass implements WorkerPool.Task {
         if (cut.columns.isExpanded()) {
             Coefficients own = scratch.of(participant).coefficients;
             own.reserve(cut.columns.width);
-            own.expandShift(scratch.coefficients, cut.columns);
+            own.expandShift(scratch.coefficients, cut.columns, operation.reduced.hasSecond());
         }
     }
 

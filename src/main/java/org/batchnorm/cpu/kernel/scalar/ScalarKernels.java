@@ -26,7 +26,7 @@ public final class ScalarKernels implements Kernels {
 
     @Override
     public Reduction sampling(Operands operands, boolean rare) {
-        return ofValues;
+        return reduction(operands);
     }
 
     @Override

@@ -15,26 +15,24 @@ public final class ScalarMergeGradients implements MergeGradients {
 
     @Override
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
-        gradients(sums, f, from, to);
+        gradients(sums, f, c.dyShift, from, to);
         coefficients(f, c, from, to);
         return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
     }
 
     /** From the sums to the gradients of the parameters. */
-    public static void gradients(Sums sums, PerFeature f, int from, int to) {
-        double[] dgamma = f.gradients.dgamma();
+    private static void gradients(Sums sums, PerFeature f, float[] dyShift, int from, int to) {
         double[] dbeta = f.gradients.dbeta();
-        float[] meanLow = f.statistics.meanLow();
-        float[] rstd = f.statistics.rstd();
-        System.arraycopy(sums.sum, from, dbeta, from, to - from);
+        addShift(sums.sum, dyShift, f.count, dbeta, from, to);
+        correct(sums, f, from, to);
         if (areFinite(dbeta, from, to)) {
-            correct(sums, meanLow, rstd, dgamma, from, to);
             return;
         }
         for (int i = from; i < to; i++) {
-            // A correction for rounding has nothing to correct in an infinity, and would make NaN of it.
-            double correction = Double.isFinite(dbeta[i]) ? meanLow[i] * dbeta[i] : 0;
-            dgamma[i] = (sums.product[i] - correction) * rstd[i];
+            if (!Double.isFinite(dbeta[i])) {
+                // A correction for rounding has nothing to correct in an infinity, and would make NaN of it.
+                f.gradients.dgamma()[i] = sums.product[i] * f.statistics.rstd()[i];
+            }
         }
     }
 
@@ -79,9 +77,18 @@ public final class ScalarMergeGradients implements MergeGradients {
         return largest < Float.POSITIVE_INFINITY;
     }
 
-    private static void correct(Sums sums, float[] meanLow, float[] rstd, double[] dgamma, int from, int to) {
+    private static void addShift(double[] sum, float[] dyShift, double count, double[] dbeta, int from, int to) {
+        for (int c = from; c < to; c++) {
+            dbeta[c] = sum[c] + dyShift[c] * count;
+        }
+    }
+
+    private static void correct(Sums sums, PerFeature f, int from, int to) {
         double[] sum = sums.sum;
         double[] product = sums.product;
+        double[] dgamma = f.gradients.dgamma();
+        float[] meanLow = f.statistics.meanLow();
+        float[] rstd = f.statistics.rstd();
         for (int c = from; c < to; c++) {
             dgamma[c] = (product[c] - meanLow[c] * sum[c]) * rstd[c];
         }

@@ -16,7 +16,7 @@ import org.batchnorm.cpu.kernel.Tile;
  * {@link Reduction} in plain loops: pieces of rows or runs are copied into a {@link Tile} and added there. Without the
  * Vector API, the compiler makes vector code of the loops over tiles.
  */
-public final class ScalarReduction implements Reduction {
+final class ScalarReduction implements Reduction {
     private final boolean second;
     private final int streams;
 
@@ -25,7 +25,7 @@ public final class ScalarReduction implements Reduction {
      *
      * @param second whether of x and dy, {@code w = dy}; else of x alone, {@code w = d}
      */
-    public ScalarReduction(boolean second) {
+    ScalarReduction(boolean second) {
         this.second = second;
         this.streams = second ? 2 : 4;
     }
@@ -39,19 +39,22 @@ public final class ScalarReduction implements Reduction {
     public void sample(Operands o, Rows r, Coefficients c) {
         Tile tile = r.tile;
         int samples = (int) r.count;
+        Object memory = second ? o.second : o.x;
+        long start = (second ? o.secondStart : o.xStart) + r.first;
+        float[] shift = second ? c.dyShift : c.shift;
         float[] first = tile.coefficients.shift;
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
-            Memory.read(o.x, o.xStart + r.first + j, first, length);
+            Memory.read(memory, start + j, first, length);
             Arrays.fill(tile.b, 0, length, 0);
             Arrays.fill(tile.c, 0, length, 0);
             Arrays.fill(tile.d, 0, length, 0);
             for (int i = 1; i < samples; i++) {
-                Memory.read(o.x, o.xStart + r.first + (long) i * r.apart + j, tile.a, length);
+                Memory.read(memory, start + i * r.apart + j, tile.a, length);
                 addSample(tile.a, first, tile.b, tile.c, tile.d, length);
             }
             shift(first, tile.b, tile.c, tile.d, samples, tile.a, length);
-            System.arraycopy(tile.a, 0, c.shift, j, length);
+            System.arraycopy(tile.a, 0, shift, j, length);
         }
     }
 
@@ -82,7 +85,7 @@ public final class ScalarReduction implements Reduction {
         int together = Tile.rowsTogether(r);
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
-            tile.repeatShift(c, j, length, together);
+            tile.repeatShift(c, j, length, together, second);
             tile.beginSums(s, j, length, together);
             for (long i = 0; i < r.count; i += together) {
                 int piece = length * (int) Math.min(together, r.count - i);
@@ -110,6 +113,9 @@ public final class ScalarReduction implements Reduction {
             Arrays.fill(tile.product, 0, used, 0);
             long run = r.first + (channel - r.from) * r.channelApart;
             Arrays.fill(tile.coefficients.shift, 0, used, c.shift[channel]);
+            if (second) {
+                Arrays.fill(tile.coefficients.dyShift, 0, used, c.dyShift[channel]);
+            }
             if (!second && r.images == streams) {
                 for (int j = 0; j < r.length; j += Tile.SIZE) {
                     int piece = Math.min(Tile.SIZE, r.length - j);
@@ -159,7 +165,7 @@ public final class ScalarReduction implements Reduction {
 
     private void add(Tile tile, int length) {
         if (second) {
-            addGradients(tile.a, tile.b, tile.coefficients.shift, tile.sum, tile.product, length);
+            addGradients(tile, length);
         } else {
             addValues(tile.a, tile.coefficients.shift, tile.sum, tile.product, length);
         }
@@ -192,10 +198,17 @@ public final class ScalarReduction implements Reduction {
         }
     }
 
-    private static void addGradients(float[] x, float[] dy, float[] shift, float[] sum, float[] product, int length) {
+    private static void addGradients(Tile tile, int length) {
+        float[] x = tile.a;
+        float[] dy = tile.b;
+        float[] shift = tile.coefficients.shift;
+        float[] dyShift = tile.coefficients.dyShift;
+        float[] sum = tile.sum;
+        float[] product = tile.product;
         for (int j = 0; j < length; j++) {
-            sum[j] += dy[j];
-            product[j] += dy[j] * (x[j] - shift[j]);
+            float w = dy[j] - dyShift[j];
+            sum[j] += w;
+            product[j] += w * (x[j] - shift[j]);
         }
     }
 }

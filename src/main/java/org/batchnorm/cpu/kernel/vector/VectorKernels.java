@@ -7,9 +7,7 @@ import org.batchnorm.cpu.kernel.MergeGradients;
 import org.batchnorm.cpu.kernel.MergeStatistics;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Reduction;
-import org.batchnorm.cpu.kernel.scalar.ScalarMergeGradients;
-import org.batchnorm.cpu.kernel.scalar.ScalarMergeStatistics;
-import org.batchnorm.cpu.kernel.scalar.ScalarReduction;
+import org.batchnorm.cpu.kernel.scalar.ScalarKernels;
 
 /**
  * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. Which copy of a kernel
@@ -18,9 +16,9 @@ import org.batchnorm.cpu.kernel.scalar.ScalarReduction;
 public final class VectorKernels implements Kernels {
     private final List<Reduction> reductions = VectorReduction.copies();
     private final List<Elementwise> maps = VectorElementwise.copies();
-    private final Reduction plainSampling = new ScalarReduction(false);
-    private final MergeStatistics plainStatistics = new ScalarMergeStatistics();
-    private final MergeGradients plainGradients = new ScalarMergeGradients();
+    private final Kernels plain = new ScalarKernels();
+    private final MergeStatistics plainStatistics = plain.mergeStatistics(true);
+    private final MergeGradients plainGradients = plain.mergeGradients(true);
     private final MergeStatistics mergeStatistics =
             Species.HAS_HALVES ? new VectorMergeStatistics(plainStatistics) : plainStatistics;
     private final MergeGradients mergeGradients =
@@ -41,7 +39,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public Reduction sampling(Operands operands, boolean rare) {
-        return rare ? plainSampling : reduction(operands);
+        return rare ? plain.sampling(operands, true) : reduction(operands);
     }
 
     @Override

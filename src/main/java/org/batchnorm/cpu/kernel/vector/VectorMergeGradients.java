@@ -47,6 +47,7 @@ final class VectorMergeGradients implements MergeGradients {
         double[] dgamma = f.gradients.dgamma();
         double[] dbeta = f.gradients.dbeta();
         double perValue = 1.0 / f.count;
+        DoubleVector count = DoubleVector.broadcast(DOUBLES, (double) f.count);
         DoubleVector share = DoubleVector.broadcast(DOUBLES, perValue);
         DoubleVector minusShare = DoubleVector.broadcast(DOUBLES, -perValue);
         FloatVector zero = FloatVector.zero(HALVES);
@@ -55,9 +56,11 @@ final class VectorMergeGradients implements MergeGradients {
             FloatVector low = FloatVector.fromArray(HALVES, meanLow, c);
             FloatVector r = FloatVector.fromArray(HALVES, rstd, c);
             DoubleVector exactRstd = Species.widen(r);
-            DoubleVector exactDbeta = DoubleVector.fromArray(DOUBLES, sums.sum, c);
+            DoubleVector sum = DoubleVector.fromArray(DOUBLES, sums.sum, c);
+            DoubleVector shifts = Species.widen(FloatVector.fromArray(HALVES, coefficients.dyShift, c));
+            DoubleVector exactDbeta = sum.lanewise(ADD, shifts.lanewise(MUL, count));
             DoubleVector exactDgamma = DoubleVector.fromArray(DOUBLES, sums.product, c)
-                    .lanewise(SUB, Species.widen(low).lanewise(MUL, exactDbeta))
+                    .lanewise(SUB, Species.widen(low).lanewise(MUL, sum))
                     .lanewise(MUL, exactRstd);
             exactDbeta.intoArray(dbeta, c);
             exactDgamma.intoArray(dgamma, c);

@@ -63,6 +63,7 @@ final class VectorReduction implements Reduction {
         Object x = o.x;
         Object dy = o.second;
         float[] shift = c.shift;
+        float[] dyShift = c.dyShift;
         float[] sum = s.sum;
         float[] product = s.product;
         long apart = r.apart;
@@ -74,8 +75,13 @@ final class VectorReduction implements Reduction {
                 FloatVector m = FloatVector.fromArray(FLOATS, shift, j);
                 FloatVector d0 = load(x, xAt, j).lanewise(SUB, m);
                 FloatVector d1 = load(x, xAt + apart, j).lanewise(SUB, m);
-                FloatVector w0 = SECOND ? load(dy, dyAt, j) : d0;
-                FloatVector w1 = SECOND ? load(dy, dyAt + apart, j) : d1;
+                FloatVector w0 = d0;
+                FloatVector w1 = d1;
+                if (SECOND) {
+                    FloatVector g = FloatVector.fromArray(FLOATS, dyShift, j);
+                    w0 = load(dy, dyAt, j).lanewise(SUB, g);
+                    w1 = load(dy, dyAt + apart, j).lanewise(SUB, g);
+                }
                 FloatVector added = w0.lanewise(ADD, w1);
                 FloatVector products = d1.lanewise(FMA, w1, d0.lanewise(MUL, w0));
                 if (!SECOND) {
@@ -102,8 +108,8 @@ final class VectorReduction implements Reduction {
         float m = c.shift[j];
         float d0 = o.x(at) - m;
         float d1 = o.x(at + apart) - m;
-        float w0 = SECOND ? o.second(at) : d0;
-        float w1 = SECOND ? o.second(at + apart) : d1;
+        float w0 = SECOND ? o.second(at) - c.dyShift[j] : d0;
+        float w1 = SECOND ? o.second(at + apart) - c.dyShift[j] : d1;
         float added = w0 + w1;
         float products = Math.fma(d1, w1, d0 * w0);
         if (!SECOND) {
@@ -127,12 +133,13 @@ final class VectorReduction implements Reduction {
             }
             for (; j + LANES <= r.to; j += LANES) {
                 FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
+                FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
                 FloatVector sum = FloatVector.zero(FLOATS);
                 FloatVector product = sum;
                 for (int k = 0; k < rows; k++) {
                     long at = row + (long) k * r.width;
                     FloatVector d = load(o.x, o.xStart + at, j).lanewise(SUB, shift);
-                    FloatVector w = SECOND ? load(o.second, o.secondStart + at, j) : d;
+                    FloatVector w = SECOND ? load(o.second, o.secondStart + at, j).lanewise(SUB, g) : d;
                     sum = w.lanewise(ADD, sum);
                     product = d.lanewise(FMA, w, product);
                 }
@@ -145,7 +152,7 @@ final class VectorReduction implements Reduction {
                 for (int k = 0; k < rows; k++) {
                     long at = row + (long) k * r.width + j;
                     float d = o.x(at) - c.shift[j];
-                    float w = SECOND ? o.second(at) : d;
+                    float w = SECOND ? o.second(at) - c.dyShift[j] : d;
                     sum += w;
                     product = Math.fma(d, w, product);
                 }
@@ -167,6 +174,10 @@ final class VectorReduction implements Reduction {
         FloatVector shift1 = FloatVector.fromArray(FLOATS, c.shift, k);
         FloatVector shift2 = FloatVector.fromArray(FLOATS, c.shift, l);
         FloatVector shift3 = FloatVector.fromArray(FLOATS, c.shift, m);
+        FloatVector g0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift0;
+        FloatVector g1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, k) : shift1;
+        FloatVector g2 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, l) : shift2;
+        FloatVector g3 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, m) : shift3;
         FloatVector sum0 = FloatVector.zero(FLOATS);
         FloatVector sum1 = sum0;
         FloatVector sum2 = sum0;
@@ -181,10 +192,10 @@ final class VectorReduction implements Reduction {
             FloatVector d1 = load(x, xAt + at, k).lanewise(SUB, shift1);
             FloatVector d2 = load(x, xAt + at, l).lanewise(SUB, shift2);
             FloatVector d3 = load(x, xAt + at, m).lanewise(SUB, shift3);
-            FloatVector w0 = SECOND ? load(dy, dyAt + at, j) : d0;
-            FloatVector w1 = SECOND ? load(dy, dyAt + at, k) : d1;
-            FloatVector w2 = SECOND ? load(dy, dyAt + at, l) : d2;
-            FloatVector w3 = SECOND ? load(dy, dyAt + at, m) : d3;
+            FloatVector w0 = SECOND ? load(dy, dyAt + at, j).lanewise(SUB, g0) : d0;
+            FloatVector w1 = SECOND ? load(dy, dyAt + at, k).lanewise(SUB, g1) : d1;
+            FloatVector w2 = SECOND ? load(dy, dyAt + at, l).lanewise(SUB, g2) : d2;
+            FloatVector w3 = SECOND ? load(dy, dyAt + at, m).lanewise(SUB, g3) : d3;
             sum0 = w0.lanewise(ADD, sum0);
             sum1 = w1.lanewise(ADD, sum1);
             sum2 = w2.lanewise(ADD, sum2);
@@ -230,7 +241,7 @@ final class VectorReduction implements Reduction {
     private static void addLast(Operands o, Runs r, long at, int channel, Coefficients c, Sums s) {
         for (int j = r.length / STREAMS * STREAMS; j < r.length; j++) {
             double d = o.x(at + j) - c.shift[channel];
-            double w = SECOND ? o.second(at + j) : d;
+            double w = SECOND ? o.second(at + j) - c.dyShift[channel] : d;
             s.sum[channel] += w;
             s.product[channel] += w * d;
         }
@@ -251,6 +262,7 @@ final class VectorReduction implements Reduction {
         long dyAt = o.secondStart + at;
         int end = length & -GROUP;
         FloatVector shift = FloatVector.broadcast(FLOATS, c.shift[channel]);
+        FloatVector dyShift = FloatVector.broadcast(FLOATS, SECOND ? c.dyShift[channel] : 0);
         FloatVector zero = FloatVector.zero(FLOATS);
         for (int part = 0; part < GROUP; part += LANES) {
             FloatVector sum = zero;
@@ -264,8 +276,8 @@ final class VectorReduction implements Reduction {
                 FloatVector d1 = load(x, xAt + apart, j).lanewise(SUB, shift);
                 FloatVector added;
                 if (SECOND) {
-                    FloatVector w0 = load(dy, dyAt, j);
-                    FloatVector w1 = load(dy, dyAt + apart, j);
+                    FloatVector w0 = load(dy, dyAt, j).lanewise(SUB, dyShift);
+                    FloatVector w1 = load(dy, dyAt + apart, j).lanewise(SUB, dyShift);
                     added = w0.lanewise(ADD, w1);
                     // The products carry what their rounding takes, as the sum does.
                     FloatVector products = d1.lanewise(FMA, w1, d0.lanewise(MUL, w0));
@@ -311,7 +323,7 @@ final class VectorReduction implements Reduction {
         for (int j = length & -GROUP; j < length; j++) {
             for (int i = 0; i < STREAMS; i++) {
                 float d = o.x(at + i * apart + j) - c.shift[channel];
-                float w = SECOND ? o.second(at + i * apart + j) : d;
+                float w = SECOND ? o.second(at + i * apart + j) - c.dyShift[channel] : d;
                 sum += w;
                 product += w * d;
             }
@@ -324,9 +336,9 @@ final class VectorReduction implements Reduction {
 
     @Override
     public void sample(Operands o, Rows r, Coefficients c) {
-        Object x = o.x;
-        float[] shift = c.shift;
-        long start = o.xStart + r.first;
+        Object x = SECOND ? o.second : o.x;
+        float[] shift = SECOND ? c.dyShift : c.shift;
+        long start = (SECOND ? o.secondStart : o.xStart) + r.first;
         int samples = (int) r.count;
         FloatVector zero = FloatVector.zero(FLOATS);
         FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
@@ -351,7 +363,7 @@ final class VectorReduction implements Reduction {
             mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
         }
         for (int j = end; j < r.to; j++) {
-            shift[j] = Shift.sample(o, r.first + j, samples, r.apart);
+            shift[j] = Shift.sample(x, start + j, samples, r.apart);
         }
     }
 
