@@ -1,15 +1,16 @@
 package org.batchnorm.cpu.kernel;
 
 /**
- * From each feature's sums of {@code w = dy − dyShift} and of {@code w · (x − mean)} to the gradients of the parameters,
+ * From each feature's sums of {@code w = dy − dyShift} and of {@code w · (x − shift)} to the gradients of the
+ * parameters,
  *
  * <pre>
  *   dbeta  = Σw + m · dyShift
- *   dgamma = rstd · (Σ w · (x − mean) − meanLow · Σw)
+ *   dgamma = rstd · (Σ w · (x − shift) − (mean − shift) · Σw)
  * </pre>
  *
- * in double precision, and from these, not yet rounded, to the coefficients of {@link Elementwise}. That dgamma needs no more of
- * dyShift is because the values of {@code x − mean} add up to nothing.
+ * in double precision, and from these, not yet rounded, to the coefficients of {@link Elementwise}. That dgamma needs
+ * no more of dyShift is because the values of {@code x − mean} add up to nothing.
  *
  * <p>Two values determine their mean and variance, so that the gradient through the statistics of m = 2 values would be
  * zero but for eps. The general formula finds that remainder as the difference of nearly equal numbers and loses all of
@@ -24,7 +25,7 @@ public interface MergeGradients {
      *
      * @param sums in
      * @param f in: count, gamma, eps, statistics; out: the gradients
-     * @param c in: the shift of dy; out: centre, dyCentre, scale, slope and offset
+     * @param c in: the shifts; out: centre, dyCentre, scale, slope and offset
      * @return whether all gradients are finite; others may be so only because a product overflowed
      */
     boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to);

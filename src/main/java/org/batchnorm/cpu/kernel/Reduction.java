@@ -8,9 +8,9 @@ package org.batchnorm.cpu.kernel;
  *                              w = dy − dyShift     reduceGradients
  * </pre>
  *
- * The shift lies near the mean, so that the variance that {@link MergeStatistics} takes from the sums does not cancel; for
- * gradients it is the mean in float32. dy has a shift of its own, because its mean is not small in real losses: the products
- * would lose the digits that it takes. Which of the two a kernel is, its {@link Kernels} says. Bytes moved: 4 a value and input.
+ * The shift lies near the mean, so that what the merges take from the sums does not cancel. dy has a shift of its own,
+ * because its mean is not small in real losses: the products would lose the digits that it takes. Which of the two a
+ * kernel is, its {@link Kernels} says. Bytes moved: 4 a value and input.
  */
 public interface Reduction {
 

@@ -62,4 +62,12 @@ public final class Shift {
         float coarse = (float) deviation * 4 * COARSENESS;
         return ((float) mean + coarse) - coarse;
     }
+
+    /** The same for the features {@code from} to {@code to}, whose mean and variance are known. */
+    public static void near(float[] mean, float[] variance, float[] shift, int from, int to) {
+        for (int c = from; c < to; c++) {
+            float coarse = (float) Math.sqrt(variance[c]) * 4 * COARSENESS;
+            shift[c] = (mean[c] + coarse) - coarse;
+        }
+    }
 }

@@ -8,6 +8,7 @@ import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Memory;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Shift;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.GradientSums;
@@ -36,8 +37,8 @@ public sealed class ReduceGradients extends Operation permits Backward {
     }
 
     /**
-     * Whether the mean is that of the very values that are reduced, so that what they are apart from it adds up to nothing: only then
-     * may dy have a shift.
+     * Whether the mean is that of the very values that are reduced, so that what they are apart from it adds up to
+     * nothing: only then may dy have a shift.
      */
     boolean isAboutBatchMean() {
         return false;
@@ -45,10 +46,12 @@ public sealed class ReduceGradients extends Operation permits Backward {
 
     @Override
     public final void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
-        System.arraycopy(features.statistics.mean(), from, into.shift, from, to - from);
+        float[] mean = features.statistics.mean();
         if (isAboutBatchMean()) {
+            Shift.near(mean, features.statistics.variance(), into.shift, from, to);
             Samples.take(cut, reduced, kernels(), scratch, into, from, to);
         } else {
+            System.arraycopy(mean, from, into.shift, from, to - from);
             Arrays.fill(into.dyShift, from, to, 0);
         }
     }

@@ -15,16 +15,16 @@ public final class ScalarMergeGradients implements MergeGradients {
 
     @Override
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
-        gradients(sums, f, c.dyShift, from, to);
+        gradients(sums, f, c, from, to);
         coefficients(f, c, from, to);
         return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
     }
 
     /** From the sums to the gradients of the parameters. */
-    private static void gradients(Sums sums, PerFeature f, float[] dyShift, int from, int to) {
+    private static void gradients(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         double[] dbeta = f.gradients.dbeta();
-        addShift(sums.sum, dyShift, f.count, dbeta, from, to);
-        correct(sums, f, from, to);
+        addShift(sums.sum, c.dyShift, f.count, dbeta, from, to);
+        correct(sums, f, c.shift, from, to);
         if (areFinite(dbeta, from, to)) {
             return;
         }
@@ -83,14 +83,16 @@ public final class ScalarMergeGradients implements MergeGradients {
         }
     }
 
-    private static void correct(Sums sums, PerFeature f, int from, int to) {
+    private static void correct(Sums sums, PerFeature f, float[] shift, int from, int to) {
         double[] sum = sums.sum;
         double[] product = sums.product;
         double[] dgamma = f.gradients.dgamma();
+        float[] mean = f.statistics.mean();
         float[] meanLow = f.statistics.meanLow();
         float[] rstd = f.statistics.rstd();
         for (int c = from; c < to; c++) {
-            dgamma[c] = (product[c] - meanLow[c] * sum[c]) * rstd[c];
+            double distance = ((double) mean[c] - shift[c]) + meanLow[c];
+            dgamma[c] = (product[c] - distance * sum[c]) * rstd[c];
         }
     }
 

@@ -56,11 +56,15 @@ final class VectorMergeGradients implements MergeGradients {
             FloatVector low = FloatVector.fromArray(HALVES, meanLow, c);
             FloatVector r = FloatVector.fromArray(HALVES, rstd, c);
             DoubleVector exactRstd = Species.widen(r);
+            FloatVector centre = FloatVector.fromArray(HALVES, f.statistics.mean(), c);
+            DoubleVector distance = Species.widen(centre)
+                    .lanewise(SUB, Species.widen(FloatVector.fromArray(HALVES, coefficients.shift, c)))
+                    .lanewise(ADD, Species.widen(low));
             DoubleVector sum = DoubleVector.fromArray(DOUBLES, sums.sum, c);
             DoubleVector shifts = Species.widen(FloatVector.fromArray(HALVES, coefficients.dyShift, c));
             DoubleVector exactDbeta = sum.lanewise(ADD, shifts.lanewise(MUL, count));
             DoubleVector exactDgamma = DoubleVector.fromArray(DOUBLES, sums.product, c)
-                    .lanewise(SUB, Species.widen(low).lanewise(MUL, sum))
+                    .lanewise(SUB, distance.lanewise(MUL, sum))
                     .lanewise(MUL, exactRstd);
             exactDbeta.intoArray(dbeta, c);
             exactDgamma.intoArray(dgamma, c);
@@ -73,7 +77,7 @@ final class VectorMergeGradients implements MergeGradients {
             dyCentre.intoArray(coefficients.dyCentre, c);
             FloatVector lost = Species.narrow(Species.widen(dyCentre).lanewise(SUB, dyMean));
             lost.lanewise(SUB, k.lanewise(MUL, low)).lanewise(MUL, a).intoArray(coefficients.offset, c);
-            FloatVector.fromArray(HALVES, f.statistics.mean(), c).intoArray(coefficients.centre, c);
+            centre.intoArray(coefficients.centre, c);
             // What is not finite leaves NaN when it is taken from itself.
             FloatVector rounded = Species.narrow(exactDbeta);
             notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);

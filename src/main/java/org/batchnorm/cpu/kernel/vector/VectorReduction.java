@@ -139,7 +139,8 @@ final class VectorReduction implements Reduction {
                 for (int k = 0; k < rows; k++) {
                     long at = row + (long) k * r.width;
                     FloatVector d = load(o.x, o.xStart + at, j).lanewise(SUB, shift);
-                    FloatVector w = SECOND ? load(o.second, o.secondStart + at, j).lanewise(SUB, g) : d;
+                    FloatVector w =
+                            SECOND ? load(o.second, o.secondStart + at, j).lanewise(SUB, g) : d;
                     sum = w.lanewise(ADD, sum);
                     product = d.lanewise(FMA, w, product);
                 }
