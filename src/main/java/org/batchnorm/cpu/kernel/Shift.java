@@ -18,6 +18,9 @@ public final class Shift {
      */
     public static final float COARSENESS = 0x1.8p19f;
 
+    /** {@code (v + INTEGER) − INTEGER} rounds v to an integer. */
+    public static final float INTEGER = 0x1.8p23f;
+
     private Shift() {}
 
     /** How often the largest and the smallest sample are taken from the sum: once, but not where there are only two. */
@@ -31,13 +34,23 @@ public final class Shift {
     }
 
     /**
+     * The mean of samples of dy is taken for its shift only where it is plainly not zero: where it is as large as their
+     * range times {@code 2 / sqrt(samples)}. A shift by chance would cost the digits that it is to save. This times the
+     * mean by the range rounds to 0 below that.
+     */
+    public static float significance(int samples) {
+        return (float) Math.sqrt(samples) / 4;
+    }
+
+    /**
      * The shift for some values.
      *
      * @param memory an array or a segment
      * @param start the position of the first
      * @param apart their distance
+     * @param second whether of dy; else of x
      */
-    public static float sample(Object memory, long start, int samples, long apart) {
+    public static float sample(Object memory, long start, int samples, long apart, boolean second) {
         float first = Memory.get(memory, start);
         float sum = 0;
         float least = 0;
@@ -49,8 +62,10 @@ public final class Shift {
             most = Math.max(most, d);
         }
         float mean = first + (sum - (least + most) * trim(samples)) * perSample(samples);
-        float coarse = (most - least) * COARSENESS;
-        return (mean + coarse) - coarse;
+        float range = most - least;
+        float coarse = range * COARSENESS;
+        float shift = (mean + coarse) - coarse;
+        return second ? shift * certainty(mean, range, significance(samples)) : shift;
     }
 
     /**
@@ -69,5 +84,11 @@ public final class Shift {
             float coarse = (float) Math.sqrt(variance[c]) * 4 * COARSENESS;
             shift[c] = (mean[c] + coarse) - coarse;
         }
+    }
+
+    /** 1 where a mean is plainly not zero, else 0. */
+    public static float certainty(float mean, float range, float significance) {
+        float distance = Math.abs(mean) * significance / (range + Float.MIN_NORMAL);
+        return Math.min((distance + INTEGER) - INTEGER, 1);
     }
 }

@@ -48,7 +48,7 @@ final class Samples {
             }
         }
         for (int c = from; c < to; c++) {
-            shift[c] = Shift.sample(memory, start + c * spatial, samples, apart);
+            shift[c] = Shift.sample(memory, start + c * spatial, samples, apart, second);
         }
     }
 }

@@ -23,7 +23,7 @@ public final class ScalarMergeGradients implements MergeGradients {
     /** From the sums to the gradients of the parameters. */
     private static void gradients(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         double[] dbeta = f.gradients.dbeta();
-        addShift(sums.sum, c.dyShift, f.count, dbeta, from, to);
+        addShift(sums.sum, c.dyShift, (double) f.count, dbeta, from, to);
         correct(sums, f, c.shift, from, to);
         if (areFinite(dbeta, from, to)) {
             return;

@@ -53,7 +53,10 @@ final class ScalarReduction implements Reduction {
                 Memory.read(memory, start + i * r.apart + j, tile.a, length);
                 addSample(tile.a, first, tile.b, tile.c, tile.d, length);
             }
-            shift(first, tile.b, tile.c, tile.d, samples, tile.a, length);
+            shift(tile, samples, length);
+            if (second) {
+                keepCertain(tile, samples, length);
+            }
             System.arraycopy(tile.a, 0, shift, j, length);
         }
     }
@@ -68,14 +71,31 @@ final class ScalarReduction implements Reduction {
     }
 
     /** {@link Shift} of the columns. */
-    private static void shift(
-            float[] first, float[] sum, float[] least, float[] most, int samples, float[] shift, int length) {
+    private static void shift(Tile tile, int samples, int length) {
+        float[] first = tile.coefficients.shift;
+        float[] sum = tile.b;
+        float[] least = tile.c;
+        float[] most = tile.d;
+        float[] shift = tile.a;
         float trim = Shift.trim(samples);
         float perSample = Shift.perSample(samples);
         for (int j = 0; j < length; j++) {
             float mean = first[j] + (sum[j] - (least[j] + most[j]) * trim) * perSample;
-            float coarse = (most[j] - least[j]) * Shift.COARSENESS;
+            float range = most[j] - least[j];
+            float coarse = range * Shift.COARSENESS;
             shift[j] = (mean + coarse) - coarse;
+            sum[j] = mean;
+            most[j] = range;
+        }
+    }
+
+    private static void keepCertain(Tile tile, int samples, int length) {
+        float[] mean = tile.b;
+        float[] range = tile.d;
+        float[] shift = tile.a;
+        float significance = Shift.significance(samples);
+        for (int j = 0; j < length; j++) {
+            shift[j] *= Shift.certainty(mean[j], range[j], significance);
         }
     }
 

@@ -1,6 +1,8 @@
 package org.batchnorm.cpu.kernel.vector;
 
+import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.DIV;
 import static jdk.incubator.vector.VectorOperators.FMA;
 import static jdk.incubator.vector.VectorOperators.MAX;
 import static jdk.incubator.vector.VectorOperators.MIN;
@@ -345,6 +347,10 @@ final class VectorReduction implements Reduction {
         FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
         FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
         FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
+        FloatVector significance = FloatVector.broadcast(FLOATS, Shift.significance(samples));
+        FloatVector integer = FloatVector.broadcast(FLOATS, Shift.INTEGER);
+        FloatVector smallest = FloatVector.broadcast(FLOATS, Float.MIN_NORMAL);
+        FloatVector one = FloatVector.broadcast(FLOATS, 1);
         int end = Species.end(r.from, r.to);
         for (int j = r.from; j < end; j += LANES) {
             FloatVector first = load(x, start, j);
@@ -360,11 +366,19 @@ final class VectorReduction implements Reduction {
             FloatVector outer = zero.lanewise(ADD, least).lanewise(ADD, most).lanewise(MUL, trim);
             FloatVector rest = zero.lanewise(ADD, sum).lanewise(SUB, outer);
             FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
-            FloatVector coarse = zero.lanewise(ADD, most).lanewise(SUB, least).lanewise(MUL, coarseness);
-            mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
+            FloatVector range = zero.lanewise(ADD, most).lanewise(SUB, least);
+            FloatVector coarse = range.lanewise(MUL, coarseness);
+            FloatVector rounded = mean.lanewise(ADD, coarse).lanewise(SUB, coarse);
+            if (SECOND) {
+                FloatVector distance =
+                        mean.lanewise(ABS).lanewise(MUL, significance).lanewise(DIV, range.lanewise(ADD, smallest));
+                distance = distance.lanewise(ADD, integer).lanewise(SUB, integer);
+                rounded = rounded.lanewise(MUL, distance.lanewise(MIN, one));
+            }
+            rounded.intoArray(shift, j);
         }
         for (int j = end; j < r.to; j++) {
-            shift[j] = Shift.sample(x, start + j, samples, r.apart);
+            shift[j] = Shift.sample(x, start + j, samples, r.apart, SECOND);
         }
     }
 
