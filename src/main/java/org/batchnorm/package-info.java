@@ -1,7 +1,7 @@
 /**
  * Batch normalization (Ioffe &amp; Szegedy, 2015) with PyTorch's conventions: the layer
- * {@link org.batchnorm.BatchNorm}, its configuration and the shape of its data. The work itself is done by a backend,
- * see {@link org.batchnorm.spi}.
+ * {@link org.batchnorm.BatchNorm}, and beneath it {@link org.batchnorm.BatchNormFunction}, which keeps nothing. Their
+ * data are batches, see {@link org.batchnorm.data}; the work is done by a backend, see {@link org.batchnorm.spi}.
  */
 @NullMarked
 package org.batchnorm;

@@ -6,6 +6,7 @@ import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.WarmUp;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -55,10 +56,10 @@ public class LayerBenchmark {
     @Param("1")
     public int threads;
 
-    private BatchShape batch;
-    private Inputs in;
-    private float[] y = new float[0];
-    private float[] dx = new float[0];
+    private Batch x;
+    private Batch y;
+    private Batch dy;
+    private Batch dx;
     private BatchNorm training;
     private BatchNorm inference;
 
@@ -66,10 +67,12 @@ public class LayerBenchmark {
     @Setup(Level.Trial)
     public void setUp(BenchmarkParams parameters) {
         BenchShape benchShape = BenchShape.parse(shape);
-        batch = benchShape.batchShape();
-        in = Inputs.of(Operation.BACKWARD, benchShape);
-        y = new float[benchShape.elements()];
-        dx = new float[benchShape.elements()];
+        BatchShape batch = benchShape.batchShape();
+        Inputs in = Inputs.of(Operation.BACKWARD, benchShape);
+        x = Batch.of(in.x(), batch);
+        y = Batch.of(new float[benchShape.elements()], batch);
+        dy = Batch.of(in.dy(), batch);
+        dx = Batch.of(new float[benchShape.elements()], batch);
         training =
                 BatchNorm.builder(batch.c()).backend(backend).threads(threads).build();
         inference = BatchNorm.builder(batch.c())
@@ -94,20 +97,20 @@ public class LayerBenchmark {
     /** The training forward, running statistics included. */
     @Benchmark
     public void forward() {
-        training.forward(in.x(), y, batch);
+        training.forward(x, y);
     }
 
     /** The forward in inference mode. */
     @Benchmark
     public void inference() {
-        inference.forward(in.x(), y, batch);
+        inference.forward(x, y);
     }
 
     /** Forward, backward, gradients back to zero. */
     @Benchmark
     public void step() {
-        training.forward(in.x(), y, batch);
-        training.backward(in.x(), in.dy(), dx, batch);
+        training.forward(x, y);
+        training.backward(x, dy, dx);
         training.zeroGradients();
     }
 }
