@@ -24,6 +24,7 @@ import org.batchnorm.conformance.ConformanceCheck;
 import org.batchnorm.conformance.ConformanceFiles;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.Layout;
 import org.batchnorm.state.Safetensors;
@@ -128,7 +129,10 @@ public abstract class BatchNormContractTest {
             Reference.Statistics statistics = Reference.statistics(
                     shape, Reference.widen(batch.x()), layer.config().eps());
             double[] unbiased = Reference.unbiased(statistics.variance(), shape.valuesPerFeature());
-            step.isWithinBar(Quantity.RUNNING_MEAN, Reference.updateRunning(zeros(shape), statistics.mean(), 0.3));
+            step.isWithinBar(
+                    Quantity.RUNNING_MEAN,
+                    Reference.updateRunning(zeros(shape), statistics.mean(), 0.3),
+                    Rounded.runningMean(shape, statistics.variance(), 0.3));
             step.isWithinBar(Quantity.RUNNING_VAR, Reference.updateRunning(ones(shape), unbiased, 0.3));
             assertThat(layer.numBatchesTracked()).isEqualTo(1);
         }
@@ -558,7 +562,8 @@ public abstract class BatchNormContractTest {
                                 layer.config().eps());
                         step.isWithinBar(
                                 Quantity.RUNNING_MEAN,
-                                Reference.updateRunning(Reference.widen(meanBefore), statistics.mean(), 0.1));
+                                Reference.updateRunning(Reference.widen(meanBefore), statistics.mean(), 0.1),
+                                Rounded.runningMean(shape, statistics.variance(), 0.1));
                         step.isWithinBar(
                                 Quantity.RUNNING_VAR,
                                 Reference.updateRunning(

@@ -1,16 +1,18 @@
 package org.batchnorm.conformance;
 
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.UnaryOperator;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.SavedStatistics;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /** Runs conformance cases on the public layer and checks every quantity with {@link ErrorBound}. */
 public final class ConformanceCheck {
@@ -45,55 +47,119 @@ public final class ConformanceCheck {
     }
 
     private static List<QuantityResult> run(ConformanceCase conformanceCase, BatchNorm layer) {
+        Map<Quantity, float[]> actual = compute(conformanceCase, layer);
+        Map<Quantity, double[]> rounded = rounded(conformanceCase);
+        List<QuantityResult> results = new ArrayList<>();
+        for (Quantity quantity : Quantity.values()) {
+            Tensor expected = conformanceCase.expected(quantity).orElse(null);
+            if (expected == null) {
+                continue;
+            }
+            if (quantity == Quantity.NUM_BATCHES_TRACKED) {
+                results.add(checkCount(layer.numBatchesTracked(), expected.longs()[0]));
+                continue;
+            }
+            double[] values = expected.doubles();
+            results.add(ErrorBound.check(
+                    quantity,
+                    actual.getOrDefault(quantity, new float[0]),
+                    values,
+                    rounded.getOrDefault(quantity, Rounded.nothing(values.length)),
+                    conformanceCase.pytorchError(quantity)));
+        }
+        return results;
+    }
+
+    /** Everything that the layer computes but the count. */
+    private static Map<Quantity, float[]> compute(ConformanceCase conformanceCase, BatchNorm layer) {
         layer.loadState(state(conformanceCase, layer));
         if (conformanceCase.mode() == ConformanceCase.Mode.INFERENCE) {
             layer.eval();
         }
+        Map<Quantity, float[]> actual = new EnumMap<>(Quantity.class);
         float[] x = conformanceCase.x();
         float[] y = new float[x.length];
         SavedStatistics saved = new SavedStatistics(conformanceCase.config().features());
         layer.forward(x, y, conformanceCase.shape(), saved);
-        float[] mean = saved.mean();
-        float[] rstd = saved.rstd();
-        Optional<float[]> dy = conformanceCase.dy();
-        float[] dx = new float[x.length];
-        if (dy.isPresent()) {
-            layer.backward(x, dy.get(), dx, conformanceCase.shape(), saved);
+        actual.put(Quantity.Y, y);
+        actual.put(Quantity.MEAN, saved.mean());
+        actual.put(Quantity.RSTD, saved.rstd());
+        if (layer.config().trackRunningStatistics()) {
+            actual.put(Quantity.RUNNING_MEAN, layer.runningMean());
+            actual.put(Quantity.RUNNING_VAR, layer.runningVar());
         }
-        List<QuantityResult> results = new ArrayList<>();
-        for (Quantity quantity : Quantity.values()) {
-            Optional<Tensor> expected = conformanceCase.expected(quantity);
-            if (expected.isPresent()) {
-                OptionalDouble pytorchError = conformanceCase.pytorchError(quantity);
-                results.add(
-                        switch (quantity) {
-                            case Y -> check(quantity, y, expected.get(), pytorchError);
-                            case DX -> check(quantity, dx, expected.get(), pytorchError);
-                            case DWEIGHT -> check(quantity, layer.weightGradient(), expected.get(), pytorchError);
-                            case DBIAS -> check(quantity, layer.biasGradient(), expected.get(), pytorchError);
-                            case MEAN -> check(quantity, mean, expected.get(), pytorchError);
-                            case RSTD -> check(quantity, rstd, expected.get(), pytorchError);
-                            case RUNNING_MEAN -> check(quantity, layer.runningMean(), expected.get(), pytorchError);
-                            case RUNNING_VAR -> check(quantity, layer.runningVar(), expected.get(), pytorchError);
-                            case NUM_BATCHES_TRACKED ->
-                                checkCount(
-                                        layer.numBatchesTracked(),
-                                        expected.get().longs()[0]);
-                        });
-            }
+        conformanceCase.dy().ifPresent(dy -> {
+            float[] dx = new float[x.length];
+            layer.backward(x, dy, dx, conformanceCase.shape(), saved);
+            actual.put(Quantity.DX, dx);
+        });
+        if (layer.config().affine()) {
+            actual.put(Quantity.DWEIGHT, layer.weightGradient());
+            actual.put(Quantity.DBIAS, layer.biasGradient());
         }
-        return results;
+        return actual;
+    }
+
+    /** What is {@link Rounded} on the way to the quantities of a case; where nothing is, the quantity is left out. */
+    private static Map<Quantity, double[]> rounded(ConformanceCase conformanceCase) {
+        Map<Quantity, double[]> rounded = new EnumMap<>(Quantity.class);
+        BatchShape shape = conformanceCase.shape();
+        double eps = conformanceCase.config().eps();
+        double[] x = Reference.widen(conformanceCase.x());
+        boolean training = conformanceCase.mode() == ConformanceCase.Mode.TRAINING;
+        Reference.Statistics batch = Reference.statistics(shape, x, eps);
+        Reference.Statistics given = training ? null : runningStatistics(conformanceCase);
+        if (given == null) {
+            rounded.put(Quantity.MEAN, Rounded.mean(shape, batch.variance()));
+        }
+        if (training) {
+            rounded.put(
+                    Quantity.RUNNING_MEAN, Rounded.runningMean(shape, batch.variance(), shareOfBatch(conformanceCase)));
+        }
+        Reference.Statistics used = given == null ? batch : given;
+        conformanceCase.dy().map(Reference::widen).ifPresent(dy -> {
+            Reference.Gradients gradients = Rounded.gradients(
+                    shape, x, dy, widened(conformanceCase, "weight"), used.mean(), used.rstd(), given == null);
+            rounded.put(Quantity.DX, gradients.dx());
+            rounded.put(Quantity.DWEIGHT, gradients.dgamma());
+            rounded.put(Quantity.DBIAS, gradients.dbeta());
+        });
+        return rounded;
+    }
+
+    /** The running statistics before the forward; null if the case has none. */
+    private static Reference.@Nullable Statistics runningStatistics(ConformanceCase conformanceCase) {
+        double[] mean = widened(conformanceCase, "running_mean");
+        double[] variance = widened(conformanceCase, "running_var");
+        return mean == null || variance == null
+                ? null
+                : new Reference.Statistics(
+                        mean,
+                        variance,
+                        Reference.rstd(variance, conformanceCase.config().eps()));
+    }
+
+    /** The momentum; of a cumulative average, 1 over the number of batches. */
+    private static double shareOfBatch(ConformanceCase conformanceCase) {
+        long before = conformanceCase
+                .state("num_batches_tracked")
+                .map(count -> count.longs()[0])
+                .orElse(0L);
+        return conformanceCase.config().momentum().orElse(1.0 / (before + 1));
+    }
+
+    private static double @Nullable [] widened(ConformanceCase conformanceCase, String tensorName) {
+        return conformanceCase
+                .state(tensorName)
+                .map(Tensor::floats)
+                .map(Reference::widen)
+                .orElse(null);
     }
 
     private static Map<String, Tensor> state(ConformanceCase conformanceCase, BatchNorm layer) {
         Map<String, Tensor> state = new LinkedHashMap<>(layer.state());
         state.replaceAll((name, initial) -> conformanceCase.state(name).orElse(initial));
         return state;
-    }
-
-    private static QuantityResult check(
-            Quantity quantity, float[] actual, Tensor expected, OptionalDouble pytorchError) {
-        return ErrorBound.check(quantity, actual, expected.doubles(), pytorchError);
     }
 
     private static QuantityResult checkCount(long actual, long expected) {

@@ -1,17 +1,24 @@
 package org.batchnorm.conformance;
 
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.OptionalDouble;
+import org.batchnorm.data.BatchShape;
 
 /**
- * The largest error that a quantity may have. With u = 2⁻²⁴ and M the largest finite |expected| value it is
+ * The largest error that a quantity may have. With u = 2⁻²⁴ it is
  *
  * <pre>{@code
  * max(8 · u · M, min(PyTorch's error in float32, 100 · u · M))
  * }</pre>
  *
- * The result must be NaN exactly where NaN is expected, and infinite exactly where an infinity is expected. The sign of
- * an infinity is not checked.
+ * M is the largest magnitude among the expected values and what is {@link Rounded} on the way to them. It is taken over
+ * the whole quantity, or, more strictly, over one feature. At least one step of the subnormal float32 numbers is
+ * allowed: what is smaller may come out as 0.
+ *
+ * <p>Only finite values count. A value that float32 cannot hold does not count either: if its rounding to float32 is an
+ * infinity, that infinity is expected. The result must be NaN exactly where NaN is expected, and infinite exactly where
+ * an infinity is expected. The sign of an infinity that is among the expected values is not checked.
  */
 public final class ErrorBound {
     /** Half the distance from 1 to the next float32: the largest relative error of one rounding. */
@@ -23,35 +30,73 @@ public final class ErrorBound {
     private ErrorBound() {}
 
     /**
-     * The largest error that passes.
+     * The largest error that passes where nothing but the results is {@link Rounded}.
      *
      * @param pytorchError PyTorch's error in float32; NaN counts as absent
      */
     public static double of(double[] expected, OptionalDouble pytorchError) {
+        return of(expected, Rounded.nothing(expected.length), pytorchError);
+    }
+
+    /**
+     * The largest error that passes.
+     *
+     * @param rounded what is {@link Rounded}, as many magnitudes as {@code expected}
+     * @param pytorchError PyTorch's error in float32; NaN counts as absent
+     * @throws IllegalArgumentException if the lengths differ
+     */
+    public static double of(double[] expected, double[] rounded, OptionalDouble pytorchError) {
+        requireSameLength("rounded", rounded.length, expected.length);
         double largest = 0;
-        for (double value : expected) {
-            if (Double.isFinite(value)) {
-                largest = Math.max(largest, Math.abs(value));
-            }
+        for (int i = 0; i < expected.length; i++) {
+            largest = Math.max(largest, magnitude(expected[i], rounded[i]));
         }
-        double always = ALWAYS_ALLOWED * largest;
+        double always = Math.max(ALWAYS_ALLOWED * largest, Float.MIN_VALUE);
         double pytorch = pytorchError.orElse(Double.NaN);
         return Double.isNaN(pytorch) ? always : Math.max(always, Math.min(pytorch, NEVER_EXCEEDED * largest));
     }
 
     /**
-     * Checks computed values.
+     * The largest error that passes in each feature, (C), with an M of its own: {@code 8 · u · M}.
+     *
+     * @param expected {@code shape}, or (C)
+     * @param rounded what is {@link Rounded}, as many magnitudes as {@code expected}
+     * @throws IllegalArgumentException if the lengths differ
+     */
+    public static double[] ofEachFeature(BatchShape shape, double[] expected, double[] rounded) {
+        requireSameLength("rounded", rounded.length, expected.length);
+        double[] bounds = new double[shape.c()];
+        Arrays.fill(bounds, Float.MIN_VALUE);
+        for (int i = 0; i < expected.length; i++) {
+            int c = feature(shape, i, expected.length);
+            bounds[c] = Math.max(bounds[c], ALWAYS_ALLOWED * magnitude(expected[i], rounded[i]));
+        }
+        return bounds;
+    }
+
+    /**
+     * Checks computed values where nothing but the results is {@link Rounded}.
      *
      * @param actual as many values as {@code expected}
      * @throws IllegalArgumentException if the lengths differ
      */
     public static QuantityResult check(
             Quantity quantity, float[] actual, double[] expected, OptionalDouble pytorchError) {
-        if (actual.length != expected.length) {
-            throw new IllegalArgumentException(
-                    "actual: " + actual.length + " values given, must be as many as expected, " + expected.length);
-        }
-        double bound = of(expected, pytorchError);
+        return check(quantity, actual, expected, Rounded.nothing(expected.length), pytorchError);
+    }
+
+    /**
+     * Checks computed values with one M for all of them.
+     *
+     * @param actual as many values as {@code expected}
+     * @param rounded what is {@link Rounded}, as many magnitudes as {@code expected}
+     * @param pytorchError PyTorch's error in float32; NaN counts as absent
+     * @throws IllegalArgumentException if the lengths differ
+     */
+    public static QuantityResult check(
+            Quantity quantity, float[] actual, double[] expected, double[] rounded, OptionalDouble pytorchError) {
+        requireSameLength("actual", actual.length, expected.length);
+        double bound = of(expected, rounded, pytorchError);
         double maxAbs = 0;
         int worst = 0;
         for (int i = 0; i < expected.length; i++) {
@@ -76,11 +121,76 @@ public final class ErrorBound {
         return new QuantityResult(quantity, maxAbs, pytorchError, bound, pass, message);
     }
 
+    /**
+     * Checks computed values feature by feature, each with its own M.
+     *
+     * @param actual as many values as {@code expected}
+     * @param expected {@code shape}, or (C)
+     * @param rounded what is {@link Rounded}, as many magnitudes as {@code expected}
+     * @return the error and the bound of the feature whose error is largest in proportion to its bound
+     * @throws IllegalArgumentException if the lengths differ
+     */
+    public static QuantityResult checkEachFeature(
+            Quantity quantity, BatchShape shape, float[] actual, double[] expected, double[] rounded) {
+        requireSameLength("actual", actual.length, expected.length);
+        double[] bounds = ofEachFeature(shape, expected, rounded);
+        double error = 0;
+        int worst = 0;
+        for (int i = 0; i < expected.length; i++) {
+            double other = error(actual[i], expected[i]);
+            double bound = bounds[feature(shape, i, expected.length)];
+            if (other / bound > error / bounds[feature(shape, worst, expected.length)]) {
+                error = other;
+                worst = i;
+            }
+        }
+        int c = feature(shape, worst, expected.length);
+        boolean pass = error <= bounds[c];
+        String message = pass
+                ? ""
+                : String.format(
+                        Locale.ROOT,
+                        "%s: element %d, of feature %d, is %s, expected %s; the error is %.3e, must be at most %.3e",
+                        quantity.tensorName(),
+                        worst,
+                        c,
+                        actual[worst],
+                        expected[worst],
+                        error,
+                        bounds[c]);
+        return new QuantityResult(quantity, error, OptionalDouble.empty(), bounds[c], pass, message);
+    }
+
+    /** What a value adds to M: nothing if float32 cannot hold it. */
+    private static double magnitude(double expected, double rounded) {
+        if (!Float.isFinite((float) expected)) {
+            return 0;
+        }
+        return Double.isFinite(rounded) ? Math.max(Math.abs(expected), rounded) : Math.abs(expected);
+    }
+
     private static double error(float actual, double expected) {
-        if (Double.isFinite(expected)) {
+        if (Float.isFinite((float) expected)) {
             return Float.isFinite(actual) ? Math.abs(actual - expected) : Double.POSITIVE_INFINITY;
         }
-        boolean sameKind = Double.isNaN(expected) ? Float.isNaN(actual) : Float.isInfinite(actual);
-        return sameKind ? 0 : Double.POSITIVE_INFINITY;
+        boolean same;
+        if (Double.isNaN(expected)) {
+            same = Float.isNaN(actual);
+        } else {
+            // The sign of a value that is only too large for float32 is known.
+            same = Float.isInfinite(actual) && (Double.isInfinite(expected) || actual == (float) expected);
+        }
+        return same ? 0 : Double.POSITIVE_INFINITY;
+    }
+
+    private static int feature(BatchShape shape, int index, int length) {
+        return length == shape.c() ? index : Reference.feature(shape, index);
+    }
+
+    private static void requireSameLength(String what, int length, int expected) {
+        if (length != expected) {
+            throw new IllegalArgumentException(
+                    what + ": " + length + " values given, must be as many as expected, " + expected);
+        }
     }
 }

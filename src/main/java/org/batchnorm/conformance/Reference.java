@@ -30,19 +30,40 @@ public final class Reference {
     public record Gradients(double[] dx, double[] dgamma, double[] dbeta) {}
 
     /**
-     * The statistics of a batch, in two passes.
+     * The mean of each feature, (C): {@code first = Σ x / m}, then {@code first + Σ (x − first) / m}, which takes out
+     * again what the first sum lost.
+     *
+     * @param x {@code shape}
+     */
+    public static double[] mean(BatchShape shape, double[] x) {
+        double[] mean = meanOfDistances(shape, x, new double[shape.c()]);
+        double[] lost = meanOfDistances(shape, x, mean);
+        for (int c = 0; c < mean.length; c++) {
+            mean[c] += Double.isFinite(lost[c]) ? lost[c] : 0;
+        }
+        return mean;
+    }
+
+    private static double[] meanOfDistances(BatchShape shape, double[] x, double[] from) {
+        double[] mean = new double[shape.c()];
+        for (int i = 0; i < x.length; i++) {
+            int c = feature(shape, i);
+            mean[c] += x[i] - from[c];
+        }
+        for (int c = 0; c < mean.length; c++) {
+            mean[c] /= shape.valuesPerFeature();
+        }
+        return mean;
+    }
+
+    /**
+     * The statistics of a batch: the {@link #mean}, then the squares of the distances from it.
      *
      * @param x {@code shape}
      */
     public static Statistics statistics(BatchShape shape, double[] x, double eps) {
         double m = shape.valuesPerFeature();
-        double[] mean = new double[shape.c()];
-        for (int i = 0; i < x.length; i++) {
-            mean[feature(shape, i)] += x[i];
-        }
-        for (int c = 0; c < mean.length; c++) {
-            mean[c] /= m;
-        }
+        double[] mean = mean(shape, x);
         double[] variance = new double[shape.c()];
         for (int i = 0; i < x.length; i++) {
             int c = feature(shape, i);
@@ -99,12 +120,15 @@ public final class Reference {
      *   <li>{@code dx = gamma · rstd · dy} if they are given constants, such as running statistics.
      * </ul>
      *
+     * <p>If the statistics are the batch's, Σ x̂ = 0, and a constant taken from every dy changes neither dgamma nor dx.
+     * The sums are then of {@code dy − mean(dy)}, which keep their digits where dy has a large mean.
+     *
      * @param x {@code shape}
      * @param dy {@code shape}
      * @param gamma (C); null: ones
      * @param mean (C)
      * @param rstd (C)
-     * @param throughStatistics whether the statistics are the batch's, so that gradients flow through them
+     * @param throughStatistics whether the statistics are this very batch's, so that gradients flow through them
      */
     public static Gradients backward(
             BatchShape shape,
@@ -115,21 +139,34 @@ public final class Reference {
             double[] rstd,
             boolean throughStatistics) {
         double m = shape.valuesPerFeature();
+        double[] center = throughStatistics ? center(shape, dy) : new double[shape.c()];
         double[] dgamma = new double[shape.c()];
         double[] dbeta = new double[shape.c()];
+        double[] rest = new double[shape.c()];
         for (int i = 0; i < x.length; i++) {
             int c = feature(shape, i);
+            double g = dy[i] - center[c];
             dbeta[c] += dy[i];
-            dgamma[c] += dy[i] * ((x[i] - mean[c]) * rstd[c]);
+            rest[c] += g;
+            dgamma[c] += g * ((x[i] - mean[c]) * rstd[c]);
         }
         double[] dx = new double[x.length];
         for (int i = 0; i < x.length; i++) {
             int c = feature(shape, i);
             double normalized = (x[i] - mean[c]) * rstd[c];
-            double toMean = throughStatistics ? (dbeta[c] + normalized * dgamma[c]) / m : 0;
-            dx[i] = (gamma == null ? 1 : gamma[c]) * rstd[c] * (dy[i] - toMean);
+            double toMean = throughStatistics ? (rest[c] + normalized * dgamma[c]) / m : 0;
+            dx[i] = (gamma == null ? 1 : gamma[c]) * rstd[c] * (dy[i] - center[c] - toMean);
         }
         return new Gradients(dx, dgamma, dbeta);
+    }
+
+    /** What is taken from dy: its mean, or 0 where that is not finite. */
+    private static double[] center(BatchShape shape, double[] dy) {
+        double[] center = mean(shape, dy);
+        for (int c = 0; c < center.length; c++) {
+            center[c] = Double.isFinite(center[c]) ? center[c] : 0;
+        }
+        return center;
     }
 
     /**

@@ -2,6 +2,7 @@ package org.batchnorm.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.HashMap;
 import java.util.Map;
@@ -59,6 +60,39 @@ class ConformanceCheckTest {
                 ConformanceCheck.run(ofOneColumn(tensors, Map.of("pytorch_float32_max_abs_error.y", "1e-3")), BACKEND);
         assertThat(wide.message()).isEmpty();
         assertThat(wide.quantities().getFirst().pytorchMaxAbs()).isEqualTo(OptionalDouble.of(1e-3));
+    }
+
+    /** dy = 3, 4, −7: dbeta is 0, and what is rounded on the way to it is ‖dy‖₂ = √74. */
+    @Test
+    void whereTermsCancelTheBoundIsThatOfWhatIsRounded() {
+        Map<String, Tensor> tensors = new HashMap<>();
+        tensors.put("dy", Tensor.ofFloats(new float[] {3, 4, -7}, 3, 1));
+        // x̂ = −√1.5, 0, √1.5; dgamma = −10·√1.5; dx = 2·√1.5/3·(3·dy − x̂·dgamma).
+        double sqrt = Math.sqrt(1.5);
+        double factor = 2 * sqrt / 3;
+        tensors.put("expected.dweight", Tensor.ofDoubles(new double[] {-10 * sqrt}, 1));
+        tensors.put("expected.dx", Tensor.ofDoubles(new double[] {-6 * factor, 12 * factor, -6 * factor}, 3, 1));
+        double most = 8 * ErrorBound.UNIT_ROUNDOFF * Math.sqrt(74);
+        tensors.put("expected.dbias", Tensor.ofDoubles(new double[] {0.99 * most}, 1));
+        CaseResult near = ConformanceCheck.run(ofOneColumn(tensors, Map.of()), BACKEND);
+        assertThat(near.message()).isEmpty();
+        assertThat(bound(near, Quantity.DBIAS)).isEqualTo(most);
+        // |γ · rstd · g| is largest for dy = −7; the mean has std / √m = √(2/3) / √3, which is less than it.
+        assertThat(bound(near, Quantity.DX))
+                .isCloseTo(8 * ErrorBound.UNIT_ROUNDOFF * 14 * sqrt * (1 + 0x1p-10), within(1e-13));
+        assertThat(bound(near, Quantity.MEAN)).isEqualTo(8 * ErrorBound.UNIT_ROUNDOFF * 2);
+
+        tensors.put("expected.dbias", Tensor.ofDoubles(new double[] {1.01 * most}, 1));
+        CaseResult beyond = ConformanceCheck.run(ofOneColumn(tensors, Map.of()), BACKEND);
+        assertThat(beyond.message()).startsWith("dbias: element 0 is 0.0");
+    }
+
+    private static double bound(CaseResult result, Quantity quantity) {
+        return result.quantities().stream()
+                .filter(each -> each.quantity() == quantity)
+                .findFirst()
+                .orElseThrow()
+                .bound();
     }
 
     @Test

@@ -19,9 +19,15 @@ public final class ConformanceFiles {
             "eval_n64_c33",
             "eval_nchw_3_8_7_7",
             "eval_without_running_statistics",
+            "peer_dl4j_cnn_linspace",
+            "peer_nd4j_batchnorm_bp_1",
+            "peer_onednn_resnet_50_bn2a_branch2a_std_C_train_nhwc",
+            "peer_torchnn_affine_2_dy_ones",
             "train_constant_feature",
             "train_cumulative_momentum",
             "train_eps1e-3_momentum0.01",
+            "train_eps_1e-46_constant_feature",
+            "train_every_32nd_row_an_outlier",
             "train_first_row_outlier",
             "train_mean1000_std1",
             "train_n32_c128",
@@ -29,7 +35,9 @@ public final class ConformanceFiles {
             "train_nchw_2_3_5_6",
             "train_ncl_4_7_13",
             "train_nhwc_2_5_6_3",
-            "train_no_affine");
+            "train_no_affine",
+            "train_range_above_float_max",
+            "train_x_1e20_dy_1e19");
 
     private ConformanceFiles() {}
 

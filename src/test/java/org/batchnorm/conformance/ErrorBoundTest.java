@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.OptionalDouble;
+import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Test;
 
 class ErrorBoundTest {
@@ -16,8 +17,8 @@ class ErrorBoundTest {
         assertThat(ErrorBound.of(new double[] {1, -3, 2}, NO_PYTORCH)).isEqualTo(8 * U * 3);
         assertThat(ErrorBound.of(new double[] {1, Double.NEGATIVE_INFINITY, Double.NaN}, NO_PYTORCH))
                 .isEqualTo(8 * U);
-        assertThat(ErrorBound.of(new double[] {Double.NaN}, NO_PYTORCH)).isZero();
-        assertThat(ErrorBound.of(new double[0], NO_PYTORCH)).isZero();
+        assertThat(ErrorBound.of(new double[] {Double.NaN}, NO_PYTORCH)).isEqualTo(Float.MIN_VALUE);
+        assertThat(ErrorBound.of(new double[0], NO_PYTORCH)).isEqualTo(Float.MIN_VALUE);
     }
 
     @Test
@@ -29,6 +30,80 @@ class ErrorBoundTest {
         assertThat(ErrorBound.of(expected, OptionalDouble.of(Double.POSITIVE_INFINITY)))
                 .isEqualTo(100 * U * 2);
         assertThat(ErrorBound.of(expected, OptionalDouble.of(Double.NaN))).isEqualTo(8 * U * 2);
+    }
+
+    @Test
+    void whatIsRoundedCountsWhereItIsLargerThanTheResult() {
+        assertThat(ErrorBound.of(new double[] {1, -3}, new double[] {5, 0}, NO_PYTORCH))
+                .isEqualTo(8 * U * 5);
+        assertThat(ErrorBound.of(new double[] {1, -3}, new double[] {2, 2}, NO_PYTORCH))
+                .isEqualTo(8 * U * 3);
+        assertThat(ErrorBound.of(new double[] {0}, new double[] {5}, OptionalDouble.of(1)))
+                .isEqualTo(100 * U * 5);
+        assertThat(ErrorBound.of(new double[] {1, 2}, new double[] {Double.NaN, Double.POSITIVE_INFINITY}, NO_PYTORCH))
+                .isEqualTo(8 * U * 2);
+
+        float[] computed = {8 * 5 * 0x1p-24f};
+        assertThat(ErrorBound.check(Quantity.DX, computed, new double[] {0}, new double[] {5}, NO_PYTORCH)
+                        .pass())
+                .isTrue();
+        assertThat(ErrorBound.check(Quantity.DX, computed, new double[] {0}, new double[] {4.9}, NO_PYTORCH)
+                        .pass())
+                .isFalse();
+    }
+
+    @Test
+    void everyFeatureHasABoundOfItsOwn() {
+        BatchShape shape = BatchShape.of(2, 3);
+        double[] expected = {1, 100, 0, -2, 1000, 0};
+        double[] rounded = {0, 0, 0, 0, 0, 7};
+        assertThat(ErrorBound.ofEachFeature(shape, expected, rounded))
+                .containsExactly(8 * U * 2, 8 * U * 1000, 8 * U * 7);
+        assertThat(ErrorBound.ofEachFeature(shape, new double[] {1, 2, Double.NaN}, new double[3]))
+                .containsExactly(8 * U, 8 * U * 2, Float.MIN_VALUE);
+
+        float off = 1 + 17 * 0x1p-24f * 2;
+        float[] computed = {off, 100 + 0x1p-14f, 0, -2, 1000, 0};
+        QuantityResult result = ErrorBound.checkEachFeature(Quantity.Y, shape, computed, expected, rounded);
+        assertThat(result.pass()).isFalse();
+        assertThat(result.maxAbs()).isEqualTo(34 * U);
+        assertThat(result.bound()).isEqualTo(16 * U);
+        assertThat(result.message())
+                .isEqualTo("y: element 0, of feature 0, is 1.000002, expected 1.0; the error is 2.027e-06, "
+                        + "must be at most 9.537e-07");
+        // One bound for all features is that of the largest.
+        assertThat(ErrorBound.check(Quantity.Y, computed, expected, rounded, NO_PYTORCH)
+                        .pass())
+                .isTrue();
+    }
+
+    @Test
+    void whatFloat32CannotHoldIsExpectedToBeInfinite() {
+        double[] expected = {1, 2.25e75, -1e39};
+        assertThat(passes(expected, 1, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY))
+                .isTrue();
+        assertThat(passes(expected, 1, Float.MAX_VALUE, Float.NEGATIVE_INFINITY))
+                .isFalse();
+        assertThat(passes(expected, 1, Float.NaN, Float.NEGATIVE_INFINITY)).isFalse();
+        assertThat(passes(expected, 1, Float.POSITIVE_INFINITY, Float.POSITIVE_INFINITY))
+                .isFalse();
+        assertThat(ErrorBound.of(expected, new double[] {0, 1e80, 0}, NO_PYTORCH))
+                .isEqualTo(8 * U);
+        // The last value that is rounded down to the largest float32, and the first that is not.
+        double border = Float.MAX_VALUE + 0x1p103;
+        assertThat(passes(new double[] {Math.nextDown(border)}, Float.MAX_VALUE))
+                .isTrue();
+        assertThat(passes(new double[] {border}, Float.MAX_VALUE)).isFalse();
+        assertThat(passes(new double[] {border}, Float.POSITIVE_INFINITY)).isTrue();
+    }
+
+    @Test
+    void oneStepOfTheSubnormalNumbersIsAllowed() {
+        assertThat(passes(new double[] {1e-60}, 0)).isTrue();
+        assertThat(passes(new double[] {1e-60}, Float.MIN_VALUE)).isTrue();
+        assertThat(passes(new double[] {0}, Float.MIN_VALUE)).isTrue();
+        assertThat(passes(new double[] {2e-45}, Float.MIN_VALUE)).isTrue();
+        assertThat(passes(new double[] {0}, 2 * Float.MIN_VALUE)).isFalse();
     }
 
     @Test
@@ -76,6 +151,9 @@ class ErrorBoundTest {
         assertThatThrownBy(() -> ErrorBound.check(Quantity.DX, new float[2], new double[3], NO_PYTORCH))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("actual: 2 values given, must be as many as expected, 3");
+        assertThatThrownBy(() -> ErrorBound.check(Quantity.DX, new float[3], new double[3], new double[2], NO_PYTORCH))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("rounded: 2 values given, must be as many as expected, 3");
     }
 
     private static boolean passes(double[] expected, float... actual) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.function.DoubleUnaryOperator;
+import java.util.stream.DoubleStream;
 import org.assertj.core.data.Offset;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.Tensor;
@@ -43,6 +44,37 @@ class ReferenceTest {
         assertThat(gradients.dx()).containsExactly(1, 1, 4, 4);
     }
 
+    /** The mean of x is no double, and dy's is large: Σ dy · x̂ keeps no digit of dgamma. */
+    @Test
+    void aLargeMeanOfTheGradientCostsNoDigits() {
+        // x = 0, 1, 1 and dy = −1, −1, 2 but for their means: variance 2/9, x̂ = −√2, 1/√2, 1/√2, dgamma = 3/√2.
+        BatchShape shape = BatchShape.of(3, 1);
+        double far = 0x1p24;
+        double[] x = {far, far + 1, far + 1};
+        double large = 0x1p30;
+        double[] dy = {large - 1, large - 1, large + 2};
+        Reference.Statistics statistics = Reference.statistics(shape, x, 0);
+        Reference.Gradients gradients =
+                Reference.backward(shape, x, dy, null, statistics.mean(), statistics.rstd(), true);
+        double rstd = 3 / Math.sqrt(2);
+        assertThat(statistics.rstd()[0]).isCloseTo(rstd, within(1e-8));
+        assertThat(gradients.dgamma()[0]).isCloseTo(3 / Math.sqrt(2), within(1e-7));
+        assertThat(gradients.dbeta()[0]).isEqualTo(3 * large);
+        assertThat(gradients.dx()[0]).isCloseTo(0, within(1e-7));
+        assertThat(gradients.dx()[1]).isCloseTo(-1.5 * rstd, within(1e-7));
+        assertThat(gradients.dx()[2]).isCloseTo(1.5 * rstd, within(1e-7));
+    }
+
+    @Test
+    void theMeanTakesOutWhatItsFirstSumLost() {
+        double[] x = new double[1000];
+        Arrays.fill(x, 0.1);
+        assertThat(Arrays.stream(x).reduce(0, Double::sum)).isNotEqualTo(100);
+        assertThat(Reference.mean(BatchShape.of(1000, 1), x)).containsExactly(0.1);
+        assertThat(Reference.mean(BatchShape.of(2, 1), new double[] {1, Double.POSITIVE_INFINITY}))
+                .containsExactly(Double.POSITIVE_INFINITY);
+    }
+
     @Test
     void knowsWhereTheFeaturesStand() {
         BatchShape first = BatchShape.channelsFirst(2, 3, 2);
@@ -74,11 +106,12 @@ class ReferenceTest {
         agrees(given, Quantity.MEAN, mean);
         agrees(given, Quantity.RSTD, rstd);
         agrees(given, Quantity.Y, Reference.transform(shape, x, gamma, beta, mean, rstd));
-        Reference.Gradients gradients =
-                Reference.backward(shape, x, Reference.widen(given.dy().orElseThrow()), gamma, mean, rstd, through);
-        agrees(given, Quantity.DX, gradients.dx());
-        agrees(given, Quantity.DWEIGHT, gradients.dgamma());
-        agrees(given, Quantity.DBIAS, gradients.dbeta());
+        double[] dy = Reference.widen(given.dy().orElseThrow());
+        Reference.Gradients gradients = Reference.backward(shape, x, dy, gamma, mean, rstd, through);
+        Reference.Gradients rounded = Rounded.gradients(shape, x, dy, gamma, mean, rstd, through);
+        agrees(given, Quantity.DX, gradients.dx(), rounded.dx());
+        agrees(given, Quantity.DWEIGHT, gradients.dgamma(), rounded.dgamma());
+        agrees(given, Quantity.DBIAS, gradients.dbeta(), rounded.dbeta());
         if (training && tracked) {
             long count =
                     given.expected(Quantity.NUM_BATCHES_TRACKED).orElseThrow().longs()[0];
@@ -173,9 +206,16 @@ class ReferenceTest {
     }
 
     private static void agrees(ConformanceCase given, Quantity quantity, double[] actual) {
+        agrees(given, quantity, actual, Rounded.nothing(actual.length));
+    }
+
+    /** PyTorch rounds too: where terms cancel, it is no closer than a rounding of them. */
+    private static void agrees(ConformanceCase given, Quantity quantity, double[] actual, double[] rounded) {
         given.expected(quantity).ifPresent(expected -> {
-            double scale =
-                    Arrays.stream(expected.doubles()).map(Math::abs).max().orElse(0);
+            double scale = DoubleStream.concat(Arrays.stream(expected.doubles()), Arrays.stream(rounded))
+                    .map(Math::abs)
+                    .max()
+                    .orElse(0);
             assertThat(actual)
                     .as(quantity.tensorName())
                     .usingComparatorWithPrecision(1e-11 * scale)

@@ -2,6 +2,8 @@ package org.batchnorm.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
+import org.batchnorm.conformance.Reference;
+import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
@@ -113,6 +115,14 @@ final class Problem {
 
     double[] dxOfFrozen() {
         return forEach((at, c) -> gamma[c] * rstd(c) * dy[at]);
+    }
+
+    /** What is rounded on the way to dx. */
+    double[] roundedDx() {
+        double[] wideX = Reference.widen(x);
+        double[] wideDy = Reference.widen(dy);
+        return Rounded.gradients(shape, wideX, wideDy, Reference.widen(gamma), mean, rstd(), true)
+                .dx();
     }
 
     /** The statistics that a forward operation ought to have left. */

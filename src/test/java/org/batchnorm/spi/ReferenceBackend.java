@@ -59,7 +59,7 @@ public class ReferenceBackend implements BatchNormBackend {
 
         @Override
         public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-            Reference.Gradients gradients = backward(tensors, normalization);
+            Reference.Gradients gradients = sums(tensors, normalization);
             System.arraycopy(gradients.dgamma(), 0, sums.dgamma(), 0, gradients.dgamma().length);
             System.arraycopy(gradients.dbeta(), 0, sums.dbeta(), 0, gradients.dbeta().length);
             sums.count(tensors.shape().valuesPerFeature());
@@ -87,7 +87,8 @@ public class ReferenceBackend implements BatchNormBackend {
             write(dx, tensors.dx());
         }
 
-        private static Reference.Gradients backward(Tensors tensors, Normalization normalization) {
+        /** The plain sums: the batch may be a part of that whose statistics are given, so that Σ x̂ is not 0. */
+        private static Reference.Gradients sums(Tensors tensors, Normalization normalization) {
             BatchStatistics statistics = normalization.statistics();
             return Reference.backward(
                     tensors.shape(),
@@ -96,7 +97,7 @@ public class ReferenceBackend implements BatchNormBackend {
                     wide(normalization.gamma()),
                     mean(statistics),
                     Reference.widen(statistics.rstd()),
-                    normalization.throughStatistics());
+                    false);
         }
 
         private static double[] mean(BatchStatistics statistics) {

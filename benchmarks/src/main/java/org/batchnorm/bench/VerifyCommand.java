@@ -33,8 +33,13 @@ import picocli.CommandLine.Spec;
         description = {
             "Runs conformance cases on a backend and compares every quantity with the exact result, which PyTorch computed in double precision.",
             "",
-            "A quantity passes if its largest absolute error is at most max(8·u·M, min(PyTorch's float32 error, 100·u·M)), with u = 2^-24 and "
-                    + "M the largest finite expected magnitude; a NaN or infinity must be where one is expected, and only there. "
+            "A quantity passes if its largest absolute error is at most max(8·u·M, min(PyTorch's float32 error, 100·u·M)), with u = 2^-24. "
+                    + "M is the largest expected magnitude, or that of what float32 has to round on the way, where this is larger: "
+                    + "where terms cancel, the result is smaller than they are. On the way, with g = dy - mean(dy), are "
+                    + "|weight·rstd·g| + 2^-10·|weight·rstd·dy| for dx, the norm of g·xhat + 2^-10 of that of dy·xhat for dweight, "
+                    + "the norm of dy for dbias, and std/sqrt(m) of m values for mean.",
+            "",
+            "A NaN or infinity must be where one is expected, and only there; infinity is expected where float32 cannot hold the value. "
                     + "A case that cannot be read has failed, and the others go on."
         },
         mixinStandardHelpOptions = true,
