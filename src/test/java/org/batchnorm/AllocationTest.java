@@ -34,7 +34,7 @@ class AllocationTest {
     private static final int WARM_UP_MILLIS = 3000;
     private static final int CALLS = 200;
     private static final int FIRST_CALLS = 1000;
-    private static final long MOST_BYTES_OF_FIRST_CALLS = 128 * 1024;
+    private static final long MOST_BYTES_OF_FIRST_CALLS = 256 * 1024;
     private static final int SECONDS = 120;
 
     @ParameterizedTest

@@ -131,7 +131,8 @@ final class VectorReduction implements Reduction {
             int rows = (int) Math.min(CutPolicy.STRIP_ROWS, r.count - i);
             int j = r.from;
             for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
-                fourStrips(o, row, rows, r.width, j, c, s);
+                fourStrips(o, r, row, rows, j, c);
+                addStrips(r.tile.a, j, s);
             }
             for (; j + LANES <= r.to; j += LANES) {
                 FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
@@ -165,7 +166,10 @@ final class VectorReduction implements Reduction {
         }
     }
 
-    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c, ColumnSums s) {
+    /** The sums of four strips, into the lanes of the tile. */
+    private static void fourStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
+        int width = r.width;
+        float[] lanes = r.tile.a;
         Object x = o.x;
         Object dy = o.second;
         long xAt = o.xStart + row;
@@ -181,7 +185,8 @@ final class VectorReduction implements Reduction {
         FloatVector g1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, k) : shift1;
         FloatVector g2 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, l) : shift2;
         FloatVector g3 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, m) : shift3;
-        FloatVector sum0 = FloatVector.zero(FLOATS);
+        FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector sum0 = zero;
         FloatVector sum1 = sum0;
         FloatVector sum2 = sum0;
         FloatVector sum3 = sum0;
@@ -209,14 +214,29 @@ final class VectorReduction implements Reduction {
             product3 = d3.lanewise(FMA, w3, product3);
             at += width;
         }
-        add(s.sum, j, sum0);
-        add(s.sum, k, sum1);
-        add(s.sum, l, sum2);
-        add(s.sum, m, sum3);
-        add(s.product, j, product0);
-        add(s.product, k, product1);
-        add(s.product, l, product2);
-        add(s.product, m, product3);
+        zero.lanewise(ADD, sum0).intoArray(lanes, 0);
+        zero.lanewise(ADD, sum1).intoArray(lanes, LANES);
+        zero.lanewise(ADD, sum2).intoArray(lanes, 2 * LANES);
+        zero.lanewise(ADD, sum3).intoArray(lanes, 3 * LANES);
+        zero.lanewise(ADD, product0).intoArray(lanes, 4 * LANES);
+        zero.lanewise(ADD, product1).intoArray(lanes, 5 * LANES);
+        zero.lanewise(ADD, product2).intoArray(lanes, 6 * LANES);
+        zero.lanewise(ADD, product3).intoArray(lanes, 7 * LANES);
+    }
+
+    /**
+     * Adds the sums of four strips. Both together are more than the compiler inlines into one method, and what it does
+     * not inline makes objects of vectors.
+     */
+    private static void addStrips(float[] lanes, int j, ColumnSums s) {
+        add(s.sum, j, FloatVector.fromArray(FLOATS, lanes, 0));
+        add(s.sum, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
+        add(s.sum, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
+        add(s.sum, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
+        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 4 * LANES));
+        add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 5 * LANES));
+        add(s.product, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 6 * LANES));
+        add(s.product, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 7 * LANES));
     }
 
     private static void add(float[] sums, int j, FloatVector more) {
