@@ -17,6 +17,9 @@ import org.batchnorm.spi.Tensors;
 
 /** The stage {@code reduceGradients}: x and dy are reduced, their sums become the gradients of γ and β. */
 public sealed class ReduceGradients extends Operation permits Backward {
+    /** Of what the mean of dy was off: its deviation is hardly less. */
+    private static final double LEAST_DEVIATION = 0x1p-6;
+
     /** An operation for many batches. */
     public ReduceGradients() {
         this(false);
@@ -59,6 +62,23 @@ public sealed class ReduceGradients extends Operation permits Backward {
     @Override
     public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         return kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
+    }
+
+    /**
+     * Where the samples of dy were unusual, its shift is more than half wrong: its mean, which is known by now, is a
+     * better one.
+     */
+    @Override
+    public final boolean movesShift(Sums sums, Coefficients c, int from, int to) {
+        boolean moved = false;
+        for (int i = from; i < to; i++) {
+            double wrong = sums.sum[i] / features.count;
+            if (2 * Math.abs(wrong) > Math.abs(c.dyShift[i]) && c.dyShift[i] != 0 && Double.isFinite(wrong)) {
+                c.dyShift[i] = Shift.near(c.dyShift[i] + wrong, Math.abs(wrong) * LEAST_DEVIATION);
+                moved = true;
+            }
+        }
+        return moved;
     }
 
     @Override

@@ -17,7 +17,9 @@ public final class ScalarMergeGradients implements MergeGradients {
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         gradients(sums, f, c, from, to);
         coefficients(f, c, from, to);
-        return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
+        return areFinite(f.gradients.dbeta(), from, to)
+                && areFinite(f.gradients.dgamma(), from, to)
+                && areRight(c.dyShift, sums.sum, 1.0 / f.count, from, to);
     }
 
     /** From the sums to the gradients of the parameters. */
@@ -75,6 +77,17 @@ public final class ScalarMergeGradients implements MergeGradients {
             largest = Math.max(largest, Math.abs((float) values[c]));
         }
         return largest < Float.POSITIVE_INFINITY;
+    }
+
+    /** Whether no shift of dy is more than half wrong. */
+    private static boolean areRight(float[] dyShift, double[] sum, double perValue, int from, int to) {
+        float least = 0;
+        for (int c = from; c < to; c++) {
+            float size = Math.abs(dyShift[c]);
+            float wrong = Math.abs((float) (sum[c] * perValue));
+            least = Math.min(least, (size - (wrong + wrong)) * size);
+        }
+        return least >= 0;
     }
 
     private static void addShift(double[] sum, float[] dyShift, double count, double[] dbeta, int from, int to) {
