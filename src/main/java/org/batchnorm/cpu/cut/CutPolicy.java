@@ -176,9 +176,14 @@ public final class CutPolicy {
 
     // ---- samples
 
-    /** How many of the rows are sampled. */
-    public static int samplesOfRows(long rows) {
-        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, FEW_SAMPLES), SAMPLES);
+    /**
+     * How many of the rows are sampled.
+     *
+     * @param second whether of dy, whose samples must also tell whether its mean is zero
+     */
+    public static int samplesOfRows(long rows, boolean second) {
+        long least = second ? Math.clamp(rows / FEW_SAMPLES, FEW_SAMPLES, ENOUGH_SAMPLES) : FEW_SAMPLES;
+        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, least), SAMPLES);
     }
 
     /** How many values of each channel are sampled from images: one of each, or all from one. */

@@ -26,8 +26,7 @@ public interface MergeGradients {
      * @param sums in
      * @param f in: count, gamma, eps, statistics; out: the gradients
      * @param c in: the shifts; out: centre, dyCentre, scale, slope and offset
-     * @return whether all features are sound: their gradients are finite, and the shift of dy is not more than half
-     *     wrong
+     * @return whether all gradients are finite; others may be so only because a product overflowed
      */
     boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to);
 }

@@ -61,7 +61,8 @@ public sealed class ReduceGradients extends Operation permits Backward {
 
     @Override
     public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
-        return kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
+        boolean finite = kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
+        return finite && Shift.areRight(into.dyShift, sums.sum, (double) f.count, from, to);
     }
 
     /**

@@ -15,7 +15,7 @@ final class Samples {
     /** The shift of the features {@code from} to {@code to}: of x, or of dy where that is what is reduced with x. */
     static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
         if (cut.byRows && cut.columns.repeat == 1) {
-            int samples = CutPolicy.samplesOfRows(cut.dataRows());
+            int samples = CutPolicy.samplesOfRows(cut.dataRows(), o.hasSecond());
             scratch.columns(cut.features, from, to)
                     .rows(0, samples)
                     .streams(1, cut.dataRows() / samples * cut.features);
@@ -35,7 +35,7 @@ final class Samples {
         int samples;
         long apart;
         if (cut.byRows) {
-            samples = CutPolicy.samplesOfRows(cut.dataRows());
+            samples = CutPolicy.samplesOfRows(cut.dataRows(), o.hasSecond());
             apart = cut.dataRows() / samples * cut.imageApart();
         } else {
             // From one image after the other, each time further on in it; of few images, from one in the middle.

@@ -17,9 +17,7 @@ public final class ScalarMergeGradients implements MergeGradients {
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         gradients(sums, f, c, from, to);
         coefficients(f, c, from, to);
-        return areFinite(f.gradients.dbeta(), from, to)
-                && areFinite(f.gradients.dgamma(), from, to)
-                && areRight(c.dyShift, sums.sum, 1.0 / f.count, from, to);
+        return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
     }
 
     /** From the sums to the gradients of the parameters. */
@@ -77,17 +75,6 @@ public final class ScalarMergeGradients implements MergeGradients {
             largest = Math.max(largest, Math.abs((float) values[c]));
         }
         return largest < Float.POSITIVE_INFINITY;
-    }
-
-    /** Whether no shift of dy is more than half wrong. */
-    private static boolean areRight(float[] dyShift, double[] sum, double perValue, int from, int to) {
-        float least = 0;
-        for (int c = from; c < to; c++) {
-            float size = Math.abs(dyShift[c]);
-            float wrong = Math.abs((float) (sum[c] * perValue));
-            least = Math.min(least, (size - (wrong + wrong)) * size);
-        }
-        return least >= 0;
     }
 
     private static void addShift(double[] sum, float[] dyShift, double count, double[] dbeta, int from, int to) {

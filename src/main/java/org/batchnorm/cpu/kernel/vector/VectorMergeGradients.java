@@ -1,8 +1,6 @@
 package org.batchnorm.cpu.kernel.vector;
 
-import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.ADD;
-import static jdk.incubator.vector.VectorOperators.MIN;
 import static jdk.incubator.vector.VectorOperators.MUL;
 import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.kernel.vector.Species.DOUBLES;
@@ -53,7 +51,7 @@ final class VectorMergeGradients implements MergeGradients {
         DoubleVector share = DoubleVector.broadcast(DOUBLES, perValue);
         DoubleVector minusShare = DoubleVector.broadcast(DOUBLES, -perValue);
         FloatVector zero = FloatVector.zero(HALVES);
-        FloatVector unsound = zero;
+        FloatVector notFinite = zero;
         for (int c = from; c < to; c += LANES) {
             FloatVector low = FloatVector.fromArray(HALVES, meanLow, c);
             FloatVector r = FloatVector.fromArray(HALVES, rstd, c);
@@ -63,8 +61,8 @@ final class VectorMergeGradients implements MergeGradients {
                     .lanewise(SUB, Species.widen(FloatVector.fromArray(HALVES, coefficients.shift, c)))
                     .lanewise(ADD, Species.widen(low));
             DoubleVector sum = DoubleVector.fromArray(DOUBLES, sums.sum, c);
-            FloatVector dyShift = FloatVector.fromArray(HALVES, coefficients.dyShift, c);
-            DoubleVector exactDbeta = sum.lanewise(ADD, Species.widen(dyShift).lanewise(MUL, count));
+            DoubleVector shifts = Species.widen(FloatVector.fromArray(HALVES, coefficients.dyShift, c));
+            DoubleVector exactDbeta = sum.lanewise(ADD, shifts.lanewise(MUL, count));
             DoubleVector exactDgamma = DoubleVector.fromArray(DOUBLES, sums.product, c)
                     .lanewise(SUB, distance.lanewise(MUL, sum))
                     .lanewise(MUL, exactRstd);
@@ -80,17 +78,12 @@ final class VectorMergeGradients implements MergeGradients {
             FloatVector lost = Species.narrow(Species.widen(dyCentre).lanewise(SUB, dyMean));
             lost.lanewise(SUB, k.lanewise(MUL, low)).lanewise(MUL, a).intoArray(coefficients.offset, c);
             centre.intoArray(coefficients.centre, c);
-            // Less than 0 where the shift of dy is more than half wrong.
-            FloatVector size = dyShift.lanewise(ABS);
-            FloatVector wrong = Species.narrow(sum.lanewise(MUL, share)).lanewise(ABS);
-            FloatVector margin = size.lanewise(SUB, wrong.lanewise(ADD, wrong)).lanewise(MUL, size);
-            unsound = margin.lanewise(MIN, zero).lanewise(ADD, unsound);
             // What is not finite leaves NaN when it is taken from itself.
             FloatVector rounded = Species.narrow(exactDbeta);
-            unsound = rounded.lanewise(SUB, rounded).lanewise(ADD, unsound);
+            notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);
             rounded = Species.narrow(exactDgamma);
-            unsound = rounded.lanewise(SUB, rounded).lanewise(ADD, unsound);
+            notFinite = rounded.lanewise(SUB, rounded).lanewise(ADD, notFinite);
         }
-        return zero.lanewise(ADD, unsound).reduceLanes(ADD) == 0;
+        return zero.lanewise(ADD, notFinite).reduceLanes(ADD) == 0;
     }
 }
