@@ -1,12 +1,11 @@
 package org.batchnorm.tornadovm;
 
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.state.StateCheck;
+import org.batchnorm.state.BatchNormState;
 import org.batchnorm.state.Tensor;
 import org.batchnorm.tornadovm.kernels.BackwardOnChip;
 import org.batchnorm.tornadovm.kernels.CollectStatistics;
@@ -212,9 +211,8 @@ public final class BatchNormTasks {
             addForwardOnChip(graph, grids, x, y, samples, onChip.get());
             return;
         }
-        arrays.use(graph, parameters);
         addStatistics(graph, grids, x, samples, config.trackRunningStatistics());
-        addTransform(graph, grids, x, y, statistics, Transform.BATCH, samples, "transform");
+        transform(graph, grids, x, y, samples);
     }
 
     /**
@@ -237,6 +235,22 @@ public final class BatchNormTasks {
         requireTwoValues(samples);
         requireSize("x", x);
         addStatistics(graph, grids, x, samples, false);
+    }
+
+    /**
+     * Adds the second half of the training forward: {@code y = gamma · (x − mean) · rstd + beta} with the
+     * {@link #statistics()} as they are, be they of {@link #collectStatistics} or written by the caller.
+     *
+     * @param x in, the batch
+     * @param y out, the batch; may be x
+     * @param samples N of each execution
+     * @throws IllegalArgumentException if an array is too small
+     */
+    public void transform(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray y, SampleCount samples) {
+        requireSize("x", x);
+        requireSize("y", y);
+        arrays.use(graph, parameters, statistics);
+        addTransform(graph, grids, x, y, statistics, Transform.BATCH, samples, "transform");
     }
 
     /**
@@ -264,7 +278,7 @@ public final class BatchNormTasks {
         }
         requireSize("x", x);
         requireSize("y", y);
-        arrays.use(graph, parameters, runningStatistics, statistics);
+        arrays.use(graph, runningStatistics, statistics);
         add(
                 graph,
                 grids,
@@ -278,7 +292,7 @@ public final class BatchNormTasks {
                         statistics,
                         config.features(),
                         config.eps()));
-        addTransform(graph, grids, x, y, statistics, Transform.BATCH, samples, "transform");
+        transform(graph, grids, x, y, samples);
     }
 
     /**
@@ -339,7 +353,43 @@ public final class BatchNormTasks {
             addBackwardOnChip(graph, grids, x, dy, dx, samples, onChip.get());
             return;
         }
+        reduceGradients(graph, grids, x, dy, samples);
+        inputGradient(graph, grids, x, dy, dx, samples);
+    }
+
+    /**
+     * Adds the first half of backward: {@link #gradients()} and {@link #terms()} of the batch, with the
+     * {@link #statistics()} as they are.
+     *
+     * @param x in, the batch that the forward got
+     * @param dy in, the gradient of its y
+     * @param samples N of each execution
+     * @throws IllegalArgumentException if an array is too small
+     */
+    public void reduceGradients(
+            TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, SampleCount samples) {
+        requireSize("x", x);
+        requireSize("dy", dy);
         addGradients(graph, grids, x, dy, samples);
+    }
+
+    /**
+     * Adds the second half of backward through the batch's statistics: the gradient of x with the {@link #terms()} as
+     * they are, be they of {@link #reduceGradients} or written by the caller.
+     *
+     * @param x in, the batch that the forward got
+     * @param dy in, the gradient of its y
+     * @param dx out, the gradient of x; may be dy or x
+     * @param samples N of each execution
+     * @throws IllegalArgumentException if an array is too small
+     */
+    public void inputGradient(
+            TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, FloatArray dx, SampleCount samples) {
+        requireSize("x", x);
+        requireSize("dy", dy);
+        requireSize("dx", dx);
+        arrays.use(graph, statistics, terms);
+        transfer(graph, samples);
         add(
                 graph,
                 grids,
@@ -386,7 +436,25 @@ public final class BatchNormTasks {
         requireSize("x", x);
         requireSize("dy", dy);
         requireSize("dx", dx);
-        addGradients(graph, grids, x, dy, samples);
+        reduceGradients(graph, grids, x, dy, samples);
+        frozenInputGradient(graph, grids, dy, dx, samples);
+    }
+
+    /**
+     * Adds the second half of backward past frozen statistics: {@code dx = gamma · rstd · dy}, with rstd of the
+     * {@link #statistics()} as they are.
+     *
+     * @param dy in, the gradient of y
+     * @param dx out, the gradient of x; may be dy
+     * @param samples N of each execution
+     * @throws IllegalArgumentException if an array is too small
+     */
+    public void frozenInputGradient(
+            TaskGraph graph, GridScheduler grids, FloatArray dy, FloatArray dx, SampleCount samples) {
+        requireSize("dy", dy);
+        requireSize("dx", dx);
+        arrays.use(graph, parameters, statistics);
+        transfer(graph, samples);
         add(
                 graph,
                 grids,
@@ -464,6 +532,14 @@ public final class BatchNormTasks {
     }
 
     /**
+     * What {@link #inputGradient} needs of the gradients of γ and β: (4, C), overwritten by each backward. Who has them
+     * from elsewhere writes it with {@link MergeGradients#storeTerms}.
+     */
+    public FloatArray terms() {
+        return terms;
+    }
+
+    /**
      * The running statistics: (2, C), mean then (unbiased) variance.
      *
      * @throws IllegalStateException if the layer tracks none
@@ -510,7 +586,7 @@ public final class BatchNormTasks {
      */
     public Map<String, Tensor> state(TornadoExecutionResult result) {
         arrays.read(result, parameters, runningStatistics, numBatchesTracked);
-        return hostState();
+        return hostState().tensors();
     }
 
     /**
@@ -521,33 +597,30 @@ public final class BatchNormTasks {
      *     changed then
      */
     public void loadState(Map<String, Tensor> state) {
-        StateCheck.require(state, hostState());
+        BatchNormState given = BatchNormState.of(state);
+        given.requireKindOf(hostState());
         int c = config.features();
         if (config.affine()) {
-            copy(StateCheck.tensor(state, "weight"), parameters, 0);
-            copy(StateCheck.tensor(state, "bias"), parameters, c);
+            copy(given.weight(), parameters, 0);
+            copy(given.bias(), parameters, c);
         }
         if (config.trackRunningStatistics()) {
-            copy(StateCheck.tensor(state, "running_mean"), runningStatistics, 0);
-            copy(StateCheck.tensor(state, "running_var"), runningStatistics, c);
-            numBatchesTracked.init(
-                    StateCheck.tensor(state, "num_batches_tracked").longs()[0]);
+            copy(given.runningMean(), runningStatistics, 0);
+            copy(given.runningVar(), runningStatistics, c);
+            numBatchesTracked.init(given.numBatchesTracked());
         }
     }
 
-    private Map<String, Tensor> hostState() {
+    private BatchNormState hostState() {
         int c = config.features();
-        Map<String, Tensor> state = new LinkedHashMap<>();
-        if (config.affine()) {
-            state.put("weight", Tensor.ofFloats(values(parameters, 0, c), c));
-            state.put("bias", Tensor.ofFloats(values(parameters, c, c), c));
-        }
-        if (config.trackRunningStatistics()) {
-            state.put("running_mean", Tensor.ofFloats(values(runningStatistics, 0, c), c));
-            state.put("running_var", Tensor.ofFloats(values(runningStatistics, c, c), c));
-            state.put("num_batches_tracked", Tensor.ofLong(numBatchesTracked.get(0)));
-        }
-        return state;
+        boolean affine = config.affine();
+        boolean tracking = config.trackRunningStatistics();
+        return BatchNormState.of(
+                affine ? values(parameters, 0, c) : null,
+                affine ? values(parameters, c, c) : null,
+                tracking ? values(runningStatistics, 0, c) : null,
+                tracking ? values(runningStatistics, c, c) : null,
+                tracking ? numBatchesTracked.get(0) : 0);
     }
 
     // ---- building
@@ -822,8 +895,7 @@ public final class BatchNormTasks {
         }
     }
 
-    private static void copy(Tensor tensor, FloatArray array, int offset) {
-        float[] values = tensor.floats();
+    private static void copy(float[] values, FloatArray array, int offset) {
         for (int i = 0; i < values.length; i++) {
             array.set(offset + i, values[i]);
         }

@@ -242,6 +242,80 @@ class BatchNormTasksTest {
         }
     }
 
+    /** dx of two values is what eps leaves of it; the kernels see by N that there are two. */
+    @ParameterizedTest
+    @MethodSource("strategies")
+    void aBatchMayHaveTwoValuesAFeature(DeviceLimits limits) throws Exception {
+        BatchNormConfig config = new BatchNormConfig(C, 1e-2, OptionalDouble.of(0.1), true, true);
+        BatchNormTasks norm = new BatchNormTasks("norm", config, SHAPE, limits);
+        Layers.randomParameters(norm, 6);
+        SampleCount samples = SampleCount.atMost((int) SHAPE.n());
+        TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, x, dy);
+        norm.forward(graph, grids, x, y, samples);
+        norm.backward(graph, grids, x, dy, dx, samples);
+        graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
+        try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
+            BatchNormTasks.configure(plan, grids, Layers.DEVICE);
+            for (int n : new int[] {2, 3, 2, 24}) {
+                samples.set(n);
+                plan.execute().transferToHost(norm.statistics(), norm.gradients());
+                Layers.Expected.training(norm, BatchShape.of(n, C), x, dy).check("n = " + n, norm, y, dx);
+            }
+        }
+    }
+
+    /** What the caller may do between them: merge with statistics and gradients from elsewhere. */
+    @Test
+    void theHalvesOfForwardAndBackwardMayStandInGraphsOfTheirOwn() throws Exception {
+        BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);
+        Layers.randomParameters(norm, 7);
+        SampleCount samples = SampleCount.atMost((int) SHAPE.n());
+        TaskGraph statistics = new TaskGraph("statistics").transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
+        norm.collectStatistics(statistics, grids, x, samples);
+        statistics.persistOnDevice(x);
+        TaskGraph transform = new TaskGraph("transform").consumeFromDevice("statistics", x);
+        norm.transform(transform, grids, x, y, samples);
+        transform.persistOnDevice(x).transferToHost(DataTransferMode.EVERY_EXECUTION, y);
+        TaskGraph gradients = new TaskGraph("gradients")
+                .consumeFromDevice("transform", x)
+                .transferToDevice(DataTransferMode.FIRST_EXECUTION, dy);
+        norm.reduceGradients(gradients, grids, x, dy, samples);
+        gradients.persistOnDevice(x, dy);
+        TaskGraph input = new TaskGraph("input").consumeFromDevice("gradients", x, dy);
+        norm.inputGradient(input, grids, x, dy, dx, samples);
+        input.persistOnDevice(x, dy).transferToHost(DataTransferMode.EVERY_EXECUTION, dx);
+        FloatArray frozenDx = Layers.filled(SHAPE.elements(), Float.NaN);
+        TaskGraph frozen = new TaskGraph("frozen").consumeFromDevice("input", dy);
+        norm.frozenInputGradient(frozen, grids, dy, frozenDx, samples);
+        frozen.transferToHost(DataTransferMode.EVERY_EXECUTION, frozenDx);
+
+        try (TornadoExecutionPlan plan = new TornadoExecutionPlan(
+                statistics.snapshot(),
+                transform.snapshot(),
+                gradients.snapshot(),
+                input.snapshot(),
+                frozen.snapshot())) {
+            BatchNormTasks.configure(plan, grids, Layers.DEVICE);
+            plan.withGraph(0).execute().transferToHost(norm.statistics());
+            plan.withGraph(1).execute();
+            plan.withGraph(2).execute().transferToHost(norm.gradients());
+            plan.withGraph(3).execute();
+            plan.withGraph(4).execute();
+        }
+        Layers.Expected expected = Layers.Expected.training(norm, SHAPE, x, dy);
+        expected.check("halves", norm, y, dx);
+        double[] mean = expected.statistics().mean();
+        double[] variance = expected.statistics().variance();
+        Layers.assertWithinBar(
+                "frozen",
+                Quantity.DX,
+                frozenDx,
+                0,
+                Layers.Expected.frozen(norm, SHAPE, x, dy, mean, variance)
+                        .gradients()
+                        .dx());
+    }
+
     @Test
     void emptyBatchesAreForInference() throws Exception {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);

@@ -7,8 +7,13 @@ import java.util.OptionalDouble;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendUnavailableException;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
+import org.batchnorm.spi.Normalization;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.SampleCount;
+import org.batchnorm.tornadovm.kernels.MergeGradients;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -33,23 +38,32 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 final class HostPlan {
 
     /**
-     * The operations of {@link org.batchnorm.spi.BatchNormOperations}, backward through the statistics and past them
-     * apart.
+     * The operations of {@link org.batchnorm.spi.BatchNormOperations}: the stages and the whole ones, with the batch's
+     * own statistics and with given ones apart.
      */
     enum Operation {
-        COLLECT_STATISTICS,
-        FORWARD,
-        INFERENCE,
-        BACKWARD,
-        FROZEN_BACKWARD;
+        COLLECT_STATISTICS(false, false),
+        FORWARD(false, true),
+        TRANSFORM(false, true),
+        INFERENCE(false, true),
+        REDUCE_GRADIENTS(true, false),
+        INPUT_GRADIENT(true, true),
+        /** Its one input is dy, which stands in the place of x. */
+        FROZEN_INPUT_GRADIENT(false, true),
+        BACKWARD(true, true),
+        FROZEN_BACKWARD(true, true);
+
+        private final boolean hasTwoInputs;
+        private final boolean hasOutput;
+
+        Operation(boolean hasTwoInputs, boolean hasOutput) {
+            this.hasTwoInputs = hasTwoInputs;
+            this.hasOutput = hasOutput;
+        }
 
         @Override
         public String toString() {
             return name().toLowerCase(Locale.ROOT).replace('_', ' ');
-        }
-
-        boolean isBackward() {
-            return this == BACKWARD || this == FROZEN_BACKWARD;
         }
     }
 
@@ -59,7 +73,7 @@ final class HostPlan {
      * @param capacity the largest batch
      * @param eps compiled into the kernels
      * @param x the caller's buffer of that input, null: the plan's own memory
-     * @param dy likewise; null where the operation has no such input
+     * @param dy likewise; null where the operation has no second input
      * @param out the caller's buffer of y or dx, no input's; null: the memory of an input, if that is the plan's own,
      *     else the plan's own
      */
@@ -95,7 +109,7 @@ final class HostPlan {
         Operation operation = key.operation();
         BatchShape capacity = key.capacity();
         this.x = array(key.x(), capacity);
-        this.dy = operation.isBackward() ? array(key.dy(), capacity) : x;
+        this.dy = operation.hasTwoInputs ? array(key.dy(), capacity) : x;
         this.out = result();
         this.samples = SampleCount.atMost(Math.toIntExact(capacity.n()));
         this.tasks = new BatchNormTasks(
@@ -105,35 +119,70 @@ final class HostPlan {
                 capacity,
                 device.handle());
         TaskGraph graph = new TaskGraph(operation.name().toLowerCase(Locale.ROOT));
-        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
+        addTo(graph);
+        this.plan = BatchNormTasks.configure(new TornadoExecutionPlan(graph.snapshot()), grids, device.handle());
+    }
+
+    private void addTo(TaskGraph graph) {
+        Operation operation = key.operation();
+        toDevice(graph, x);
+        if (operation.hasTwoInputs) {
+            toDevice(graph, dy);
+        }
         switch (operation) {
             case COLLECT_STATISTICS -> {
                 tasks.collectStatistics(graph, grids, x, samples);
-                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, tasks.statistics());
+                toHost(graph, tasks.statistics());
             }
             case FORWARD -> {
                 tasks.forward(graph, grids, x, out, samples);
-                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, tasks.parameters());
-                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out, tasks.statistics());
+                toDevice(graph, tasks.parameters());
+                toHost(graph, tasks.statistics());
+            }
+            case TRANSFORM -> {
+                tasks.transform(graph, grids, x, out, samples);
+                toDevice(graph, tasks.parameters(), tasks.statistics());
             }
             case INFERENCE -> {
                 tasks.inference(graph, grids, x, out, samples);
-                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, tasks.parameters(), tasks.runningStatistics());
-                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out);
+                toDevice(graph, tasks.parameters(), tasks.runningStatistics());
             }
-            case BACKWARD, FROZEN_BACKWARD -> {
-                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, dy);
-                if (operation == Operation.BACKWARD) {
-                    tasks.backward(graph, grids, x, dy, out, samples);
-                } else {
-                    tasks.frozenBackward(graph, grids, x, dy, out, samples);
-                }
-                graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, tasks.parameters(), tasks.statistics());
-                graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out, tasks.gradients());
+            case REDUCE_GRADIENTS -> {
+                tasks.reduceGradients(graph, grids, x, dy, samples);
+                toDevice(graph, tasks.statistics());
+                toHost(graph, tasks.gradients());
+            }
+            case INPUT_GRADIENT -> {
+                tasks.inputGradient(graph, grids, x, dy, out, samples);
+                toDevice(graph, tasks.statistics(), tasks.terms());
+            }
+            case FROZEN_INPUT_GRADIENT -> {
+                tasks.frozenInputGradient(graph, grids, x, out, samples);
+                toDevice(graph, tasks.parameters(), tasks.statistics());
+            }
+            case BACKWARD -> {
+                tasks.backward(graph, grids, x, dy, out, samples);
+                toDevice(graph, tasks.parameters(), tasks.statistics());
+                toHost(graph, tasks.gradients());
+            }
+            case FROZEN_BACKWARD -> {
+                tasks.frozenBackward(graph, grids, x, dy, out, samples);
+                toDevice(graph, tasks.parameters(), tasks.statistics());
+                toHost(graph, tasks.gradients());
             }
         }
-        graph.transferToHost(DataTransferMode.EVERY_EXECUTION, samples.array());
-        this.plan = BatchNormTasks.configure(new TornadoExecutionPlan(graph.snapshot()), grids, device.handle());
+        if (operation.hasOutput) {
+            toHost(graph, out);
+        }
+        toHost(graph, samples.array());
+    }
+
+    private static void toDevice(TaskGraph graph, Object... arrays) {
+        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, arrays);
+    }
+
+    private static void toHost(TaskGraph graph, Object... arrays) {
+        graph.transferToHost(DataTransferMode.EVERY_EXECUTION, arrays);
     }
 
     private static FloatArray array(@Nullable TransferBuffer buffer, BatchShape capacity) {
@@ -146,10 +195,10 @@ final class HostPlan {
         if (key.out() != null) {
             return array(key.out(), key.capacity());
         }
-        if (key.operation().isBackward() && key.dy() == null) {
+        if (key.operation().hasTwoInputs && key.dy() == null) {
             return dy;
         }
-        return key.x() == null ? x : array(null, key.capacity());
+        return key.x() == null || !key.operation().hasOutput ? x : array(null, key.capacity());
     }
 
     /**
@@ -203,28 +252,67 @@ final class HostPlan {
         put(tasks.parameters(), 1, beta, 0);
     }
 
-    void runningStatistics(float[] mean, float[] variance) {
-        put(tasks.runningStatistics(), 0, mean, 0);
-        put(tasks.runningStatistics(), 1, variance, 1);
+    /** Given statistics, of which inference needs the mean and the variance. */
+    void runningStatistics(BatchStatistics given) {
+        put(tasks.runningStatistics(), 0, given.mean(), 0);
+        put(tasks.runningStatistics(), 1, given.variance(), 1);
     }
 
-    void statistics(float[] mean, float[] meanLow, float[] variance, float[] rstd) {
-        put(tasks.statistics(), 0, mean, 0);
-        put(tasks.statistics(), 1, meanLow, 0);
-        put(tasks.statistics(), 2, variance, 0);
-        put(tasks.statistics(), 3, rstd, 0);
+    void statistics(BatchStatistics statistics) {
+        put(tasks.statistics(), 0, statistics.mean(), 0);
+        put(tasks.statistics(), 1, statistics.meanLow(), 0);
+        put(tasks.statistics(), 2, statistics.variance(), 0);
+        put(tasks.statistics(), 3, statistics.rstd(), 0);
     }
 
-    void readStatistics(float[] mean, float[] meanLow, float[] variance, float[] rstd) {
-        get(tasks.statistics(), 0, mean);
-        get(tasks.statistics(), 1, meanLow);
-        get(tasks.statistics(), 2, variance);
-        get(tasks.statistics(), 3, rstd);
+    /** What the gradient of the input needs of the sums, in double precision up to the last rounding. */
+    void terms(Normalization normalization, GradientSums sums) {
+        int c = key.capacity().c();
+        float[] gamma = normalization.gamma();
+        for (int i = 0; i < c; i++) {
+            MergeGradients.storeTerms(
+                    tasks.terms(),
+                    i,
+                    c,
+                    gamma == null ? 1 : gamma[i],
+                    normalization.statistics().rstd()[i],
+                    sums.dgamma()[i],
+                    sums.dbeta()[i],
+                    (double) sums.count(),
+                    normalization.eps());
+        }
     }
 
-    void readGradients(float[] dgamma, float[] dbeta) {
-        get(tasks.gradients(), 0, dgamma);
-        get(tasks.gradients(), 1, dbeta);
+    void readStatistics(BatchStatistics statistics) {
+        get(tasks.statistics(), 0, statistics.mean());
+        get(tasks.statistics(), 1, statistics.meanLow());
+        get(tasks.statistics(), 2, statistics.variance());
+        get(tasks.statistics(), 3, statistics.rstd());
+    }
+
+    /**
+     * The moments that the statistics came from. A variance beyond the range of float32 is taken from rstd, beside
+     * which eps is nothing then.
+     */
+    void readMoments(Moments moments, long count) {
+        int c = key.capacity().c();
+        FloatArray statistics = tasks.statistics();
+        for (int i = 0; i < c; i++) {
+            double variance = statistics.get(2 * c + i);
+            double rstd = statistics.get(3 * c + i);
+            moments.mean()[i] = (double) statistics.get(i) + statistics.get(c + i);
+            moments.m2()[i] = (variance == Double.POSITIVE_INFINITY ? 1 / (rstd * rstd) : variance) * count;
+        }
+        moments.count(count);
+    }
+
+    void readGradients(GradientSums sums, long count) {
+        int c = key.capacity().c();
+        for (int i = 0; i < c; i++) {
+            sums.dgamma()[i] = tasks.gradients().get(i);
+            sums.dbeta()[i] = tasks.gradients().get(c + i);
+        }
+        sums.count(count);
     }
 
     private void put(FloatArray target, int row, float @Nullable [] values, float otherwise) {

@@ -1,26 +1,31 @@
 package org.batchnorm.tornadovm.backend;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
+import java.lang.foreign.ValueLayout;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
-import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 import org.batchnorm.tornadovm.backend.HostPlan.Operation;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Host data to the device and back: finds the plan of each operation, and copies what is not in a
  * {@link TransferBuffer}.
+ *
+ * <p>Forward and backward are fused: one trip to the device each. The stages are trips of their own. Between them the
+ * host holds moments and sums in double precision, but the device hands them out rounded: the mean as two float32, the
+ * variance and the gradients of γ and β as one.
  */
 final class TornadoOperations implements BatchNormOperations {
-    /**
-     * Backward finds eps in rstd, but for two values per feature, which the layer computes itself and never hands to a
-     * backend: so one plan serves layers of every eps.
-     */
-    private static final double EPS_OF_BACKWARD = BatchNormConfig.DEFAULT_EPS;
+    /** Of plans that hand out nothing in which eps is. */
+    private static final double ANY_EPS = BatchNormConfig.DEFAULT_EPS;
 
     private final DeviceSession session;
     private final long minimumElements;
@@ -38,72 +43,101 @@ final class TornadoOperations implements BatchNormOperations {
     }
 
     @Override
-    public void collectStatistics(BatchShape shape, MemorySegment x, double eps, BatchStatistics statistics) {
-        Batch batch = new Batch(Operation.COLLECT_STATISTICS, shape, eps, x, null, null);
-        run(batch, plan -> {}, plan -> read(plan, statistics));
+    public void collectStatistics(Tensors tensors, Moments moments) {
+        require(tensors);
+        BatchShape shape = tensors.shape();
+        long count = shape.valuesPerFeature();
+        if (count < 2) {
+            // A part of a batch may be so small; the device has no statistics of one value.
+            moments.clear();
+            copyMeansOfSingleValues(tensors.x(), moments);
+            return;
+        }
+        Work work = new Work(Operation.COLLECT_STATISTICS, ANY_EPS, tensors.x(), null, null);
+        run(work, plan -> {}, plan -> plan.readMoments(moments, count));
+    }
+
+    private static void copyMeansOfSingleValues(Batch x, Moments moments) {
+        MemorySegment values = x.segment();
+        moments.count(x.shape().valuesPerFeature());
+        for (int i = 0; i < x.shape().elements(); i++) {
+            moments.mean()[i] = values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        }
     }
 
     @Override
-    public void forward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            double eps,
-            BatchStatistics statistics) {
-        Batch batch = new Batch(Operation.FORWARD, shape, eps, x, null, y);
-        run(batch, plan -> plan.parameters(gamma, beta), plan -> read(plan, statistics));
-    }
-
-    @Override
-    public void inference(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment y,
-            float @Nullable [] gamma,
-            float @Nullable [] beta,
-            float[] mean,
-            float[] variance,
-            double eps) {
-        Batch batch = new Batch(Operation.INFERENCE, shape, eps, x, null, y);
+    public void transform(Tensors tensors, Normalization normalization) {
+        require(tensors);
+        boolean through = normalization.throughStatistics();
+        Operation operation = through ? Operation.TRANSFORM : Operation.INFERENCE;
         run(
-                batch,
+                new Work(operation, normalization.eps(), tensors.x(), null, tensors.y()),
                 plan -> {
-                    plan.parameters(gamma, beta);
-                    plan.runningStatistics(mean, variance);
+                    plan.parameters(normalization.gamma(), normalization.beta());
+                    if (through) {
+                        plan.statistics(normalization.statistics());
+                    } else {
+                        plan.runningStatistics(normalization.statistics());
+                    }
                 },
                 plan -> {});
     }
 
     @Override
-    public void backward(
-            BatchShape shape,
-            MemorySegment x,
-            MemorySegment dy,
-            MemorySegment dx,
-            float @Nullable [] gamma,
-            BatchStatistics statistics,
-            boolean throughStatistics,
-            float[] dgamma,
-            float[] dbeta) {
-        if (shape.elements() == 0) {
-            Arrays.fill(dgamma, 0);
-            Arrays.fill(dbeta, 0);
-        }
-        Operation operation = throughStatistics ? Operation.BACKWARD : Operation.FROZEN_BACKWARD;
-        Batch batch = new Batch(operation, shape, EPS_OF_BACKWARD, x, dy, dx);
+    public void forward(Tensors tensors, Normalization normalization) {
+        require(tensors);
         run(
-                batch,
-                plan -> {
-                    plan.parameters(gamma, null);
-                    plan.statistics(statistics.mean(), statistics.meanLow(), statistics.variance(), statistics.rstd());
-                },
-                plan -> plan.readGradients(dgamma, dbeta));
+                new Work(Operation.FORWARD, normalization.eps(), tensors.x(), null, tensors.y()),
+                plan -> plan.parameters(normalization.gamma(), normalization.beta()),
+                plan -> plan.readStatistics(normalization.statistics()));
     }
 
-    private static void read(HostPlan plan, BatchStatistics statistics) {
-        plan.readStatistics(statistics.mean(), statistics.meanLow(), statistics.variance(), statistics.rstd());
+    @Override
+    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
+        require(tensors);
+        Work work = new Work(Operation.REDUCE_GRADIENTS, ANY_EPS, tensors.x(), tensors.dy(), null);
+        sums.clear();
+        run(
+                work,
+                plan -> plan.statistics(normalization.statistics()),
+                plan -> plan.readGradients(sums, work.valuesPerFeature()));
+    }
+
+    @Override
+    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
+        require(tensors);
+        if (!normalization.throughStatistics()) {
+            run(
+                    new Work(Operation.FROZEN_INPUT_GRADIENT, ANY_EPS, tensors.dy(), null, tensors.dx()),
+                    plan -> {
+                        plan.parameters(normalization.gamma(), null);
+                        plan.statistics(normalization.statistics());
+                    },
+                    plan -> {});
+            return;
+        }
+        run(
+                new Work(Operation.INPUT_GRADIENT, ANY_EPS, tensors.x(), tensors.dy(), tensors.dx()),
+                plan -> {
+                    plan.statistics(normalization.statistics());
+                    plan.terms(normalization, sums);
+                },
+                plan -> {});
+    }
+
+    @Override
+    public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
+        require(tensors);
+        Operation operation = normalization.throughStatistics() ? Operation.BACKWARD : Operation.FROZEN_BACKWARD;
+        Work work = new Work(operation, normalization.eps(), tensors.x(), tensors.dy(), tensors.dx());
+        sums.clear();
+        run(
+                work,
+                plan -> {
+                    plan.parameters(normalization.gamma(), null);
+                    plan.statistics(normalization.statistics());
+                },
+                plan -> plan.readGradients(sums, work.valuesPerFeature()));
     }
 
     /**
@@ -112,24 +146,31 @@ final class TornadoOperations implements BatchNormOperations {
      * @param before writes the per-feature inputs
      * @param after reads the per-feature outputs
      */
-    private void run(Batch batch, Consumer<HostPlan> before, Consumer<HostPlan> after) {
-        requireOpen();
-        if (batch.shape().elements() == 0) {
+    private void run(Work work, Consumer<HostPlan> before, Consumer<HostPlan> after) {
+        if (work.shape().elements() == 0) {
             return;
         }
         session.run(
                 () -> {
                     requireOpen();
-                    return batch.key();
+                    return work.key();
                 },
                 plan -> {
-                    batch.write(plan);
+                    work.write(plan);
                     before.accept(plan);
                 },
                 plan -> {
                     after.accept(plan);
-                    batch.read(plan);
+                    work.read(plan);
                 });
+    }
+
+    private void require(Tensors tensors) {
+        requireOpen();
+        if (tensors.residual() != null || tensors.dresidual() != null) {
+            throw new IllegalArgumentException(
+                    "residual: given, but the backend tornadovm adds none; add it to y yourself");
+        }
     }
 
     private void requireOpen() {
@@ -150,18 +191,31 @@ final class TornadoOperations implements BatchNormOperations {
         }
     }
 
-    /** The caller's memory in one operation. */
-    private record Batch(
+    /**
+     * One operation on the caller's memory.
+     *
+     * @param x the first input
+     * @param dy the second one; null where the operation has none
+     * @param out null where the operation gives numbers per feature only
+     */
+    private record Work(
             Operation operation,
-            BatchShape shape,
             double eps,
-            MemorySegment x,
-            @Nullable MemorySegment dy,
-            @Nullable MemorySegment out) {
+            Batch x,
+            @Nullable Batch dy,
+            @Nullable Batch out) {
+
+        BatchShape shape() {
+            return x.shape();
+        }
+
+        long valuesPerFeature() {
+            return x.shape().valuesPerFeature();
+        }
 
         /** The plan that fits, with the caller's buffers where they can be used as they are. */
         HostPlan.Key key() {
-            BatchShape capacity = HostPlan.capacity("shape", shape);
+            BatchShape capacity = HostPlan.capacity("shape", shape());
             TransferBuffer bufferOfX = buffer(x, capacity);
             TransferBuffer bufferOfDy = buffer(dy, capacity);
             TransferBuffer bufferOfOut = buffer(out, capacity);
@@ -169,28 +223,28 @@ final class TornadoOperations implements BatchNormOperations {
             return new HostPlan.Key(operation, capacity, eps, bufferOfX, bufferOfDy, inPlace ? null : bufferOfOut);
         }
 
-        private static @Nullable TransferBuffer buffer(@Nullable MemorySegment segment, BatchShape capacity) {
-            return segment == null ? null : TransferBuffer.of(segment, capacity.elements());
+        private static @Nullable TransferBuffer buffer(@Nullable Batch batch, BatchShape capacity) {
+            return batch == null ? null : TransferBuffer.of(batch.segment(), capacity.elements());
         }
 
         void write(HostPlan plan) {
-            plan.samples(Capacity.flatten(shape).n());
+            plan.samples(Capacity.flatten(shape()).n());
             if (plan.key().x() == null) {
-                copy(x, plan.x());
+                copy(x.segment(), plan.x());
             }
             if (dy != null && plan.key().dy() == null) {
-                copy(dy, plan.dy());
+                copy(dy.segment(), plan.dy());
             }
         }
 
         void read(HostPlan plan) {
             if (out != null && plan.key().out() == null) {
-                copy(plan.out(), out);
+                copy(plan.out(), out.segment());
             }
         }
 
         private void copy(MemorySegment from, MemorySegment to) {
-            MemorySegment.copy(from, 0, to, 0, shape.bytes());
+            MemorySegment.copy(from, 0, to, 0, shape().bytes());
         }
     }
 }

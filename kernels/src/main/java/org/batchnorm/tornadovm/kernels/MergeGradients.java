@@ -30,8 +30,7 @@ public final class MergeGradients {
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
-     * @param terms out, (4, C): gamma · rstd, dbeta / m, what its rounding lost, rstd · dgamma / m; other two for the
-     *     first and last where m = 2, so that dx is exact
+     * @param terms out, (4, C), of {@link #storeTerms}: gamma · rstd, dbeta / m, what rounding took from it, slope
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param groups of {@link ReduceGradients}
      * @param tileColumns features of a work-group
@@ -83,14 +82,36 @@ public final class MergeGradients {
             double m = (double) samples.get(0) * rowsPerSample * span;
             double rstd = statistics.get(3 * features + feature);
             double dgamma = products[lane] * rstd;
-            double meanDy = sums[lane] / m;
             gradients.set(feature, (float) dgamma);
             gradients.set(features + feature, (float) sums[lane]);
-            terms.set(feature, PerFeature.scale(parameters.get(feature), rstd, m, eps));
-            terms.set(features + feature, (float) meanDy);
-            terms.set(2 * features + feature, PerFeature.low(meanDy));
-            terms.set(3 * features + feature, PerFeature.slope(dgamma, rstd, m));
+            storeTerms(terms, feature, features, parameters.get(feature), rstd, dgamma, sums[lane], m, eps);
         }
         Tiles.countRun(context, samples);
+    }
+
+    /**
+     * Stores what {@link InputGradient#inputGradient} needs of one feature: {@code gamma · rstd}, {@code dbeta / m} in
+     * two parts, and the slope {@code rstd · dgamma / m}. With m = 2 these cancel in dx but for what eps does. So there
+     * the first is {@code gamma · eps · rstd³} and the slope 0. It is compiled into the kernel above; the host calls it
+     * for gradients that were merged there.
+     *
+     * @param terms out, (4, C)
+     * @param m values of which dgamma and dbeta are the sums
+     */
+    public static void storeTerms(
+            FloatArray terms,
+            int feature,
+            int features,
+            float gamma,
+            double rstd,
+            double dgamma,
+            double dbeta,
+            double m,
+            double eps) {
+        double meanDy = dbeta / m;
+        terms.set(feature, PerFeature.scale(gamma, rstd, m, eps));
+        terms.set(features + feature, (float) meanDy);
+        terms.set(2 * features + feature, PerFeature.low(meanDy));
+        terms.set(3 * features + feature, PerFeature.slope(dgamma, rstd, m));
     }
 }

@@ -2,11 +2,14 @@ package org.batchnorm.tornadovm.backend;
 
 import java.util.Arrays;
 import java.util.Optional;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 
 /** A batch in place that is too large for the device, then one that fits. */
 final class OutOfMemoryMain {
@@ -17,8 +20,7 @@ final class OutOfMemoryMain {
             float[] x = new float[1 << 20];
             Arrays.fill(x, 7);
             try {
-                operations.forward(
-                        BatchShape.of(1 << 10, 1 << 10), x, x, null, null, 1e-5, new BatchStatistics(1 << 10));
+                forwardInPlace(operations, x, BatchShape.of(1 << 10, 1 << 10));
                 System.out.println("it fitted");
             } catch (BackendUnavailableException e) {
                 System.out.println("refused: " + e.getMessage());
@@ -29,8 +31,15 @@ final class OutOfMemoryMain {
             }
             System.out.println("unharmed: " + unharmed);
             float[] small = new float[64];
-            operations.forward(BatchShape.of(32, 2), small, small, null, null, 1e-5, new BatchStatistics(2));
+            forwardInPlace(operations, small, BatchShape.of(32, 2));
             System.out.println("a smaller one fits");
         }
+    }
+
+    private static void forwardInPlace(BatchNormOperations operations, float[] x, BatchShape shape) {
+        Batch batch = Batch.of(x, shape);
+        operations.forward(
+                new Tensors().forward(batch, batch),
+                new Normalization(null, null, 1e-5, new BatchStatistics(shape.c()), true));
     }
 }

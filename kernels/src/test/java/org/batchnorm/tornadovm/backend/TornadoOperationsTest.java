@@ -9,11 +9,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.DeviceInfo;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -60,9 +64,9 @@ class TornadoOperationsTest {
         assertThat(device.description()).contains("GiB");
         assertThat(device.availability().usable()).isTrue();
         try (BatchNormOperations chosen = open(Optional.of("0:0"))) {
-            float[] y = random(0);
-            chosen.forward(SHAPE, random(1), y, GAMMA, BETA, 1e-5, new BatchStatistics(5));
-            assertThat(y).isEqualTo(forward(random(1)));
+            Batch y = batch(random(0));
+            chosen.forward(new Tensors().forward(batch(random(1)), y), normalization());
+            assertThat(y.array()).isEqualTo(forward(random(1)));
         }
     }
 
@@ -103,14 +107,29 @@ class TornadoOperationsTest {
     // ---- limits
 
     @Test
+    @SuppressWarnings("restricted") // memory that is not there and not looked at
     void moreValuesThanAnIntCountsAreAnErrorThatSaysTheLimit() {
-        MemorySegment pretended = MemorySegment.ofArray(new float[1]);
         BatchShape shape = BatchShape.of(1 << 20, 1 << 12);
-        assertThatThrownBy(() ->
-                        operations.forward(shape, pretended, pretended, null, null, 1e-5, new BatchStatistics(1 << 12)))
+        Batch pretended = Batch.of(MemorySegment.ofAddress(64).reinterpret(shape.bytes()), shape);
+        Normalization normalization = new Normalization(null, null, 1e-5, new BatchStatistics(1 << 12), true);
+        assertThatThrownBy(() -> operations.forward(new Tensors().forward(pretended, pretended), normalization))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("4294967296")
                 .hasMessageContaining("at most 213");
+    }
+
+    @Test
+    void aResidualIsAnError() {
+        Batch x = batch(random(1));
+        Tensors tensors = new Tensors().forward(x, x).withResidual(x, null);
+        assertThatThrownBy(() -> operations.forward(tensors, normalization()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("residual: given, but the backend tornadovm adds none; add it to y yourself");
+        assertThatThrownBy(() -> operations.inputGradient(
+                        tensors.backward(x, x, x).withResidual(null, x), normalization(), new GradientSums(5)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("residual");
+        assertThat(x.array()).isEqualTo(random(1));
     }
 
     @Test
@@ -118,7 +137,8 @@ class TornadoOperationsTest {
         BatchNormOperations closed = open(Optional.empty());
         closed.close();
         closed.close();
-        assertThatThrownBy(() -> closed.forward(SHAPE, random(1), random(2), null, null, 1e-5, new BatchStatistics(5)))
+        assertThatThrownBy(() ->
+                        closed.forward(new Tensors().forward(batch(random(1)), batch(random(2))), normalization()))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("closed");
         assertThat(forward(random(1))).as("the others go on").isNotEqualTo(random(1));
@@ -137,42 +157,34 @@ class TornadoOperationsTest {
 
     @Test
     void buffersGiveTheSameBitsAsCopies() {
-        float[] x = random(3);
-        float[] dy = random(4);
-        float[] y = new float[x.length];
-        float[] dx = new float[x.length];
-        BatchStatistics statistics = new BatchStatistics(5);
-        float[] dgamma = new float[5];
-        float[] dbeta = new float[5];
-        operations.forward(SHAPE, x, y, GAMMA, BETA, 1e-5, statistics);
-        operations.backward(SHAPE, x, dy, dx, GAMMA, statistics, true, dgamma, dbeta);
-        BatchStatistics again = new BatchStatistics(5);
-        float[] dgammaAgain = new float[5];
+        Batch x = batch(random(3));
+        Batch dy = batch(random(4));
+        Batch y = batch(random(0));
+        Batch dx = batch(random(0));
+        Normalization normalization = normalization();
+        GradientSums sums = new GradientSums(5);
+        Tensors tensors = new Tensors();
+        operations.forward(tensors.forward(x, y), normalization);
+        operations.backward(tensors.backward(x, dy, dx), normalization, sums);
+        Normalization again = normalization();
+        GradientSums sumsAgain = new GradientSums(5);
         try (TransferBuffer bufferX = TransferBuffer.allocate(SHAPE);
                 TransferBuffer bufferY = TransferBuffer.allocate(SHAPE);
                 TransferBuffer bufferDy = TransferBuffer.allocate(SHAPE)) {
-            fill(bufferX, x);
-            fill(bufferDy, dy);
-            operations.forward(SHAPE, bufferX.segment(), bufferY.segment(), GAMMA, BETA, 1e-5, again);
-            assertThat(values(bufferY)).isEqualTo(y);
-            assertThat(values(bufferX)).isEqualTo(x);
-            assertThat(again.rstd()).isEqualTo(statistics.rstd());
+            fill(bufferX, x.array());
+            fill(bufferDy, dy.array());
+            operations.forward(tensors.forward(batch(bufferX), batch(bufferY)), again);
+            assertThat(values(bufferY)).isEqualTo(y.array());
+            assertThat(values(bufferX)).isEqualTo(x.array());
+            assertThat(again.statistics().rstd())
+                    .isEqualTo(normalization.statistics().rstd());
             // In place, and into memory of another kind.
-            operations.backward(
-                    SHAPE,
-                    bufferX.segment(),
-                    bufferDy.segment(),
-                    bufferDy.segment(),
-                    GAMMA,
-                    again,
-                    true,
-                    dgammaAgain,
-                    dbeta);
-            assertThat(values(bufferDy)).isEqualTo(dx);
-            assertThat(dgammaAgain).isEqualTo(dgamma);
-            float[] heapY = new float[x.length];
-            operations.forward(SHAPE, bufferX.segment(), MemorySegment.ofArray(heapY), GAMMA, BETA, 1e-5, again);
-            assertThat(heapY).isEqualTo(y);
+            operations.backward(tensors.backward(batch(bufferX), batch(bufferDy), batch(bufferDy)), again, sumsAgain);
+            assertThat(values(bufferDy)).isEqualTo(dx.array());
+            assertThat(sumsAgain.dgamma()).isEqualTo(sums.dgamma());
+            Batch heapY = batch(random(0));
+            operations.forward(tensors.forward(batch(bufferX), heapY), again);
+            assertThat(heapY.array()).isEqualTo(y.array());
         }
     }
 
@@ -193,15 +205,17 @@ class TornadoOperationsTest {
                 TransferBuffer y = TransferBuffer.allocate(SHAPE);
                 TornadoOperations direct = new TornadoOperations(session, 0)) {
             fill(x, random(3));
-            direct.inference(SHAPE, x.segment(), y.segment(), GAMMA, BETA, new float[5], GAMMA, 1e-5);
+            Normalization given =
+                    new Normalization(GAMMA, BETA, 1e-5, BatchStatistics.over(new float[5], GAMMA), false);
+            direct.transform(new Tensors().forward(batch(x), batch(y)), given);
             HostPlan plan = built.getLast();
             assertThat(plan.x().address()).isEqualTo(x.segment().address());
             assertThat(plan.out().address()).isEqualTo(y.segment().address());
             float[] expected = values(y);
 
-            float[] heapX = random(3);
-            direct.inference(SHAPE, heapX, heapX, GAMMA, BETA, new float[5], GAMMA, 1e-5);
-            assertThat(heapX).isEqualTo(expected);
+            Batch heapX = batch(random(3));
+            direct.transform(new Tensors().forward(heapX, heapX), given);
+            assertThat(heapX.array()).isEqualTo(expected);
             assertThat(built).as("a plan of its own").hasSize(2);
             assertThat(built.getLast().x().address()).isNotEqualTo(x.segment().address());
         }
@@ -222,8 +236,20 @@ class TornadoOperationsTest {
 
     private float[] forward(float[] x) {
         float[] y = new float[x.length];
-        operations.forward(SHAPE, x, y, GAMMA, BETA, 1e-5, new BatchStatistics(5));
+        operations.forward(new Tensors().forward(batch(x), batch(y)), normalization());
         return y;
+    }
+
+    private static Normalization normalization() {
+        return new Normalization(GAMMA, BETA, 1e-5, new BatchStatistics(5), true);
+    }
+
+    private static Batch batch(float[] values) {
+        return Batch.of(values, SHAPE);
+    }
+
+    private static Batch batch(TransferBuffer buffer) {
+        return Batch.of(buffer.segment(), SHAPE);
     }
 
     private static void fill(TransferBuffer buffer, float[] values) {
