@@ -45,6 +45,13 @@ public final class Shift {
 
     /** Whether no shift of dy is more than half wrong, by the sums about it. */
     public static boolean areRight(float[] shift, double[] sum, double count, int from, int to) {
+        float largest = 0;
+        for (int c = from; c < to; c++) {
+            largest = Math.max(largest, Math.abs(shift[c]));
+        }
+        if (largest == 0) {
+            return true;
+        }
         double perValue = 1 / count;
         float least = 0;
         for (int c = from; c < to; c++) {
