@@ -182,8 +182,16 @@ public final class CutPolicy {
      * @param second whether of dy, whose samples must also tell whether its mean is zero
      */
     public static int samplesOfRows(long rows, boolean second) {
-        long least = second ? Math.clamp(rows / FEW_SAMPLES, FEW_SAMPLES, ENOUGH_SAMPLES) : FEW_SAMPLES;
+        long least = second ? Math.clamp(rows / 2, FEW_SAMPLES, ENOUGH_SAMPLES) : FEW_SAMPLES;
         return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, least), SAMPLES);
+    }
+
+    /**
+     * Whether images that are rows of a matrix are too few to sample dy from, so that one image's positions are sampled
+     * instead.
+     */
+    public static boolean samplesOneImage(Cut cut, boolean second) {
+        return second && cut.rows < 2 * ENOUGH_SAMPLES && cut.shape.spatial() >= ENOUGH_SAMPLES;
     }
 
     /** How many values of each channel are sampled from images: one of each, or all from one. */

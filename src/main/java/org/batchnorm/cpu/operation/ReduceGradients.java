@@ -17,6 +17,8 @@ import org.batchnorm.spi.Tensors;
 
 /** The stage {@code reduceGradients}: x and dy are reduced, their sums become the gradients of γ and β. */
 public sealed class ReduceGradients extends Operation permits Backward {
+    private static final int TWO_VALUES = 2;
+
     /** Of what the mean of dy was off: its deviation is hardly less. */
     private static final double LEAST_DEVIATION = 0x1p-6;
 
@@ -62,7 +64,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
     @Override
     public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         boolean finite = kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
-        return finite && Shift.areRight(into.dyShift, sums.sum, (double) f.count, from, to);
+        return finite && f.count > TWO_VALUES && Shift.areRight(into.dyShift, sums.sum, (double) f.count, from, to);
     }
 
     /**
@@ -86,7 +88,9 @@ public sealed class ReduceGradients extends Operation permits Backward {
     public final void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         kernels().mergeGradients(true).merge(sums, f, into, from, to);
         for (int i = from; i < to; i++) {
-            if (!Float.isFinite((float) f.gradients.dbeta()[i])
+            // Of two values, whose gradients are differences, all are taken in double precision: that costs nothing.
+            if (f.count <= TWO_VALUES
+                    || !Float.isFinite((float) f.gradients.dbeta()[i])
                     || !Float.isFinite((float) f.gradients.dgamma()[i])) {
                 InDouble.gradients(cut.shape, reduced, f, into, i);
             }

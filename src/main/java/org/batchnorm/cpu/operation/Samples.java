@@ -34,14 +34,14 @@ final class Samples {
         long start = second ? o.secondStart : o.xStart;
         int samples;
         long apart;
-        if (cut.byRows) {
+        if (cut.byRows && !CutPolicy.samplesOneImage(cut, second)) {
             samples = CutPolicy.samplesOfRows(cut.dataRows(), o.hasSecond());
             apart = cut.dataRows() / samples * cut.imageApart();
         } else {
             // From one image after the other, each time further on in it; of few images, from one in the middle.
-            samples = CutPolicy.samplesOfImages(cut.rows);
+            samples = cut.byRows ? CutPolicy.samplesOfRows(spatial, second) : CutPolicy.samplesOfImages(cut.rows);
             apart = spatial / samples;
-            if (CutPolicy.samplesAcross(cut.rows)) {
+            if (!cut.byRows && CutPolicy.samplesAcross(cut.rows)) {
                 apart += cut.rows / samples * cut.imageApart();
             } else {
                 start += cut.rows / 2 * cut.imageApart();
