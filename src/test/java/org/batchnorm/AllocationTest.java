@@ -31,11 +31,11 @@ class AllocationTest {
     /** The same for several threads. The second one has many features to merge, and merges once a call. */
     private static final List<String> EARLY_SHARED = List.of("first:400:200:1", "first:40:2777:1");
 
-    private static final int WARM_UP_MILLIS = 3000;
+    private static final int WARM_UP_MILLIS = 10_000;
     private static final int CALLS = 200;
     private static final int FIRST_CALLS = 1000;
     private static final long MOST_BYTES_OF_FIRST_CALLS = 256 * 1024;
-    private static final int SECONDS = 120;
+    private static final int SECONDS = 300;
 
     @ParameterizedTest
     @CsvSource({"vector, 1", "vector, 2", "scalar, 2"})
