@@ -9,7 +9,8 @@ import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.GradientSums;
-import org.batchnorm.state.BatchNormState;
+import org.batchnorm.state.LoadOptions;
+import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -404,30 +405,31 @@ public final class BatchNorm implements AutoCloseable {
     // ---- state
 
     /**
-     * A copy of the state under PyTorch's names, as far as the layer has it: {@code weight}, {@code bias},
-     * {@code running_mean}, {@code running_var} (float32, (C)) and {@code num_batches_tracked} (int64, a scalar).
-     * {@link org.batchnorm.state.Safetensors} writes it to a file that PyTorch loads.
+     * A copy of the state under PyTorch's names: {@code weight, bias, running_mean, running_var} (float32, (C)) and
+     * {@code num_batches_tracked} (int64), as far as the layer has them. {@link org.batchnorm.state.Safetensors} files
+     * are what PyTorch loads.
      */
     public Map<String, Tensor> state() {
         return state.toBatchNormState().tensors();
     }
 
-    /**
-     * Takes over a state, all of it or nothing.
-     *
-     * @param state exactly the tensors of {@link #state()}
-     * @throws IllegalArgumentException if a tensor is missing, is not the layer's or has another type or shape
-     */
+    /** {@link #loadState(Map, LoadOptions)} of exactly the tensors of {@link #state()}. */
     public void loadState(Map<String, Tensor> state) {
-        BatchNormState given = BatchNormState.of(state);
-        oneThread.change("loadState", () -> this.state.load(given));
+        loadState(state, LoadOptions.strict());
+    }
+
+    /**
+     * Takes over a state, all of it or nothing, and tells what was missing and unexpected: nothing in strict mode.
+     *
+     * @throws IllegalArgumentException if a tensor does not fit, as {@link LoadOptions} says
+     */
+    public LoadResult loadState(Map<String, Tensor> state, LoadOptions options) {
+        return oneThread.changeFor("loadState", () -> this.state.load(state, options));
     }
 
     // ---- life
 
-    /**
-     * Frees what the backend holds for this layer. Idempotent; the state can still be read, nothing can be computed.
-     */
+    /** Frees what the backend holds. Idempotent; the state can still be read, nothing can be computed. */
     @Override
     public void close() {
         if (!function.isClosed()) {

@@ -8,8 +8,8 @@ import java.util.OptionalDouble;
  * @param features C, the number of features (channels), ≥ 1
  * @param eps added to the variance before the square root, {@code rstd = 1 / sqrt(var + eps)}; finite, &gt; 0
  * @param momentum the weight of the newest batch in {@code running = (1 − momentum) · running + momentum · batch}
- *     (PyTorch's convention; DJL and Keras use the complement), within [0, 1]; empty for the cumulative average,
- *     {@code momentum = 1 / numBatchesTracked}
+ *     (PyTorch's convention; DJL and Keras use the complement, so a value from 0.5 on is remarked once in the log),
+ *     within [0, 1]; empty for the cumulative average, {@code momentum = 1 / numBatchesTracked}
  * @param affine whether the layer has the parameters γ ({@code weight}) and β ({@code bias})
  * @param trackRunningStatistics whether the layer keeps running statistics for inference; without them inference uses
  *     the batch's own
@@ -23,6 +23,8 @@ public record BatchNormConfig(
     /** PyTorch's default for {@code momentum}. */
     public static final double DEFAULT_MOMENTUM = 0.1;
 
+    private static final double PROBABLY_THE_COMPLEMENT = 0.5;
+
     /**
      * Checks the values.
      *
@@ -34,6 +36,16 @@ public record BatchNormConfig(
         if (momentum.isPresent() && !(momentum.getAsDouble() >= 0 && momentum.getAsDouble() <= 1)) {
             throw new IllegalArgumentException("momentum: " + momentum.getAsDouble()
                     + " given, must be within [0, 1], or empty for the cumulative average");
+        }
+        remarkOn(momentum);
+    }
+
+    private static void remarkOn(OptionalDouble momentum) {
+        if (momentum.isPresent() && momentum.getAsDouble() >= PROBABLY_THE_COMPLEMENT) {
+            Remark.MOMENTUM.sayOnce("momentum: " + momentum.getAsDouble()
+                    + " given, the weight of the newest batch in running = (1 - momentum) * running + momentum * batch;"
+                    + " the running statistics will follow the last batches. Keras, DJL and others mean the complement: there"
+                    + " it would be " + (float) (1 - momentum.getAsDouble()) + " here");
         }
     }
 

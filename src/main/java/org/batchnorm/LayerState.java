@@ -1,8 +1,12 @@
 package org.batchnorm;
 
 import java.util.Arrays;
+import java.util.Map;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.state.BatchNormState;
+import org.batchnorm.state.LoadOptions;
+import org.batchnorm.state.LoadResult;
+import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /** The arrays of a layer, as far as it has them: γ and β, their gradients, and the running statistics. */
@@ -74,16 +78,30 @@ final class LayerState {
     }
 
     /** Takes over a state, all of it or nothing. */
-    void load(BatchNormState given) {
-        given.requireKindOf(toBatchNormState());
+    LoadResult load(Map<String, Tensor> given, LoadOptions options) {
+        BatchNormState.Loaded loaded = toBatchNormState().loaded(given, options);
+        BatchNormState state = loaded.state();
         if (parameters.gamma() != null && parameters.beta() != null) {
-            copy(given.weight(), parameters.gamma());
-            copy(given.bias(), parameters.beta());
+            copy(state.weight(), parameters.gamma());
+            copy(state.bias(), parameters.beta());
         }
         if (running != null) {
-            copy(given.runningMean(), running.mean);
-            copy(given.runningVar(), running.variance);
-            running.numBatchesTracked = given.numBatchesTracked();
+            copy(state.runningMean(), running.mean);
+            copy(state.runningVar(), running.variance);
+            running.numBatchesTracked = state.numBatchesTracked();
+            remarkOn(running.variance);
+        }
+        return loaded.result();
+    }
+
+    private static void remarkOn(float[] variance) {
+        for (int c = 0; c < variance.length; c++) {
+            if (!(variance[c] >= 0)) {
+                Remark.RUNNING_VARIANCE.sayOnce("loadState: running_var is " + variance[c] + " for feature " + c
+                        + ", which no batch can lead to but one with NaN or infinity in it; inference will give NaN there."
+                        + " If it is not meant, resetRunningStatistics() and let some batches of training follow");
+                return;
+            }
         }
     }
 

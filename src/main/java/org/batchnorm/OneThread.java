@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 
 /** Lets one thread at a time change a layer, and refuses a second one. */
 final class OneThread {
@@ -17,6 +18,16 @@ final class OneThread {
         enter(what);
         try {
             change.run();
+        } finally {
+            leave();
+        }
+    }
+
+    /** Makes a change that {@code what} calls by its name and that has a result. */
+    <T> T changeFor(String what, Supplier<T> change) {
+        enter(what);
+        try {
+            return change.get();
         } finally {
             leave();
         }

@@ -539,14 +539,23 @@ class BadInputTest {
                         s -> s.put("weight", Tensor.ofFloats(new float[4], 4)),
                         "state: weight is F32[4], must be F32[3]"),
                 state(
-                        s -> s.put("running_var", Tensor.ofFloats(new float[3], 1, 3)),
-                        "state: running_var is F32[1, 3], must be F32[3]"),
+                        s -> s.put("running_var", Tensor.ofFloats(new float[3], 3, 1)),
+                        "state: running_var is F32[3, 1], must be F32[3]"),
                 state(
-                        s -> s.put("running_mean", Tensor.ofDoubles(new double[3], 3)),
-                        "state: running_mean is F64[3], must be F32[3]"),
+                        s -> s.put("running_mean", Tensor.ofFloats(new float[3], 1, 1, 3)),
+                        "state: running_mean is F32[1, 1, 3], must be F32[3]"),
+                state(s -> s.put("bias", Tensor.ofFloats(new float[1])), "state: bias is F32[], must be F32[3]"),
                 state(
-                        s -> s.put("num_batches_tracked", Tensor.ofFloats(new float[1])),
-                        "state: num_batches_tracked is F32[], must be I64[]"),
+                        s -> s.put("running_mean", Tensor.ofDoubles(new double[] {0, 1e39, 0}, 3)),
+                        "state: running_mean: tensor F64[3]: element 1 of 3, 1.0E39, is too large for float32; must be"
+                                + " F32[3]"),
+                state(s -> s.put("weight", null), "state: weight is null, must be F32[3]"),
+                state(
+                        s -> s.put("num_batches_tracked", Tensor.ofFloats(new float[] {1.5f})),
+                        "state: num_batches_tracked: tensor F32[]: element 0 of 1, 1.5, is no 64-bit integer"),
+                state(
+                        s -> s.put("num_batches_tracked", Tensor.ofLongs(new long[2], 2)),
+                        "state: num_batches_tracked is I64[2], must be I64[]"),
                 state(
                         s -> s.put("num_batches_tracked", Tensor.ofLong(-1)),
                         "state: num_batches_tracked is -1, must be at least 0"));

@@ -1,6 +1,5 @@
 package org.batchnorm.state;
 
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -25,7 +24,7 @@ public final class BatchNormState {
         this.tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
     }
 
-    /** A state that was read, which may turn out not to be a layer's: {@link #requireKindOf} tells. */
+    /** A state that was read, which may turn out not to be a layer's: {@link #loaded} tells. */
     public static BatchNormState of(Map<String, Tensor> tensors) {
         return new BatchNormState(tensors);
     }
@@ -93,38 +92,95 @@ public final class BatchNormState {
     }
 
     /**
-     * Refuses a state that is not exactly of a layer's kind.
+     * A layer's state and what did not match when it was taken from another one.
      *
-     * @param own the layer's own state
-     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape, or if
-     *     {@code num_batches_tracked} is negative
+     * @param state of the layer's types and shapes
+     * @param result what was missing and unexpected
      */
-    public void requireKindOf(BatchNormState own) {
-        requireNames(own.tensors.keySet());
-        own.tensors.forEach((name, tensor) -> requireKind(name, tensor(name), tensor));
-        if (tensors.containsKey(NUM_BATCHES_TRACKED) && numBatchesTracked() < 0) {
-            throw new IllegalArgumentException(
-                    "state: num_batches_tracked is " + numBatchesTracked() + ", must be at least 0");
-        }
+    public record Loaded(BatchNormState state, LoadResult result) {}
+
+    /**
+     * This state, a layer's own, with the tensors that another one has in place of its own, as its types and shapes.
+     *
+     * @param given tensors by name, which begins with the options' prefix
+     * @throws IllegalArgumentException if a tensor is missing or unexpected and the options are strict, if one has
+     *     another shape or values that do not fit, or if {@code num_batches_tracked} is negative
+     */
+    public Loaded loaded(Map<String, Tensor> given, LoadOptions options) {
+        LoadResult result = compare(given.keySet(), options);
+        Map<String, Tensor> fitted = new LinkedHashMap<>();
+        tensors.forEach((name, own) -> {
+            String fullName = options.prefix() + name;
+            boolean isGiven = given.containsKey(fullName);
+            fitted.put(name, isGiven ? fit(fullName, given.get(fullName), own) : own);
+        });
+        return new Loaded(new BatchNormState(fitted), result);
     }
 
-    private void requireNames(Set<String> own) {
+    private LoadResult compare(Set<String> given, LoadOptions options) {
+        Set<String> own = new TreeSet<>();
+        tensors.keySet().forEach(name -> own.add(options.prefix() + name));
+        Set<String> ofLayer = new TreeSet<>();
+        for (String name : given) {
+            if (name.startsWith(options.prefix())) {
+                ofLayer.add(name);
+            }
+        }
         Set<String> missing = new TreeSet<>(own);
-        missing.removeAll(tensors.keySet());
-        Set<String> extra = new TreeSet<>(tensors.keySet());
-        extra.removeAll(own);
-        if (!missing.isEmpty() || !extra.isEmpty()) {
-            throw new IllegalArgumentException("state: tensors " + new TreeSet<>(tensors.keySet())
-                    + " given, must be exactly " + new TreeSet<>(own) + "; missing " + missing + ", not the layer's "
-                    + extra);
+        missing.removeAll(ofLayer);
+        Set<String> unexpected = new TreeSet<>(ofLayer);
+        unexpected.removeAll(own);
+        LoadResult result = new LoadResult(missing, unexpected);
+        if (options.isStrict() && !result.isExact()) {
+            String where = options.prefix().isEmpty() ? "" : " under the prefix \"" + options.prefix() + "\"";
+            throw new IllegalArgumentException(
+                    "state: tensors " + ofLayer + " given" + where + ", must be exactly " + own
+                            + "; missing " + missing + ", not the layer's " + unexpected
+                            + " (LoadOptions.lenient() takes what there is)");
+        }
+        return result;
+    }
+
+    private static Tensor fit(String name, @Nullable Tensor given, Tensor own) {
+        if (given == null) {
+            throw new IllegalArgumentException("state: " + name + " is null, must be " + own);
+        }
+        boolean isCount = own.dtype() == DType.I64;
+        if (isCount ? !isScalar(given.shape()) : !isPerFeature(given.shape(), own.elements())) {
+            throw new IllegalArgumentException("state: " + name + " is " + given + ", must be " + own);
+        }
+        try {
+            return isCount ? count(name, given) : Tensor.ofFloats(given.floats(), own.shape());
+        } catch (ArithmeticException e) {
+            throw new IllegalArgumentException("state: " + name + ": " + e.getMessage() + "; must be " + own, e);
         }
     }
 
-    private static void requireKind(String name, Tensor given, Tensor own) {
-        if (given.dtype() != own.dtype() || !Arrays.equals(given.shape(), own.shape())) {
-            throw new IllegalArgumentException("state: " + name + " is " + given.dtype()
-                    + Arrays.toString(given.shape()) + ", must be " + own.dtype() + Arrays.toString(own.shape()));
+    private static Tensor count(String name, Tensor given) {
+        long count = given.longs()[0];
+        if (count < 0) {
+            throw new IllegalArgumentException("state: " + name + " is " + count + ", must be at least 0");
         }
+        return Tensor.ofLong(count);
+    }
+
+    /** () or (1). */
+    private static boolean isScalar(long[] shape) {
+        return shape.length == 0 || (shape.length == 1 && shape[0] == 1);
+    }
+
+    /** (C), or as it is broadcast against a batch: (1, C, 1, …). */
+    private static boolean isPerFeature(long[] shape, int features) {
+        int axis = shape.length == 1 ? 0 : 1;
+        if (shape.length == 0 || shape[axis] != features) {
+            return false;
+        }
+        for (int i = 0; i < shape.length; i++) {
+            if (i != axis && shape[i] != 1) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private Tensor tensor(String name) {

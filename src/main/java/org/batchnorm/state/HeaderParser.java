@@ -28,7 +28,6 @@ import org.jspecify.annotations.Nullable;
 final class HeaderParser {
     private static final byte FIRST_BYTE = '{';
     private static final Set<String> FIELDS = Set.of("dtype", "shape", "data_offsets");
-    private static final int MAX_ELEMENTS = Integer.MAX_VALUE - 8;
     private static final JsonFactory JSON = new JsonFactory();
 
     private final Path file;
@@ -118,7 +117,7 @@ final class HeaderParser {
         if (json.currentToken() != JsonToken.START_OBJECT) {
             throw wrong(name, "is " + value() + ", must be an object with dtype, shape and data_offsets");
         }
-        @Nullable DType dtype = null;
+        @Nullable String dtype = null;
         long @Nullable [] shape = null;
         long @Nullable [] offsets = null;
         Set<String> seen = new HashSet<>();
@@ -148,35 +147,29 @@ final class HeaderParser {
         return entry;
     }
 
+    /** That the bytes are those of the shape can be told of types with a known size. */
     private void requireBytesOfShape(Entry entry) throws SafetensorsException {
-        DType dtype = entry.dtype();
-        long bytes = entry.bytes();
         long elements;
         try {
             elements = Tensor.elements(entry.shape());
         } catch (IllegalArgumentException e) {
             throw SafetensorsException.ofTensor(file, entry.name(), String.valueOf(e.getMessage()), e);
         }
-        String what = dtype + Arrays.toString(entry.shape()) + " has " + elements + " elements";
-        if (bytes % dtype.bytes() != 0 || bytes / dtype.bytes() != elements) {
+        int size = DType.named(entry.type()).map(DType::bytes).orElse(0);
+        long bytes = entry.bytes();
+        if (size != 0 && (bytes % size != 0 || bytes / size != elements)) {
             throw wrong(
                     entry.name(),
-                    what + " of " + dtype.bytes() + " bytes, but " + entry.offsets() + " hold " + bytes
-                            + " bytes; they must agree");
-        }
-        if (elements > MAX_ELEMENTS) {
-            throw wrong(entry.name(), what + ", must be at most " + MAX_ELEMENTS);
+                    entry + " has " + elements + " elements of " + size + " bytes, but " + entry.offsets() + " hold "
+                            + bytes + " bytes; they must agree");
         }
     }
 
-    private DType dtype(String name) throws IOException {
-        String given = json.getText();
-        for (DType dtype : DType.values()) {
-            if (json.currentToken() == JsonToken.VALUE_STRING && dtype.name().equals(given)) {
-                return dtype;
-            }
+    private String dtype(String name) throws IOException {
+        if (json.currentToken() != JsonToken.VALUE_STRING) {
+            throw wrong(name, "dtype is " + value() + ", must be a string such as \"F32\"");
         }
-        throw wrong(name, "dtype \"" + value() + "\" given, must be one of " + Arrays.toString(DType.values()));
+        return json.getText();
     }
 
     private long[] longs(String name, String field) throws IOException {

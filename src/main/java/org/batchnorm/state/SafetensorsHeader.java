@@ -1,6 +1,7 @@
 package org.batchnorm.state;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -19,15 +20,26 @@ record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata) {
      * One tensor.
      *
      * @param name its name
-     * @param dtype the type of its elements
+     * @param type the type of its elements; one that is not in {@link DType} may be listed, not read
      * @param shape its extents
      * @param begin the offset of its first byte from the start of the data
      * @param end the offset after its last byte
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
-    record Entry(String name, DType dtype, long[] shape, long begin, long end) {
+    record Entry(String name, String type, long[] shape, long begin, long end) {
         long bytes() {
             return end - begin;
+        }
+
+        /** What is told of it without reading it. */
+        TensorInfo info() {
+            return new TensorInfo(type, Arrays.stream(shape).boxed().toList(), bytes());
+        }
+
+        /** Type and shape, such as {@code F32[64, 3]}. */
+        @Override
+        public String toString() {
+            return SafetensorsException.quoted(type) + Arrays.toString(shape);
         }
 
         /** Its offsets, for messages. */

@@ -1,25 +1,23 @@
 package org.batchnorm.state;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.reflect.Array;
 import java.util.Arrays;
+import java.util.function.Function;
 
 /**
  * An immutable tensor in host memory: a type, a shape and elements in row-major order. A tensor with the empty shape is
- * a scalar and has one element. Factories and getters copy.
+ * a scalar and has one element. Factories and getters copy; getters convert, whatever the type.
  */
 public final class Tensor {
-    private final DType dtype;
     private final long[] shape;
-    private final Object elements;
+    private final Elements elements;
 
-    private Tensor(DType dtype, Object elements, int length, long[] shape) {
+    private Tensor(Elements elements, long[] shape) {
         long product = elements(shape);
-        if (product != length) {
-            throw new IllegalArgumentException("data: " + length + " elements given, must be " + product
+        if (product != elements.length()) {
+            throw new IllegalArgumentException("data: " + elements.length() + " elements given, must be " + product
                     + ", the product of the shape " + Arrays.toString(shape));
         }
-        this.dtype = dtype;
         this.shape = shape.clone();
         this.elements = elements;
     }
@@ -33,7 +31,7 @@ public final class Tensor {
      *     {@code data}
      */
     public static Tensor ofFloats(float[] data, long... shape) {
-        return new Tensor(DType.F32, data.clone(), data.length, shape);
+        return new Tensor(new Elements(DType.F32, data.clone()), shape);
     }
 
     /**
@@ -45,7 +43,7 @@ public final class Tensor {
      *     {@code data}
      */
     public static Tensor ofDoubles(double[] data, long... shape) {
-        return new Tensor(DType.F64, data.clone(), data.length, shape);
+        return new Tensor(new Elements(DType.F64, data.clone()), shape);
     }
 
     /**
@@ -57,15 +55,12 @@ public final class Tensor {
      *     {@code data}
      */
     public static Tensor ofLongs(long[] data, long... shape) {
-        return new Tensor(DType.I64, data.clone(), data.length, shape);
+        return new Tensor(new Elements(DType.I64, data.clone()), shape);
     }
 
-    /**
-     * A tensor that keeps {@code array}, a float[], double[] or long[] as {@code dtype} says. The array is not copied,
-     * so the caller must forget it.
-     */
-    static Tensor owning(DType dtype, Object array, long[] shape) {
-        return new Tensor(dtype, array, Array.getLength(array), shape);
+    /** A tensor that keeps the elements themselves, so the caller must forget them. */
+    static Tensor owning(Elements elements, long... shape) {
+        return new Tensor(elements, shape);
     }
 
     /** A scalar of one 64-bit integer, of shape (). */
@@ -75,7 +70,7 @@ public final class Tensor {
 
     /** The type of the elements. */
     public DType dtype() {
-        return dtype;
+        return elements.dtype();
     }
 
     /** The extents; empty for a scalar. */
@@ -85,67 +80,58 @@ public final class Tensor {
 
     /** The number of elements, the product of the shape; 1 for a scalar. */
     public int elements() {
-        return (int) elements(shape);
+        return elements.length();
     }
 
     /**
-     * The elements of a float32 tensor, row-major; a copy.
+     * The elements as float32, row-major; a copy. What float32 does not have is rounded to the nearest that it has.
      *
-     * @throws IllegalStateException if the tensor has another type
+     * @throws ArithmeticException if a finite element is too large for a float; the message names it
      */
     public float[] floats() {
-        return ((float[]) elementsAs(DType.F32)).clone();
+        return converted(Elements::floats);
     }
 
-    /**
-     * The elements of a float64 tensor, row-major; a copy.
-     *
-     * @throws IllegalStateException if the tensor has another type
-     */
+    /** The elements as float64, row-major; a copy. Only 64-bit integers above 2⁵³ are rounded. */
     public double[] doubles() {
-        return ((double[]) elementsAs(DType.F64)).clone();
+        return converted(Elements::doubles);
     }
 
     /**
-     * The elements of an int64 tensor, row-major; a copy.
+     * The elements as 64-bit integers, row-major; a copy.
      *
-     * @throws IllegalStateException if the tensor has another type
+     * @throws ArithmeticException if an element is no integer or does not fit; the message names it
      */
     public long[] longs() {
-        return ((long[]) elementsAs(DType.I64)).clone();
+        return converted(Elements::longs);
+    }
+
+    private <T> T converted(Function<Elements, T> conversion) {
+        try {
+            return conversion.apply(elements);
+        } catch (ArithmeticException e) {
+            throw (ArithmeticException) new ArithmeticException("tensor " + this + ": " + e.getMessage()).initCause(e);
+        }
     }
 
     /**
      * Whether the other has the same type, the same shape and the same elements. Elements are compared by their bits,
-     * so 0 and −0 differ; all NaNs are equal.
+     * so 0 and −0 differ; all NaNs of float32 and of float64 are equal.
      */
     @Override
     public boolean equals(Object other) {
-        return other instanceof Tensor that
-                && dtype == that.dtype
-                && Arrays.equals(shape, that.shape)
-                && switch (dtype) {
-                    case F32 -> Arrays.equals((float[]) elements, (float[]) that.elements);
-                    case F64 -> Arrays.equals((double[]) elements, (double[]) that.elements);
-                    case I64 -> Arrays.equals((long[]) elements, (long[]) that.elements);
-                };
+        return other instanceof Tensor that && Arrays.equals(shape, that.shape) && elements.equals(that.elements);
     }
 
     @Override
     public int hashCode() {
-        int hash = 31 * dtype.hashCode() + Arrays.hashCode(shape);
-        return 31 * hash
-                + switch (dtype) {
-                    case F32 -> Arrays.hashCode((float[]) elements);
-                    case F64 -> Arrays.hashCode((double[]) elements);
-                    case I64 -> Arrays.hashCode((long[]) elements);
-                };
+        return 31 * Arrays.hashCode(shape) + elements.hashCode();
     }
 
     /** Type and shape, such as {@code F32[64, 3]}. */
     @Override
     public String toString() {
-        return dtype + Arrays.toString(shape);
+        return dtype() + Arrays.toString(shape);
     }
 
     /**
@@ -179,23 +165,6 @@ public final class Tensor {
 
     /** The memory of the elements, read-only. */
     MemorySegment segment() {
-        return segment(dtype, elements).asReadOnly();
-    }
-
-    /** The memory of {@code array}, a float[], double[] or long[] as {@code dtype} says. */
-    static MemorySegment segment(DType dtype, Object array) {
-        return switch (dtype) {
-            case F32 -> MemorySegment.ofArray((float[]) array);
-            case F64 -> MemorySegment.ofArray((double[]) array);
-            case I64 -> MemorySegment.ofArray((long[]) array);
-        };
-    }
-
-    private Object elementsAs(DType wanted) {
-        if (dtype != wanted) {
-            throw new IllegalStateException(
-                    "tensor " + this + ": asked for its elements as " + wanted + ", but they are " + dtype);
-        }
-        return elements;
+        return elements.segment().asReadOnly();
     }
 }

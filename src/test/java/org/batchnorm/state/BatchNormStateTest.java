@@ -44,11 +44,14 @@ class BatchNormStateTest {
         assertThatThrownBy(parameters::runningMean)
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("state: tensor running_mean is missing");
-        assertThatThrownBy(() -> parameters.requireKindOf(full))
+        assertThatThrownBy(() -> full.loaded(parameters.tensors(), LoadOptions.strict()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("state: tensors [bias, weight] given, must be exactly [bias, num_batches_tracked,"
                         + " running_mean, running_var, weight]; missing [num_batches_tracked, running_mean,"
-                        + " running_var], not the layer's []");
-        full.requireKindOf(BatchNormState.of(new float[2], new float[2], new float[2], new float[2], 0));
+                        + " running_var], not the layer's [] (LoadOptions.lenient() takes what there is)");
+        BatchNormState other = BatchNormState.of(new float[2], new float[2], new float[2], new float[2], 0);
+        BatchNormState.Loaded loaded = full.loaded(other.tensors(), LoadOptions.strict());
+        assertThat(loaded.state().tensors()).isEqualTo(other.tensors());
+        assertThat(loaded.result().isExact()).isTrue();
     }
 }

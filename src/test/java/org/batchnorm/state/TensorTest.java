@@ -40,20 +40,6 @@ class TensorTest {
     }
 
     @Test
-    void theGetterOfAnotherTypeThrowsNamingBoth() {
-        Tensor tensor = Tensor.ofFloats(new float[2], 2);
-        assertThatThrownBy(tensor::doubles)
-                .isInstanceOf(IllegalStateException.class)
-                .hasMessage("tensor F32[2]: asked for its elements as F64, but they are F32");
-        assertThatThrownBy(tensor::longs)
-                .isInstanceOf(IllegalStateException.class)
-                .hasMessageContaining("I64");
-        assertThatThrownBy(Tensor.ofLong(1)::floats)
-                .isInstanceOf(IllegalStateException.class)
-                .hasMessageContainingAll("I64[]", "F32");
-    }
-
-    @Test
     void theElementsMustBeAsManyAsTheShapeSays() {
         assertThatThrownBy(() -> Tensor.ofFloats(new float[5], 2, 3))
                 .isInstanceOf(IllegalArgumentException.class)
