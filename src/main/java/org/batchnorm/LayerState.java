@@ -98,8 +98,8 @@ final class LayerState {
         for (int c = 0; c < variance.length; c++) {
             if (!(variance[c] >= 0)) {
                 Remark.RUNNING_VARIANCE.sayOnce("loadState: running_var is " + variance[c] + " for feature " + c
-                        + ", which no batch can lead to but one with NaN or infinity in it; inference will give NaN there."
-                        + " If it is not meant, resetRunningStatistics() and let some batches of training follow");
+                        + ", which batches of finite values never lead to; inference divides by sqrt(running_var + eps)."
+                        + " If that is not meant, call resetRunningStatistics() and train for some batches");
                 return;
             }
         }

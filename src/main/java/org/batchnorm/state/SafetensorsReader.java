@@ -90,14 +90,9 @@ final class SafetensorsReader implements Closeable {
         for (long done = 0; done < entry.bytes(); done += chunk.limit()) {
             chunk.clear().limit((int) Math.min(chunk.capacity(), entry.bytes() - done));
             readFully(chunk, dataStart + entry.begin() + done);
-            MemorySegment.copy(
-                    MemorySegment.ofBuffer(chunk.flip()),
-                    inFile,
-                    0,
-                    destination,
-                    inMemory,
-                    done,
-                    chunk.limit() / dtype.bytes());
+            MemorySegment source = MemorySegment.ofBuffer(chunk.flip());
+            long count = chunk.limit() / dtype.bytes();
+            MemorySegment.copy(source, inFile, 0, destination, inMemory, done, count);
         }
         return Tensor.owning(read, entry.shape());
     }
