@@ -6,6 +6,7 @@ import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.BatchNormState;
+import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.Tensor;
 import org.batchnorm.tornadovm.kernels.BackwardOnChip;
 import org.batchnorm.tornadovm.kernels.CollectStatistics;
@@ -597,8 +598,7 @@ public final class BatchNormTasks {
      *     changed then
      */
     public void loadState(Map<String, Tensor> state) {
-        BatchNormState given = BatchNormState.of(state);
-        given.requireKindOf(hostState());
+        BatchNormState given = hostState().loaded(state, LoadOptions.strict()).state();
         int c = config.features();
         if (config.affine()) {
             copy(given.weight(), parameters, 0);

@@ -39,7 +39,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public Reduction sampling(Operands operands, boolean rare) {
-        return rare ? plain.sampling(operands, true) : reduction(operands);
+        return rare || operands.hasSecond() ? plain.sampling(operands, rare) : reduction(operands);
     }
 
     @Override

@@ -1,8 +1,6 @@
 package org.batchnorm.cpu.kernel.vector;
 
-import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.ADD;
-import static jdk.incubator.vector.VectorOperators.DIV;
 import static jdk.incubator.vector.VectorOperators.FMA;
 import static jdk.incubator.vector.VectorOperators.MAX;
 import static jdk.incubator.vector.VectorOperators.MIN;
@@ -355,22 +353,18 @@ final class VectorReduction implements Reduction {
         s.product[channel] += product;
     }
 
-    // ---- samples
+    // ---- samples, of x: those of dy are left to plain loops
 
     @Override
     public void sample(Operands o, Rows r, Coefficients c) {
-        Object x = SECOND ? o.second : o.x;
-        float[] shift = SECOND ? c.dyShift : c.shift;
-        long start = (SECOND ? o.secondStart : o.xStart) + r.first;
+        Object x = o.x;
+        float[] shift = c.shift;
+        long start = o.xStart + r.first;
         int samples = (int) r.count;
         FloatVector zero = FloatVector.zero(FLOATS);
         FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
         FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
         FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
-        FloatVector significance = FloatVector.broadcast(FLOATS, Shift.significance(samples));
-        FloatVector integer = FloatVector.broadcast(FLOATS, Shift.INTEGER);
-        FloatVector smallest = FloatVector.broadcast(FLOATS, Float.MIN_NORMAL);
-        FloatVector one = FloatVector.broadcast(FLOATS, 1);
         int end = Species.end(r.from, r.to);
         for (int j = r.from; j < end; j += LANES) {
             FloatVector first = load(x, start, j);
@@ -386,19 +380,11 @@ final class VectorReduction implements Reduction {
             FloatVector outer = zero.lanewise(ADD, least).lanewise(ADD, most).lanewise(MUL, trim);
             FloatVector rest = zero.lanewise(ADD, sum).lanewise(SUB, outer);
             FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
-            FloatVector range = zero.lanewise(ADD, most).lanewise(SUB, least);
-            FloatVector coarse = range.lanewise(MUL, coarseness);
-            FloatVector rounded = mean.lanewise(ADD, coarse).lanewise(SUB, coarse);
-            if (SECOND) {
-                FloatVector distance =
-                        mean.lanewise(ABS).lanewise(MUL, significance).lanewise(DIV, range.lanewise(ADD, smallest));
-                distance = distance.lanewise(ADD, integer).lanewise(SUB, integer);
-                rounded = rounded.lanewise(MUL, distance.lanewise(MIN, one));
-            }
-            rounded.intoArray(shift, j);
+            FloatVector coarse = zero.lanewise(ADD, most).lanewise(SUB, least).lanewise(MUL, coarseness);
+            mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
         }
         for (int j = end; j < r.to; j++) {
-            shift[j] = Shift.sample(x, start + j, samples, r.apart, SECOND);
+            shift[j] = Shift.sample(x, start + j, samples, r.apart, false);
         }
     }
 
