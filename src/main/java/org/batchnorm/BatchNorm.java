@@ -102,7 +102,8 @@ public final class BatchNorm implements AutoCloseable {
     /**
      * Sets the mode, and with it both switches: {@link #useBatchStatistics(boolean)} and
      * {@link #updateRunningStatistics(boolean)}. The initial one is {@link Mode#TRAINING}. Without tracked statistics
-     * inference, too, uses those of the batch.
+     * inference, too, uses those of the batch. A forward that waits for its backward does so in any mode; but inference
+     * forgets one that ran in place, so as not to keep the caller's memory.
      *
      * @throws IllegalStateException if statistics are to be frozen of which the layer tracks none
      */
@@ -167,6 +168,9 @@ public final class BatchNorm implements AutoCloseable {
             mode = newMode;
             useBatchStatistics = use;
             updateRunningStatistics = update;
+            if (newMode == Mode.INFERENCE) {
+                ownSaved.forgetInPlace();
+            }
         });
         return this;
     }
@@ -429,7 +433,7 @@ public final class BatchNorm implements AutoCloseable {
 
     // ---- life
 
-    /** Frees what the backend holds. Idempotent; the state can still be read, nothing can be computed. */
+    /** As {@link BatchNormFunction#close()}, and forgets forwards that wait. The state can still be read. Idempotent. */
     @Override
     public void close() {
         if (!function.isClosed()) {

@@ -117,6 +117,13 @@ public final class SavedStatistics {
         overwrittenInput = null;
     }
 
+    /** Lets go of the caller's memory: empties what a forward in place has filled. */
+    void forgetInPlace() {
+        if (overwrittenInput != null) {
+            empty();
+        }
+    }
+
     /** Checks that the backward operation of {@code function} on {@code x} belongs to the forward that filled this. */
     @SuppressWarnings("ReferenceEquality") // the very function
     void requireFilledFor(BatchNormFunction function, Batch x) {

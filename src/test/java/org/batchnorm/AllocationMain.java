@@ -198,6 +198,8 @@ final class AllocationMain {
 
         private final ThreadMXBean counts = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         private final Thread[] threads = new Thread[MOST_THREADS];
+        private final ThreadGroup everybody =
+                Thread.currentThread().getThreadGroup().getParent();
         private int workers;
         private long ofWorkersBefore;
         private long ofCallerBefore;
@@ -210,13 +212,14 @@ final class AllocationMain {
         /** The bytes since {@link #begin}, with those of threads that were started in between. */
         long end() {
             long ofCaller = counts.getCurrentThreadAllocatedBytes() - ofCallerBefore;
-            return ofCaller + bytesOfWorkers() - ofWorkersBefore;
+            // A worker that has ended in between was idle.
+            return ofCaller + Math.max(bytesOfWorkers() - ofWorkersBefore, 0);
         }
 
         private long bytesOfWorkers() {
             long sum = 0;
             workers = 0;
-            int count = Thread.enumerate(threads);
+            int count = everybody.enumerate(threads);
             for (int i = 0; i < count; i++) {
                 if (threads[i].getName().startsWith("batchnorm-")) {
                     workers++;

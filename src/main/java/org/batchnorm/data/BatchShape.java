@@ -2,7 +2,9 @@ package org.batchnorm.data;
 
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.Objects;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The shape of one batch: N samples, C features (channels), S spatial positions (1, L, H·W or D·H·W) and the order in
@@ -155,6 +157,23 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
         return layout == Layout.CHANNELS_FIRST
                 ? "(" + n + ", " + c + ", " + spatial + ") channels-first"
                 : "(" + n + ", " + spatial + ", " + c + ") channels-last";
+    }
+
+    /**
+     * By hand, as the JDK softly keeps the class loader of a record's components where it makes such methods itself.
+     */
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return other instanceof BatchShape shape
+                && n == shape.n
+                && c == shape.c
+                && spatial == shape.spatial
+                && layout == shape.layout;
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(n, c, spatial, layout);
     }
 
     private static long product(long[] spatial) {

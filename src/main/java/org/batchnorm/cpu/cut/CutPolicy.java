@@ -236,9 +236,10 @@ public final class CutPolicy {
         return isCached(cut.shape, 2) || (long) cut.columns.width * COEFFICIENT_BYTES > NEAR_BYTES;
     }
 
-    /** How many of the threads on offer a batch is worth. */
-    public static int threads(BatchShape shape, int offered) {
-        return shape.elements() < ALONE_BELOW ? 1 : offered;
+    /** How many of the threads on offer a batch is worth: at most one for each of its blocks, or groups of columns. */
+    public static int threads(Cut cut, int offered) {
+        int groups = Math.min(columnGroups(cut), MAX_BLOCKS);
+        return cut.shape.elements() < ALONE_BELOW ? 1 : Math.min(offered, Math.max(cut.count(), groups));
     }
 
     /** Whether what an operation on a shape does once a call is left to plain loops. */
@@ -246,9 +247,18 @@ public final class CutPolicy {
         return shape.elements() >= RARE_FROM;
     }
 
+    /**
+     * Whether what a map needs of the features stays in a core's own caches, so that every thread had better make it
+     * for itself. Of more features, each thread would only fill memory with the same.
+     */
+    public static boolean isMadeByAll(int features) {
+        return (long) features * COEFFICIENT_BYTES <= OWN_BYTES;
+    }
+
     /** Whether every thread had better merge all partial sums for itself. */
-    public static boolean mergesByAll(int partials, int threads) {
-        return threads > 1 && partials > 1 && partials <= FEW_PARTIALS;
+    public static boolean mergesByAll(Cut cut, int threads) {
+        int partials = cut.partials();
+        return threads > 1 && partials > 1 && partials <= FEW_PARTIALS && isMadeByAll(cut.features);
     }
 
     /**
@@ -284,10 +294,7 @@ public final class CutPolicy {
      */
     public static int groups(Cut cut, int inputs, int threads) {
         if (cut.byRows) {
-            boolean wide =
-                    cut.rows <= Math.min(cut.features / COLUMNS_PER_ROW, GROUP_ROWS) && !cut.columns.isExpanded();
-            int groups = cut.features / GROUP_COLUMNS;
-            return wide && groups > 1 ? groups : 0;
+            return columnGroups(cut);
         }
         long bytesOfTensor = cut.shape.bytes();
         if (bytesOfTensor * (inputs + 1) < LARGE_BYTES) {
@@ -298,5 +305,13 @@ public final class CutPolicy {
         int groups = (int) Math.ceilDiv(cut.features, together);
         boolean fit = together * bytesOfFeature * threads <= CACHED_BYTES;
         return fit && groups >= GROUPS_PER_THREAD * threads ? groups : 0;
+    }
+
+    private static int columnGroups(Cut cut) {
+        boolean wide = cut.byRows
+                && cut.rows <= Math.min(cut.features / COLUMNS_PER_ROW, GROUP_ROWS)
+                && !cut.columns.isExpanded();
+        int groups = cut.features / GROUP_COLUMNS;
+        return wide && groups > 1 ? groups : 0;
     }
 }

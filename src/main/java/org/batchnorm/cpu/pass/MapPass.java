@@ -32,11 +32,14 @@ final class MapPass implements WorkerPool.Task {
         operation = newOperation;
         cut = newCut;
         mergesAll = newMergesAll;
+        if (!operation.reduces() && !makesOwnCoefficients()) {
+            operation.prepareMap(cut, operation.features, scratch.coefficients);
+        }
         return this;
     }
 
     private boolean makesOwnCoefficients() {
-        return mergesAll || !operation.reduces();
+        return mergesAll || (!operation.reduces() && CutPolicy.isMadeByAll(cut.features));
     }
 
     @Override
@@ -45,7 +48,7 @@ final class MapPass implements WorkerPool.Task {
         Coefficients ofFeatures = makesOwnCoefficients() ? own : scratch.coefficients;
         if (mergesAll) {
             merge.mergeAll(participant);
-        } else if (!operation.reduces()) {
+        } else if (makesOwnCoefficients()) {
             own.reserve(cut.columns.width);
             operation.prepareMap(cut, operation.features, own);
         }

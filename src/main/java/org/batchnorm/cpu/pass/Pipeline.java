@@ -61,8 +61,8 @@ public final class Pipeline {
      * @param threads those on offer, the caller's among them
      */
     public void run(Operation operation, Cut cut, int threads) {
-        scratch.reserve(operation, cut, threads);
         try {
+            scratch.reserve(operation, cut, threads);
             int inputs = operation.reduced.hasSecond() ? 2 : 1;
             int groups = operation.reduces() && operation.maps() ? CutPolicy.groups(cut, inputs, threads) : 0;
             if (groups > 0) {
@@ -80,9 +80,8 @@ public final class Pipeline {
         if (operation.reduces()) {
             operation.prepareShift(cut, scratch.of(0).rows, scratch.coefficients, 0, cut.features);
             // A merge may read x again, which no map of another thread may then have overwritten.
-            mergesAll = operation.maps()
-                    && CutPolicy.mergesByAll(cut.partials(), threads)
-                    && !operation.mergeReadsWhatMapOverwrites();
+            mergesAll =
+                    operation.maps() && CutPolicy.mergesByAll(cut, threads) && !operation.mergeReadsWhatMapOverwrites();
             WorkerPool.SHARED.run(reduce.of(operation, cut), cut.count(), threads, false);
             int parts = CutPolicy.mergeParts(cut.features, threads);
             merge.of(operation, cut, parts);

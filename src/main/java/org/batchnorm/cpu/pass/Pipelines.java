@@ -1,28 +1,41 @@
 package org.batchnorm.cpu.pass;
 
+import java.lang.ref.WeakReference;
 import java.util.ArrayDeque;
 
 /**
  * The pipelines that nobody uses just now, shared by all layers; as many as there were ever operations under way at
- * once.
+ * once. They go with the last layer that holds them: with it the scratch of the largest batch goes.
  */
 public final class Pipelines {
-    private static final ArrayDeque<Pipeline> IDLE = new ArrayDeque<>();
+    private static WeakReference<Pipelines> shared = new WeakReference<>(null);
+
+    private final ArrayDeque<Pipeline> idle = new ArrayDeque<>();
 
     private Pipelines() {}
 
+    /** Those of this process, for a layer to hold until it is closed. */
+    public static synchronized Pipelines shared() {
+        Pipelines held = shared.get();
+        if (held == null) {
+            held = new Pipelines();
+            shared = new WeakReference<>(held);
+        }
+        return held;
+    }
+
     /** One for the caller alone, until it is given back. */
-    public static Pipeline take() {
-        synchronized (IDLE) {
-            Pipeline idle = IDLE.pollLast();
-            return idle == null ? new Pipeline() : idle;
+    public Pipeline take() {
+        synchronized (idle) {
+            Pipeline last = idle.pollLast();
+            return last == null ? new Pipeline() : last;
         }
     }
 
     /** Gives one back. */
-    public static void giveBack(Pipeline pipeline) {
-        synchronized (IDLE) {
-            IDLE.addLast(pipeline);
+    public void giveBack(Pipeline pipeline) {
+        synchronized (idle) {
+            idle.addLast(pipeline);
         }
     }
 }

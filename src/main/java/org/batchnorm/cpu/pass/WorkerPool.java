@@ -1,5 +1,8 @@
 package org.batchnorm.cpu.pass;
 
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
@@ -10,11 +13,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * The threads of the CPU backends, shared by all layers. The one idea: a worker that has just worked looks for more for
  * some tens of microseconds before it parks, because waking a parked thread costs as much as normalizing 64K values; an
- * idle pool costs nothing.
+ * idle pool costs nothing, and after some seconds it has no threads either: new ones are hired when there is work.
  *
  * <p>The pool serves one caller at a time; a second one does its work alone, which is as fast when all cores are busy.
  * Each participant begins with its own stretch of the blocks, the same one in every pass, so that it finds in its cache
  * what it left there; then it takes what others have not begun.
+ *
+ * <p>Workers belong to nobody: they are in the root of the thread groups and have nothing from the thread that happened
+ * to need them first. So nobody waits for them or interrupts them with threads of its own, and once they have ended
+ * nothing keeps the library's class loader.
  */
 public final class WorkerPool {
 
@@ -37,17 +44,23 @@ public final class WorkerPool {
         void run(int block, int participant);
     }
 
-    /** The pool of this process. */
-    static final WorkerPool SHARED = new WorkerPool();
-
-    /** A thread that is none of the callers': what it may not touch, no worker may. */
-    public static final Thread STRANGER = new Thread("batchnorm-stranger");
-
     private static final long SPIN_NANOS = 40_000;
+    private static final long IDLE_NANOS = TimeUnit.SECONDS.toNanos(3);
     private static final int PADDING = 32;
 
+    private static final ThreadGroup ROOT = root();
+
+    /** The pool of this process. */
+    static final WorkerPool SHARED = new WorkerPool(IDLE_NANOS);
+
+    /** A thread that is none of the callers': what it may not touch, no worker may. */
+    public static final Thread STRANGER = new Thread(ROOT, null, "batchnorm-stranger", 0, false);
+
+    private final long idleNanos;
     private final AtomicBoolean taken = new AtomicBoolean();
-    private Worker[] workers = {};
+
+    /** By participants; some have ended, or were never hired, as that of the caller. */
+    private @Nullable Worker[] workers = {};
 
     private @Nullable Task task;
     private int participants;
@@ -57,7 +70,22 @@ public final class WorkerPool {
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private volatile @Nullable Thread waitingCaller;
 
-    WorkerPool() {}
+    /**
+     * A pool.
+     *
+     * @param idleNanos after how long without work a worker ends
+     */
+    WorkerPool(long idleNanos) {
+        this.idleNanos = idleNanos;
+    }
+
+    private static ThreadGroup root() {
+        ThreadGroup group = Thread.currentThread().getThreadGroup();
+        while (group.getParent() != null) {
+            group = group.getParent();
+        }
+        return group;
+    }
 
     /**
      * Does the blocks 0 to {@code count} of a task on up to {@code threads} threads, the caller's among them, and
@@ -84,7 +112,10 @@ public final class WorkerPool {
     }
 
     private void runTogether(Task work, int count, int wanted, boolean inReverse) {
-        hire(wanted - 1);
+        if (workers.length < wanted) {
+            workers = Arrays.copyOf(workers, wanted);
+            next = new AtomicIntegerArray(wanted * PADDING);
+        }
         task = work;
         blocks = count;
         backwards = inReverse;
@@ -93,13 +124,16 @@ public final class WorkerPool {
             next.set(p * PADDING, firstBlock(p));
         }
         for (int p = 1; p < wanted; p++) {
-            workers[p - 1].offer();
+            offer(p);
         }
         try {
             work(0);
         } finally {
             for (int p = 1; p < wanted; p++) {
-                workers[p - 1].awaitDone();
+                Worker worker = workers[p];
+                if (worker != null) {
+                    worker.awaitDone();
+                }
             }
             task = null;
         }
@@ -112,17 +146,20 @@ public final class WorkerPool {
         }
     }
 
-    private void hire(int count) {
-        if (workers.length >= count) {
+    /** Offers work to a participant's worker; one that has ended is replaced. */
+    private void offer(int participant) {
+        Worker worker = workers[participant];
+        if (worker != null && worker.offer()) {
             return;
         }
-        Worker[] more = java.util.Arrays.copyOf(workers, count);
-        for (int i = workers.length; i < count; i++) {
-            more[i] = new Worker(i + 1);
-            more[i].start();
+        Worker hired = new Worker(participant);
+        try {
+            hired.start();
+        } catch (OutOfMemoryError e) {
+            // The system has no more threads: those that it has do the blocks of this one, too.
+            return;
         }
-        workers = more;
-        next = new AtomicIntegerArray((count + 1) * PADDING);
+        workers[participant] = hired;
     }
 
     private int firstBlock(int participant) {
@@ -131,7 +168,7 @@ public final class WorkerPool {
 
     /** Does blocks until none is left: first its own stretch, then the others'. */
     private void work(int participant) {
-        Task work = java.util.Objects.requireNonNull(task);
+        Task work = Objects.requireNonNull(task);
         boolean prepared = participant == 0 && prepare(work, participant);
         for (int i = 0; i < participants; i++) {
             int stretch = (participant + i) % participants;
@@ -168,38 +205,54 @@ public final class WorkerPool {
         }
     }
 
-    /** Whether all workers of the pool are parked. */
+    /** Whether all workers that have not ended are parked. */
     boolean isParked() {
-        for (Worker worker : workers) {
-            if (!worker.parked) {
-                return false;
-            }
-        }
-        return true;
+        return Arrays.stream(workers).allMatch(worker -> worker == null || worker.parked || !worker.isAlive());
+    }
+
+    /** The workers that have not ended. */
+    int workers() {
+        return (int) Arrays.stream(workers)
+                .filter(worker -> worker != null && worker.isAlive())
+                .count();
     }
 
     private final class Worker extends Thread {
         private static final int IDLE = 0;
         private static final int OFFERED = 1;
         private static final int WORKING = 2;
+        private static final int ENDED = 3;
 
         private final int participant;
-        private final AtomicInteger phase = new AtomicInteger(IDLE);
+
+        /** Where caller and worker both want to leave a phase, one of them succeeds. */
+        private final AtomicInteger phase = new AtomicInteger(OFFERED);
+
         private volatile boolean parked;
 
+        /** One who is offered work from the beginning. */
+        @SuppressWarnings("ThreadPriorityCheck") // so that it is not the caller's
         Worker(int participant) {
-            super(null, null, "batchnorm-" + participant, 0, false);
+            super(ROOT, null, "batchnorm-" + participant, 0, false);
             this.participant = participant;
             setDaemon(true);
+            setPriority(NORM_PRIORITY);
             setContextClassLoader(null);
         }
 
-        /** Called by the caller: there is work. */
-        void offer() {
-            phase.set(OFFERED);
+        /**
+         * Called by the caller: there is work.
+         *
+         * @return false if the worker has ended
+         */
+        boolean offer() {
+            if (!phase.compareAndSet(IDLE, OFFERED)) {
+                return false;
+            }
             if (parked) {
                 LockSupport.unpark(this);
             }
+            return true;
         }
 
         /**
@@ -210,24 +263,29 @@ public final class WorkerPool {
             if (phase.compareAndSet(OFFERED, IDLE)) {
                 return;
             }
+            boolean interrupted = false;
             long start = System.nanoTime();
-            while (phase.get() != IDLE) {
+            while (phase.get() == WORKING) {
                 if (System.nanoTime() - start < SPIN_NANOS) {
                     Thread.onSpinWait();
                     continue;
                 }
                 waitingCaller = Thread.currentThread();
-                if (phase.get() != IDLE) {
+                if (phase.get() == WORKING) {
                     LockSupport.park(WorkerPool.this);
                 }
+                // Nobody who is interrupted can park.
+                interrupted |= Thread.interrupted();
             }
             waitingCaller = null;
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
 
         @Override
         public void run() {
-            while (true) {
-                awaitOffer();
+            while (awaitOffer()) {
                 if (phase.compareAndSet(OFFERED, WORKING)) {
                     work(participant);
                     phase.set(IDLE);
@@ -239,19 +297,27 @@ public final class WorkerPool {
             }
         }
 
-        private void awaitOffer() {
+        /** Whether work has come; else none came for so long that the worker is to end. */
+        private boolean awaitOffer() {
             long start = System.nanoTime();
             while (phase.get() != OFFERED) {
-                if (System.nanoTime() - start < SPIN_NANOS) {
+                long waited = System.nanoTime() - start;
+                if (waited < SPIN_NANOS) {
                     Thread.onSpinWait();
                     continue;
                 }
+                if (waited >= idleNanos && phase.compareAndSet(IDLE, ENDED)) {
+                    return false;
+                }
                 parked = true;
                 if (phase.get() != OFFERED) {
-                    LockSupport.park(WorkerPool.this);
+                    LockSupport.parkNanos(WorkerPool.this, idleNanos - waited);
                 }
                 parked = false;
+                // An interruption has nothing to say to a worker, and nobody who is interrupted can park.
+                Thread.interrupted();
             }
+            return true;
         }
     }
 }

@@ -17,6 +17,24 @@ class CutPolicyTest {
         assertThat(groups(BatchShape.channelsFirst(64, 64, 56, 56), 2, 2)).isEqualTo(64);
     }
 
+    /** What a thread has for itself is there before it works, so threads that find no work would cost memory. */
+    @Test
+    void noMoreThreadsThanBlocksOrGroups() {
+        assertThat(threads(BatchShape.of(60, 200))).isEqualTo(1);
+        assertThat(threads(BatchShape.of(700, 300))).isEqualTo(4);
+        assertThat(threads(BatchShape.of(40, 2777))).isEqualTo(5);
+        assertThat(threads(BatchShape.channelsFirst(13, 17, 31, 33))).isEqualTo(8);
+        assertThat(threads(BatchShape.of(4, 2_000_000))).isEqualTo(64);
+        assertThat(threads(BatchShape.of(2, 500_000_000))).isEqualTo(64);
+        assertThat(threads(BatchShape.channelsFirst(64, 256, 56, 56))).isLessThanOrEqualTo(128);
+    }
+
+    private static int threads(BatchShape shape) {
+        int offered = 1_000_000_000;
+        assertThat(CutPolicy.threads(Cut.of(shape), 3)).isBetween(1, 3);
+        return CutPolicy.threads(Cut.of(shape), offered);
+    }
+
     private static int groups(BatchShape shape, int inputs, int threads) {
         return CutPolicy.groups(Cut.of(shape), inputs, threads);
     }

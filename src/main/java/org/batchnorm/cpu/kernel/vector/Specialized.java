@@ -43,10 +43,9 @@ final class Specialized {
         List<K> copies = new ArrayList<>();
         try {
             for (int i = 0; i < Variant.count(); i++) {
-                Variant variant = Variant.of(i);
-                Class<?> copy = variant.equals(Variant.OF_CLASS)
+                Class<?> copy = i == Variant.NUMBER_OF_CLASS
                         ? kernel
-                        : asking.defineHiddenClassWithClassData(code(kernel), variant, true)
+                        : asking.defineHiddenClassWithClassData(code(kernel), Variant.of(i), true)
                                 .lookupClass();
                 copies.add(type.cast(copy.getDeclaredConstructor().newInstance()));
             }

@@ -12,8 +12,11 @@ import org.batchnorm.cpu.kernel.Operands;
 record Variant(boolean inArrays, boolean hasSecond) {
     private static final int COUNT = 4;
 
+    /** The number of {@link #OF_CLASS}. */
+    static final int NUMBER_OF_CLASS = 0;
+
     /** The one for which a kernel class is compiled as it is: the commonest. */
-    static final Variant OF_CLASS = new Variant(true, false);
+    static final Variant OF_CLASS = of(NUMBER_OF_CLASS);
 
     /** How many there are. */
     static int count() {
