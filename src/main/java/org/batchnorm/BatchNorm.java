@@ -102,8 +102,7 @@ public final class BatchNorm implements AutoCloseable {
     /**
      * Sets the mode, and with it both switches: {@link #useBatchStatistics(boolean)} and
      * {@link #updateRunningStatistics(boolean)}. The initial one is {@link Mode#TRAINING}. Without tracked statistics
-     * inference, too, uses those of the batch. A forward that waits for its backward does so in any mode; but inference
-     * forgets one that ran in place, so as not to keep the caller's memory.
+     * inference, too, uses those of the batch. Inference forgets a forward in place, whose memory is the caller's.
      *
      * @throws IllegalStateException if statistics are to be frozen of which the layer tracks none
      */
@@ -433,7 +432,9 @@ public final class BatchNorm implements AutoCloseable {
 
     // ---- life
 
-    /** As {@link BatchNormFunction#close()}, and forgets forwards that wait. The state can still be read. Idempotent. */
+    /**
+     * As {@link BatchNormFunction#close()}, and forgets forwards that wait. The state can still be read. Idempotent.
+     */
     @Override
     public void close() {
         if (!function.isClosed()) {
