@@ -199,8 +199,7 @@ public final class BatchNorm implements AutoCloseable {
      *
      * @param x in; its C is the layer's
      * @param y out, the shape of x; may be the same memory
-     * @throws IllegalArgumentException if a shape is wrong, or if batch statistics are asked for and there is but one
-     *     value per feature
+     * @throws IllegalArgumentException if a shape is wrong, or if batch statistics of one value are asked for
      * @throws IllegalStateException if the layer is closed or in use by another thread
      */
     public void forward(Batch x, Batch y) {
@@ -208,8 +207,7 @@ public final class BatchNorm implements AutoCloseable {
     }
 
     /**
-     * Normalizes a batch as the mode says and keeps, in any mode, the statistics of this forward in {@code saved} for
-     * its backward.
+     * Normalizes a batch as the mode says and keeps, in any mode, the statistics in {@code saved} for its backward.
      *
      * @param saved out, of the layer's features; what it held is discarded
      */
@@ -303,8 +301,7 @@ public final class BatchNorm implements AutoCloseable {
      * @param dy in, the same shape: the gradient of the loss by y
      * @param dx out, the same shape: the gradient of the loss by x; may be the same memory as dy or x
      * @throws IllegalArgumentException if a shape is wrong
-     * @throws IllegalStateException if no forward is waiting for its backward, or the layer is closed or in use by
-     *     another thread
+     * @throws IllegalStateException if no forward is waiting for its backward, or the layer is closed or in use
      */
     public void backward(Batch x, Batch dy, Batch dx) {
         backward(x, dy, dx, ownSaved);
@@ -437,12 +434,13 @@ public final class BatchNorm implements AutoCloseable {
      */
     @Override
     public void close() {
-        if (!function.isClosed()) {
-            oneThread.change("close", () -> {
-                ownSaved.empty();
-                function.close();
-            });
+        if (function.isClosed()) {
+            return;
         }
+        oneThread.change("close", () -> {
+            ownSaved.empty();
+            function.close();
+        });
     }
 
     @Override
