@@ -163,6 +163,22 @@ class HardValuesTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void aNanRunningMeanChangesNoBitOfAFeatureWithALargeOne(String backend) {
+        try (BatchNorm layer = BatchNorm.builder(2).backend(backend).build()) {
+            layer.eval();
+            layer.runningMean()[0] = -LARGE;
+            layer.runningVar()[0] = 0x1p100f;
+            float[] sound = new float[2];
+            layer.forward(new float[] {LARGE, 1}, sound, BatchShape.of(1, 2));
+            layer.runningMean()[1] = Float.NaN;
+            float[] spoiled = new float[2];
+            layer.forward(new float[] {LARGE, 1}, spoiled, BatchShape.of(1, 2));
+            assertThat(spoiled).containsExactly(sound[0], Float.NaN);
+        }
+    }
+
     private static float[] forward(String backend, float[] x, int n, int c) {
         try (BatchNorm layer = BatchNorm.builder(c).backend(backend).build()) {
             float[] y = new float[x.length];

@@ -29,7 +29,8 @@ public final class TransformCoefficients {
         Rstd.of(f.statistics.variance(), f.eps, c.scale, from, to);
         multiply(f.gamma, c.scale, c.scale, from, to);
         System.arraycopy(f.beta, from, c.offset, from, to - from);
-        if (largest(c.centre, from, to) > WIDE) {
+        // Asked this way round, as NaN in one feature must not hide what is large in another.
+        if (!(largest(c.centre, from, to) <= WIDE)) {
             for (int i = from; i < to; i++) {
                 if (Math.abs(c.centre[i]) > WIDE) {
                     foldMean(f, c, i);
