@@ -3,14 +3,14 @@ package org.batchnorm.cpu.kernel;
 import org.batchnorm.cpu.cut.Columns;
 
 /**
- * What the loops over the values need per column or per channel. Each array has one meaning. They grow as needed and
- * are longer than what is in use.
+ * The numbers that the loops over the values need for each column or channel. Each array has one meaning. The arrays
+ * grow as needed, and may be longer than what is in use.
  */
 public final class Coefficients {
-    /** What a {@link Reduction} subtracts from x: a value near the mean, or, for gradients, the mean in float32. */
+    /** What a {@link Reduction} subtracts from x: a value near the mean, or the mean itself, rounded to float32. */
     public float[] shift = {};
 
-    /** What a reduction subtracts from dy: a value near its mean. */
+    /** What a reduction subtracts from dy: a value near its mean, or 0. */
     public float[] dyShift = {};
 
     /** What an {@link Elementwise} kernel subtracts from x: the mean, rounded to float32. */
@@ -19,13 +19,13 @@ public final class Coefficients {
     /** What it subtracts from dy: the mean of dy, rounded to float32. */
     public float[] dyCentre = {};
 
-    /** The factor: gamma · rstd. */
+    /** The factor: gamma · rstd; in the gradient through m = 2 values, gamma · eps · rstd³. */
     public float[] scale = {};
 
     /** The factor of x in the gradient: −rstd · dgamma / m. */
     public float[] slope = {};
 
-    /** What is added: beta, or 0, and what rounding took from the means, scaled. */
+    /** What is added: beta (0 in the gradient), less what rounding took from the means, scaled. */
     public float[] offset = {};
 
     /** Makes room for {@code columns} columns; the contents are lost where that needs new arrays. */
@@ -60,7 +60,7 @@ public final class Coefficients {
     }
 
     /**
-     * Repeats what an elementwise kernel needs of the C features, which may be these, for every column.
+     * Repeats what an elementwise kernel needs of the C features for every column. Both may be the same object.
      *
      * @param second whether the kernel has a second input, dy
      */

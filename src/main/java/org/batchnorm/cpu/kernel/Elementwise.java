@@ -11,11 +11,11 @@ package org.batchnorm.cpu.kernel;
  * The first is {@code y = gamma · (x − mean) · rstd + beta} with {@code scale = gamma · rstd}. Subtracting first loses
  * nothing where the mean is large; what rounding took from the mean is so small that it may stand in the offset. The
  * second is {@code dx = gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)} with {@code slope = −rstd · dgamma / m}: the
- * means are subtracted first and the scale comes after, so that the terms neither cancel more than they must nor leave
- * float32's range.
+ * means are subtracted first and the scale comes after, so that the terms cancel no more than they must, and leave
+ * float32's range only where dy nearly does.
  *
- * <p>The output may be the same memory as an input. Which of the two a kernel is, its {@link Kernels} says. Bytes
- * moved: 4 a value and tensor.
+ * <p>The output may be the same memory as an input. Which of the two formulas a kernel has, is chosen by
+ * {@link Kernels#elementwise}. Bytes moved: 4 for each value and tensor.
  */
 public interface Elementwise {
 

@@ -3,17 +3,17 @@ package org.batchnorm.cpu.kernel;
 /** The kernels of a backend. */
 public interface Kernels {
 
-    /** The reduction of the operands: of x alone, {@code w = d}, or of x and a second input, {@code w = dy}. */
+    /** The reduction of x alone, {@code w = d}, or, if the operands have dy, of both, {@code w = dy − dyShift}. */
     Reduction reduction(Operands operands);
 
     /**
-     * The reduction that samples.
+     * The reduction whose {@link Reduction#sample} takes samples of the operands.
      *
      * @param rare whether it runs so rarely that it will not be compiled soon
      */
     Reduction sampling(Operands operands, boolean rare);
 
-    /** The map of the operands: of x alone, {@code transform}, or of x and a second input, {@code inputGradient}. */
+    /** The map of x alone, {@code transform}, or, if the operands have dy, of both, {@code inputGradient}. */
     Elementwise elementwise(Operands operands);
 
     /**
@@ -23,6 +23,10 @@ public interface Kernels {
      */
     MergeStatistics mergeStatistics(boolean rare);
 
-    /** The merge of gradients; likewise. */
+    /**
+     * The merge of gradients.
+     *
+     * @param rare whether it runs so rarely that it will not be compiled soon
+     */
     MergeGradients mergeGradients(boolean rare);
 }

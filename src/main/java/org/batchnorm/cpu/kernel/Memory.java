@@ -11,8 +11,8 @@ public final class Memory {
     private Memory() {}
 
     /**
-     * Whether writing one may change the other, as far as can be told: not two arrays, nor two native segments that lie
-     * apart.
+     * Whether writing to one may change the other, as far as can be told. Two different arrays lie apart, and so do
+     * segments in native memory and on the heap, and native segments without a common byte. The rest may overlap.
      */
     public static boolean mayOverlap(Object a, Object b) {
         if (a instanceof MemorySegment first && b instanceof MemorySegment second) {

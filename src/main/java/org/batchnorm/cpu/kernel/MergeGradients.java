@@ -9,8 +9,8 @@ package org.batchnorm.cpu.kernel;
  *   dgamma = rstd · (Σ w · (x − shift) − (mean − shift) · Σw)
  * </pre>
  *
- * in double precision, and from these, not yet rounded, to the coefficients of {@link Elementwise}. That dgamma needs
- * no more of dyShift is because the values of {@code x − mean} add up to nothing.
+ * in double precision, and from these, not yet rounded, to the coefficients of {@link Elementwise}. dgamma does not
+ * depend on dyShift, because the values of {@code x − mean} add up to 0.
  *
  * <p>Two values determine their mean and variance, so that the gradient through the statistics of m = 2 values would be
  * zero but for eps. The general formula finds that remainder as the difference of nearly equal numbers and loses all of
@@ -24,9 +24,10 @@ public interface MergeGradients {
      * Merges the features {@code from} to {@code to}.
      *
      * @param sums in
-     * @param f in: count, gamma, eps, statistics; out: the gradients
-     * @param c in: the shifts; out: centre, dyCentre, scale, slope and offset
-     * @return whether all gradients are finite; others may be so only because a product overflowed
+     * @param f in: count, gamma, eps, statistics, throughStatistics; out: the gradients
+     * @param c in: the shifts; out: centre, scale and offset, and, through the statistics, dyCentre and slope
+     * @return whether all gradients are finite in float32. Others must be made again in double precision, as they may
+     *     be infinite or NaN only because a float32 product or sum overflowed
      */
     boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to);
 }

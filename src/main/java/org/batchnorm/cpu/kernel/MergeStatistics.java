@@ -9,11 +9,11 @@ package org.batchnorm.cpu.kernel;
  *   rstd     = 1 / sqrt(variance + eps)
  * </pre>
  *
- * in double precision (rstd in float32), and to the coefficients of {@link Elementwise}. As all blocks share the shift,
- * adding their sums in one fixed order is what Chan's pairwise merge comes to.
+ * in double precision (rstd in float32), and to the coefficients of {@link Elementwise}. All blocks share the shift, so
+ * that their sums are simply added, in one fixed order: Chan's pairwise formula is not needed.
  *
- * <p>A feature is suspect where these sums may have lost too much, see {@link Suspect}. What a merge makes of it must
- * then be made again.
+ * <p>A feature is suspect where these sums may have lost too many digits, see {@link Suspect}. What a merge makes of it
+ * must then be made again.
  */
 public interface MergeStatistics {
     /**
@@ -22,7 +22,7 @@ public interface MergeStatistics {
      * @param sums in
      * @param f in: count, gamma, beta, eps, far; out: the statistics
      * @param c in: the shift; out: centre, scale and offset
-     * @return whether no feature is suspect
+     * @return whether no feature is suspect at a quick look, which may also take others for suspect
      */
     boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to);
 }

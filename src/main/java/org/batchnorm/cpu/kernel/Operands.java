@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 public final class Operands {
     private static final Object NOTHING = new Object();
 
-    /** The first input. */
+    /** The first input: x; in the gradient with given statistics, which needs no x, it is dy. */
     public Object x = NOTHING;
 
     /** Where x begins. */
@@ -59,7 +59,7 @@ public final class Operands {
     /** Lets go of the caller's memory; until tensors are set again, nobody may ask for them. */
     @SuppressWarnings("NullAway")
     public void clear() {
-        // Null, as of that the garbage collector need not be told.
+        // Null, not a placeholder: the garbage collector need not keep track of null.
         x = null;
         second = null;
         out = null;
@@ -75,7 +75,7 @@ public final class Operands {
         return hasSecond;
     }
 
-    /** Whether all may be used by any thread, not by the caller alone. */
+    /** Whether a thread may use all of them; some segments belong to one thread alone. */
     public boolean isAccessibleBy(Thread thread) {
         return inArrays || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
     }

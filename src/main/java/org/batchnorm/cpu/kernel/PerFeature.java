@@ -4,8 +4,8 @@ import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 
 /**
- * What belongs to the features of one operation beside the sums of its values: the parameters, and where the results
- * go. Each participant of an operation has one of these.
+ * What an operation has for each feature beside sums and coefficients: the parameters, and the arrays of its results.
+ * An operation has one of these; so has each thread, for when it merges all features for itself.
  */
 public final class PerFeature {
     private static final float[] NONE = {};
@@ -36,7 +36,7 @@ public final class PerFeature {
     /** Whether gradients flow through the statistics. */
     public boolean throughStatistics;
 
-    /** Takes over the references of another. */
+    /** Takes what another has; the arrays are shared. */
     public void set(PerFeature other) {
         count = other.count;
         far = other.far;
@@ -51,7 +51,7 @@ public final class PerFeature {
     /** Lets go of the caller's memory; until they are set again, nobody may ask for them. */
     @SuppressWarnings("NullAway")
     public void clear() {
-        // Null, as of that the garbage collector need not be told.
+        // Null, not a placeholder: the garbage collector need not keep track of null.
         gamma = null;
         beta = null;
         statistics = null;

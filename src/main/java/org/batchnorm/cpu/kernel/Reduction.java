@@ -8,21 +8,23 @@ package org.batchnorm.cpu.kernel;
  *                              w = dy − dyShift     reduceGradients
  * </pre>
  *
- * The shift lies near the mean, so that what the merges take from the sums does not cancel. dy has a shift of its own,
- * because its mean is not small in real losses: the products would lose the digits that it takes. Which of the two a
- * kernel is, its {@link Kernels} says. Bytes moved: 4 a value and input.
+ * The shift lies near the mean, so that little cancels when the merges correct the sums for the distance between the
+ * two. dy has a shift of its own, because its mean is not small in real losses, and the products would lose the digits
+ * that it takes. Which of the two formulas a kernel has, is chosen by {@link Kernels#reduction}. Bytes moved: 4 for
+ * each value and input.
  */
 public interface Reduction {
 
     /**
-     * From how many places rows are best read at once; else it is 1.
+     * The streams by which rows are best read: places, far apart, from which rows are read at once. 1 where the rows
+     * are best read one after another.
      *
      * @param cached whether the tensors stay in a core's own caches
      */
     int streams(boolean cached);
 
     /**
-     * A value near the mean of each column of what w is made of: {@link Shift} of a few rows of x, or of dy.
+     * Finds a value near the mean of each column of x, or of dy where there is one: the {@link Shift} of a few rows.
      *
      * @param o the inputs
      * @param rows the sampled rows: {@code apart} is the distance between them
@@ -31,8 +33,8 @@ public interface Reduction {
     void sample(Operands o, Rows rows, Coefficients c);
 
     /**
-     * Adds rows of a matrix to float32 sums per column; at most {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows in
-     * all, which keeps those sums accurate.
+     * Adds rows of a matrix to float32 sums per column. These stay accurate because a caller takes them away after
+     * about {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows.
      *
      * @param o the inputs
      * @param c in: the shifts

@@ -14,10 +14,10 @@ public final class Rows {
     /** The distance between rows. */
     public int width;
 
-    /** Places from which rows are read at once, for a reduction: 1, or what {@link Reduction#streams} says. */
+    /** Streams, which are places from which rows are read at once, for a reduction: 1, or {@link Reduction#streams}. */
     public int streams;
 
-    /** The distance between the streams. */
+    /** The distance between the streams; for samples, between the sampled rows. */
     public long apart;
 
     /** The first column. */
@@ -27,8 +27,8 @@ public final class Rows {
     public int to;
 
     /**
-     * Whether all tensors stay in the caches that matter, for an elementwise kernel: a hint for speed, which changes no
-     * bit.
+     * Whether all tensors stay in the caches that count for an elementwise kernel: the first level for one input, a
+     * core's own for two. A hint for speed, which changes no bit.
      */
     public boolean cached;
 

@@ -5,8 +5,9 @@ public final class Rstd {
     private Rstd() {}
 
     /**
-     * In float32, so that the compiler makes vector code of it: at most 1.25 roundings away from the exact value. Where
-     * the variance is negative, as a running one may be, or hardly there, in double precision.
+     * Computes it in float32, so that the compiler makes vector code of the loop: at most 1.25 roundings away from the
+     * exact value. Where the variance is negative, as a given one may be, or is tiny together with eps, it is computed
+     * again in double precision.
      */
     public static void of(float[] variance, double eps, float[] rstd, int from, int to) {
         float added = (float) eps;

@@ -1,20 +1,21 @@
 package org.batchnorm.cpu.kernel;
 
 /**
- * The value that a {@link Reduction} for statistics subtracts: near the mean, from a few values that lie evenly spread.
- * The largest and the smallest do not count, so that one outlier does not move it far.
+ * The value that a {@link Reduction} subtracts from x or dy: near the mean, made of a few values that are evenly
+ * spread. The largest and the smallest do not count, so that one outlier does not move it far.
  *
  * <p>It is rounded to a multiple of a power of two, about a sixteenth of the sampled range. A shift of full precision
  * would leave the same low bits to be rounded away in every {@code x − shift}, always to the same side, and the sum of
  * many would drift. The shift of a constant feature is that constant, exactly.
  *
  * <p>It is infinite or NaN where a sampled value is, or where their range is near the limits of float32. The sums are
- * then NaN, which tells {@link MergeStatistics} to do the feature again; so it would with any other shift.
+ * then infinite or NaN, which tells the merges to make the feature again; any other shift would lead to the same.
  */
 public final class Shift {
     /**
-     * {@code (v + r · COARSENESS) − r · COARSENESS} rounds v to about r / 16: half of the 24 bits' worth of r, and a
-     * half of that again to stay within its binade.
+     * {@code (v + r · COARSENESS) − r · COARSENESS} rounds v to a multiple of about r / 16: as floats near 1.5 · 2¹⁹ ·
+     * r are that far apart. The 1.5 keeps the sum between the same two powers of two, whatever the sign of v, while |v|
+     * is less than 2¹⁸ · r.
      */
     public static final float COARSENESS = 0x1.8p19f;
 
@@ -89,7 +90,7 @@ public final class Shift {
     }
 
     /**
-     * A shift near a mean that is known.
+     * A shift near a mean that is known, rounded as one of samples whose range is four deviations.
      *
      * @param deviation about the standard deviation
      */

@@ -1,18 +1,19 @@
 package org.batchnorm.cpu.kernel;
 
 /**
- * Features whose sums may have lost too much: {@code delta = Σd / m} is the distance from the shift to the mean, and
- * {@code meanSquare = Σd² / m}.
+ * Tells which features are suspect: those whose sums may have lost too many digits, so that their results must be made
+ * again. With {@code delta = Σd / m}, the distance from the shift to the mean, and {@code meanSquare = Σd² / m}:
  *
  * <ul>
- *   <li>The shift is <b>far</b> from the mean, as it is where the sampled rows are the unusual ones: {@code variance =
+ *   <li>The shift may be <b>far</b> from the mean, as it is where the samples were unusual ones: then {@code variance =
  *       meanSquare − delta²} cancels, and float32 sums of large values have lost digits. A better shift mends it.
- *   <li>The values are <b>out of range</b>: d² overflows float32 where |d| is beyond 1e19, and loses bits below 1e-19.
- *       Double precision mends it.
+ *   <li>The values may be <b>out of range</b>: d² overflows float32 where |d| is beyond 1e19, and loses bits where it
+ *       is below 1e-19. Double precision mends it.
  * </ul>
  *
- * A quick look, which the merges take in float32 and without a branch, may take a sound feature for suspect, never the
- * other way round. So results do not depend on which features are looked at together.
+ * The merges first take a quick look, in float32 and without a branch. It may take a good feature for suspect, never a
+ * suspect one for good, and the thorough look of this class decides. So a feature's results do not depend on which
+ * others are looked at together.
  */
 public final class Suspect {
     /** Mean squares below this have lost bits to float32's underflow. */
@@ -21,7 +22,10 @@ public final class Suspect {
     /** Mean squares above this may have overflowed in float32. */
     private static final double HUGE = 1e37;
 
-    /** A variance times this leaves float32 before a mean square can be huge, whatever {@code far}. */
+    /**
+     * A variance times this overflows float32 before the mean square can be beyond {@link #HUGE}: the mean square is at
+     * most 1 + {@code far} variances.
+     */
     public static final float TOWARDS_OVERFLOW = 4096;
 
     /** How much stricter the quick look is than the thorough one. */
@@ -29,7 +33,7 @@ public final class Suspect {
 
     private Suspect() {}
 
-    /** Whether values are out of range; those of a constant feature, all of them the shift, are not. */
+    /** Whether values are out of range. Those of a constant feature are not: all of them are the shift. */
     public static boolean isOutOfRange(double delta, double meanSquare) {
         boolean inRange = meanSquare > TINY && meanSquare < HUGE;
         boolean constant = meanSquare == 0 && delta == 0;

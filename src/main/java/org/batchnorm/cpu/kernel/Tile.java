@@ -3,9 +3,9 @@ package org.batchnorm.cpu.kernel;
 import java.util.Arrays;
 
 /**
- * Scratch of one thread: small arrays into which the scalar kernels copy what they work on. The compiler turns a plain
- * loop into vector instructions only where all arrays are indexed alike, and it knows nothing of native memory; a copy
- * that stays in the first-level cache gives it both. The vector kernels leave the lanes of their sums here.
+ * Scratch memory of one thread: small arrays into which the scalar kernels copy a piece of the values at a time. The
+ * compiler makes vector code of a plain loop only where all arrays are indexed alike and none is native memory. A copy
+ * that stays in the first-level cache meets both conditions. The vector kernels leave the lanes of their sums here.
  */
 public final class Tile {
     /** The values that an array of a tile holds. */
@@ -39,7 +39,7 @@ public final class Tile {
     /** Sums of products of the piece. */
     public final float[] product = new float[LENGTH];
 
-    /** Where what reading ahead of a store returned is left, so that the compiler keeps the reading. */
+    /** What the vector kernels read ahead of their stores: left here, so that the compiler keeps the reading. */
     public int touched;
 
     /** A tile of zeros. */

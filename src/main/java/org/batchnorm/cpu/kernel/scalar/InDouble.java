@@ -8,8 +8,8 @@ import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 
 /**
- * What merges make of one feature, once more: straight from its values, in double precision, which no finite float32
- * values overflow.
+ * Makes the results of one feature anew, straight from its values and in double precision, which finite float32 values
+ * do not overflow: for features whose float32 sums are not to be relied on.
  */
 public final class InDouble {
     private InDouble() {}
@@ -25,8 +25,8 @@ public final class InDouble {
         f.statistics.variance()[feature] = (float) variance;
         f.statistics.rstd()[feature] = (float) (1 / Math.sqrt(variance + f.eps));
         TransformCoefficients.ofBatch(f, c, feature, feature + 1);
-        if (TransformCoefficients.isWide(f, feature)) {
-            TransformCoefficients.foldMean(f, c, feature);
+        if (TransformCoefficients.mayOverflow(f, feature)) {
+            TransformCoefficients.meanIntoOffset(f, c, feature);
         }
     }
 
@@ -52,13 +52,13 @@ public final class InDouble {
         gradients.dbeta()[feature] = sum;
         gradients.dgamma()[feature] = product * f.statistics.rstd()[feature];
         ScalarMergeGradients.coefficients(f, c, feature, feature + 1);
-        if (f.throughStatistics && TransformCoefficients.isWide(f, feature)) {
-            foldMean(f, c, feature);
+        if (f.throughStatistics && TransformCoefficients.mayOverflow(f, feature)) {
+            meanIntoDyCentre(f, c, feature);
         }
     }
 
-    /** As {@link TransformCoefficients#foldMean}: {@code (dy − dyCentre) + x · slope}. */
-    private static void foldMean(PerFeature f, Coefficients c, int feature) {
+    /** As {@link TransformCoefficients#meanIntoOffset}, in the gradient: {@code (dy − dyCentre) + x · slope}. */
+    private static void meanIntoDyCentre(PerFeature f, Coefficients c, int feature) {
         double slope = c.slope[feature];
         double dyMean = f.gradients.dbeta()[feature] / f.count;
         c.dyCentre[feature] = (float) (dyMean + f.statistics.mean()[feature] * slope);

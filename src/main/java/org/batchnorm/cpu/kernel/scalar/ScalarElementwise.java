@@ -121,7 +121,9 @@ final class ScalarElementwise implements Elementwise {
         return (x - centre) * scale + offset;
     }
 
-    /** {@code (dy − dyCentre) + (x − centre) · slope}, which {@code scale} and {@code offset} make dx of. */
+    /**
+     * {@code (dy − dyCentre) + (x − centre) · slope}, of the differences; {@code scale} and {@code offset} make it dx.
+     */
     private static float inputGradient(float d, float g, float slope) {
         return g + d * slope;
     }

@@ -22,24 +22,14 @@ public final class ScalarMergeGradients implements MergeGradients {
 
     /** From the sums to the gradients of the parameters. */
     private static void gradients(Sums sums, PerFeature f, Coefficients c, int from, int to) {
-        double[] dbeta = f.gradients.dbeta();
-        addShift(sums.sum, c.dyShift, (double) f.count, dbeta, from, to);
+        addShift(sums.sum, c.dyShift, (double) f.count, f.gradients.dbeta(), from, to);
         correct(sums, f, c.shift, from, to);
-        if (areFinite(dbeta, from, to)) {
-            return;
-        }
-        for (int i = from; i < to; i++) {
-            if (!Double.isFinite(dbeta[i])) {
-                // A correction for rounding has nothing to correct in an infinity, and would make NaN of it.
-                f.gradients.dgamma()[i] = sums.product[i] * f.statistics.rstd()[i];
-            }
-        }
     }
 
     /** From the gradients of the parameters to the coefficients of the input's. */
     public static void coefficients(PerFeature f, Coefficients c, int from, int to) {
         if (!f.throughStatistics) {
-            TransformCoefficients.ofFixed(f, c, from, to);
+            TransformCoefficients.ofFrozen(f, c, from, to);
             return;
         }
         double[] dbeta = f.gradients.dbeta();
@@ -59,7 +49,7 @@ public final class ScalarMergeGradients implements MergeGradients {
         if (!areFinite(dbeta, from, to)) {
             for (int i = from; i < to; i++) {
                 if (!Double.isFinite(dbeta[i])) {
-                    // An infinity less itself would make NaN of what is infinite.
+                    // What rounding took from an infinite mean is NaN, and would make NaN of an infinite dx.
                     c.offset[i] = 0;
                 }
             }
@@ -83,6 +73,7 @@ public final class ScalarMergeGradients implements MergeGradients {
         }
     }
 
+    /** dgamma: the products about the shift, corrected for its distance from the mean, times rstd. */
     private static void correct(Sums sums, PerFeature f, float[] shift, int from, int to) {
         double[] sum = sums.sum;
         double[] product = sums.product;

@@ -21,7 +21,7 @@ public final class ScalarMergeStatistics implements MergeStatistics {
         variances(sums, perValue, statistics.variance(), from, to);
         Rstd.of(statistics.variance(), f.eps, statistics.rstd(), from, to);
         TransformCoefficients.ofBatch(f, c, from, to);
-        return areSound(sums.sum, perValue, statistics.variance(), f.far, from, to);
+        return noneIsSuspect(sums.sum, perValue, statistics.variance(), f.far, from, to);
     }
 
     // One simple loop for each step: so the compiler makes vector code of them.
@@ -48,11 +48,13 @@ public final class ScalarMergeStatistics implements MergeStatistics {
     }
 
     /**
-     * Whether no feature is suspect, as far as can be seen in float32: a constant 0 cannot. Where the shift is near the
-     * mean, the variance is at least a (1 + far)-th of the mean square, so that its range tells of both. What
-     * overflows, times 0, makes NaN of the whole.
+     * The quick look of {@link Suspect}: whether no feature is suspect, as far as can be seen in float32. A constant
+     * feature is taken for suspect, as its variance is 0. Where the shift is near the mean, the variance is at least a
+     * (1 + far)-th of the mean square, so that looking at its range is enough. What overflows makes NaN when it is
+     * multiplied by 0, and NaN fails the comparison.
      */
-    private static boolean areSound(double[] sums, double perValue, float[] variance, float far, int from, int to) {
+    private static boolean noneIsSuspect(
+            double[] sums, double perValue, float[] variance, float far, int from, int to) {
         float perFar = Suspect.STRICTER / far;
         float least = Float.MAX_VALUE;
         for (int c = from; c < to; c++) {

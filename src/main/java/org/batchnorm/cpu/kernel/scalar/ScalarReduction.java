@@ -13,8 +13,8 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
 
 /**
- * {@link Reduction} in plain loops: pieces of rows or runs are copied into a {@link Tile} and added there. Without the
- * Vector API, the compiler makes vector code of the loops over tiles.
+ * {@link Reduction} in plain loops: pieces of rows or runs are copied into a {@link Tile} and added up there, as the
+ * compiler makes vector code of loops over tiles.
  */
 final class ScalarReduction implements Reduction {
     private final boolean second;
@@ -23,7 +23,7 @@ final class ScalarReduction implements Reduction {
     /**
      * A reduction.
      *
-     * @param second whether of x and dy, {@code w = dy}; else of x alone, {@code w = d}
+     * @param second whether of x and dy, {@code w = dy − dyShift}; else of x alone, {@code w = d}
      */
     ScalarReduction(boolean second) {
         this.second = second;
@@ -151,7 +151,8 @@ final class ScalarReduction implements Reduction {
     }
 
     /**
-     * Adds the runs of one channel, one image after the other; of x alone, all images' pieces before the next piece.
+     * Adds the runs of one channel piece by piece. Of x and dy, all pieces of an image come before the next image; of x
+     * alone, the same piece of all images before the next piece, as where there are four images.
      */
     private void oneByOne(Operands o, Runs r, long run) {
         Tile tile = r.tile;

@@ -6,12 +6,13 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rstd;
 
 /**
- * From statistics to the coefficients of {@code transform}, {@code centre = mean}, {@code scale = gamma · rstd} and
- * {@code offset = beta − meanLow · scale}; in plain loops.
+ * Makes the coefficients of {@code transform} of statistics: {@code centre = mean}, {@code scale = gamma · rstd} and
+ * {@code offset = beta − meanLow · scale}, in plain loops. Values may be so far from their mean that {@code x − mean}
+ * overflows float32; there the mean goes into the offset instead.
  */
 public final class TransformCoefficients {
-    /** Beyond this, the difference of two values may overflow float32. */
-    private static final float WIDE = 1e38f;
+    /** A mean, or a distance from it, beyond which {@code x − mean} is taken for likely to overflow float32. */
+    private static final float OVERFLOWS_BEYOND = 1e38f;
 
     private TransformCoefficients() {}
 
@@ -23,40 +24,40 @@ public final class TransformCoefficients {
         subtractProduct(f.statistics.meanLow(), c.scale, c.offset, from, to);
     }
 
-    /** With given statistics, as running ones are: the reciprocal standard deviation is made of the variance. */
+    /** With given statistics, as running ones are: rstd is computed from the variance, and there is no meanLow. */
     public static void ofGiven(PerFeature f, Coefficients c, int from, int to) {
         System.arraycopy(f.statistics.mean(), from, c.centre, from, to - from);
         Rstd.of(f.statistics.variance(), f.eps, c.scale, from, to);
         multiply(f.gamma, c.scale, c.scale, from, to);
         System.arraycopy(f.beta, from, c.offset, from, to - from);
         // Asked this way round, as NaN in one feature must not hide what is large in another.
-        if (!(largest(c.centre, from, to) <= WIDE)) {
+        if (!(largest(c.centre, from, to) <= OVERFLOWS_BEYOND)) {
             for (int i = from; i < to; i++) {
-                if (Math.abs(c.centre[i]) > WIDE) {
-                    foldMean(f, c, i);
+                if (Math.abs(c.centre[i]) > OVERFLOWS_BEYOND) {
+                    meanIntoOffset(f, c, i);
                 }
             }
         }
     }
 
-    /** For the gradient through given statistics, {@code dx = dy · gamma · rstd}. */
-    public static void ofFixed(PerFeature f, Coefficients c, int from, int to) {
+    /** For the gradient with given (frozen) statistics, {@code dx = dy · gamma · rstd}: a transform of dy. */
+    public static void ofFrozen(PerFeature f, Coefficients c, int from, int to) {
         Arrays.fill(c.centre, from, to, 0);
         multiply(f.gamma, f.statistics.rstd(), c.scale, from, to);
         Arrays.fill(c.offset, from, to, 0);
     }
 
-    /** Whether values of a feature may be so far from its mean that {@code x − mean} overflows float32. */
-    static boolean isWide(PerFeature f, int feature) {
+    /** Whether {@code x − mean} may overflow float32: no value is farther from the mean than sqrt(m) deviations. */
+    static boolean mayOverflow(PerFeature f, int feature) {
         double most = Math.sqrt((double) f.count) / f.statistics.rstd()[feature];
-        return Math.abs(f.statistics.mean()[feature]) > WIDE || most > WIDE;
+        return Math.abs(f.statistics.mean()[feature]) > OVERFLOWS_BEYOND || most > OVERFLOWS_BEYOND;
     }
 
     /**
-     * Lets the offset have the mean, {@code x · scale + (beta − mean · scale)}: what would cancel elsewhere does not
-     * where values are so far apart that their difference overflows.
+     * Puts the mean into the offset, {@code x · scale + (beta − mean · scale)}. Elsewhere these terms would cancel;
+     * they do not where values are so far apart that their difference overflows.
      */
-    static void foldMean(PerFeature f, Coefficients c, int feature) {
+    static void meanIntoOffset(PerFeature f, Coefficients c, int feature) {
         double scale = c.scale[feature];
         c.offset[feature] = (float) (f.beta[feature] - f.statistics.mean()[feature] * scale);
         c.centre[feature] = 0;

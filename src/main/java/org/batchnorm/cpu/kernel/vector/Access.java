@@ -60,17 +60,17 @@ final class Access {
     }
 
     /**
-     * The sum of the lanes of a sum, always in the same order, which {@link FloatVector#reduceLanes} does not promise:
-     * there compiled and interpreted code give different bits. The lanes come in an array, as a vector that is an
-     * argument becomes an object wherever the compiler does not inline the call.
+     * Adds up the lanes of a vector sum, always in the same order. {@link FloatVector#reduceLanes} does not promise
+     * one: its compiled and interpreted code give different bits. The lanes come in an array, because a vector that is
+     * an argument becomes an object wherever the compiler does not inline the call.
      */
     static double total(float[] lanes, int from) {
         return Tile.total(lanes, from, GROUP);
     }
 
     /**
-     * The sum of the lanes of a compensated sum: of those at {@code from}, and of those behind them, which hold what
-     * rounding took. Where a lane is not finite, nothing is known of what it lost.
+     * Adds up the lanes of a compensated sum, which keeps in a second sum what rounding took from the first: the lanes
+     * at {@code from}, and those of the second sum behind them. Where a lane is not finite, the second means nothing.
      */
     static double compensatedTotal(float[] lanes, int from) {
         double lost = total(lanes, from + GROUP);

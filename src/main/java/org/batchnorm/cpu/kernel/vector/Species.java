@@ -7,8 +7,8 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The shapes of vectors with which this machine is fast. Sums have {@value #GROUP} lanes whatever the width: one vector
- * of 512 bits, or two or four shorter ones, so that they are the same bits on every machine.
+ * The shapes of vectors with which this machine is fast. The sums of a run have {@value #GROUP} lanes whatever the
+ * width: one vector of 512 bits, or two or four shorter ones, so that they are the same bits on every machine.
  *
  * <p>Kernels work on vectors by {@code lanewise} with vectors only, not by {@code add} or {@code fma}. Those are
  * methods that all shapes of vectors share, and the JVM keeps with them which shapes it has seen. As soon as these are
@@ -18,7 +18,7 @@ import jdk.incubator.vector.VectorSpecies;
  * made, never one that the loop carries, of which the compiler knows less.
  */
 final class Species {
-    /** The lanes of a sum. */
+    /** The lanes of the sum of a run, which may be those of several vectors. */
     static final int GROUP = 16;
 
     /** The widest vectors that this machine is fast with, of at most {@link #GROUP} floats. */
@@ -27,7 +27,7 @@ final class Species {
     /** The floats of a vector. */
     static final int LANES = FLOATS.length();
 
-    /** As wide, of doubles. */
+    /** Vectors of doubles, as many bits wide. */
     static final VectorSpecies<Double> DOUBLES = FLOATS.withLanes(double.class);
 
     /** As many floats as {@link #DOUBLES} has doubles, where {@link #HAS_HALVES}. */

@@ -35,8 +35,8 @@ final class VectorElementwise implements Elementwise {
     private static final boolean STRIPS = Species.MANY_REGISTERS && (IN_ARRAYS || !SECOND);
 
     /**
-     * Rows of a strip: of three tensors few, so that the lines in which strips meet are still near when the next one
-     * comes.
+     * Rows of a strip. Of three tensors they are few, so that the cache lines in which two strips meet are still in the
+     * first-level cache when the next strip comes.
      */
     private static final int STRIP_ROWS = SECOND ? 8 : Integer.MAX_VALUE;
 

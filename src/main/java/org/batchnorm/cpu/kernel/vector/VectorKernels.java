@@ -10,8 +10,9 @@ import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.scalar.ScalarKernels;
 
 /**
- * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. Which copy of a kernel
- * works is chosen once an operation, outside of all loops.
+ * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. There is a copy of each
+ * kernel for each {@link Variant}; which one works is chosen once for a block, outside of all loops over values. What
+ * runs rarely is left to the kernels of the backend scalar, with the same bits.
  */
 public final class VectorKernels implements Kernels {
     private final List<Reduction> reductions = VectorReduction.copies();

@@ -15,22 +15,22 @@ import org.batchnorm.cpu.kernel.Sums;
 
 /**
  * {@link MergeGradients} on the Vector API. The idea is that of {@link VectorMergeStatistics}. The two rare formulas,
- * of two values and through given statistics, are left to the twin.
+ * of two values and with given statistics, are left to the plain merge.
  */
 final class VectorMergeGradients implements MergeGradients {
     private static final int LANES = DOUBLES.length();
     private static final int TWO_VALUES = 2;
 
-    private final MergeGradients twin;
+    private final MergeGradients plain;
 
-    VectorMergeGradients(MergeGradients twin) {
-        this.twin = twin;
+    VectorMergeGradients(MergeGradients plain) {
+        this.plain = plain;
     }
 
     @Override
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         if (to - from < LANES || !f.throughStatistics || f.count <= TWO_VALUES) {
-            return twin.merge(sums, f, c, from, to);
+            return plain.merge(sums, f, c, from, to);
         }
         int end = to - (to - from) % LANES;
         boolean finite = true;

@@ -18,36 +18,36 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Suspect;
 
 /**
- * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as its
- * twin's.
+ * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as in the
+ * plain merge, so that both give the same bits.
  */
 final class VectorMergeStatistics implements MergeStatistics {
     private static final int LANES = DOUBLES.length();
 
     /**
-     * Features that one call merges: not many, because the compiler sooner takes up what is called often, and until
-     * then merging is slow.
+     * Features that one call merges: not many, because the compiler takes up a method the sooner the more often it is
+     * called, and merging is slow until then.
      */
     static final int AT_ONCE = 128;
 
-    private final MergeStatistics twin;
+    private final MergeStatistics plain;
 
-    VectorMergeStatistics(MergeStatistics twin) {
-        this.twin = twin;
+    VectorMergeStatistics(MergeStatistics plain) {
+        this.plain = plain;
     }
 
     @Override
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         if (to - from < LANES) {
-            return twin.merge(sums, f, c, from, to);
+            return plain.merge(sums, f, c, from, to);
         }
         int end = to - (to - from) % LANES;
-        boolean sound = true;
-        for (int i = from; sound && i < end; i += AT_ONCE) {
-            sound = mergeVectors(sums, f, c, i, Math.min(i + AT_ONCE, end));
+        boolean reliable = true;
+        for (int i = from; reliable && i < end; i += AT_ONCE) {
+            reliable = mergeVectors(sums, f, c, i, Math.min(i + AT_ONCE, end));
         }
         // The last vector overlaps the ones before.
-        return sound && (end == to || mergeVectors(sums, f, c, to - LANES, to));
+        return reliable && (end == to || mergeVectors(sums, f, c, to - LANES, to));
     }
 
     private static boolean mergeVectors(Sums sums, PerFeature f, Coefficients coefficients, int from, int to) {

@@ -35,7 +35,7 @@ final class VectorReduction implements Reduction {
     private static final Variant VARIANT = Specialized.variant(MethodHandles.lookup());
     private static final boolean IN_ARRAYS = VARIANT.inArrays();
 
-    /** Whether w is dy; else it is d. */
+    /** Whether there is a dy, and w is dy less its shift; else w is d. */
     private static final boolean SECOND = VARIANT.hasSecond();
 
     private static final int STREAMS = SECOND ? 2 : 4;
@@ -50,6 +50,53 @@ final class VectorReduction implements Reduction {
     @Override
     public int streams(boolean cached) {
         return cached ? 1 : STREAMS;
+    }
+
+    // ---- samples
+
+    @Override
+    public void sample(Operands o, Rows r, Coefficients c) {
+        Object x = SECOND ? o.second : o.x;
+        float[] shift = SECOND ? c.dyShift : c.shift;
+        long start = (SECOND ? o.secondStart : o.xStart) + r.first;
+        int samples = (int) r.count;
+        FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
+        FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
+        FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
+        FloatVector significance = FloatVector.broadcast(FLOATS, Shift.significance(samples));
+        FloatVector integer = FloatVector.broadcast(FLOATS, Shift.INTEGER);
+        FloatVector smallest = FloatVector.broadcast(FLOATS, Float.MIN_NORMAL);
+        FloatVector one = FloatVector.broadcast(FLOATS, 1);
+        int end = Species.end(r.from, r.to);
+        for (int j = r.from; j < end; j += LANES) {
+            FloatVector first = load(x, start, j);
+            FloatVector sum = zero;
+            FloatVector least = zero;
+            FloatVector most = zero;
+            for (int i = 1; i < samples; i++) {
+                FloatVector d = load(x, start + i * r.apart, j).lanewise(SUB, first);
+                sum = d.lanewise(ADD, sum);
+                least = d.lanewise(MIN, least);
+                most = d.lanewise(MAX, most);
+            }
+            FloatVector outer = zero.lanewise(ADD, least).lanewise(ADD, most).lanewise(MUL, trim);
+            FloatVector rest = zero.lanewise(ADD, sum).lanewise(SUB, outer);
+            FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
+            FloatVector range = zero.lanewise(ADD, most).lanewise(SUB, least);
+            FloatVector coarse = range.lanewise(MUL, coarseness);
+            FloatVector rounded = mean.lanewise(ADD, coarse).lanewise(SUB, coarse);
+            if (SECOND) {
+                FloatVector distance =
+                        mean.lanewise(ABS).lanewise(MUL, significance).lanewise(DIV, range.lanewise(ADD, smallest));
+                distance = distance.lanewise(ADD, integer).lanewise(SUB, integer);
+                rounded = rounded.lanewise(MUL, distance.lanewise(MIN, one));
+            }
+            rounded.intoArray(shift, j);
+        }
+        for (int j = end; j < r.to; j++) {
+            shift[j] = Shift.sample(x, start + j, samples, r.apart, SECOND);
+        }
     }
 
     // ---- rows
@@ -258,7 +305,7 @@ final class VectorReduction implements Reduction {
         }
     }
 
-    /** What the streams leave of one image's run: as many values as do not go into each. */
+    /** Adds the last values of one image's run: those left over where its length is no multiple of the streams. */
     private static void addLast(Operands o, Runs r, long at, int channel, Coefficients c, Sums s) {
         for (int j = r.length / STREAMS * STREAMS; j < r.length; j++) {
             double d = o.x(at + j) - c.shift[channel];
@@ -269,9 +316,9 @@ final class VectorReduction implements Reduction {
     }
 
     /**
-     * As many runs as there are streams.
+     * Adds one run for each stream.
      *
-     * @param wholeRuns whether of as many images; else the parts of one image's
+     * @param wholeRuns whether they are the runs of as many images; else they are equal parts of one image's run
      */
     private static void addRuns(Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
         int length = wholeRuns ? r.length : r.length / STREAMS;
