@@ -3,10 +3,15 @@ package org.batchnorm.cpu.cut;
 import java.util.Arrays;
 
 /**
- * The columns of a matrix, and to which feature each belongs. Neighbouring columns may belong to one feature
- * ({@code repeat}: channels-first data with few positions, column → feature = column / S), and several rows of the data
- * may count as one ({@code fold}: column → feature = column mod C). Never both at once but where rows of repeated
- * columns are folded.
+ * The columns of a matrix, and to which feature each belongs. A row of the matrix is one or several rows of the data:
+ *
+ * <ul>
+ *   <li>A row of the data has C columns, or C·S of them where channels-first data with few positions are seen as rows:
+ *       then {@code repeat} = S neighbouring columns belong to one feature.
+ *   <li>Short rows are <b>folded</b>: {@code fold} of them, one behind the other, count as one row of the matrix.
+ * </ul>
+ *
+ * So {@code feature = column / repeat mod C}.
  */
 public final class Columns {
     /** C. */
@@ -33,7 +38,10 @@ public final class Columns {
         return feature * repeat;
     }
 
-    /** The end of the columns of the features before {@code feature}; where rows are folded, these are all features. */
+    /**
+     * The end of the columns of the features before {@code feature}. Where rows are folded, it is the end of all: their
+     * features must then be taken all together, which {@link CutPolicy} sees to.
+     */
     public int end(int feature) {
         return fold > 1 ? width : feature * repeat;
     }
@@ -66,7 +74,7 @@ public final class Columns {
     /**
      * Adds the sums of the columns {@code from} to {@code to} to those of their features.
      *
-     * @param scratch for C values where rows are folded
+     * @param scratch room for C values where rows are folded, which are then fewer than a tile holds
      */
     public void addUp(float[] ofColumns, int from, int to, double[] sums, float[] scratch) {
         if (repeat > 1) {

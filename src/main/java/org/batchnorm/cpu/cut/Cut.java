@@ -3,8 +3,9 @@ package org.batchnorm.cpu.cut;
 import org.batchnorm.data.BatchShape;
 
 /**
- * How the values of one shape are cut into blocks, which are the units of work of the threads. The cut depends on the
- * shape alone, so that results do not depend on the number of threads.
+ * How the values of one shape are cut into blocks. A block is what one thread reduces or maps at a time: some features
+ * of a part of the rows, or of a part of the images and positions. The cut depends on the shape alone, so that results
+ * do not depend on the number of threads.
  *
  * <p>There are two views of the values:
  *
@@ -15,7 +16,7 @@ import org.batchnorm.data.BatchShape;
  * </ul>
  */
 public final class Cut {
-    /** That of the smallest shape. */
+    /** The cut of the smallest shape, which stands where no batch was taken yet. */
     public static final Cut NONE = new Cut(BatchShape.of(1, 1));
 
     /** The shape that is cut. */
@@ -33,7 +34,7 @@ public final class Cut {
     /** Rows of the matrix, or images. */
     public final long rows;
 
-    /** Rows of the data that remain after the last whole row of the matrix. */
+    /** Rows of the data that remain behind the last row of the matrix, where rows are folded. */
     public final int looseRows;
 
     /** Blocks along the rows or images. */
@@ -93,14 +94,14 @@ public final class Cut {
     }
 
     /**
-     * Whether a block of rows has no more of them than one float32 sum takes, which then is the block's partial sum as
-     * it is.
+     * Whether a block of rows has no more of them than one float32 sum takes. The sums per column then are the partial
+     * sum, as they are.
      */
     public boolean isSummedOnce() {
         return byRows && columns.repeat == 1 && Math.ceilDiv(rows, rowParts) <= CutPolicy.ROWS;
     }
 
-    /** The partial sum of its features that a block writes: it tells the block's rows or images, and its positions. */
+    /** The partial sum to which a block adds: the same for all blocks of the same rows, or images and positions. */
     public int partialOf(int block) {
         return block / (featureParts * spatialParts) * spatialParts + block % spatialParts;
     }

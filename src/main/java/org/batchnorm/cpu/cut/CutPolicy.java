@@ -6,13 +6,15 @@ import org.batchnorm.data.BatchShape;
  * Every threshold of size, threads and caches: how finely a batch is cut, and which of several ways to the same bits is
  * the faster one. What a threshold decides is said once, here; who asks knows no number.
  *
- * <p>What decides the order of additions ({@link #ROWS}, {@link #RUN}, {@link #isCached}, the cut itself) depends on
- * the shape alone: never on the machine, the number of threads or the width of its vectors.
+ * <p>What decides the order of additions, the shift, or what is computed again depends on the shape alone: never on the
+ * machine, the number of threads or the width of its vectors. That is so of the cut itself, of {@link #ROWS},
+ * {@link #STRIP_ROWS}, {@link #RUN}, {@link #IMAGES_AT_ONCE}, {@link #isCached}, the samples, {@link #far} and
+ * {@link #reducesAgain}.
  */
 public final class CutPolicy {
     /**
-     * The rows whose sum float32 holds before it goes into float64. The few rows that a block has left after its last
-     * full batch of them come on top: at most 127, where C = 1.
+     * The rows whose sum float32 holds before it goes into float64. Two kinds of rows come on top at the end of a
+     * block: at most 7 that do not go into each stream, and the last block's loose rows, at most 127 (where C = 1).
      */
     public static final int ROWS = 64;
 
@@ -64,35 +66,38 @@ public final class CutPolicy {
      */
     private static final int FEW_PARTIALS = 4;
 
-    /** Fewer features than this are merged sooner than another core hears of them. */
+    /**
+     * Fewer features than this are merged sooner than another core hears of them. At least half of {@link #FOLD_BELOW}:
+     * features whose rows are folded cannot be merged in parts.
+     */
     private static final int MERGED_FEATURES = 256;
 
     /**
-     * From this many values on, what runs once in an operation stays cold for long: a call takes so much time that the
-     * compiler sees few of them. Loops on vectors, which make objects until they are compiled, are then left to plain
-     * ones.
+     * From this many values on, code that runs once in an operation is rare: an operation takes so long that the
+     * compiler does not take up that code for many of its calls. Loops on vectors make objects until they are compiled,
+     * so that plain ones do such work.
      */
     private static final long RARE_FROM = 1 << 20;
 
     /** Tensors of more bytes together have mostly left a core's own caches before they are read again. */
     private static final long LARGE_BYTES = 8 << 20;
 
-    /** Tensors of no more bytes together stay in a core's own caches. */
+    /** Tensors of no more bytes together stay in a core's own caches, the first and the second level. */
     private static final long OWN_BYTES = 2 << 20;
 
     /** Tensors of no more bytes together stay in the first-level cache. */
-    private static final long NEAR_BYTES = 32 << 10;
+    private static final long FIRST_LEVEL_BYTES = 32 << 10;
 
-    /** Of one column: what a map of one input reads, in three arrays. */
+    /** The bytes that a map of one input reads for one column: its centre, scale and offset. */
     private static final int COEFFICIENT_BYTES = 3 * Float.BYTES;
 
-    /** What the groups of all threads may have together, so as to stay in the caches. */
+    /** The most bytes that the groups of all threads may have together, so as to stay in the caches. */
     private static final long CACHED_BYTES = 24 << 20;
 
-    /** What a group has where runs are not so long that it must have more. */
+    /** The bytes of a group, unless {@link #GROUP_RUN} makes it larger. */
     private static final long GROUP_BYTES = 1 << 20;
 
-    /** Neighbouring values that a group has at least: shorter pieces cost more than the second reading saves. */
+    /** The least neighbouring values of a group: shorter pieces cost more than the second reading saves. */
     private static final int GROUP_RUN = 2048;
 
     private static final int GROUPS_PER_THREAD = 4;
@@ -107,8 +112,8 @@ public final class CutPolicy {
     private static final int GROUP_ROWS = 128;
 
     /**
-     * How many times more columns than rows a matrix has at least that is taken in groups. In every row, the threads
-     * share the lines in which their groups meet.
+     * How many times as many columns as rows a matrix must have to be taken in groups. Where two groups meet, their
+     * threads share a cache line in every row, so that there must be few rows.
      */
     private static final int COLUMNS_PER_ROW = 64;
 
@@ -117,8 +122,8 @@ public final class CutPolicy {
     // ---- the cut: of the shape alone
 
     /**
-     * Whether the values are seen as rows of a matrix: as they lie, or since their runs are too short to be taken one
-     * by one.
+     * Whether the values are seen as rows of a matrix: because they lie so, or because their runs are too short to be
+     * taken one by one.
      */
     static boolean isByRows(BatchShape shape) {
         int minRun = shape.n() < MANY_IMAGES ? MIN_RUN : 2 * MIN_RUN;
@@ -126,7 +131,7 @@ public final class CutPolicy {
         return shape.featuresContiguous() || shortRuns;
     }
 
-    /** How many of {@code rows} rows, {@code base} wide, count as one, so that it is wide enough and aligned. */
+    /** How many rows of the data, {@code base} wide, count as one row of the matrix: so that it is wide and aligned. */
     static int fold(int base, long rows) {
         if (base >= FOLD_BELOW || (base % ALIGNMENT == 0 && base >= FOLDED_WIDTH)) {
             return 1;
@@ -204,7 +209,7 @@ public final class CutPolicy {
         return images >= SAMPLES / 2;
     }
 
-    // ---- ways to the same bits
+    // ---- what the passes and the kernels ask
 
     /**
      * The rows that each of {@code streams} streams has when rows that are far apart are read at once: an even share,
@@ -223,8 +228,8 @@ public final class CutPolicy {
     }
 
     /** Whether so many tensors of a shape stay in a core's first-level cache. */
-    public static boolean isNear(BatchShape shape, int tensors) {
-        return shape.bytes() * tensors <= NEAR_BYTES;
+    public static boolean fitsFirstLevel(BatchShape shape, int tensors) {
+        return shape.bytes() * tensors <= FIRST_LEVEL_BYTES;
     }
 
     /**
@@ -233,7 +238,7 @@ public final class CutPolicy {
      * prefetchers (measured on an AMD EPYC, family 25: twice the time).
      */
     public static boolean mapsFourRows(Cut cut) {
-        return isCached(cut.shape, 2) || (long) cut.columns.width * COEFFICIENT_BYTES > NEAR_BYTES;
+        return isCached(cut.shape, 2) || (long) cut.columns.width * COEFFICIENT_BYTES > FIRST_LEVEL_BYTES;
     }
 
     /** How many of the threads on offer a batch is worth: at most one for each of its blocks, or groups of columns. */
@@ -242,7 +247,7 @@ public final class CutPolicy {
         return cut.shape.elements() < ALONE_BELOW ? 1 : Math.min(offered, Math.max(cut.count(), groups));
     }
 
-    /** Whether what an operation on a shape does once a call is left to plain loops. */
+    /** Whether code that runs once in an operation on a shape is rare, so that plain loops had better do its work. */
     public static boolean isRare(BatchShape shape) {
         return shape.elements() >= RARE_FROM;
     }
@@ -271,8 +276,9 @@ public final class CutPolicy {
     }
 
     /**
-     * Beyond this ratio of (mean − shift)² to the variance, sums about the shift have lost too many digits. Shifts of
-     * few samples are allowed more: they are seldom as near, and of few values.
+     * Beyond this ratio of (mean − shift)² to the variance, sums about the shift have lost too many digits. Features of
+     * few values have few samples, so that the shift is often farther from the mean; their sums lose fewer digits, so
+     * that it may be.
      */
     public static float far(Cut cut) {
         long rows = cut.byRows ? cut.dataRows() : cut.shape.valuesPerFeature();

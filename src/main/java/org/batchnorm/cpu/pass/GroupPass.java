@@ -3,7 +3,10 @@ package org.batchnorm.cpu.pass;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.operation.Operation;
 
-/** All passes at once: a group of features at a time, whose values are still in the caches when they are read again. */
+/**
+ * All passes at once, for one group of features after another: the values of a group are still in the caches when the
+ * map reads them again.
+ */
 final class GroupPass implements WorkerPool.Task {
     private final Scratch scratch;
     private final ReducePass reduce;

@@ -9,7 +9,7 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.operation.Operation;
 
-/** The pass that maps: a block at a time, from the inputs to the output. */
+/** The pass that maps the inputs to the output, a block at a time. */
 final class MapPass implements WorkerPool.Task {
     private final Scratch scratch;
     private final MergePass merge;
@@ -68,7 +68,7 @@ final class MapPass implements WorkerPool.Task {
         map(cut.partialOf(block), cut.firstFeature(block), cut.endFeature(block), participant);
     }
 
-    /** Maps the features {@code from} to {@code to} of the values of one partial sum. */
+    /** Maps the features {@code from} to {@code to} of those rows or images that belong to one partial sum. */
     void map(int partial, int from, int to, int participant) {
         if (cut.byRows) {
             mapRows(cut.rowPartOf(partial), from, to, participant);
@@ -82,7 +82,7 @@ final class MapPass implements WorkerPool.Task {
         Operands operands = operation.mapped;
         Coefficients c = coefficients(participant);
         Rows rows = scratch.of(participant).rows;
-        rows.cached = operands.hasSecond() ? CutPolicy.isCached(cut.shape, 3) : CutPolicy.isNear(cut.shape, 2);
+        rows.cached = operands.hasSecond() ? CutPolicy.isCached(cut.shape, 3) : CutPolicy.fitsFirstLevel(cut.shape, 2);
         rows.fourAtOnce = CutPolicy.mapsFourRows(cut);
         int width = cut.columns.width;
         long first = cut.firstRow(part);

@@ -7,7 +7,7 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.operation.Operation;
 
-/** The pass that merges: a part of the features at a time, from all partial sums to results and coefficients. */
+/** The pass that merges all partial sums to results and coefficients, a part of the features at a time. */
 final class MergePass implements WorkerPool.Task {
     private final Scratch scratch;
     private final ReducePass reduce;
@@ -35,8 +35,9 @@ final class MergePass implements WorkerPool.Task {
     }
 
     /**
-     * Merges features of which no other thread merges any. Where the shift of some proves to be far from their mean,
-     * these are reduced once more about a better one; what is suspect even then is taken in double precision.
+     * Merges features of which no other thread merges any. Where the shift of some proves to be far from their mean, it
+     * is moved, and all these features are reduced once more; the others come to the same bits again. What is suspect
+     * even then is computed in double precision.
      */
     void merge(int from, int to, int participant) {
         Coefficients c = scratch.coefficients;
@@ -56,8 +57,8 @@ final class MergePass implements WorkerPool.Task {
     }
 
     /**
-     * Merges all features into a participant's own coefficients. Where there is little to add, that is sooner done than
-     * fetched from another core. The caller's results are the operation's.
+     * Merges all features into a participant's own coefficients. Where there is little to add, that is done sooner than
+     * another core's coefficients are fetched. All participants come to the same results; those of the caller are kept.
      */
     void mergeAll(int participant) {
         ThreadScratch own = scratch.of(participant);

@@ -6,12 +6,13 @@ import org.batchnorm.cpu.kernel.ColumnSums;
 import org.batchnorm.cpu.kernel.Sums;
 
 /**
- * The sums while the blocks are reduced. Blocks of rows add at most {@link org.batchnorm.cpu.cut.CutPolicy#ROWS} rows
- * to float32 sums per column, and these to float64 sums per feature; blocks of runs add to the latter at once. A block
- * that has no more rows leaves its columns as they are: fewer bytes for the thread that will add them up.
+ * The sums of an operation under way, before they are merged. Blocks that share features have a partial sum each, and
+ * these are added up in the order of the blocks, which makes the same bits for any number of threads.
  *
- * <p>Blocks that share features have a partial sum each. All are added up in their order, which makes the same bits for
- * any number of threads.
+ * <p>A block of rows adds its values to float32 sums per column. Every {@link org.batchnorm.cpu.cut.CutPolicy#ROWS}
+ * rows it adds these to float64 sums per feature, which are its partial sum. A block that has no more rows than that
+ * leaves its columns as they are: they are fewer bytes for the thread that will add them up. A block of runs adds to
+ * the sums per feature at once.
  */
 final class PartialSums {
     private Cut cut = Cut.NONE;
@@ -41,17 +42,17 @@ final class PartialSums {
         }
     }
 
-    /** A partial's sums per feature. */
+    /** The sums per feature of a partial sum. */
     Sums features(int partial) {
         return ofFeatures[partial];
     }
 
-    /** The sums per column of the partial on which a thread works. */
+    /** The sums per column of the partial sum on which a thread works: the partial's own, or the thread's. */
     ColumnSums columns(int partial, int participant) {
         return ofColumns[cut.isSummedOnce() ? partial : participant];
     }
 
-    /** Clears a partial's sums of the features {@code from} to {@code to}. */
+    /** Clears a partial sum of the features {@code from} to {@code to}. */
     void clear(int partial, int participant, int from, int to) {
         if (!cut.isSummedOnce()) {
             Arrays.fill(ofFeatures[partial].sum, from, to, 0);
@@ -68,8 +69,8 @@ final class PartialSums {
     }
 
     /**
-     * Adds the columns of the features {@code from} to {@code to} to the sums per feature, after as many rows as
-     * float32 holds; unless there are no more.
+     * Adds the columns of the features {@code from} to {@code to} to the sums per feature, and clears them: after as
+     * many rows as float32 holds. Does nothing where the columns are the partial sum.
      *
      * @param scratch a thread's own
      */
@@ -88,7 +89,10 @@ final class PartialSums {
         cut.columns.addUp(columns.product, first, end, sums.product, scratch);
     }
 
-    /** Adds up the partials of the features {@code from} to {@code to}, which no other thread does at the same time. */
+    /**
+     * Adds up the partial sums of the features {@code from} to {@code to}, into the first of them. No other thread may
+     * do so for the same features.
+     */
     Sums total(int from, int to, float[] scratch) {
         Sums first = ofFeatures[0];
         if (cut.isSummedOnce()) {
@@ -99,7 +103,7 @@ final class PartialSums {
         return first;
     }
 
-    /** The same into a thread's own sums, which leaves the partials to other threads. */
+    /** The same into a thread's own sums, so that all threads may do so at once. */
     void total(Sums into, int from, int to, float[] scratch) {
         if (cut.isSummedOnce()) {
             totalOfColumns(into, from, to, scratch);

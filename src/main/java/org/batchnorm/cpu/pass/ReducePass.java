@@ -11,7 +11,7 @@ import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.operation.Operation;
 
-/** The pass that reduces: a block at a time, into its partial sum. */
+/** The pass that reduces the inputs, a block at a time, each into its partial sum. */
 final class ReducePass implements WorkerPool.Task {
     private final Scratch scratch;
     private Operation operation;
