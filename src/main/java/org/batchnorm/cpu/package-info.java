@@ -11,7 +11,14 @@
  * </pre>
  *
  * Both backends run the same passes over the same blocks on the same threads; they differ in the kernels alone. A
- * kernel's two files, {@code Vector…} and {@code Scalar…}, have the same methods in the same order.
+ * kernel has two files, {@code Vector…} and {@code Scalar…}. They implement one interface, whose methods they have in
+ * the same order; where a kernel's work is not worth vectors, the backend vector uses the scalar one.
+ *
+ * <p>A few words mean the same everywhere in here. A <b>feature</b> is one of the C channels. Data with few positions
+ * are seen as the <b>rows</b> and <b>columns</b> of a matrix, other data as <b>runs</b>: the positions of one channel
+ * of one image. A <b>shift</b> is a value near a feature's mean that is subtracted before anything is added up, and a
+ * <b>partial sum</b> is the sum over one part of the rows or runs. A feature is <b>suspect</b> where its sums may have
+ * lost too many digits.
  */
 @NullMarked
 package org.batchnorm.cpu;

@@ -7,8 +7,8 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /**
- * The backward: like {@code reduceGradients}, and then x and dy are mapped to dx with the gradients of γ and β; through
- * given statistics (frozen ones), dy alone.
+ * The backward: x and dy are reduced to the gradients of γ and β, then x and dy are mapped to dx with them. Where the
+ * statistics were given (frozen), dx does not depend on x, and dy alone is mapped.
  */
 public final class Backward extends ReduceGradients {
     /** An operation for many batches. */

@@ -11,8 +11,8 @@ import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 
-/** The stage {@code collectStatistics}: x is reduced, its sums become moments. */
-public final class CollectStatistics extends OfStatistics {
+/** The stage {@code collectStatistics}: x is reduced, and its sums become the count, the mean and m2. */
+public final class CollectStatistics extends StatisticsOperation {
     private @Nullable Moments moments;
 
     /** An operation for many batches. */
@@ -32,14 +32,14 @@ public final class CollectStatistics extends OfStatistics {
     @Override
     public boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         Moments all = Objects.requireNonNull(moments);
-        boolean sound = true;
+        boolean reliable = true;
         for (int i = from; i < to; i++) {
             double delta = sums.sum[i] / f.count;
             all.mean()[i] = into.shift[i] + delta;
             all.m2()[i] = sums.product[i] - delta * sums.sum[i];
-            sound = sound && !isSuspect(sums, f, i);
+            reliable = reliable && !isSuspect(sums, f, i);
         }
-        return sound;
+        return reliable;
     }
 
     @Override

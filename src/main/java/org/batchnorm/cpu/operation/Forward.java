@@ -12,7 +12,7 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
 /** The training forward: x is reduced, its sums become the statistics, x is mapped to y with them. */
-public final class Forward extends OfStatistics {
+public final class Forward extends StatisticsOperation {
     /** An operation for many batches. */
     public Forward() {
         super(true);

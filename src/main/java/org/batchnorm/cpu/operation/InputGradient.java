@@ -9,7 +9,10 @@ import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
-/** The stage {@code inputGradient}: x and dy are mapped to dx with sums that are there. */
+/**
+ * The stage {@code inputGradient}: x and dy are mapped to dx with sums that the caller gives. Their count, not the
+ * batch's, is the m of the formula.
+ */
 public final class InputGradient extends Operation {
     /** An operation for many batches. */
     public InputGradient() {

@@ -16,18 +16,18 @@ import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An operation as data: which tensors are reduced, what the sums become, and which tensors are mapped. The passes ask
- * it; it knows nothing of blocks and threads. It is used again for the next batch, so that an operation allocates
- * nothing.
+ * An operation: which tensors are reduced, what their sums become, and which tensors are mapped. The passes ask it; it
+ * knows nothing of threads, and decides nothing about blocks. The same object serves one batch after another, so that
+ * nothing is allocated for a batch: {@code of(…)} takes a batch, {@link #end()} lets go of it.
  */
 public abstract class Operation {
-    /** What is reduced. */
+    /** The tensors that are reduced. */
     public final Operands reduced = new Operands();
 
-    /** What is mapped. */
+    /** The tensors that are mapped. */
     public final Operands mapped = new Operands();
 
-    /** What belongs to the features. */
+    /** The parameters of the features, and where their results go. */
     public final PerFeature features = new PerFeature();
 
     private @Nullable Kernels kernels;
@@ -53,39 +53,51 @@ public abstract class Operation {
     }
 
     /**
-     * A value near each feature's mean, for the reduction to subtract: into the shift of the features {@code from} to
-     * {@code to}.
+     * Finds the shift of the features {@code from} to {@code to}: a value near the mean, for the reduction to subtract.
+     *
+     * @param scratch the rows of the thread that asks
+     * @param into out: the shift, and where dy is reduced too, its shift
      */
     public void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
     }
 
     /**
-     * What the sums of the features {@code from} to {@code to} become: results, and the coefficients of the map.
+     * Turns the sums of the features {@code from} to {@code to} into results and into the coefficients of the map.
      *
-     * @param f where results go: those of the operation, or of a thread that merges all for itself
-     * @return whether all features are sound; else they must be merged again
+     * @param f the parameters, and where results go; not always {@link #features}, as a thread that merges all features
+     *     for itself has results of its own
+     * @param into in: the shifts; out: the coefficients
+     * @return whether the results of all these features stand; else {@link #mergeAgain} must make them anew
      */
     public boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
     }
 
-    /** Whether some features are better reduced again with another shift, which then stands in the coefficients. */
+    /**
+     * Moves the shift of those features that had better be reduced again about another one.
+     *
+     * @param c in and out: the shift
+     * @return whether any was moved
+     */
     public boolean movesShift(Sums sums, Coefficients c, int from, int to) {
         return false;
     }
 
-    /** Merges features among which some are suspect: these from their values, in double precision. */
+    /**
+     * Merges all the features once more. Those whose sums are still not to be relied on are computed straight from
+     * their values, in double precision.
+     */
     public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
     }
 
-    /** The coefficients of the map of an operation that reduces nothing. */
+    /** Makes the coefficients of the map, for an operation that reduces nothing. */
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " has its coefficients from its sums");
     }
 
-    /** Whether merging may read values again, which the map may overwrite. */
+    /** Whether {@link #mergeAgain} may read values that the map overwrites: where an output is an input. */
     public boolean mergeReadsWhatMapOverwrites() {
         return false;
     }
@@ -118,7 +130,7 @@ public abstract class Operation {
         return kernels;
     }
 
-    /** Takes over the parameters; what a layer does not have is ones and zeros. */
+    /** Begins with a layer's parameters; for a gamma that it does not have stand ones, for a beta zeros. */
     protected final void begin(Kernels newKernels, Normalization normalization, Cut cut) {
         begin(newKernels, cut);
         features.gamma = orOnes(normalization.gamma(), cut.features);
@@ -128,7 +140,7 @@ public abstract class Operation {
         features.throughStatistics = normalization.throughStatistics();
     }
 
-    /** Begins without parameters. */
+    /** Begins an operation that needs no parameters. */
     protected final void begin(Kernels newKernels, Cut cut) {
         kernels = newKernels;
         features.count = cut.shape.valuesPerFeature();

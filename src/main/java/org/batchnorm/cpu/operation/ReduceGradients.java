@@ -15,7 +15,7 @@ import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
-/** The stage {@code reduceGradients}: x and dy are reduced, their sums become the gradients of γ and β. */
+/** The stage {@code reduceGradients}: x and dy are reduced, and their sums become the gradients of γ and β. */
 public sealed class ReduceGradients extends Operation permits Backward {
     private static final int TWO_VALUES = 2;
 
@@ -42,8 +42,9 @@ public sealed class ReduceGradients extends Operation permits Backward {
     }
 
     /**
-     * Whether the mean is that of the very values that are reduced, so that what they are apart from it adds up to
-     * nothing: only then may dy have a shift.
+     * Whether the mean is that of the very values that are reduced. Their distances from it then add up to 0, so that a
+     * shift of dy does not change dgamma: only then may dy have one. The stage cannot know: its values may be a part of
+     * those that the mean was taken of.
      */
     boolean isAboutBatchMean() {
         return false;

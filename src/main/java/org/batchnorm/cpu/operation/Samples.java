@@ -8,11 +8,14 @@ import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Shift;
 
-/** Where in a batch the values lie of which a {@link Shift} is made: evenly spread. */
+/** The samples of which a {@link Shift} is made: a few values of each feature, evenly spread over the batch. */
 final class Samples {
     private Samples() {}
 
-    /** The shift of the features {@code from} to {@code to}: of x, or of dy where that is what is reduced with x. */
+    /**
+     * Takes the samples of the features {@code from} to {@code to}, and their shift: of dy where there is one, else of
+     * x.
+     */
     static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
         if (cut.byRows && cut.columns.repeat == 1) {
             int samples = CutPolicy.samplesOfRows(cut.dataRows(), o.hasSecond());
@@ -38,7 +41,7 @@ final class Samples {
             samples = CutPolicy.samplesOfRows(cut.dataRows(), o.hasSecond());
             apart = cut.dataRows() / samples * cut.imageApart();
         } else {
-            // From one image after the other, each time further on in it; of few images, from one in the middle.
+            // Of many images, one sample each, at a later position each time; of few, all from the image in the middle.
             samples = cut.byRows ? CutPolicy.samplesOfRows(spatial, second) : CutPolicy.samplesOfImages(cut.rows);
             apart = spatial / samples;
             if (!cut.byRows && CutPolicy.samplesAcross(cut.rows)) {

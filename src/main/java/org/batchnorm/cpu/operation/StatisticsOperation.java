@@ -9,14 +9,17 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Suspect;
 
 /**
- * An operation that reduces x to statistics, about a shift that is sampled, checked against the sums, and moved where
- * it was an outlier.
+ * An operation that reduces x to its mean and variance. The sums are taken about a shift, which is made of a few
+ * sampled values. Where the sums show that it was far from the mean, it is moved there.
  */
-abstract class OfStatistics extends Operation {
-    /** Of delta: less than this, a deviation is not to be had from sums about a far shift. */
+abstract class StatisticsOperation extends Operation {
+    /**
+     * The least deviation that is believed, as a part of delta, the distance from the shift to the mean: sums about a
+     * shift that far away tell of no smaller one.
+     */
     private static final double LEAST_DEVIATION = 0x1p-10;
 
-    OfStatistics(boolean maps) {
+    StatisticsOperation(boolean maps) {
         super(true, maps);
     }
 
@@ -41,7 +44,7 @@ abstract class OfStatistics extends Operation {
         return moved;
     }
 
-    /** Whether what the sums of a feature become is not to be relied on. */
+    /** Whether the sums of a feature may have lost too many digits, see {@link Suspect}. */
     final boolean isSuspect(Sums sums, PerFeature f, int feature) {
         double delta = sums.sum[feature] / f.count;
         double meanSquare = sums.product[feature] / f.count;

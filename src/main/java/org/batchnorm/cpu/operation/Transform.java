@@ -8,7 +8,10 @@ import org.batchnorm.cpu.kernel.scalar.TransformCoefficients;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
-/** The stage {@code transform}, which is inference, too: x is mapped to y with statistics that are there. */
+/**
+ * The stage {@code transform}: x is mapped to y with statistics that the caller gives. Inference is this with the
+ * running statistics.
+ */
 public final class Transform extends Operation {
     /** An operation for many batches. */
     public Transform() {
