@@ -130,7 +130,7 @@ public final class Batch {
 
     /** Whether both begin at the same place, so that an operation from one to the other is in place. */
     public boolean isSameMemory(Batch other) {
-        return address() == other.address() && isNear(other);
+        return address() == other.address() && isComparable(other);
     }
 
     /**
@@ -139,12 +139,12 @@ public final class Batch {
     public long overlap(Batch other) {
         long from = Math.max(address(), other.address());
         long to = Math.min(address() + bytes(), other.address() + other.bytes());
-        return from < to && isNear(other) ? to - from : 0;
+        return from < to && isComparable(other) ? to - from : 0;
     }
 
     /** Whether addresses of both can be compared: in native memory, or in the same array. */
     @SuppressWarnings("ReferenceEquality") // of arrays, identity is the question
-    private boolean isNear(Batch other) {
+    private boolean isComparable(Batch other) {
         if (array != null && other.array != null) {
             return array == other.array;
         }

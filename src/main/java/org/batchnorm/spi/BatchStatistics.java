@@ -34,7 +34,7 @@ public final class BatchStatistics {
 
     /**
      * Statistics that stand in other arrays, as running ones do: they are read where they are whenever they are used.
-     * Their {@link #rstd()} is not kept up.
+     * Their {@link #rstd()} is 0 until the caller sets it: transforming does not read it, gradients do.
      *
      * @param mean (C)
      * @param variance (C)

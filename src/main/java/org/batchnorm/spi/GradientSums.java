@@ -5,7 +5,7 @@ import java.util.Arrays;
 /**
  * The sums of the backward operation for each feature of one batch, or of several that were merged: {@code dbeta = Σ
  * dy} and {@code dgamma = Σ dy · x̂}, which are the gradients of β and γ, and the count of values that they are sums
- * of. In double precision, so that adding them up loses nothing.
+ * of. In double precision, so that adding them up loses next to nothing.
  */
 public final class GradientSums {
     private long count;

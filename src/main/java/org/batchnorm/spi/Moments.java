@@ -4,7 +4,7 @@ import java.util.Arrays;
 
 /**
  * The first two moments of each feature of one batch, or of several that were merged: the count of values, their mean,
- * and {@code m2 = Σ (x − mean)²}. In double precision, so that merging loses nothing.
+ * and {@code m2 = Σ (x − mean)²}. In double precision, so that merging loses next to nothing.
  */
 public final class Moments {
     private long count;

@@ -5,9 +5,9 @@ import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensors of one operation: those that it has, the others are absent. All have the same shape. Whoever calls a
- * backend fills one of these anew for each operation, so that an operation allocates nothing; a backend keeps none of
- * them.
+ * The tensors of one operation. Those that an operation does not have are absent; all have the same shape. Whoever
+ * calls a backend fills the same object anew for each operation, so that nothing is allocated. A backend keeps no
+ * reference to it or to its tensors.
  */
 public final class Tensors {
     private @Nullable Batch x;
@@ -47,7 +47,7 @@ public final class Tensors {
     }
 
     /**
-     * Adds a residual, which is added to what is normalized before the activation.
+     * Gives the operation a residual, which is to be added to the normalized values. The CPU backends refuse one.
      *
      * @param residual in, or null
      * @param dresidual out, the gradient by it, or null
@@ -103,7 +103,7 @@ public final class Tensors {
         return present("dx", dx);
     }
 
-    /** What is added before the activation. */
+    /** What is to be added to the normalized values; null: nothing. */
     public @Nullable Batch residual() {
         return residual;
     }
