@@ -25,8 +25,11 @@ class SourceShapeTest {
 
     private static final Path ROOT = root();
     private static final Path MAIN = Path.of("src", "main");
-    /** No more than there are. The aim is 3,500. */
-    private static final int ENGINE_LINES = 5_500;
+
+    /** Lines of code, and of everything. The aim is 3,500 of everything: neither may grow. */
+    private static final int ENGINE_CODE = 3_450;
+
+    private static final int ENGINE_LINES = 5_600;
 
     private static final Path ENGINE = Path.of("src", "main", "java", "org", "batchnorm", "cpu");
 
@@ -100,9 +103,13 @@ class SourceShapeTest {
 
     @Test
     void theEngineIsSmall() {
-        List<Finding> files = shapesIn(ENGINE).map(SourceShape::length).toList();
-        int lines = files.stream().mapToInt(Finding::size).sum();
-        require(lines <= ENGINE_LINES, lines + " lines of the CPU engine, must be at most " + ENGINE_LINES, files);
+        requireInAll(ENGINE_CODE, shapesIn(ENGINE).map(SourceShape::code).toList());
+        requireInAll(ENGINE_LINES, shapesIn(ENGINE).map(SourceShape::length).toList());
+    }
+
+    private static void requireInAll(int most, List<Finding> files) {
+        int all = files.stream().mapToInt(Finding::size).sum();
+        require(all <= most, all + " lines of the CPU engine, must be at most " + most, files);
     }
 
     private static Stream<SourceShape> shapesIn(Path folder) {

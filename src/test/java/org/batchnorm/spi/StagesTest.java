@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The stages of an operation, one by one and with parts of a batch merged between them, against double precision. */
 class StagesTest {
@@ -76,6 +77,36 @@ class StagesTest {
         operations.reduceGradients(tensors.backward(x, dy, dx), given, sums);
         operations.inputGradient(tensors.backward(x, dy, dx), given, sums);
         check(Quantity.DX, dx.array(), expected.frozenDx);
+    }
+
+    /** The difference of a value and the mean overflows float32, the result does not. */
+    @ParameterizedTest
+    @ValueSource(strings = {"scalar", "vector"})
+    void valuesMayBeFartherApartThanFloat32Reaches(String backend) {
+        BatchShape shape = BatchShape.of(16, 2);
+        Values in = Values.random(shape, 4);
+        for (int i = 0; i < 16; i++) {
+            in.x()[2 * i] = i == 7 ? 3e38f : -3e38f;
+        }
+        Problem expected = new Problem(in);
+        BatchNormOperations operations = open(backend);
+        Batch x = Batch.of(in.x(), shape);
+        Batch y = empty(shape);
+        Batch dx = empty(shape);
+        BatchStatistics statistics = new BatchStatistics(shape.c());
+        Normalization through = new Normalization(in.weight(), in.bias(), EPS, statistics, true);
+        Tensors tensors = new Tensors();
+        Moments moments = new Moments(shape.c());
+        GradientSums sums = new GradientSums(shape.c());
+
+        operations.collectStatistics(tensors.collect(x), moments);
+        statistics.set(moments, EPS);
+        operations.transform(tensors.forward(x, y), through);
+        operations.reduceGradients(tensors.backward(x, Batch.of(in.dy(), shape), dx), through, sums);
+        operations.inputGradient(tensors.backward(x, Batch.of(in.dy(), shape), dx), through, sums);
+
+        check(Quantity.Y, y.array(), expected.y);
+        check(Quantity.DX, dx.array(), expected.dx);
     }
 
     /** As on two machines: each has half of the samples, the statistics and the sums are those of all. */
