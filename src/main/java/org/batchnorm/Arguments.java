@@ -51,6 +51,14 @@ record Arguments(String owner, int features) {
         }
     }
 
+    /** Checks for how many features something is. */
+    void requireFeatures(String name, int given) {
+        if (given != features) {
+            throw new IllegalArgumentException(
+                    name + ": of " + given + " features given, must have the " + owner + "'s " + features);
+        }
+    }
+
     /** Checks an array of one value for each feature. */
     void requireFeatures(String name, float @Nullable [] values) {
         if (values != null && values.length != features) {

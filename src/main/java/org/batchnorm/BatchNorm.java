@@ -6,7 +6,6 @@ import java.util.Objects;
 import java.util.OptionalDouble;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.state.LoadOptions;
@@ -228,12 +227,12 @@ public final class BatchNorm implements AutoCloseable {
 
     /** {@link #forward(Batch, Batch)} on float32 segments, which may have more than 2³¹ − 1 elements. */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape) {
-        forward(batch("x", x, shape), batch("y", y, shape));
+        forward(Batch.of("x", x, shape), Batch.of("y", y, shape));
     }
 
     /** {@link #forward(Batch, Batch, SavedStatistics)} on float32 segments. */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape, SavedStatistics saved) {
-        forward(batch("x", x, shape), batch("y", y, shape), saved);
+        forward(Batch.of("x", x, shape), Batch.of("y", y, shape), saved);
     }
 
     private void run(Batch x, Batch y, @Nullable SavedStatistics saved) {
@@ -338,11 +337,7 @@ public final class BatchNorm implements AutoCloseable {
 
     /** {@link #backward(Batch, Batch, Batch, SavedStatistics)} on float32 segments. */
     public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape, SavedStatistics saved) {
-        backward(batch("x", x, shape), batch("dy", dy, shape), batch("dx", dx, shape), saved);
-    }
-
-    private static Batch batch(String argument, MemorySegment memory, BatchShape shape) {
-        return Batch.of(argument, memory, ElementType.FLOAT32, shape);
+        backward(Batch.of("x", x, shape), Batch.of("dy", dy, shape), Batch.of("dx", dx, shape), saved);
     }
 
     // ---- parameters, gradients, running statistics
@@ -385,6 +380,11 @@ public final class BatchNorm implements AutoCloseable {
     /** How many batches the running statistics have seen. */
     public long numBatchesTracked() {
         return state.running != null ? state.running.numBatchesTracked : 0;
+    }
+
+    /** Takes the statistics of a population, to normalize with in place of running averages. */
+    public void setRunningStatistics(PopulationStatistics.Estimate population) {
+        oneThread.change("setRunningStatistics", () -> state.tracked().set(population));
     }
 
     /** Forgets all batches: running mean 0, running variance 1, {@code numBatchesTracked} 0. */

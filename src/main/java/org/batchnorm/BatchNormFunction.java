@@ -100,6 +100,31 @@ public final class BatchNormFunction implements AutoCloseable {
     }
 
     /**
+     * The moments of a batch, which is not normalized with them: for statistics of several batches, as
+     * {@link PopulationStatistics} are.
+     *
+     * @param x in
+     * @param moments out
+     * @throws IllegalArgumentException if a shape or a number of features is wrong
+     * @throws IllegalStateException if the function is closed
+     */
+    public void collectStatistics(Batch x, Moments moments) {
+        requireOpen();
+        arguments.requireInput(x);
+        arguments.requireFeatures("moments", moments.mean().length);
+        if (x.shape().elements() == 0) {
+            moments.clear();
+            return;
+        }
+        Workspace workspace = workspaces.take();
+        try {
+            operations.collectStatistics(workspace.tensors.collect(x), moments);
+        } finally {
+            giveBack(workspace);
+        }
+    }
+
+    /**
      * Forward with given statistics, as running ones are: {@code y = gamma · (x − mean) / sqrt(variance + eps) + beta}.
      *
      * @param x in

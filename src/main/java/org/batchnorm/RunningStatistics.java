@@ -23,6 +23,19 @@ final class RunningStatistics {
         numBatchesTracked = 0;
     }
 
+    /** Takes over the statistics of a population, and of how many batches they are. */
+    void set(PopulationStatistics.Estimate population) {
+        if (population.mean().length != mean.length || population.variance().length != mean.length) {
+            throw new IllegalArgumentException("population: of " + population.mean().length
+                    + " features given, must have the layer's " + mean.length);
+        }
+        for (int c = 0; c < mean.length; c++) {
+            mean[c] = (float) population.mean()[c];
+            variance[c] = (float) population.variance()[c];
+        }
+        numBatchesTracked = population.batches();
+    }
+
     /**
      * Follows one more batch: {@code running = (1 − momentum) · running + momentum · batch}, the variance being the
      * unbiased one (divisor m − 1).

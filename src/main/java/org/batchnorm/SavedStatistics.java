@@ -111,6 +111,16 @@ public final class SavedStatistics {
         overwrittenInput = x.isSameMemory(y) ? y : null;
     }
 
+    /** Checks that a forward with the statistics of its batch has filled this, and tells the values of each feature. */
+    long requireOfBatch() {
+        if (shape == null || !throughStatistics) {
+            throw new IllegalStateException(
+                    "saved: " + (shape == null ? "no forward has filled it" : "filled with given statistics")
+                            + "; give that of a forward with the batch's statistics, before its backward");
+        }
+        return shape.valuesPerFeature();
+    }
+
     void empty() {
         filledBy = null;
         shape = null;

@@ -65,6 +65,11 @@ public final class Batch {
         return of("memory", memory, ElementType.FLOAT32, shape);
     }
 
+    /** A view of float32 values in a segment that a caller's argument names. */
+    public static Batch of(String argument, MemorySegment memory, BatchShape shape) {
+        return of(argument, memory, ElementType.FLOAT32, shape);
+    }
+
     /** A view of values of the given type in a segment; else like {@link #of(MemorySegment, BatchShape)}. */
     public static Batch of(MemorySegment memory, ElementType type, BatchShape shape) {
         return of("memory", memory, type, shape);
