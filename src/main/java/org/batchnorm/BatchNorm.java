@@ -2,7 +2,6 @@ package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
-import java.util.Objects;
 import java.util.OptionalDouble;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
@@ -106,11 +105,8 @@ public final class BatchNorm implements AutoCloseable {
      * @throws IllegalStateException if statistics are to be frozen of which the layer tracks none
      */
     public BatchNorm mode(Mode mode) {
-        Objects.requireNonNull(mode, "mode");
-        if (mode == Mode.FROZEN && state.running == null) {
-            throw new IllegalStateException(
-                    "mode: FROZEN given, but the layer was built with trackRunningStatistics(false) and has none to normalize with");
-        }
+        Arguments.requireGiven("mode", mode, "TRAINING, INFERENCE or FROZEN");
+        state.requireTracked(mode == Mode.FROZEN, "mode: FROZEN");
         return set(mode, mode == Mode.TRAINING, mode == Mode.TRAINING);
     }
 
@@ -141,18 +137,20 @@ public final class BatchNorm implements AutoCloseable {
 
     /**
      * Whether forward normalizes with the batch's statistics, apart from whether it updates the running ones.
-     * {@link #mode(Mode)} sets it anew.
+     * {@link #mode(Mode)} sets it anew. Without running statistics it is always so, and false an error.
      */
     public BatchNorm useBatchStatistics(boolean use) {
+        state.requireTracked(!use, "useBatchStatistics: false");
         return set(mode, use, updateRunningStatistics);
     }
 
     /**
      * Whether forward updates the running statistics with the batch's, apart from which ones it normalizes with:
      * normalizing with the running statistics takes them as they were before. {@link #mode(Mode)} sets it anew. Forward
-     * then changes the layer, in inference mode too.
+     * then changes the layer, in inference mode too. Where there are none to update, true is an error.
      */
     public BatchNorm updateRunningStatistics(boolean update) {
+        state.requireTracked(update, "updateRunningStatistics: true");
         return set(mode, useBatchStatistics, update);
     }
 
@@ -176,8 +174,7 @@ public final class BatchNorm implements AutoCloseable {
     /**
      * Changes the weight of the newest batch: {@code running = (1 − momentum) · running + momentum · batch}.
      *
-     * @param momentum within [0, 1]
-     * @throws IllegalArgumentException if it is out of range
+     * @param momentum within [0, 1]; anything else is an {@link IllegalArgumentException}
      */
     public BatchNorm momentum(double momentum) {
         oneThread.change("momentum", () -> config = config.withMomentum(OptionalDouble.of(momentum)));
@@ -387,7 +384,10 @@ public final class BatchNorm implements AutoCloseable {
         oneThread.change("setRunningStatistics", () -> state.tracked().set(population));
     }
 
-    /** Forgets all batches: running mean 0, running variance 1, {@code numBatchesTracked} 0. */
+    /**
+     * Forgets all batches: running mean 0, running variance 1, {@code numBatchesTracked} 0. The remedy where a batch
+     * made them NaN, as they stay so; {@link BatchNormFunction#LOG_NOT_FINITE_PROPERTY} tells which.
+     */
     public void resetRunningStatistics() {
         oneThread.change("resetRunningStatistics", () -> state.tracked().reset());
     }

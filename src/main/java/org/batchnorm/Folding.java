@@ -1,7 +1,6 @@
 package org.batchnorm;
 
 import java.util.Arrays;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +33,7 @@ public final class Folding {
      *     variance is negative, NaN, or 0 without eps
      */
     public static Folding of(BatchNorm layer) {
+        Arguments.requireGiven("layer", layer, "a BatchNorm");
         BatchNormConfig config = layer.config();
         int c = config.features();
         double[] scale = new double[c];
@@ -72,6 +72,7 @@ public final class Folding {
      * @throws IllegalArgumentException if it has another number of outputs
      */
     public Weights into(Weights before) {
+        Arguments.requireGiven("before", before, "Weights");
         requireFeatures("before", "outputs", before.out());
         float[] weight = new float[before.weight().length];
         float[] bias = new float[before.out()];
@@ -97,6 +98,7 @@ public final class Folding {
      *     after normalization have no counterpart before it. Where c is 0 everywhere this does no harm.
      */
     public Weights intoFollowing(Weights after) {
+        Arguments.requireGiven("after", after, "Weights");
         requireFeatures("after", "inputs", after.in());
         requireAllOutputsAlike(after);
         float[] weight = new float[after.weight().length];
@@ -125,18 +127,20 @@ public final class Folding {
      * @throws IllegalArgumentException if they are not whole samples
      */
     public double largestChange(Weights before, Weights folded, float[] samples) {
+        Arguments.requireGiven("before", before, "Weights");
         requireFeatures("before", "outputs", before.out());
         return largestDifference(before, folded, samples, false);
     }
 
     /** The same of {@link #intoFollowing}, of samples of this layer's input. */
     public double largestChangeFollowing(Weights after, Weights folded, float[] samples) {
+        Arguments.requireGiven("after", after, "Weights");
         requireFeatures("after", "inputs", after.in());
         return largestDifference(after, folded, samples, true);
     }
 
     private double largestDifference(Weights weights, Weights folded, float[] samples, boolean normalizesInput) {
-        Objects.requireNonNull(samples, "samples");
+        Arguments.requireGiven("samples", samples, "a float[]");
         int length = weights.in() * weights.kernel();
         if (samples.length % length != 0) {
             throw new IllegalArgumentException("samples: float[" + samples.length + "] given, must be whole samples of "

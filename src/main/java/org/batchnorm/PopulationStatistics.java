@@ -1,6 +1,5 @@
 package org.batchnorm;
 
-import java.util.Objects;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.Moments;
 
@@ -79,6 +78,7 @@ public final class PopulationStatistics {
      * @throws IllegalStateException if they are not those of a batch, or its backward has emptied them
      */
     public void add(SavedStatistics saved) {
+        Arguments.requireGiven("saved", saved, "a SavedStatistics");
         requireFeatures("saved", saved.features());
         long count = saved.requireOfBatch();
         BatchStatistics statistics = saved.statistics();
@@ -98,6 +98,7 @@ public final class PopulationStatistics {
      * @throws IllegalArgumentException if they are of another number of features
      */
     public void add(Moments batch) {
+        Arguments.requireGiven("batch", batch, "Moments");
         requireFeatures("batch", batch.mean().length);
         if (batch.count() == 0) {
             return;
@@ -118,6 +119,7 @@ public final class PopulationStatistics {
      */
     @SuppressWarnings("ReferenceEquality") // the very object
     public void add(PopulationStatistics other) {
+        Arguments.requireGiven("other", other, "PopulationStatistics");
         requireFeatures("other", other.features());
         if (other == this) {
             throw new IllegalArgumentException("other: these statistics themselves given, must be others");
@@ -191,7 +193,7 @@ public final class PopulationStatistics {
      * @throws IllegalArgumentException if the array's length is none that it writes
      */
     public static PopulationStatistics ofArray(double[] array) {
-        Objects.requireNonNull(array, "array");
+        Arguments.requireGiven("array", array, "what toArray() has written");
         int c = (array.length - 3) / 4;
         if (c < 1 || array.length != 3 + 4 * c) {
             throw new IllegalArgumentException("array: double[" + array.length

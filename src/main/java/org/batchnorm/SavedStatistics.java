@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * backwards (micro-batches), give each one its own and reuse it afterwards.
  *
  * <p>A forward operation fills it, the backward operation of that forward empties it. Filling one that was not emptied
- * discards what it held.
+ * discards what it held. A batch without values has no statistics: then those are kept that were there.
  */
 public final class SavedStatistics {
     private final int features;
@@ -108,7 +108,7 @@ public final class SavedStatistics {
         filledBy = function;
         shape = x.shape();
         throughStatistics = through;
-        overwrittenInput = x.isSameMemory(y) ? y : null;
+        overwrittenInput = x.overlap(y) > 0 ? y : null;
     }
 
     /** Checks that a forward with the statistics of its batch has filled this, and tells the values of each feature. */

@@ -1,6 +1,5 @@
 package org.batchnorm;
 
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,8 +32,8 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
 
     /** Checks all that can be checked; {@link IllegalArgumentException} tells what does not fit. */
     public Weights {
-        Objects.requireNonNull(weight, "weight");
-        Objects.requireNonNull(kind, "kind");
+        Arguments.requireGiven("weight", weight, "a float[]");
+        Arguments.requireGiven("kind", kind, "a Kind");
         requirePositive("in", in);
         requirePositive("out", out);
         requirePositive("kernel", kernel);

@@ -162,6 +162,56 @@ class StagesTest {
         check(Quantity.DX, dx, expected.dx);
     }
 
+    /** On a machine without a sample, say: its part of the merge is nothing. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void aPartWithoutValuesAddsNothing(String backend) {
+        BatchShape shape = BatchShape.channelsFirst(4, 3, 5);
+        Values in = Values.random(shape, 4);
+        BatchNormOperations operations = open(backend);
+        Tensors tensors = new Tensors();
+        BatchStatistics statistics = new BatchStatistics(3);
+        Normalization through = new Normalization(in.weight(), in.bias(), EPS, statistics, true);
+        Moments moments = new Moments(3);
+        GradientSums sums = new GradientSums(3);
+        Batch x = Batch.of(in.x(), shape);
+        operations.collectStatistics(tensors.collect(x), moments);
+        statistics.set(moments, EPS);
+        operations.reduceGradients(tensors.backward(x, Batch.of(in.dy(), shape), empty(shape)), through, sums);
+        double[] mean = moments.mean().clone();
+        double[] dgamma = sums.dgamma().clone();
+        float[] rstd = statistics.rstd().clone();
+
+        Moments none = new Moments(3);
+        GradientSums noSums = new GradientSums(3);
+        for (BatchShape empty : new BatchShape[] {BatchShape.of(0, 3), BatchShape.channelsFirst(2, 3, 0)}) {
+            none.add(moments);
+            noSums.add(sums);
+            Batch nothing = empty(empty);
+            operations.collectStatistics(tensors.collect(nothing), none);
+            assertThat(none.count()).isZero();
+            assertThat(none.mean()).containsOnly(0);
+            assertThat(none.m2()).containsOnly(0);
+            moments.add(none);
+            assertThat(moments.count()).isEqualTo(20);
+            assertThat(moments.mean()).isEqualTo(mean);
+            statistics.set(none, EPS);
+            operations.forward(tensors.forward(nothing, nothing), through);
+            operations.transform(tensors.forward(nothing, nothing), through);
+            assertThat(statistics.rstd()).isEqualTo(rstd);
+            operations.reduceGradients(tensors.backward(nothing, nothing, nothing), through, noSums);
+            assertThat(noSums.count()).isZero();
+            assertThat(noSums.dgamma()).containsOnly(0);
+            sums.add(noSums);
+            operations.inputGradient(tensors.backward(nothing, nothing, nothing), through, sums);
+            noSums.add(sums);
+            operations.backward(tensors.backward(nothing, nothing, nothing), through, noSums);
+            assertThat(noSums.dbeta()).containsOnly(0);
+        }
+        assertThat(sums.count()).isEqualTo(20);
+        assertThat(sums.dgamma()).isEqualTo(dgamma);
+    }
+
     /** A backend that has stages only. */
     @Test
     void aBackendMayLeaveTheWholeOperationsToTheInterface() {
