@@ -2,6 +2,7 @@ package org.batchnorm.tornadovm;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,6 +16,21 @@ public final class ChildJvm {
     public static final String NO_BAILOUT = "-Dtornado.recover.bailout=False";
 
     private ChildJvm() {}
+
+    /** Whether the SDK has a backend: opencl, ptx, cuda. */
+    public static boolean sdkHas(String backend) throws IOException {
+        return Files.readString(Path.of(SDK, "tornado-argfile")).contains("tornado.drivers." + backend);
+    }
+
+    /**
+     * The environment of a machine without the SDK's drivers: no vendor of OpenCL, and a libcuda that is none.
+     *
+     * @param folder for the latter
+     */
+    public static Map<String, String> withoutDrivers(Path folder) throws IOException {
+        Files.write(folder.resolve("libcuda.so.1"), new byte[0]);
+        return Map.of("OCL_ICD_VENDORS", "/nonexistent", "OCL_ICD_FILENAMES", "", "LD_LIBRARY_PATH", folder.toString());
+    }
 
     /**
      * What it printed, to either stream.

@@ -12,15 +12,19 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What stands in the OpenCL C that TornadoVM generates: which arrays each loop reads and writes, and what else it does.
+ * What stands in the OpenCL C or CUDA C that TornadoVM generates: which arrays each loop reads and writes, and what
+ * else it does.
  */
 final class GeneratedCode {
-    private static final Pattern KERNEL = Pattern.compile("__kernel void (\\w+)\\(.*");
-    private static final Pattern LOCAL = Pattern.compile("__local (float|double) \\w+\\[(\\d+)];");
-    private static final Pattern PARAMETER = Pattern.compile("(ul_\\d+)  =  \\(ulong\\) (\\w+);");
+    // OpenCL C | CUDA C
+    private static final Pattern KERNEL = Pattern.compile("(?:__kernel|extern \"C\" __global__) void (\\w+)\\(.*");
+    private static final Pattern LOCAL = Pattern.compile("(?:__local|__shared__) (float|double) \\w+\\[(\\d+)];");
+    private static final Pattern PARAMETER =
+            Pattern.compile("(ul_\\d+)  =  \\((?:ulong|unsigned long long)\\) (\\w+);");
     private static final Pattern ADDRESS = Pattern.compile("(ul_\\d+)  =  (ul_\\d+) \\+ .*;");
-    private static final Pattern LOAD = Pattern.compile("(\\w+)  =  \\*\\(\\(__global \\w+ \\*\\) (ul_\\d+)\\);");
-    private static final Pattern STORE = Pattern.compile("\\*\\(\\(__global \\w+ \\*\\) (ul_\\d+)\\)  =  .*");
+    private static final String GLOBAL = "\\*\\(\\((?:__global)? (?:long )?\\w+ \\*\\) (ul_\\d+)\\)";
+    private static final Pattern LOAD = Pattern.compile("(\\w+)  =  " + GLOBAL + ";");
+    private static final Pattern STORE = Pattern.compile(GLOBAL + "  =  .*");
     private static final Pattern INTEGER_DIVISION = Pattern.compile("i_\\d+  =  .* [/%] .*;");
     private static final Pattern NAME = Pattern.compile("\\w+");
 
