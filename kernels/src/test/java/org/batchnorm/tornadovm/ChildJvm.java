@@ -39,10 +39,25 @@ public final class ChildJvm {
      * @throws AssertionError if it fails or takes longer than five minutes
      */
     public static String run(Map<String, String> environment, List<String> options, Class<?> main) throws Exception {
+        return run(environment, command(options, main), 0);
+    }
+
+    /** The command that starts a main class in a JVM like this one; may be changed. */
+    static List<String> command(List<String> options, Class<?> main, String... arguments) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(options);
         command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+        command.addAll(List.of(arguments));
+        return command;
+    }
+
+    /**
+     * The same of a command of its own.
+     *
+     * @param status the exit status that is right
+     */
+    static String run(Map<String, String> environment, List<String> command, int status) throws Exception {
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         environment.forEach((name, value) -> {
             if (value.isEmpty()) {
@@ -54,7 +69,7 @@ public final class ChildJvm {
         Process process = builder.start();
         try {
             String output = read(process);
-            if (process.waitFor() != 0) {
+            if (process.waitFor() != status) {
                 throw new AssertionError(command + " ended with " + process.exitValue() + ":\n" + output);
             }
             return output;

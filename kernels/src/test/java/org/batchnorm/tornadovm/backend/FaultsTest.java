@@ -12,6 +12,7 @@ import org.batchnorm.tornadovm.ChildJvm;
 import org.batchnorm.tornadovm.VirtualDevice;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import uk.ac.manchester.tornado.api.exceptions.TornadoBailoutRuntimeException;
 
 /** The faults that need a JVM of their own. Each ends in an answer that says what to do. */
 class FaultsTest {
@@ -66,6 +67,20 @@ class FaultsTest {
                 .contains(openCl ? "install the OpenCL driver" : "install NVIDIA's driver")
                 .contains("devices: 0")
                 .contains("refused: backend tornadovm cannot be used");
+    }
+
+    /** NVRTC's own words on a machine that has libnvrtc alone. */
+    @Test
+    void nvrtcWithoutItsBuiltins() {
+        RuntimeException failure = new TornadoBailoutRuntimeException("""
+                Error during code compilation with the CUDADriver driver:
+                nvrtc: error: failed to open libnvrtc-builtins.so.13.0.
+                  Make sure that libnvrtc-builtins.so.13.0 is installed correctly.
+                """);
+        assertThat(Faults.whilePreparing(HostPlan.Operation.FORWARD, "0:0", failure))
+                .hasMessageContaining("forward on TornadoVM device 0:0: its kernels do not compile")
+                .hasMessageContaining("put the CUDA toolkit's libnvrtc-builtins, of that version, into the folder of")
+                .hasMessageNotContaining("please report");
     }
 
     @Test
