@@ -14,6 +14,7 @@ module org.batchnorm {
 
     requires com.fasterxml.jackson.core;
     requires static jdk.incubator.vector;
+    requires static jdk.management;
     requires static transitive org.jspecify;
 
     uses org.batchnorm.spi.BatchNormBackend;

@@ -1,7 +1,6 @@
 package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Objects;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
@@ -45,13 +44,29 @@ record Arguments(String owner, int features) {
     }
 
     void requireFeatures(SavedStatistics saved) {
+        requireGiven("saved", saved, "a SavedStatistics");
         if (saved.features() != features) {
             throw new IllegalArgumentException("saved: saved statistics of " + saved.features()
                     + " features given, must have the " + owner + "'s " + features);
         }
     }
 
-    /** Checks an array of one value for each feature. */
+    /** Checks for how many features something is. */
+    void requireFeatures(String name, int given) {
+        if (given != features) {
+            throw new IllegalArgumentException(
+                    name + ": of " + given + " features given, must have the " + owner + "'s " + features);
+        }
+    }
+
+    /** Refuses null; {@code right} says what the argument must be. */
+    static void requireGiven(String name, @Nullable Object value, String right) {
+        if (value == null) {
+            throw new IllegalArgumentException(name + ": null given, must be " + right);
+        }
+    }
+
+    /** Checks an array of one value for each feature; null is none. */
     void requireFeatures(String name, float @Nullable [] values) {
         if (values != null && values.length != features) {
             throw new IllegalArgumentException(name + ": float[" + values.length
@@ -59,11 +74,12 @@ record Arguments(String owner, int features) {
         }
     }
 
-    static void requireSeveralValuesPerFeature(BatchShape shape) {
-        if (shape.valuesPerFeature() < 2) {
+    /** Refuses batch statistics of one value; a batch without values has none, and changes nothing. */
+    static void requireNotOneValuePerFeature(BatchShape shape) {
+        if (shape.valuesPerFeature() == 1) {
             throw new IllegalArgumentException(
                     "shape: expected more than 1 value per feature to take batch statistics from, given " + shape
-                            + " with " + shape.valuesPerFeature());
+                            + " with 1");
         }
     }
 
@@ -75,7 +91,7 @@ record Arguments(String owner, int features) {
     }
 
     private static void requireReadable(String name, Batch batch) {
-        Objects.requireNonNull(batch, name);
+        requireGiven(name, batch, "a Batch");
         if (batch.isArray()) {
             return;
         }

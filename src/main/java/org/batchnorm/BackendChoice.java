@@ -12,10 +12,12 @@ final class BackendChoice {
     private @Nullable Integer threads;
 
     void backend(String name) {
+        Arguments.requireGiven("backend", name, "a backend's name, or auto; without this call it is the default");
         backend = name;
     }
 
     void device(String name) {
+        Arguments.requireGiven("device", name, "a device's id; without this call it is the default");
         device = name;
     }
 

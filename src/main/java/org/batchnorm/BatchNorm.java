@@ -2,11 +2,9 @@ package org.batchnorm;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
-import java.util.Objects;
 import java.util.OptionalDouble;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.state.LoadOptions;
@@ -107,11 +105,8 @@ public final class BatchNorm implements AutoCloseable {
      * @throws IllegalStateException if statistics are to be frozen of which the layer tracks none
      */
     public BatchNorm mode(Mode mode) {
-        Objects.requireNonNull(mode, "mode");
-        if (mode == Mode.FROZEN && state.running == null) {
-            throw new IllegalStateException(
-                    "mode: FROZEN given, but the layer was built with trackRunningStatistics(false) and has none to normalize with");
-        }
+        Arguments.requireGiven("mode", mode, "TRAINING, INFERENCE or FROZEN");
+        state.requireTracked(mode == Mode.FROZEN, "mode: FROZEN");
         return set(mode, mode == Mode.TRAINING, mode == Mode.TRAINING);
     }
 
@@ -142,18 +137,20 @@ public final class BatchNorm implements AutoCloseable {
 
     /**
      * Whether forward normalizes with the batch's statistics, apart from whether it updates the running ones.
-     * {@link #mode(Mode)} sets it anew.
+     * {@link #mode(Mode)} sets it anew. Without running statistics it is always so, and false an error.
      */
     public BatchNorm useBatchStatistics(boolean use) {
+        state.requireTracked(!use, "useBatchStatistics: false");
         return set(mode, use, updateRunningStatistics);
     }
 
     /**
      * Whether forward updates the running statistics with the batch's, apart from which ones it normalizes with:
      * normalizing with the running statistics takes them as they were before. {@link #mode(Mode)} sets it anew. Forward
-     * then changes the layer, in inference mode too.
+     * then changes the layer, in inference mode too. Where there are none to update, true is an error.
      */
     public BatchNorm updateRunningStatistics(boolean update) {
+        state.requireTracked(update, "updateRunningStatistics: true");
         return set(mode, useBatchStatistics, update);
     }
 
@@ -177,8 +174,7 @@ public final class BatchNorm implements AutoCloseable {
     /**
      * Changes the weight of the newest batch: {@code running = (1 − momentum) · running + momentum · batch}.
      *
-     * @param momentum within [0, 1]
-     * @throws IllegalArgumentException if it is out of range
+     * @param momentum within [0, 1]; anything else is an {@link IllegalArgumentException}
      */
     public BatchNorm momentum(double momentum) {
         oneThread.change("momentum", () -> config = config.withMomentum(OptionalDouble.of(momentum)));
@@ -228,12 +224,12 @@ public final class BatchNorm implements AutoCloseable {
 
     /** {@link #forward(Batch, Batch)} on float32 segments, which may have more than 2³¹ − 1 elements. */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape) {
-        forward(batch("x", x, shape), batch("y", y, shape));
+        forward(Batch.of("x", x, shape), Batch.of("y", y, shape));
     }
 
     /** {@link #forward(Batch, Batch, SavedStatistics)} on float32 segments. */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape, SavedStatistics saved) {
-        forward(batch("x", x, shape), batch("y", y, shape), saved);
+        forward(Batch.of("x", x, shape), Batch.of("y", y, shape), saved);
     }
 
     private void run(Batch x, Batch y, @Nullable SavedStatistics saved) {
@@ -338,11 +334,7 @@ public final class BatchNorm implements AutoCloseable {
 
     /** {@link #backward(Batch, Batch, Batch, SavedStatistics)} on float32 segments. */
     public void backward(MemorySegment x, MemorySegment dy, MemorySegment dx, BatchShape shape, SavedStatistics saved) {
-        backward(batch("x", x, shape), batch("dy", dy, shape), batch("dx", dx, shape), saved);
-    }
-
-    private static Batch batch(String argument, MemorySegment memory, BatchShape shape) {
-        return Batch.of(argument, memory, ElementType.FLOAT32, shape);
+        backward(Batch.of("x", x, shape), Batch.of("dy", dy, shape), Batch.of("dx", dx, shape), saved);
     }
 
     // ---- parameters, gradients, running statistics
@@ -387,7 +379,15 @@ public final class BatchNorm implements AutoCloseable {
         return state.running != null ? state.running.numBatchesTracked : 0;
     }
 
-    /** Forgets all batches: running mean 0, running variance 1, {@code numBatchesTracked} 0. */
+    /** Takes the statistics of a population, to normalize with in place of running averages. */
+    public void setRunningStatistics(PopulationStatistics.Estimate population) {
+        oneThread.change("setRunningStatistics", () -> state.tracked().set(population));
+    }
+
+    /**
+     * Forgets all batches: running mean 0, running variance 1, {@code numBatchesTracked} 0. The remedy where a batch
+     * made them NaN, as they stay so; {@link BatchNormFunction#LOG_NOT_FINITE_PROPERTY} tells which.
+     */
     public void resetRunningStatistics() {
         oneThread.change("resetRunningStatistics", () -> state.tracked().reset());
     }

@@ -19,6 +19,7 @@ public final class BatchNormBuilder {
 
     /** A builder of the layer that a configuration describes. */
     BatchNormBuilder(BatchNormConfig config) {
+        Arguments.requireGiven("config", config, "a BatchNormConfig");
         this.features = config.features();
         this.eps = config.eps();
         this.momentum = config.momentum();

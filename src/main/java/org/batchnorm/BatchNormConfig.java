@@ -33,6 +33,7 @@ public record BatchNormConfig(
     public BatchNormConfig {
         requireFeatures(features);
         requireEps(eps);
+        Arguments.requireGiven("momentum", momentum, "a number within [0, 1], or empty for the cumulative average");
         if (momentum.isPresent() && !(momentum.getAsDouble() >= 0 && momentum.getAsDouble() <= 1)) {
             throw new IllegalArgumentException("momentum: " + momentum.getAsDouble()
                     + " given, must be within [0, 1], or empty for the cumulative average");

@@ -32,11 +32,19 @@ import org.jspecify.annotations.Nullable;
  * Data and errors are as in {@link BatchNorm}.
  */
 public final class BatchNormFunction implements AutoCloseable {
+
+    /**
+     * System property: {@code true} has functions and layers that are built from then on look at the statistics of
+     * every batch, and say once in the log which feature of a batch had NaN or infinity. Off by default.
+     */
+    public static final String LOG_NOT_FINITE_PROPERTY = "org.batchnorm.logNotFinite";
+
     private final double eps;
     private final Arguments arguments;
     private final String backendName;
     private final BatchNormOperations operations;
     private final Spare<Workspace> workspaces;
+    private final boolean logsNotFinite = Boolean.getBoolean(LOG_NOT_FINITE_PROPERTY);
     private volatile @Nullable Normalization given;
     private volatile boolean closed;
 
@@ -88,7 +96,7 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.requireForward(x, y);
         require(parameters);
         arguments.requireFeatures(saved);
-        Arguments.requireSeveralValuesPerFeature(x.shape());
+        Arguments.requireNotOneValuePerFeature(x.shape());
         saved.empty();
         Workspace workspace = workspaces.take();
         try {
@@ -96,7 +104,30 @@ public final class BatchNormFunction implements AutoCloseable {
         } finally {
             giveBack(workspace);
         }
+        lookAt(saved.statistics());
         saved.fill(this, x, y, true);
+    }
+
+    /**
+     * The moments of a batch, which is not normalized with them: for statistics of several batches, as
+     * {@link PopulationStatistics} are.
+     *
+     * @param x in
+     * @param moments out
+     * @throws IllegalArgumentException if a shape or a number of features is wrong
+     * @throws IllegalStateException if the function is closed
+     */
+    public void collectStatistics(Batch x, Moments moments) {
+        requireOpen();
+        arguments.requireInput(x);
+        Arguments.requireGiven("moments", moments, "Moments");
+        arguments.requireFeatures("moments", moments.mean().length);
+        Workspace workspace = workspaces.take();
+        try {
+            operations.collectStatistics(workspace.tensors.collect(x), moments);
+        } finally {
+            giveBack(workspace);
+        }
     }
 
     /**
@@ -114,7 +145,7 @@ public final class BatchNormFunction implements AutoCloseable {
         requireInference(x, y, parameters, mean, variance);
         Workspace workspace = workspaces.take();
         try {
-            transform(workspace, x, y, given(parameters, mean, variance));
+            operations.transform(workspace.tensors.forward(x, y), given(parameters, mean, variance));
         } finally {
             giveBack(workspace);
         }
@@ -134,7 +165,7 @@ public final class BatchNormFunction implements AutoCloseable {
         saved.copy(mean, variance, eps);
         Workspace workspace = workspaces.take();
         try {
-            transform(workspace, x, y, saved.normalization(parameters, eps, false));
+            operations.transform(workspace.tensors.forward(x, y), saved.normalization(parameters, eps, false));
         } finally {
             giveBack(workspace);
         }
@@ -145,7 +176,9 @@ public final class BatchNormFunction implements AutoCloseable {
         requireOpen();
         arguments.requireForward(x, y);
         require(parameters);
+        Arguments.requireGiven("mean", mean, "a float[]");
         arguments.requireFeatures("mean", mean);
+        Arguments.requireGiven("variance", variance, "a float[]");
         arguments.requireFeatures("variance", variance);
     }
 
@@ -165,12 +198,6 @@ public final class BatchNormFunction implements AutoCloseable {
         return last;
     }
 
-    private void transform(Workspace workspace, Batch x, Batch y, Normalization normalization) {
-        if (x.shape().elements() > 0) {
-            operations.transform(workspace.tensors.forward(x, y), normalization);
-        }
-    }
-
     /**
      * The gradients of the forward that filled {@code saved}: dx, dγ and dβ are overwritten. With x̂ = (x − mean) ·
      * rstd: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ ·
@@ -187,6 +214,7 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void backward(Batch x, Batch dy, Batch dx, Parameters parameters, SavedStatistics saved) {
         require(parameters);
+        requireBackward(x, dy, dx, saved);
         Workspace workspace = workspaces.take();
         try {
             GradientSums sums = workspace.sums();
@@ -215,6 +243,7 @@ public final class BatchNormFunction implements AutoCloseable {
 
     /** Backward; the gradients of γ and β are left in {@code sums}. */
     void backward(Batch x, Batch dy, Batch dx, Parameters parameters, SavedStatistics saved, GradientSums sums) {
+        requireBackward(x, dy, dx, saved);
         Workspace workspace = workspaces.take();
         try {
             backward(workspace.tensors.backward(x, dy, dx), parameters, saved, sums);
@@ -223,16 +252,15 @@ public final class BatchNormFunction implements AutoCloseable {
         }
     }
 
-    private void backward(Tensors tensors, Parameters parameters, SavedStatistics saved, GradientSums sums) {
+    private void requireBackward(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
         requireOpen();
-        arguments.requireBackward(tensors.x(), tensors.dy(), tensors.dx());
+        arguments.requireBackward(x, dy, dx);
         arguments.requireFeatures(saved);
-        saved.requireFilledFor(this, tensors.x());
-        if (tensors.shape().elements() > 0) {
-            operations.backward(tensors, saved.normalization(parameters, eps, saved.throughStatistics()), sums);
-        } else {
-            sums.clear();
-        }
+        saved.requireFilledFor(this, x);
+    }
+
+    private void backward(Tensors tensors, Parameters parameters, SavedStatistics saved, GradientSums sums) {
+        operations.backward(tensors, saved.normalization(parameters, eps, saved.throughStatistics()), sums);
         saved.empty();
     }
 
@@ -240,7 +268,7 @@ public final class BatchNormFunction implements AutoCloseable {
     void collectStatistics(Batch x, BatchStatistics statistics) {
         requireOpen();
         arguments.requireInput(x);
-        Arguments.requireSeveralValuesPerFeature(x.shape());
+        Arguments.requireNotOneValuePerFeature(x.shape());
         Workspace workspace = workspaces.take();
         try {
             Moments moments = workspace.moments();
@@ -249,9 +277,17 @@ public final class BatchNormFunction implements AutoCloseable {
         } finally {
             giveBack(workspace);
         }
+        lookAt(statistics);
+    }
+
+    private void lookAt(BatchStatistics ofBatch) {
+        if (logsNotFinite) {
+            Remark.onNotFinite(ofBatch);
+        }
     }
 
     private void require(Parameters parameters) {
+        Arguments.requireGiven("parameters", parameters, "Parameters, Parameters.NONE where there are none");
         arguments.requireFeatures("gamma", parameters.gamma());
         arguments.requireFeatures("beta", parameters.beta());
         arguments.requireFeatures("dgamma", parameters.dgamma());

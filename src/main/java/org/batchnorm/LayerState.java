@@ -46,6 +46,14 @@ final class LayerState {
         return running;
     }
 
+    /** Refuses a setting, which {@code given} names, if it needs running statistics and there are none. */
+    void requireTracked(boolean needed, String given) {
+        if (needed && running == null) {
+            throw new IllegalStateException(
+                    given + " given, but the layer was built with trackRunningStatistics(false) and has none");
+        }
+    }
+
     /** Adds the gradients of one more batch. */
     void add(GradientSums sums) {
         add(sums.dgamma(), parameters.dgamma());
@@ -79,6 +87,8 @@ final class LayerState {
 
     /** Takes over a state, all of it or nothing. */
     LoadResult load(Map<String, Tensor> given, LoadOptions options) {
+        Arguments.requireGiven("state", given, "tensors by name");
+        Arguments.requireGiven("options", options, "LoadOptions");
         BatchNormState.Loaded loaded = toBatchNormState().loaded(given, options);
         BatchNormState state = loaded.state();
         if (parameters.gamma() != null && parameters.beta() != null) {

@@ -23,15 +23,35 @@ final class RunningStatistics {
         numBatchesTracked = 0;
     }
 
+    /** Takes over the statistics of a population, and of how many batches they are. */
+    void set(PopulationStatistics.Estimate population) {
+        Arguments.requireGiven("population", population, "an Estimate");
+        if (population.mean().length != mean.length || population.variance().length != mean.length) {
+            throw new IllegalArgumentException("population: of " + population.mean().length
+                    + " features given, must have the layer's " + mean.length);
+        }
+        for (int c = 0; c < mean.length; c++) {
+            mean[c] = (float) population.mean()[c];
+            variance[c] = (float) population.variance()[c];
+        }
+        numBatchesTracked = population.batches();
+    }
+
     /**
      * Follows one more batch: {@code running = (1 − momentum) · running + momentum · batch}, the variance being the
      * unbiased one (divisor m − 1).
+     *
+     * <p>A batch without values is counted and changes nothing else. With the cumulative average the batches after it
+     * weigh accordingly less: where the first batch was empty, the second has the weight 1/2.
      *
      * @param m the values of each feature of the batch
      * @param momentum empty: 1 / numBatchesTracked
      */
     void update(BatchStatistics batch, long m, OptionalDouble momentum) {
         numBatchesTracked++;
+        if (m == 0) {
+            return;
+        }
         double newest = momentum.orElse(1.0 / numBatchesTracked);
         double kept = 1 - newest;
         double newestVariance = newest * (m / (m - 1.0));

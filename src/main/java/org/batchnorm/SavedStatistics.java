@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * backwards (micro-batches), give each one its own and reuse it afterwards.
  *
  * <p>A forward operation fills it, the backward operation of that forward empties it. Filling one that was not emptied
- * discards what it held.
+ * discards what it held. A batch without values has no statistics: then those are kept that were there.
  */
 public final class SavedStatistics {
     private final int features;
@@ -108,7 +108,17 @@ public final class SavedStatistics {
         filledBy = function;
         shape = x.shape();
         throughStatistics = through;
-        overwrittenInput = x.isSameMemory(y) ? y : null;
+        overwrittenInput = x.overlap(y) > 0 ? y : null;
+    }
+
+    /** Checks that a forward with the statistics of its batch has filled this, and tells the values of each feature. */
+    long requireOfBatch() {
+        if (shape == null || !throughStatistics) {
+            throw new IllegalStateException(
+                    "saved: " + (shape == null ? "no forward has filled it" : "filled with given statistics")
+                            + "; give that of a forward with the batch's statistics, before its backward");
+        }
+        return shape.valuesPerFeature();
     }
 
     void empty() {

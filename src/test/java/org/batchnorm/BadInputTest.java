@@ -150,11 +150,99 @@ class BadInputTest {
         assertThat(layer.config()).isEqualTo(BatchNormConfig.of(FEATURES));
     }
 
+    /** A device that was named and ignored: the work would be done elsewhere, and nobody would know. */
+    @ParameterizedTest
+    @ValueSource(strings = {"scalar", "vector"})
+    void aBackendWithoutDevicesTakesNone(String backend) {
+        String message = "given, must be left out (in the call and in -Dorg.batchnorm.device): the backend " + backend
+                + " has no devices";
+        refused(() -> BatchNorm.builder(2).backend(backend).device("gpu7").build(), "device: \"gpu7\" " + message);
+        refused(
+                () -> BatchNormFunction.builder(2)
+                        .backend(backend)
+                        .device("gpu7")
+                        .build(),
+                "device: \"gpu7\" " + message);
+        withProperty(
+                BackendOptions.DEVICE_PROPERTY,
+                "gpu9",
+                () -> refused(() -> BatchNorm.builder(2).backend(backend).build(), "device: \"gpu9\" " + message));
+    }
+
     @Test
-    void thereIsNoModeNull() {
-        assertThatThrownBy(() -> layer.mode(null))
-                .isInstanceOf(NullPointerException.class)
-                .hasMessage("mode");
+    void autoTakesNoDeviceThatNoBackendHas() {
+        String message = "device: \"gpu9\" given, must be left out, as no backend has devices here";
+        refused(() -> BatchNorm.builder(2).backend("auto").device("gpu9").build(), message);
+        withProperty(
+                BackendOptions.DEVICE_PROPERTY,
+                "gpu9",
+                () -> refused(() -> BatchNorm.builder(2).backend("auto").build(), message));
+    }
+
+    @Test
+    void whatNeedsRunningStatisticsIsRefusedWithoutThem() {
+        try (BatchNorm untracked = BatchNorm.builder(FEATURES)
+                .backend("scalar")
+                .trackRunningStatistics(false)
+                .build()) {
+            String message = " given, but the layer was built with trackRunningStatistics(false) and has none";
+            refused(() -> untracked.useBatchStatistics(false), "useBatchStatistics: false" + message);
+            refused(() -> untracked.updateRunningStatistics(true), "updateRunningStatistics: true" + message);
+            refused(() -> untracked.mode(Mode.FROZEN), "mode: FROZEN" + message);
+            untracked.useBatchStatistics(true).updateRunningStatistics(false);
+        }
+    }
+
+    // ---- null
+
+    static Stream<Arguments> nullArguments() {
+        Batch ok = Batch.of(new float[ELEMENTS], SHAPE);
+        float[] array = new float[ELEMENTS];
+        MemorySegment segment = MemorySegment.ofArray(array);
+        return Stream.of(
+                nothing("mode", layer -> layer.mode(null)),
+                nothing("x", layer -> layer.forward(null, ok)),
+                nothing("y", layer -> layer.forward(ok, null)),
+                nothing("saved", layer -> layer.forward(ok, ok, null)),
+                nothing("x", layer -> layer.forward(null, array, SHAPE)),
+                nothing("y", layer -> layer.forward(array, null, SHAPE)),
+                nothing("shape", layer -> layer.forward(array, array, null)),
+                nothing("x", layer -> layer.forward(null, segment, SHAPE)),
+                nothing("y", layer -> layer.forward(segment, null, SHAPE)),
+                nothing("shape", layer -> layer.forward(segment, segment, null)),
+                nothing("x", layer -> layer.backward(null, ok, ok)),
+                nothing("dy", layer -> layer.backward(ok, null, ok)),
+                nothing("dx", layer -> layer.backward(ok, ok, null)),
+                nothing("saved", layer -> layer.backward(ok, ok, ok, null)),
+                nothing("dy", layer -> layer.backward(array, null, array, SHAPE)),
+                nothing("dx", layer -> layer.backward(segment, segment, null, SHAPE)),
+                nothing("state", layer -> layer.loadState(null)),
+                nothing("options", layer -> layer.loadState(Map.of(), null)),
+                nothing("config", layer -> BatchNorm.builder(null)),
+                nothing("config", layer -> BatchNorm.of(null)),
+                nothing("momentum", layer -> new BatchNormConfig(2, 1e-5, null, true, true)),
+                nothing("backend", layer -> BatchNorm.builder(2).backend(null)),
+                nothing("device", layer -> BatchNorm.builder(2).device(null)),
+                nothing("values", layer -> Batch.of((float[]) null, SHAPE)),
+                nothing("memory", layer -> Batch.of((MemorySegment) null, SHAPE)),
+                nothing("type", layer -> Batch.of(segment, null, SHAPE)),
+                nothing("shape", layer -> Batch.of(array, null)),
+                nothing("layout", layer -> new BatchShape(2, 3, 4, null)),
+                nothing("spatial", layer -> BatchShape.channelsLast(2, 3, (long[]) null)),
+                nothing("extents", layer -> BatchShape.ofStrides(null, new long[2])),
+                nothing("strides", layer -> BatchShape.ofStrides(new long[2], null)));
+    }
+
+    private static Arguments nothing(String argument, Consumer<BatchNorm> call) {
+        return arguments(argument, call);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("nullArguments")
+    void nullIsRefusedLikeAnyBadArgument(String argument, Consumer<BatchNorm> call) {
+        assertThatThrownBy(() -> call.accept(layer))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageStartingWith(argument + ": null given, must be ");
     }
 
     // ---- shapes
@@ -164,14 +252,14 @@ class BadInputTest {
                 shape(() -> BatchShape.of(-1, 2), "n: -1 given, must be at least 0 samples"),
                 shape(() -> BatchShape.of(2, 0), "c: 0 given, must be at least 1 feature"),
                 shape(
-                        () -> BatchShape.channelsFirst(2, 3, 4, 0),
-                        "spatial[1]: 0 given, must be at least 1 spatial position"),
+                        () -> BatchShape.channelsFirst(2, 3, 4, -1),
+                        "spatial[1]: -1 given, must be at least 0 spatial positions"),
                 shape(
                         () -> BatchShape.channelsLast(2, 3, -4),
-                        "spatial[0]: -4 given, must be at least 1 spatial position"),
+                        "spatial[0]: -4 given, must be at least 0 spatial positions"),
                 shape(
-                        () -> new BatchShape(2, 3, 0, Layout.CHANNELS_LAST),
-                        "spatial: 0 given, must be at least 1 spatial position"),
+                        () -> new BatchShape(2, 3, -1, Layout.CHANNELS_LAST),
+                        "spatial: -1 given, must be at least 0 spatial positions"),
                 shape(
                         () -> BatchShape.of(Long.MAX_VALUE, 2),
                         "shape: n × c × spatial = 9223372036854775807 × 2 × 1 floats do not fit"),
@@ -221,13 +309,9 @@ class BadInputTest {
 
     @Test
     void trainingNeedsMoreThanOneValuePerFeature() {
-        for (long n : new long[] {0, 1}) {
-            float[] x = new float[(int) n * FEATURES];
-            refused(
-                    () -> layer.forward(x, x.clone(), BatchShape.of(n, FEATURES)),
-                    "shape: expected more than 1 value per feature to take batch statistics from, given (" + n
-                            + ", 3) with " + n);
-        }
+        refused(
+                () -> layer.forward(new float[FEATURES], new float[FEATURES], BatchShape.of(1, FEATURES)),
+                "shape: expected more than 1 value per feature to take batch statistics from, given (1, 3) with 1");
         try (BatchNorm untracked = BatchNorm.builder(FEATURES)
                 .backend("scalar")
                 .trackRunningStatistics(false)

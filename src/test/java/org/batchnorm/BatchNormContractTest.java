@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -173,6 +174,70 @@ public abstract class BatchNormContractTest {
             layer.forward(
                     MemorySegment.ofArray(new float[0]), MemorySegment.ofArray(new float[0]), BatchShape.of(0, 3));
             assertThat(layer.numBatchesTracked()).isZero();
+        }
+    }
+
+    /** As in PyTorch: nothing is written, statistics and gradients stay, and the batch is counted. */
+    @ParameterizedTest
+    @MethodSource("shapesWithoutValues")
+    void aBatchWithoutValuesIsCountedAndChangesNothingElse(BatchShape none) {
+        Values batch = Values.random(BatchShape.of(6, 3), 32);
+        float[] nothing = {};
+        try (BatchNorm layer = builder(3).build()) {
+            layer.forward(nothing, nothing, none);
+            assertThat(layer.runningMean()).containsOnly(0);
+            assertThat(layer.runningVar()).containsOnly(1);
+            Step step = Step.run(layer, batch);
+            Map<String, Tensor> before = layer.state();
+
+            SavedStatistics saved = new SavedStatistics(3);
+            layer.forward(nothing, nothing, none, saved);
+            layer.backward(nothing, nothing, nothing, none, saved);
+            layer.useBatchStatistics(false);
+            layer.forward(nothing, nothing, none);
+            layer.backward(nothing, nothing, nothing, none);
+            layer.freezeStatistics();
+            layer.forward(nothing, nothing, none);
+            layer.backward(nothing, nothing, nothing, none);
+            layer.eval();
+            layer.forward(nothing, nothing, none);
+            assertThat(layer.numBatchesTracked()).isEqualTo(4);
+            assertThat(layer.state()).containsAllEntriesOf(withoutCount(before));
+            assertThat(layer.weightGradient()).isEqualTo(step.get(Quantity.DWEIGHT));
+            assertThat(layer.biasGradient()).isEqualTo(step.get(Quantity.DBIAS));
+        }
+        try (BatchNorm untracked = builder(3).trackRunningStatistics(false).build()) {
+            untracked.eval();
+            untracked.forward(nothing, nothing, none);
+        }
+    }
+
+    static Stream<BatchShape> shapesWithoutValues() {
+        return Stream.of(
+                BatchShape.of(0, 3),
+                BatchShape.channelsFirst(0, 3, 7),
+                BatchShape.channelsFirst(4, 3, 0),
+                BatchShape.channelsLast(4, 3, 2, 0));
+    }
+
+    private static Map<String, Tensor> withoutCount(Map<String, Tensor> state) {
+        Map<String, Tensor> others = new HashMap<>(state);
+        others.remove("num_batches_tracked");
+        return others;
+    }
+
+    /** The count goes on: after a first batch without values, the second has the weight 1/2. */
+    @Test
+    void aBatchWithoutValuesCountsInTheCumulativeAverage() {
+        Values batch = Values.random(BatchShape.of(8, 3), 33);
+        try (BatchNorm layer = builder(3).cumulativeAverage().build();
+                BatchNorm half = builder(3).momentum(0.5).build()) {
+            layer.forward(new float[0], new float[0], BatchShape.of(0, 3));
+            Step.run(layer, batch);
+            Step.run(half, batch);
+            assertThat(layer.numBatchesTracked()).isEqualTo(2);
+            assertThat(layer.runningMean()).isEqualTo(half.runningMean());
+            assertThat(layer.runningVar()).isEqualTo(half.runningVar());
         }
     }
 

@@ -145,10 +145,34 @@ class BatchNormFunctionTest {
         Batch nothing = Batch.of(new float[0], shape);
         Parameters parameters = new Parameters(null, null, new float[] {7, 7, 7}, new float[] {7, 7, 7});
         SavedStatistics saved = new SavedStatistics(3);
+        small.inference(nothing, nothing, parameters, new float[3], new float[3]);
         small.inference(nothing, nothing, parameters, new float[3], new float[3], saved);
         small.backward(nothing, nothing, nothing, parameters, saved);
-        assertThat(parameters.dgamma()).containsOnly(0);
+        assertThat(parameters.dgamma())
+                .as("overwritten with the gradient of nothing")
+                .containsOnly(0);
         assertThat(parameters.dbeta()).containsOnly(0);
+    }
+
+    @Test
+    void trainingWithoutValuesLeavesTheSavedStatisticsWhatTheyWere() {
+        Values in = Values.random(SHAPE, 9);
+        SavedStatistics saved = new SavedStatistics(3);
+        small.forward(x(in), empty(SHAPE), Parameters.NONE, saved);
+        float[] mean = saved.mean();
+        float[] variance = saved.variance();
+        for (BatchShape shape : List.of(BatchShape.of(0, 3), BatchShape.channelsLast(2, 3, 0))) {
+            Batch nothing = Batch.of(new float[0], shape);
+            Parameters parameters = new Parameters(null, null, new float[] {7, 7, 7}, new float[] {7, 7, 7});
+            small.forward(nothing, nothing, parameters, saved);
+            assertThat(saved.isFilled()).isTrue();
+            assertThat(saved.mean()).isEqualTo(mean);
+            assertThat(saved.variance()).isEqualTo(variance);
+            small.backward(nothing, nothing, nothing, parameters, saved);
+            assertThat(saved.isFilled()).isFalse();
+            assertThat(parameters.dgamma()).containsOnly(0);
+            assertThat(parameters.dbeta()).containsOnly(0);
+        }
     }
 
     @Test
@@ -162,6 +186,11 @@ class BatchNormFunctionTest {
         String length = ": float[2] given, must have one value for each of the function's 3 features";
         refused(() -> small.forward(x, y, Parameters.of(two, three), saved), "gamma" + length);
         refused(() -> small.forward(x, y, Parameters.of(three, two), saved), "beta" + length);
+        refused(() -> small.forward(x, y, null, saved), "parameters: null given");
+        refused(() -> small.forward(x, y, Parameters.NONE, null), "saved: null given");
+        refused(() -> small.backward(null, x, y, Parameters.NONE, saved), "x: null given");
+        refused(() -> small.inference(x, y, Parameters.NONE, null, three), "mean: null given");
+        refused(() -> small.inference(x, y, Parameters.NONE, three, null), "variance: null given");
         refused(() -> small.inference(x, y, Parameters.NONE, two, three), "mean" + length);
         refused(() -> small.inference(x, y, Parameters.NONE, three, two), "variance" + length);
         refused(
@@ -199,11 +228,17 @@ class BatchNormFunctionTest {
         refused(() -> BatchNormFunction.builder(2).eps(0).build(), "eps: 0.0 given");
         refused(() -> BatchNormFunction.builder(2).threads(0).build(), "threads: 0 given, must be at least 1");
         refused(() -> BatchNormFunction.builder(2).backend("cuda").build(), "backend: \"cuda\" given");
-        BatchNormFunction onDevice =
-                BatchNormFunction.builder(2).backend("scalar").device("0:0").build();
-        assertThat(onDevice.eps()).isEqualTo(1e-5);
-        assertThat(onDevice.features()).isEqualTo(2);
-        onDevice.close();
+        refused(
+                () -> BatchNormFunction.builder(2)
+                        .backend("scalar")
+                        .device("0:0")
+                        .build(),
+                "device: \"0:0\" given");
+        BatchNormFunction function =
+                BatchNormFunction.builder(2).backend("scalar").build();
+        assertThat(function.eps()).isEqualTo(1e-5);
+        assertThat(function.features()).isEqualTo(2);
+        function.close();
     }
 
     private static Batch x(Values in) {

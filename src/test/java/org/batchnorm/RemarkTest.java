@@ -10,10 +10,13 @@ import java.util.OptionalDouble;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What is taken, but said once in the log. */
 class RemarkTest {
@@ -39,6 +42,7 @@ class RemarkTest {
         LOG.addHandler(handler);
         Remark.MOMENTUM.said.set(false);
         Remark.RUNNING_VARIANCE.said.set(false);
+        Remark.NOT_FINITE.said.set(false);
     }
 
     @AfterEach
@@ -93,6 +97,39 @@ class RemarkTest {
             assertThat(messages).hasSize(1);
             layer.resetRunningStatistics();
             assertThat(layer.runningVar()).containsOnly(1);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"vector, NaN", "scalar, NaN", "vector, Infinity", "scalar, -Infinity"})
+    void aBatchThatIsNotFiniteIsSaidOnceWhereThatIsAskedFor(String backend, float value) {
+        BatchShape shape = BatchShape.of(4, 3);
+        float[] x = {1, 2, 3, 4, 5, 6, 7, value, 9, 10, 11, 3e38f};
+        float[] finite = {1, 2, 3e38f, 4, 5, -3e38f, 7, 8, 3e38f, 10, 11, -3e38f};
+        train(backend, x, shape, true);
+        assertThat(messages).as("off by default").isEmpty();
+        System.setProperty(BatchNormFunction.LOG_NOT_FINITE_PROPERTY, "true");
+        try {
+            train(backend, finite, shape, true);
+            assertThat(messages).as("an infinite variance of finite values").isEmpty();
+            train(backend, x, shape, false);
+            train(backend, x, shape, true);
+        } finally {
+            System.clearProperty(BatchNormFunction.LOG_NOT_FINITE_PROPERTY);
+        }
+        assertThat(messages)
+                .singleElement()
+                .satisfies(message -> assertThat(message)
+                        .startsWith("WARNING forward: feature 1 of a batch has NaN or infinity among its values (mean ")
+                        .endsWith("stay NaN, whatever batches come, until resetRunningStatistics()"));
+    }
+
+    private static void train(String backend, float[] x, BatchShape shape, boolean useBatchStatistics) {
+        try (BatchNorm layer = BatchNorm.builder(3).backend(backend).build()) {
+            layer.useBatchStatistics(useBatchStatistics);
+            layer.forward(x, new float[x.length], shape);
+            layer.resetRunningStatistics();
+            assertThat(layer.runningMean()).containsOnly(0);
         }
     }
 }

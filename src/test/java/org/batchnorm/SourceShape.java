@@ -26,6 +26,7 @@ import javax.tools.ToolProvider;
 /** What there is to count in one source file. Java's own parser finds the declarations and the calls. */
 final class SourceShape {
     private static final Pattern COMMENT = Pattern.compile("\\s*(\\*|/\\*|//).*|.*[;,{}()] // .*");
+    private static final Pattern NO_CODE = Pattern.compile("\\s*(\\*|/\\*|//).*|(import|package) .*");
     private static final Pattern END_OF_ARGUMENT = Pattern.compile("[,;(){ ]*");
 
     private final Path file;
@@ -80,6 +81,14 @@ final class SourceShape {
     /** The file and its lines. */
     Finding length() {
         return new Finding(file, 1, "lines", lines.size());
+    }
+
+    /** The file and its lines of code: not comments, imports and blank lines. */
+    Finding code() {
+        long code = lines.stream()
+                .filter(line -> !line.isBlank() && !NO_CODE.matcher(line).matches())
+                .count();
+        return new Finding(file, 1, "lines of code", (int) code);
     }
 
     /** Methods, constructors and records, and their parameters or components. */

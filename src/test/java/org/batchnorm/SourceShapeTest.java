@@ -25,8 +25,9 @@ class SourceShapeTest {
 
     private static final Path ROOT = root();
     private static final Path MAIN = Path.of("src", "main");
-    /** No more than there are. The aim is 3,500. */
-    private static final int ENGINE_LINES = 5_500;
+
+    /** Lines of code: comments and imports cost nothing. */
+    private static final int ENGINE_CODE = 3_500;
 
     private static final Path ENGINE = Path.of("src", "main", "java", "org", "batchnorm", "cpu");
 
@@ -100,9 +101,9 @@ class SourceShapeTest {
 
     @Test
     void theEngineIsSmall() {
-        List<Finding> files = shapesIn(ENGINE).map(SourceShape::length).toList();
+        List<Finding> files = shapesIn(ENGINE).map(SourceShape::code).toList();
         int lines = files.stream().mapToInt(Finding::size).sum();
-        require(lines <= ENGINE_LINES, lines + " lines of the CPU engine, must be at most " + ENGINE_LINES, files);
+        require(lines <= ENGINE_CODE, lines + " lines of the CPU engine, must be at most " + ENGINE_CODE, files);
     }
 
     private static Stream<SourceShape> shapesIn(Path folder) {

@@ -31,6 +31,7 @@ public final class ScalarBackend implements BatchNormBackend {
 
     @Override
     public BatchNormOperations open(BackendOptions options) {
+        options.requireNoDevice(name());
         return new CpuOperations(KERNELS, options.threads());
     }
 }

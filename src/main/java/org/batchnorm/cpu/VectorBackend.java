@@ -41,8 +41,23 @@ public final class VectorBackend implements BatchNormBackend {
         return Availability.usable("vectors of " + lanes * Float.SIZE + " bits");
     }
 
+    /** Interpreted, or compiled without the compiler that knows vectors, it is 50 to 100 times slower than scalar. */
+    @Override
+    public Availability automatic() {
+        Availability availability = availability();
+        if (!availability.usable()) {
+            return availability;
+        }
+        return OptimizingCompiler.whyUnused()
+                .map(reason -> Availability.unusable(
+                        reason + ", and without its optimizing compiler vectors are slow",
+                        "start Java without that, or choose " + name() + " by name to use it all the same"))
+                .orElse(availability);
+    }
+
     @Override
     public BatchNormOperations open(BackendOptions options) {
+        options.requireNoDevice(name());
         Availability availability = availability();
         if (!availability.usable()) {
             throw new BackendUnavailableException("backend " + name() + " cannot be used: " + availability);

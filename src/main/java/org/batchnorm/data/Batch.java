@@ -1,7 +1,6 @@
 package org.batchnorm.data;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,7 +42,8 @@ public final class Batch {
      * @param argument what messages call the array
      */
     public static Batch of(String argument, float[] values, BatchShape shape) {
-        Objects.requireNonNull(values, argument);
+        BatchShape.requireGiven(values, argument, "a float[]");
+        BatchShape.requireGiven(shape, "shape", "a BatchShape");
         if (shape.elements() > Integer.MAX_VALUE) {
             throw new IllegalArgumentException(argument + ": shape " + shape + " has " + shape.elements()
                     + " elements, a float[] holds at most " + Integer.MAX_VALUE + "; give a MemorySegment");
@@ -65,6 +65,11 @@ public final class Batch {
         return of("memory", memory, ElementType.FLOAT32, shape);
     }
 
+    /** A view of float32 values in a segment that a caller's argument names. */
+    public static Batch of(String argument, MemorySegment memory, BatchShape shape) {
+        return of(argument, memory, ElementType.FLOAT32, shape);
+    }
+
     /** A view of values of the given type in a segment; else like {@link #of(MemorySegment, BatchShape)}. */
     public static Batch of(MemorySegment memory, ElementType type, BatchShape shape) {
         return of("memory", memory, type, shape);
@@ -76,7 +81,9 @@ public final class Batch {
      * @param argument what messages call the segment
      */
     public static Batch of(String argument, MemorySegment memory, ElementType type, BatchShape shape) {
-        Objects.requireNonNull(memory, argument);
+        BatchShape.requireGiven(memory, argument, "a MemorySegment");
+        BatchShape.requireGiven(type, "type", "an ElementType");
+        BatchShape.requireGiven(shape, "shape", "a BatchShape");
         long bytes = shape.elements() * type.bytes();
         if (memory.byteSize() < bytes) {
             throw new IllegalArgumentException(argument + ": segment of " + memory.byteSize()

@@ -9,11 +9,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * The shape of one batch: N samples, C features (channels), S spatial positions (1, L, H·W or D·H·W) and the order in
  * which they lie in memory. All arithmetic on it is checked, so that {@link #elements()} and {@link #bytes()} never
- * overflow.
+ * overflow. Without samples or without positions a batch has no values: it is valid, and changes nothing.
  *
- * @param n samples, ≥ 0 (an empty batch is valid in inference only)
+ * @param n samples, ≥ 0
  * @param c features (channels), ≥ 1
- * @param spatial spatial positions of one sample, ≥ 1; 1 for data of shape (N, C)
+ * @param spatial spatial positions of one sample, ≥ 0; 1 for data of shape (N, C)
  * @param layout where the features stand; with one spatial position both layouts are the same memory, and
  *     {@link Layout#CHANNELS_FIRST} stands for both
  */
@@ -28,7 +28,8 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
     public BatchShape {
         require(n >= 0, "n", n, "at least 0 samples");
         require(c >= 1, "c", c, "at least 1 feature");
-        require(spatial >= 1, "spatial", spatial, "at least 1 spatial position");
+        require(spatial >= 0, "spatial", spatial, "at least 0 spatial positions");
+        requireGiven(layout, "layout", "CHANNELS_FIRST or CHANNELS_LAST");
         try {
             Math.multiplyExact(Math.multiplyExact(Math.multiplyExact(n, c), spatial), (long) Float.BYTES);
         } catch (ArithmeticException e) {
@@ -79,6 +80,8 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
      *     them: then give a dense copy
      */
     public static BatchShape ofStrides(long[] extents, long[] strides) {
+        requireGiven(extents, "extents", "those of N, C and the spatial axes");
+        requireGiven(strides, "strides", "those of N, C and the spatial axes");
         if (extents.length < 2 || strides.length != extents.length) {
             throw new IllegalArgumentException("strides: " + strides.length + " given for " + extents.length
                     + " extents, must be one for each of N, C and the spatial axes");
@@ -88,7 +91,7 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
         require(c <= Integer.MAX_VALUE, "extents[1]", c, "at most " + Integer.MAX_VALUE + " features");
         long[] spatial = Arrays.copyOfRange(extents, 2, extents.length);
         BatchShape channelsFirst = channelsFirst(n, (int) c, spatial);
-        if (n == 0) {
+        if (channelsFirst.elements() == 0) {
             return channelsFirst;
         }
         long within = positionsWithinFeatures(extents, strides);
@@ -177,9 +180,10 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
     }
 
     private static long product(long[] spatial) {
+        requireGiven(spatial, "spatial", "the spatial extents");
         long product = 1;
         for (int i = 0; i < spatial.length; i++) {
-            require(spatial[i] >= 1, "spatial[" + i + "]", spatial[i], "at least 1 spatial position");
+            require(spatial[i] >= 0, "spatial[" + i + "]", spatial[i], "at least 0 spatial positions");
             try {
                 product = Math.multiplyExact(product, spatial[i]);
             } catch (ArithmeticException e) {
@@ -195,6 +199,13 @@ public record BatchShape(long n, int c, long spatial, Layout layout) {
     private static void require(boolean condition, String argument, long given, String right) {
         if (!condition) {
             throw new IllegalArgumentException(argument + ": " + given + " given, must be " + right);
+        }
+    }
+
+    /** Refuses null; {@code right} says what the argument must be. */
+    static void requireGiven(@Nullable Object value, String argument, String right) {
+        if (value == null) {
+            throw new IllegalArgumentException(argument + ": null given, must be " + right);
         }
     }
 }

@@ -37,6 +37,20 @@ public record BackendOptions(int threads, Optional<String> device) {
         return new BackendOptions(threadsProperty(), Optional.ofNullable(System.getProperty(DEVICE_PROPERTY)));
     }
 
+    /**
+     * For a backend without devices: refuses the name of one.
+     *
+     * @param backend the backend's name
+     * @throws IllegalArgumentException if a device was asked for
+     */
+    public void requireNoDevice(String backend) {
+        if (device.isPresent()) {
+            throw new IllegalArgumentException(
+                    "device: \"" + device.get() + "\" given, must be left out (in the call and in -D" + DEVICE_PROPERTY
+                            + "): the backend " + backend + " has no devices");
+        }
+    }
+
     private static int threadsProperty() {
         String given = System.getProperty(THREADS_PROPERTY);
         if (given == null) {

@@ -63,7 +63,8 @@ public final class Backends {
      *
      * @param name a backend's name, {@value #AUTO}, or empty for what the system property {@value #BACKEND_PROPERTY}
      *     says, and {@value #AUTO} where it says nothing
-     * @throws IllegalArgumentException if no backend has that name
+     * @throws IllegalArgumentException if no backend has that name, or if the options name a device that the backend
+     *     (under {@value #AUTO}: any backend) does not have
      * @throws BackendUnavailableException if the named backend cannot be used here
      */
     public static OpenBackend open(Optional<String> name, BackendOptions options) {
@@ -84,10 +85,12 @@ public final class Backends {
             throw new BackendUnavailableException(
                     "backend " + name + " was asked for and cannot be used: " + availability);
         }
-        return new OpenBackend(name, backend.open(options));
+        return OpenBackend.of(name, backend.open(options));
     }
 
     private static OpenBackend openAutomatically(List<BatchNormBackend> all, BackendOptions options) {
+        options.device().ifPresent(id -> requireDevice(all, id));
+        BackendOptions withoutDevice = new BackendOptions(options.threads(), Optional.empty());
         BatchNormOperations device = null;
         String deviceName = "";
         for (BatchNormBackend backend : all) {
@@ -97,12 +100,13 @@ public final class Backends {
                 continue;
             }
             boolean onDevice = !backend.devices().isEmpty();
-            if (onDevice && device != null) {
+            boolean isAsked = options.device().map(id -> hasDevice(backend, id)).orElse(true);
+            if (onDevice && (device != null || !isAsked)) {
                 continue;
             }
             BatchNormOperations operations;
             try {
-                operations = backend.open(options);
+                operations = backend.open(onDevice ? options : withoutDevice);
             } catch (BackendUnavailableException e) {
                 sayOnce(
                         System.Logger.Level.WARNING,
@@ -113,19 +117,43 @@ public final class Backends {
                 device = operations;
                 deviceName = backend.name();
             } else if (device == null) {
-                return new OpenBackend(backend.name(), operations);
+                return OpenBackend.of(backend.name(), operations);
             } else {
-                return new OpenBackend(
+                return OpenBackend.of(
                         deviceName, new FallbackOperations(deviceName, device, backend.name(), operations));
             }
         }
         if (device != null) {
-            return new OpenBackend(deviceName, device);
+            return OpenBackend.of(deviceName, device);
         }
         throw new BackendUnavailableException("no backend can be used: "
                 + all.stream()
                         .map(backend -> backend.name() + ": " + backend.availability())
                         .collect(Collectors.joining("; ")));
+    }
+
+    private static void requireDevice(List<BatchNormBackend> all, String id) {
+        if (all.stream().noneMatch(backend -> hasDevice(backend, id))) {
+            String devices = all.stream()
+                    .flatMap(backend -> backend.devices().stream())
+                    .map(device -> device.id() + " " + device.description())
+                    .collect(Collectors.joining(", "));
+            throw new IllegalArgumentException("device: \"" + id + "\" given, must be left out"
+                    + (devices.isEmpty() ? ", as no backend has devices here" : " or one of " + devices)
+                    + unusable(all));
+        }
+    }
+
+    private static boolean hasDevice(BatchNormBackend backend, String id) {
+        return backend.devices().stream().anyMatch(device -> device.id().equals(id));
+    }
+
+    /** What cannot be used, each with its reason. */
+    private static String unusable(List<BatchNormBackend> all) {
+        return all.stream()
+                .filter(backend -> !backend.availability().usable())
+                .map(backend -> "; backend " + backend.name() + " cannot be used: " + backend.availability())
+                .collect(Collectors.joining());
     }
 
     private static BatchNormBackend load(ServiceLoader.Provider<BatchNormBackend> provider) {
@@ -148,7 +176,13 @@ public final class Backends {
      * @param name which one
      * @param operations what it can do; to be closed by whoever opened it
      */
-    public record OpenBackend(String name, BatchNormOperations operations) {}
+    public record OpenBackend(String name, BatchNormOperations operations) {
+
+        /** Operations that answer for batches without values themselves. */
+        static OpenBackend of(String name, BatchNormOperations ofBackend) {
+            return new OpenBackend(name, new EmptyBatches(ofBackend));
+        }
+    }
 
     /** Stands for a provider whose class could not be loaded, so that {@code devices} can list it. */
     private record UnloadableBackend(String name, Throwable failure) implements BatchNormBackend {

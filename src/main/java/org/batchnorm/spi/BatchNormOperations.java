@@ -16,6 +16,10 @@ import org.batchnorm.data.BatchShape;
  * same memory or have none in common. Where batch statistics are asked for, every feature has at least two values in
  * all.
  *
+ * <p>A batch without values (N or S is 0) changes nothing: no output is written, statistics stay as they are, and its
+ * moments and sums are those of no values, with count 0. {@link Backends#open} answers for them, so that no backend is
+ * asked.
+ *
  * <p>Every operation may be called from several threads at once. Results are deterministic: the same input and shape
  * give the same bits, whatever the number of threads. A NaN or an infinity in one feature spoils that feature only. An
  * operation that fails has not changed its inputs, unless they are its outputs too.

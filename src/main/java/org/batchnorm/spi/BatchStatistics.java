@@ -45,9 +45,12 @@ public final class BatchStatistics {
 
     /**
      * Sets all of them from moments: {@code variance = m2 / count}, {@code rstd = 1 / sqrt(variance + eps)}, each in
-     * double precision and rounded once.
+     * double precision and rounded once. Of no values there are no statistics: they stay what they are.
      */
     public void set(Moments moments, double eps) {
+        if (moments.count() == 0) {
+            return;
+        }
         double count = moments.count();
         for (int c = 0; c < mean.length; c++) {
             double exact = moments.mean()[c];

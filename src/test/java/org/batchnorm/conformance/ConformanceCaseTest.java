@@ -112,7 +112,6 @@ class ConformanceCaseTest {
                         "too many features",
                         (t, m) -> t.put("x", floats(0, 1L << 31)),
                         "tensor \"x\" has 2147483648 features, must be at most"),
-                wrong("no spatial position", (t, m) -> t.put("x", floats(4, 2, 0)), "spatial[0]: 0 given"),
                 wrong(
                         "no y",
                         (t, m) -> t.remove("expected.y"),

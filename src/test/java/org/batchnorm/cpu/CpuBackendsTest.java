@@ -7,9 +7,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.batchnorm.BatchNorm;
+import org.batchnorm.ChildJvm;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormBackend;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What the CPU backends say about themselves, with and without the Vector API's module. */
 class CpuBackendsTest {
@@ -38,6 +43,48 @@ class CpuBackendsTest {
                 .contains("vector false")
                 .contains("--add-modules jdk.incubator.vector")
                 .contains("scalar true");
+    }
+
+    /** Interpreted, or without the optimizing compiler, vectors are 50 to 100 times slower than plain loops. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "-Xint | only interprets (-Xint)",
+                "-XX:TieredStopAtLevel=0 | compiles up to level 0 of 4 only (-XX:TieredStopAtLevel)",
+                "-XX:TieredStopAtLevel=1 | compiles up to level 1 of 4 only (-XX:TieredStopAtLevel)",
+                "-XX:TieredStopAtLevel=3 | compiles up to level 3 of 4 only (-XX:TieredStopAtLevel)",
+                "-XX:CompilationMode=quick-only | compiles quickly only (-XX:CompilationMode=quick-only)",
+                "-XX:-UseCompiler | compiles nothing (-XX:-UseCompiler"
+            })
+    void autoLeavesVectorsWhereTheyAreNotCompiled(String option, String reason) throws Exception {
+        String said = ChildJvm.run(List.of(option), Choose.class, List.of(), 60);
+        assertThat(said)
+                .contains("auto scalar 1.3416", "vector vector 1.3416")
+                .contains("backend vector is passed over: this JVM " + reason)
+                .contains("choose vector by name to use it all the same");
+    }
+
+    @Test
+    void autoTakesVectorsWhereTheyAreCompiled() throws Exception {
+        for (String option : List.of("-XX:TieredStopAtLevel=4", "-XX:-TieredCompilation")) {
+            assertThat(ChildJvm.run(List.of(option), Choose.class, List.of(), 60))
+                    .contains("auto vector 1.3416")
+                    .doesNotContain("passed over");
+        }
+    }
+
+    /** Run in a Java of its own. */
+    static final class Choose {
+        public static void main(String[] arguments) {
+            for (String backend : List.of("auto", "vector")) {
+                float[] y = new float[4];
+                try (BatchNorm layer = BatchNorm.builder(1).backend(backend).build()) {
+                    layer.forward(new float[] {1, 2, 3, 4}, y, BatchShape.of(4, 1));
+                    System.out.println(backend + " " + layer.backendName() + " " + y[3]);
+                }
+            }
+        }
     }
 
     /** Run in a Java of its own. */

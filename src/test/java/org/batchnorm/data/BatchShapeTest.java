@@ -35,7 +35,8 @@ class BatchShapeTest {
                 dense("one feature", axes(2, 1, 4), axes(4, -7, 1), BatchShape.channelsFirst(2, 1, 4)),
                 dense("one position", axes(2, 3, 1, 1), axes(3, 1, 0, 8), BatchShape.channelsLast(2, 3, 1)),
                 dense("one value", axes(1, 1), axes(0, 0), BatchShape.of(1, 1)),
-                dense("nothing", axes(0, 3, 4), axes(0, 0, 0), BatchShape.channelsFirst(0, 3, 4)));
+                dense("no samples", axes(0, 3, 4), axes(0, 0, 0), BatchShape.channelsFirst(0, 3, 4)),
+                dense("no positions", axes(2, 3, 0, 4), axes(0, 0, 0, 0), BatchShape.channelsFirst(2, 3, 0)));
     }
 
     @ParameterizedTest(name = "{0}")
@@ -90,7 +91,7 @@ class BatchShapeTest {
                 other(axes(-1, 3), axes(3, 1), "n: -1 given, must be at least 0 samples"),
                 other(axes(2, 0), axes(3, 1), "c: 0 given, must be at least 1 feature"),
                 other(axes(2, 1L << 31), axes(1, 2), "extents[1]: 2147483648 given, must be at most 2147483647"),
-                other(axes(2, 3, 0), axes(3, 1, 1), "spatial[0]: 0 given, must be at least 1 spatial position"),
+                other(axes(2, 3, -1), axes(3, 1, 1), "spatial[0]: -1 given, must be at least 0 spatial positions"),
                 other(axes(1L << 61, 1), axes(1, 1), "floats do not fit in 2^63 - 1 bytes"));
     }
 

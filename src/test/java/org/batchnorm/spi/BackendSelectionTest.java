@@ -172,6 +172,66 @@ class BackendSelectionTest {
     }
 
     @Test
+    void autoTakesTheDeviceThatWasNamed() {
+        IsolatedProviders.run(NamedDeviceIsTaken.class, CPU, DEVICE, FAST_CPU, SLOW_DEVICE);
+    }
+
+    static final class NamedDeviceIsTaken implements Runnable {
+        @Override
+        public void run() {
+            try (BatchNorm layer =
+                    BatchNorm.builder(3).backend("auto").device("0:0").build()) {
+                assertThat(layer.backendName()).isEqualTo("device");
+            }
+            assertThatThrownBy(() -> BatchNorm.builder(3).device("gpu9").build())
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage(
+                            "device: \"gpu9\" given, must be left out or one of 0:0 a device for tests, 0:0 a device for"
+                                    + " tests; backend fastcpu cannot be used: its module is missing; run java with --add-modules=fast");
+        }
+    }
+
+    /** A device that the library passes over for host data may be named all the same. */
+    @Test
+    void autoMayLeaveANamedDeviceToOthers() {
+        IsolatedProviders.run(NamedDeviceIsSlow.class, CPU, SLOW_DEVICE);
+    }
+
+    static final class NamedDeviceIsSlow implements Runnable {
+        @Override
+        public void run() {
+            try (BatchNorm layer =
+                    BatchNorm.builder(3).backend("auto").device("0:0").build()) {
+                assertThat(layer.backendName()).isEqualTo("cpu");
+            }
+        }
+    }
+
+    @Test
+    void noBackendIsAskedForABatchWithoutValues() {
+        IsolatedProviders.run(EmptyIsAnswered.class, CPU, DEVICE);
+    }
+
+    static final class EmptyIsAnswered implements Runnable {
+        @Override
+        public void run() {
+            float[] nothing = {};
+            BatchShape none = BatchShape.of(0, 3);
+            for (String backend : List.of("cpu", "device", "auto")) {
+                try (BatchNorm layer = BatchNorm.builder(3).backend(backend).build()) {
+                    layer.forward(nothing, nothing, none);
+                    layer.backward(nothing, nothing, nothing, none);
+                    layer.useBatchStatistics(false);
+                    layer.forward(nothing, nothing, none);
+                    layer.backward(nothing, nothing, nothing, none);
+                    assertThat(layer.numBatchesTracked()).isEqualTo(2);
+                }
+            }
+            assertThat(TestBackends.CALLS).containsExactly("cpu close", "device close", "device close", "cpu close");
+        }
+    }
+
+    @Test
     void aProviderThatCannotBeLoadedIsListedWithTheReason() {
         IsolatedProviders.run(UnloadableIsListed.class, UNLOADABLE, CPU);
     }

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The stages of an operation, one by one and with parts of a batch merged between them, against double precision. */
 class StagesTest {
@@ -78,6 +79,36 @@ class StagesTest {
         check(Quantity.DX, dx.array(), expected.frozenDx);
     }
 
+    /** The difference of a value and the mean overflows float32, the result does not. */
+    @ParameterizedTest
+    @ValueSource(strings = {"scalar", "vector"})
+    void valuesMayBeFartherApartThanFloat32Reaches(String backend) {
+        BatchShape shape = BatchShape.of(16, 2);
+        Values in = Values.random(shape, 4);
+        for (int i = 0; i < 16; i++) {
+            in.x()[2 * i] = i == 7 ? 3e38f : -3e38f;
+        }
+        Problem expected = new Problem(in);
+        BatchNormOperations operations = open(backend);
+        Batch x = Batch.of(in.x(), shape);
+        Batch y = empty(shape);
+        Batch dx = empty(shape);
+        BatchStatistics statistics = new BatchStatistics(shape.c());
+        Normalization through = new Normalization(in.weight(), in.bias(), EPS, statistics, true);
+        Tensors tensors = new Tensors();
+        Moments moments = new Moments(shape.c());
+        GradientSums sums = new GradientSums(shape.c());
+
+        operations.collectStatistics(tensors.collect(x), moments);
+        statistics.set(moments, EPS);
+        operations.transform(tensors.forward(x, y), through);
+        operations.reduceGradients(tensors.backward(x, Batch.of(in.dy(), shape), dx), through, sums);
+        operations.inputGradient(tensors.backward(x, Batch.of(in.dy(), shape), dx), through, sums);
+
+        check(Quantity.Y, y.array(), expected.y);
+        check(Quantity.DX, dx.array(), expected.dx);
+    }
+
     /** As on two machines: each has half of the samples, the statistics and the sums are those of all. */
     @ParameterizedTest
     @MethodSource("everyCase")
@@ -129,6 +160,56 @@ class StagesTest {
         check(Quantity.RSTD, statistics.rstd(), expected.rstd);
         check(Quantity.Y, y, expected.y);
         check(Quantity.DX, dx, expected.dx);
+    }
+
+    /** On a machine without a sample, say: its part of the merge is nothing. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void aPartWithoutValuesAddsNothing(String backend) {
+        BatchShape shape = BatchShape.channelsFirst(4, 3, 5);
+        Values in = Values.random(shape, 4);
+        BatchNormOperations operations = open(backend);
+        Tensors tensors = new Tensors();
+        BatchStatistics statistics = new BatchStatistics(3);
+        Normalization through = new Normalization(in.weight(), in.bias(), EPS, statistics, true);
+        Moments moments = new Moments(3);
+        GradientSums sums = new GradientSums(3);
+        Batch x = Batch.of(in.x(), shape);
+        operations.collectStatistics(tensors.collect(x), moments);
+        statistics.set(moments, EPS);
+        operations.reduceGradients(tensors.backward(x, Batch.of(in.dy(), shape), empty(shape)), through, sums);
+        double[] mean = moments.mean().clone();
+        double[] dgamma = sums.dgamma().clone();
+        float[] rstd = statistics.rstd().clone();
+
+        Moments none = new Moments(3);
+        GradientSums noSums = new GradientSums(3);
+        for (BatchShape empty : new BatchShape[] {BatchShape.of(0, 3), BatchShape.channelsFirst(2, 3, 0)}) {
+            none.add(moments);
+            noSums.add(sums);
+            Batch nothing = empty(empty);
+            operations.collectStatistics(tensors.collect(nothing), none);
+            assertThat(none.count()).isZero();
+            assertThat(none.mean()).containsOnly(0);
+            assertThat(none.m2()).containsOnly(0);
+            moments.add(none);
+            assertThat(moments.count()).isEqualTo(20);
+            assertThat(moments.mean()).isEqualTo(mean);
+            statistics.set(none, EPS);
+            operations.forward(tensors.forward(nothing, nothing), through);
+            operations.transform(tensors.forward(nothing, nothing), through);
+            assertThat(statistics.rstd()).isEqualTo(rstd);
+            operations.reduceGradients(tensors.backward(nothing, nothing, nothing), through, noSums);
+            assertThat(noSums.count()).isZero();
+            assertThat(noSums.dgamma()).containsOnly(0);
+            sums.add(noSums);
+            operations.inputGradient(tensors.backward(nothing, nothing, nothing), through, sums);
+            noSums.add(sums);
+            operations.backward(tensors.backward(nothing, nothing, nothing), through, noSums);
+            assertThat(noSums.dbeta()).containsOnly(0);
+        }
+        assertThat(sums.count()).isEqualTo(20);
+        assertThat(sums.dgamma()).isEqualTo(dgamma);
     }
 
     /** A backend that has stages only. */

@@ -154,8 +154,9 @@ public final class BatchNormTasks {
             throw new IllegalArgumentException("maxShape: " + maxShape + " has " + maxShape.c()
                     + " features, the configuration has " + config.features());
         }
-        if (maxShape.n() < 1) {
-            throw new IllegalArgumentException("maxShape: " + maxShape + " has no samples, must have at least 1");
+        if (maxShape.elements() < 1) {
+            throw new IllegalArgumentException(
+                    "maxShape: " + maxShape + " has no values, must have at least 1 sample and 1 position");
         }
         this.prefix = prefix;
         this.config = config;

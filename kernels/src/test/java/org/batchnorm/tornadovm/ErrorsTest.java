@@ -56,6 +56,15 @@ class ErrorsTest {
     }
 
     @Test
+    void noValues() {
+        for (BatchShape none : new BatchShape[] {BatchShape.of(0, 3), BatchShape.channelsFirst(4, 3, 0)}) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> layer(none))
+                    .withMessage("maxShape: " + none + " has no values, must have at least 1 sample and 1 position");
+        }
+    }
+
+    @Test
     void arraysTooSmall() {
         BatchNormTasks norm = layer(BatchShape.of(4, 3));
         FloatArray right = new FloatArray(12);

@@ -31,5 +31,6 @@ public final class InputGradient extends Operation {
     @Override
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
         ScalarMergeGradients.coefficients(f, into, 0, cut.features);
+        ScalarMergeGradients.keepInRange(f, into, 0, cut.features);
     }
 }

@@ -29,6 +29,7 @@ public final class Transform extends Operation {
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
         if (f.throughStatistics) {
             TransformCoefficients.ofBatch(f, into, 0, cut.features);
+            TransformCoefficients.keepInRange(f, into, 0, cut.features);
         } else {
             TransformCoefficients.ofGiven(f, into, 0, cut.features);
         }

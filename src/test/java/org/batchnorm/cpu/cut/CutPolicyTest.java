@@ -2,6 +2,8 @@ package org.batchnorm.cpu.cut;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
+import org.batchnorm.cpu.kernel.Tile;
 import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Test;
 
@@ -15,6 +17,23 @@ class CutPolicyTest {
         assertThat(groups(BatchShape.channelsFirst(256, 1024, 7, 7), 2, 2)).isZero();
         assertThat(groups(BatchShape.channelsLast(64, 64, 56, 56), 2, 2)).isZero();
         assertThat(groups(BatchShape.channelsFirst(64, 64, 56, 56), 2, 2)).isEqualTo(64);
+    }
+
+    /** The columns of folded rows are added up in a tile, for all features at once: so none are merged in parts. */
+    @Test
+    void foldedRowsHaveSoFewFeaturesThatTheseStayTogether() {
+        int folded = 0;
+        for (int c = 1; c <= 2 * Tile.SIZE; c++) {
+            for (BatchShape shape : List.of(BatchShape.of(4096, c), BatchShape.channelsFirst(4096, c, 3))) {
+                if (Cut.of(shape).columns.fold > 1) {
+                    folded++;
+                    assertThat(c).isLessThanOrEqualTo(Tile.SIZE);
+                    assertThat(CutPolicy.mergeParts(c, 64)).isEqualTo(1);
+                    assertThat(groups(shape, 2, 64)).isZero();
+                }
+            }
+        }
+        assertThat(folded).isPositive();
     }
 
     /** What a thread has for itself is there before it works, so threads that find no work would cost memory. */

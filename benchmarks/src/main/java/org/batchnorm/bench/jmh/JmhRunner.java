@@ -12,6 +12,8 @@ import java.util.OptionalDouble;
 import java.util.regex.Pattern;
 import org.batchnorm.bench.workload.Samples;
 import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.Backends;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
@@ -87,8 +89,15 @@ public final class JmhRunner implements AutoCloseable {
         parameters.forEach(options::param);
         BackendOptions.fromSystemProperties()
                 .device()
+                .filter(device -> hasDevices(parameters.get("backend")))
                 .ifPresent(device -> options.jvmArgsPrepend("-D" + BackendOptions.DEVICE_PROPERTY + "=" + device));
         return options;
+    }
+
+    private static boolean hasDevices(@Nullable String backend) {
+        return Backends.all().stream()
+                .anyMatch(candidate ->
+                        candidate.name().equals(backend) && !candidate.devices().isEmpty());
     }
 
     private Outcome run(Options options) {

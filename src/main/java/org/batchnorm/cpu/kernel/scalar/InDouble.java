@@ -25,9 +25,7 @@ public final class InDouble {
         f.statistics.variance()[feature] = (float) variance;
         f.statistics.rstd()[feature] = (float) (1 / Math.sqrt(variance + f.eps));
         TransformCoefficients.ofBatch(f, c, feature, feature + 1);
-        if (TransformCoefficients.mayOverflow(f, feature)) {
-            TransformCoefficients.meanIntoOffset(f, c, feature);
-        }
+        TransformCoefficients.keepInRange(f, c, feature, feature + 1);
     }
 
     /** The moments of a feature, in two passes over its values. */
@@ -52,18 +50,7 @@ public final class InDouble {
         gradients.dbeta()[feature] = sum;
         gradients.dgamma()[feature] = product * f.statistics.rstd()[feature];
         ScalarMergeGradients.coefficients(f, c, feature, feature + 1);
-        if (f.throughStatistics && TransformCoefficients.mayOverflow(f, feature)) {
-            meanIntoDyCentre(f, c, feature);
-        }
-    }
-
-    /** As {@link TransformCoefficients#meanIntoOffset}, in the gradient: {@code (dy − dyCentre) + x · slope}. */
-    private static void meanIntoDyCentre(PerFeature f, Coefficients c, int feature) {
-        double slope = c.slope[feature];
-        double dyMean = f.gradients.dbeta()[feature] / f.count;
-        c.dyCentre[feature] = (float) (dyMean + f.statistics.mean()[feature] * slope);
-        c.centre[feature] = 0;
-        c.offset[feature] = 0;
+        ScalarMergeGradients.keepInRange(f, c, feature, feature + 1);
     }
 
     private static double mean(BatchShape shape, Operands o, int feature) {

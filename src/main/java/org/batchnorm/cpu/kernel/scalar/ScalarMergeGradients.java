@@ -56,6 +56,21 @@ public final class ScalarMergeGradients implements MergeGradients {
         }
     }
 
+    /**
+     * As {@link TransformCoefficients#keepInRange}, of the gradient through statistics: {@code (dy − dyCentre) + x ·
+     * slope}.
+     */
+    public static void keepInRange(PerFeature f, Coefficients c, int from, int to) {
+        for (int i = from; i < to; i++) {
+            if (f.throughStatistics && TransformCoefficients.mayOverflow(f, i)) {
+                double dyMean = f.gradients.dbeta()[i] / f.count;
+                c.dyCentre[i] = (float) (dyMean + f.statistics.mean()[i] * (double) c.slope[i]);
+                c.centre[i] = 0;
+                c.offset[i] = 0;
+            }
+        }
+    }
+
     // One simple loop for each step: so the compiler makes vector code of them.
 
     /** Whether no value is infinite or NaN in float32. */

@@ -47,17 +47,25 @@ public final class TransformCoefficients {
         Arrays.fill(c.offset, from, to, 0);
     }
 
+    /** Puts the mean of features into their offsets where their values are too far from it. */
+    public static void keepInRange(PerFeature f, Coefficients c, int from, int to) {
+        for (int i = from; i < to; i++) {
+            if (mayOverflow(f, i)) {
+                meanIntoOffset(f, c, i);
+            }
+        }
+    }
+
     /** Whether {@code x − mean} may overflow float32: no value is farther from the mean than sqrt(m) deviations. */
     static boolean mayOverflow(PerFeature f, int feature) {
-        double most = Math.sqrt((double) f.count) / f.statistics.rstd()[feature];
-        return Math.abs(f.statistics.mean()[feature]) > OVERFLOWS_BEYOND || most > OVERFLOWS_BEYOND;
+        return Math.sqrt((double) f.count) / f.statistics.rstd()[feature] > OVERFLOWS_BEYOND;
     }
 
     /**
      * Puts the mean into the offset, {@code x · scale + (beta − mean · scale)}. Elsewhere these terms would cancel;
      * they do not where values are so far apart that their difference overflows.
      */
-    static void meanIntoOffset(PerFeature f, Coefficients c, int feature) {
+    private static void meanIntoOffset(PerFeature f, Coefficients c, int feature) {
         double scale = c.scale[feature];
         c.offset[feature] = (float) (f.beta[feature] - f.statistics.mean()[feature] * scale);
         c.centre[feature] = 0;

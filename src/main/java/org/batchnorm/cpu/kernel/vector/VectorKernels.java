@@ -40,7 +40,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public Reduction sampling(Operands operands, boolean rare) {
-        return rare || operands.hasSecond() ? plain.sampling(operands, rare) : reduction(operands);
+        return rare ? plain.sampling(operands, rare) : reduction(operands);
     }
 
     @Override

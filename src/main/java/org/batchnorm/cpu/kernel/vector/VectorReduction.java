@@ -1,6 +1,8 @@
 package org.batchnorm.cpu.kernel.vector;
 
+import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.ADD;
+import static jdk.incubator.vector.VectorOperators.DIV;
 import static jdk.incubator.vector.VectorOperators.FMA;
 import static jdk.incubator.vector.VectorOperators.MAX;
 import static jdk.incubator.vector.VectorOperators.MIN;
@@ -353,26 +355,30 @@ final class VectorReduction implements Reduction {
         s.product[channel] += product;
     }
 
-    // ---- samples, of x: those of dy are left to plain loops
+    // ---- samples
 
     @Override
     public void sample(Operands o, Rows r, Coefficients c) {
-        Object x = o.x;
-        float[] shift = c.shift;
-        long start = o.xStart + r.first;
+        Object values = SECOND ? o.second : o.x;
+        float[] shift = SECOND ? c.dyShift : c.shift;
+        long start = (SECOND ? o.secondStart : o.xStart) + r.first;
         int samples = (int) r.count;
         FloatVector zero = FloatVector.zero(FLOATS);
         FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
         FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
         FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
+        FloatVector significance = FloatVector.broadcast(FLOATS, Shift.significance(samples));
+        FloatVector integer = FloatVector.broadcast(FLOATS, Shift.INTEGER);
+        FloatVector smallest = FloatVector.broadcast(FLOATS, Float.MIN_NORMAL);
+        FloatVector one = FloatVector.broadcast(FLOATS, 1);
         int end = Species.end(r.from, r.to);
         for (int j = r.from; j < end; j += LANES) {
-            FloatVector first = load(x, start, j);
+            FloatVector first = load(values, start, j);
             FloatVector sum = zero;
             FloatVector least = zero;
             FloatVector most = zero;
             for (int i = 1; i < samples; i++) {
-                FloatVector d = load(x, start + i * r.apart, j).lanewise(SUB, first);
+                FloatVector d = load(values, start + i * r.apart, j).lanewise(SUB, first);
                 sum = d.lanewise(ADD, sum);
                 least = d.lanewise(MIN, least);
                 most = d.lanewise(MAX, most);
@@ -380,11 +386,19 @@ final class VectorReduction implements Reduction {
             FloatVector outer = zero.lanewise(ADD, least).lanewise(ADD, most).lanewise(MUL, trim);
             FloatVector rest = zero.lanewise(ADD, sum).lanewise(SUB, outer);
             FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
-            FloatVector coarse = zero.lanewise(ADD, most).lanewise(SUB, least).lanewise(MUL, coarseness);
-            mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
+            FloatVector range = zero.lanewise(ADD, most).lanewise(SUB, least);
+            FloatVector coarse = range.lanewise(MUL, coarseness);
+            FloatVector rounded = mean.lanewise(ADD, coarse).lanewise(SUB, coarse);
+            if (SECOND) {
+                FloatVector distance =
+                        mean.lanewise(ABS).lanewise(MUL, significance).lanewise(DIV, range.lanewise(ADD, smallest));
+                distance = distance.lanewise(ADD, integer).lanewise(SUB, integer);
+                rounded = rounded.lanewise(MUL, distance.lanewise(MIN, one));
+            }
+            rounded.intoArray(shift, j);
         }
         for (int j = end; j < r.to; j++) {
-            shift[j] = Shift.sample(x, start + j, samples, r.apart, false);
+            shift[j] = Shift.sample(values, start + j, samples, r.apart, SECOND);
         }
     }
 

@@ -1,0 +1,182 @@
+package org.batchnorm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.Arrays;
+import java.util.Random;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
+import org.assertj.core.data.Offset;
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Moments;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Statistics of a whole data set, against sums over all its values in double precision. */
+class PopulationStatisticsTest {
+    private static final int C = 3;
+    private static final int[] SIZES = {16, 16, 16, 5};
+    private static final Offset<Double> CLOSE = within(2e-6);
+
+    private final float[][] batches = batches();
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void estimatesAreThoseOfTheirFormulas(boolean fromForward) {
+        PopulationStatistics population = gather(fromForward, 0, SIZES.length);
+        assertThat(population.batches()).isEqualTo(4);
+        assertThat(population.count()).isEqualTo(53);
+        for (int c = 0; c < C; c++) {
+            double[] all = feature(c, 0, SIZES.length);
+            assertThat(population.exact().mean()[c]).isCloseTo(mean(all), CLOSE);
+            assertThat(population.exact().variance()[c]).isCloseTo(unbiased(all), CLOSE);
+            double means = 0;
+            double variances = 0;
+            for (int b = 0; b < SIZES.length; b++) {
+                means += mean(feature(c, b, b + 1)) / SIZES.length;
+                variances += unbiased(feature(c, b, b + 1)) / SIZES.length;
+            }
+            assertThat(population.algorithm2().mean()[c]).isCloseTo(means, CLOSE);
+            assertThat(population.algorithm2().variance()[c]).isCloseTo(variances, CLOSE);
+        }
+    }
+
+    @Test
+    void partsOfThreadsAndProcessesAreMerged() {
+        PopulationStatistics whole = gather(false, 0, 4);
+        PopulationStatistics merged = gather(false, 0, 1);
+        merged.add(PopulationStatistics.ofArray(gather(false, 1, 4).toArray()));
+        merged.add(new PopulationStatistics(C));
+        assertThat(merged.batches()).isEqualTo(4);
+        assertThat(merged.count()).isEqualTo(53);
+        Offset<Double> rounding = within(1e-14);
+        for (int c = 0; c < C; c++) {
+            assertThat(merged.exact().mean()[c]).isCloseTo(whole.exact().mean()[c], rounding);
+            assertThat(merged.exact().variance()[c]).isCloseTo(whole.exact().variance()[c], rounding);
+            assertThat(merged.algorithm2().mean()[c])
+                    .isCloseTo(whole.algorithm2().mean()[c], rounding);
+            assertThat(merged.algorithm2().variance()[c])
+                    .isCloseTo(whole.algorithm2().variance()[c], rounding);
+        }
+    }
+
+    @Test
+    void aLayerInfersWithThem() {
+        try (BatchNorm layer = BatchNorm.builder(C).build()) {
+            PopulationStatistics.Estimate population = gather(false, 0, 4).exact();
+            layer.setRunningStatistics(population);
+            assertThat(layer.numBatchesTracked()).isEqualTo(4);
+            float[] y = new float[C];
+            layer.eval().forward(new float[] {1, 2, 3}, y, BatchShape.of(1, C));
+            for (int c = 0; c < C; c++) {
+                double expected =
+                        (c + 1 - population.mean()[c]) / Math.sqrt(population.variance()[c] + 1e-5);
+                assertThat((double) y[c]).isCloseTo(expected, within(1e-5));
+            }
+        }
+        try (BatchNorm other = BatchNorm.builder(C + 1).build()) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(
+                            () -> other.setRunningStatistics(gather(false, 0, 4).exact()))
+                    .withMessage("population: of 3 features given, must have the layer's 4");
+            assertThat(other.runningMean()).containsOnly(0);
+        }
+    }
+
+    @Test
+    void batchesOfOneValueCountExactlyButHaveNoVarianceOfTheirOwn() {
+        PopulationStatistics population = gather(false, 0, 1);
+        Moments single = new Moments(C);
+        try (BatchNormFunction function = BatchNormFunction.builder(C).build()) {
+            function.collectStatistics(Batch.of(new float[] {7, 8, 9}, BatchShape.of(1, C)), single);
+        }
+        population.add(single);
+        population.add(new Moments(C));
+        assertThat(population.batches()).isEqualTo(2);
+        double[] all = DoubleStream.concat(Arrays.stream(feature(0, 0, 1)), DoubleStream.of(7))
+                .toArray();
+        assertThat(population.exact().variance()[0]).isCloseTo(unbiased(all), CLOSE);
+        assertThatIllegalStateException()
+                .isThrownBy(population::algorithm2)
+                .withMessageContaining("one of 1 value was added; leave it out, or take exact()");
+    }
+
+    @Test
+    void whatIsNoBatchIsRefused() {
+        PopulationStatistics none = new PopulationStatistics(C);
+        assertThatIllegalStateException().isThrownBy(none::exact).withMessageContaining("0 added");
+        assertThatIllegalStateException().isThrownBy(none::algorithm2).withMessageContaining("none added");
+        SavedStatistics saved = new SavedStatistics(C);
+        assertThatIllegalStateException()
+                .isThrownBy(() -> none.add(saved))
+                .withMessageContaining("no forward has filled it");
+        try (BatchNorm layer = BatchNorm.builder(C).build()) {
+            layer.eval().forward(batches[0], new float[16 * C], BatchShape.of(16, C), saved);
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> none.add(saved))
+                    .withMessageContaining("filled with given statistics");
+        }
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> none.add(new Moments(2)))
+                .withMessage("batch: statistics of 2 features given, must have the 3 of these");
+        assertThatIllegalArgumentException().isThrownBy(() -> none.add(none)).withMessageContaining("themselves");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> PopulationStatistics.ofArray(new double[8]))
+                .withMessageContaining("array: double[8] given");
+        assertThatIllegalArgumentException().isThrownBy(() -> new PopulationStatistics(0));
+        assertThat(none.batches()).isZero();
+    }
+
+    private PopulationStatistics gather(boolean fromForward, int from, int to) {
+        PopulationStatistics population = new PopulationStatistics(C);
+        SavedStatistics saved = new SavedStatistics(C);
+        Moments moments = new Moments(C);
+        try (BatchNorm layer = BatchNorm.builder(C).build();
+                BatchNormFunction function = BatchNormFunction.builder(C).build()) {
+            for (int b = from; b < to; b++) {
+                BatchShape shape = BatchShape.of(SIZES[b], C);
+                if (fromForward) {
+                    layer.forward(batches[b], new float[SIZES[b] * C], shape, saved);
+                    population.add(saved);
+                } else {
+                    function.collectStatistics(Batch.of(batches[b], shape), moments);
+                    population.add(moments);
+                }
+            }
+        }
+        return population;
+    }
+
+    private static float[][] batches() {
+        Random random = new Random(3);
+        float[][] batches = new float[SIZES.length][];
+        for (int b = 0; b < SIZES.length; b++) {
+            batches[b] = new float[SIZES[b] * C];
+            for (int i = 0; i < batches[b].length; i++) {
+                batches[b][i] = (float) (random.nextGaussian() + b + i % C);
+            }
+        }
+        return batches;
+    }
+
+    private double[] feature(int c, int from, int to) {
+        return IntStream.range(from, to)
+                .boxed()
+                .flatMapToDouble(b -> IntStream.range(0, SIZES[b]).mapToDouble(r -> batches[b][r * C + c]))
+                .toArray();
+    }
+
+    private static double mean(double[] values) {
+        return Arrays.stream(values).average().orElseThrow();
+    }
+
+    private static double unbiased(double[] values) {
+        double mean = mean(values);
+        return Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum() / (values.length - 1);
+    }
+}
