@@ -34,11 +34,16 @@ final class ErrorMessages {
     static int failure(Exception exception, CommandLine commandLine, ParseResult parsed) {
         boolean wrongInput = exception instanceof IllegalArgumentException || exception instanceof DataFormatException;
         commandLine.getErr().println(commandLine.getCommandSpec().qualifiedName() + ": " + message(exception));
-        if (commandLine.getCommandSpec().root().userObject() instanceof Main main && main.isVerbose()) {
+        if (isVerbose(commandLine)) {
             exception.printStackTrace(commandLine.getErr());
         }
         commandLine.getErr().flush();
         return wrongInput ? ExitCode.USAGE : ExitCode.SOFTWARE;
+    }
+
+    /** Whether {@code --verbose} was given. */
+    static boolean isVerbose(CommandLine commandLine) {
+        return commandLine.getCommandSpec().root().userObject() instanceof Main main && main.isVerbose();
     }
 
     /** A sentence for any exception; those of the file system say little more than the file's name by themselves. */

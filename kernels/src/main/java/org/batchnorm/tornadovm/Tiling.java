@@ -4,7 +4,6 @@ import java.util.Optional;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.kernels.Tiles;
 import uk.ac.manchester.tornado.api.WorkerGrid;
-import uk.ac.manchester.tornado.api.WorkerGrid2D;
 
 /**
  * How a batch is laid over a device: the scalars that the kernels of {@link org.batchnorm.tornadovm.kernels} are
@@ -155,9 +154,7 @@ record Tiling(
             throw new IllegalArgumentException(
                     "shape: a grid of " + global + " work-items is more than TornadoVM can start; give fewer features");
         }
-        WorkerGrid grid = new WorkerGrid2D((int) global, groups);
-        grid.setLocalWork(local, 1, 1);
-        return grid;
+        return new KernelGrid((int) global, groups, local);
     }
 
     private static void checkAddressable(BatchShape shape) {

@@ -2,6 +2,7 @@ package org.batchnorm.tornadovm;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,6 +17,21 @@ public final class ChildJvm {
 
     private ChildJvm() {}
 
+    /** Whether the SDK has a backend: opencl, ptx, cuda. */
+    public static boolean sdkHas(String backend) throws IOException {
+        return Files.readString(Path.of(SDK, "tornado-argfile")).contains("tornado.drivers." + backend);
+    }
+
+    /**
+     * The environment of a machine without the SDK's drivers: no vendor of OpenCL, and a libcuda that is none.
+     *
+     * @param folder for the latter
+     */
+    public static Map<String, String> withoutDrivers(Path folder) throws IOException {
+        Files.write(folder.resolve("libcuda.so.1"), new byte[0]);
+        return Map.of("OCL_ICD_VENDORS", "/nonexistent", "OCL_ICD_FILENAMES", "", "LD_LIBRARY_PATH", folder.toString());
+    }
+
     /**
      * What it printed, to either stream.
      *
@@ -23,10 +39,25 @@ public final class ChildJvm {
      * @throws AssertionError if it fails or takes longer than five minutes
      */
     public static String run(Map<String, String> environment, List<String> options, Class<?> main) throws Exception {
+        return run(environment, command(options, main), 0);
+    }
+
+    /** The command that starts a main class in a JVM like this one; may be changed. */
+    static List<String> command(List<String> options, Class<?> main, String... arguments) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(options);
         command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+        command.addAll(List.of(arguments));
+        return command;
+    }
+
+    /**
+     * The same of a command of its own.
+     *
+     * @param status the exit status that is right
+     */
+    static String run(Map<String, String> environment, List<String> command, int status) throws Exception {
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         environment.forEach((name, value) -> {
             if (value.isEmpty()) {
@@ -38,7 +69,7 @@ public final class ChildJvm {
         Process process = builder.start();
         try {
             String output = read(process);
-            if (process.waitFor() != 0) {
+            if (process.waitFor() != status) {
                 throw new AssertionError(command + " ended with " + process.exitValue() + ":\n" + output);
             }
             return output;

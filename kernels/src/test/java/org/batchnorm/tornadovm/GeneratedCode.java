@@ -12,15 +12,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What stands in the OpenCL C that TornadoVM generates: which arrays each loop reads and writes, and what else it does.
+ * What stands in the OpenCL C or CUDA C that TornadoVM generates: which arrays each loop reads and writes, and what
+ * else it does.
  */
 final class GeneratedCode {
-    private static final Pattern KERNEL = Pattern.compile("__kernel void (\\w+)\\(.*");
-    private static final Pattern LOCAL = Pattern.compile("__local (float|double) \\w+\\[(\\d+)];");
-    private static final Pattern PARAMETER = Pattern.compile("(ul_\\d+)  =  \\(ulong\\) (\\w+);");
+    // OpenCL C | CUDA C
+    private static final Pattern KERNEL = Pattern.compile("(?:__kernel|extern \"C\" __global__) void (\\w+)\\(.*");
+    private static final String PTX_BEGINS = ".version";
+    private static final Pattern PTX_ENTRY = Pattern.compile("\\.visible \\.entry (\\w+).*");
+    private static final Pattern LOCAL = Pattern.compile("(?:__local|__shared__) (float|double) \\w+\\[(\\d+)];");
+    private static final Pattern PARAMETER =
+            Pattern.compile("(ul_\\d+)  =  \\((?:ulong|unsigned long long)\\) (\\w+);");
     private static final Pattern ADDRESS = Pattern.compile("(ul_\\d+)  =  (ul_\\d+) \\+ .*;");
-    private static final Pattern LOAD = Pattern.compile("(\\w+)  =  \\*\\(\\(__global \\w+ \\*\\) (ul_\\d+)\\);");
-    private static final Pattern STORE = Pattern.compile("\\*\\(\\(__global \\w+ \\*\\) (ul_\\d+)\\)  =  .*");
+    private static final String GLOBAL = "\\*\\(\\((?:__global)? (?:long )?\\w+ \\*\\) (ul_\\d+)\\)";
+    private static final Pattern LOAD = Pattern.compile("(\\w+)  =  " + GLOBAL + ";");
+    private static final Pattern STORE = Pattern.compile(GLOBAL + "  =  .*");
     private static final Pattern INTEGER_DIVISION = Pattern.compile("i_\\d+  =  .* [/%] .*;");
     private static final Pattern NAME = Pattern.compile("\\w+");
 
@@ -69,26 +75,42 @@ final class GeneratedCode {
      */
     record Kernel(Body straight, List<Body> loops, int localBytes) {}
 
-    /** By heading ("=== heading") and kernel. */
+    /** What stands in each kernel, by heading ("=== heading") and kernel. */
     static Map<String, Map<String, Kernel>> read(String output) {
         Map<String, Map<String, Kernel>> kernels = new LinkedHashMap<>();
+        sources(output)
+                .forEach((heading, sources) -> sources.forEach((name, lines) -> kernels.computeIfAbsent(
+                                heading, key -> new LinkedHashMap<>())
+                        .put(name, kernel(lines.stream().map(String::strip).toList()))));
+        return kernels;
+    }
+
+    /** The lines of each kernel, by heading ("=== heading") and kernel, from its first one to its closing brace. */
+    static Map<String, Map<String, List<String>>> sources(String output) {
+        Map<String, Map<String, List<String>>> sources = new LinkedHashMap<>();
         String heading = "";
         String name = "";
         List<String> lines = new ArrayList<>();
-        for (String line : output.lines().map(String::strip).toList()) {
-            Matcher kernel = KERNEL.matcher(line);
+        for (String line : output.lines().toList()) {
+            Matcher kernel = KERNEL.matcher(line.strip());
             if (line.startsWith("=== ")) {
                 heading = line.substring(4);
-            } else if (kernel.matches()) {
-                name = kernel.group(1);
+            } else if (line.startsWith(PTX_BEGINS) || (kernel.matches() && lines.isEmpty())) {
                 lines.clear();
-            } else if (line.startsWith("}  //  kernel")) {
-                kernels.computeIfAbsent(heading, key -> new LinkedHashMap<>()).put(name, kernel(lines));
-            } else {
                 lines.add(line);
+                name = kernel.matches() ? kernel.group(1) : "";
+            } else if (!lines.isEmpty()) {
+                Matcher entry = PTX_ENTRY.matcher(line);
+                name = entry.matches() ? entry.group(1) : name;
+                lines.add(line);
+                if (line.startsWith("}")) {
+                    sources.computeIfAbsent(heading, key -> new LinkedHashMap<>())
+                            .put(name, List.copyOf(lines));
+                    lines.clear();
+                }
             }
         }
-        return kernels;
+        return sources;
     }
 
     private static Kernel kernel(List<String> lines) {

@@ -19,8 +19,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * The bytes that kernels move, counted in the OpenCL C that TornadoVM generates for a GPU, which need not be here; what
- * their Javadoc says is held to it.
+ * The bytes that kernels move, counted in the OpenCL C or CUDA C (as the SDK has it) that TornadoVM generates for a
+ * GPU, which need not be here; what their Javadoc says is held to it.
  */
 class GeneratedCodeTest {
     private static final int EIGHT = Tiles.LOADS;

@@ -1,6 +1,8 @@
 package org.batchnorm.tornadovm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.HashSet;
 import java.util.Optional;
@@ -202,6 +204,30 @@ class TilingTest {
         }
         BatchShape large = BatchShape.of(65536, 1024);
         assertThat(Tiling.of(large, LARGE_GPU).onChip(large, 1, LARGE_GPU)).isEmpty();
+    }
+
+    /** Not every driver refuses a grid that its work-groups do not divide. */
+    @Test
+    void aKernelsGridStaysAsItIs() {
+        WorkerGrid grid = Tiling.of(BatchShape.of(4096, 100), LARGE_GPU).grid();
+        assertThatThrownBy(() -> grid.setLocalWork(7, 3, 1))
+                .isInstanceOf(UnsupportedOperationException.class)
+                .hasMessageContaining("local work: 7 x 3 x 1 given, must stay " + grid.getLocalWork()[0] + " x 1 x 1")
+                .hasMessageContaining("DeviceLimits");
+        assertThatThrownBy(() -> grid.setGlobalWork(1, 2, 3)).hasMessageContaining("global work: 1 x 2 x 3 given");
+        assertThatThrownBy(() -> grid.setGlobalOffset(1, 0, 0)).hasMessageContaining("global offset: 1 x 0 x 0 given");
+        assertThatThrownBy(grid::setLocalWorkToNull)
+                .hasMessageContaining("the device has no work-groups of " + grid.getLocalWork()[0]);
+        assertThat(grid.getNumberOfWorkgroups())
+                .isEqualTo(new long[] {grid.getGlobalWork()[0] / grid.getLocalWork()[0], grid.getGlobalWork()[1], 1});
+    }
+
+    @Test
+    void aGridThatItsWorkGroupsDoNotDivideIsNone() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new KernelGrid(100, 1, 64))
+                .withMessageContaining("local: work-groups of 64 given")
+                .withMessageContaining("100 work-items");
     }
 
     private static long items(WorkerGrid grid) {

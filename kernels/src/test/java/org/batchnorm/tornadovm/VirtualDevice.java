@@ -7,7 +7,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** A device that TornadoVM's OpenCL backend only pretends to have: it generates code for it and runs nothing. */
+/**
+ * A device that TornadoVM's OpenCL or CUDA backend only pretends to have: it generates code for it and runs nothing.
+ */
 public final class VirtualDevice {
     private VirtualDevice() {}
 
@@ -18,7 +20,9 @@ public final class VirtualDevice {
      * @param float64 whether it has float64
      */
     public static List<String> options(Path folder, boolean float64) throws IOException {
-        assumeThat(Files.readString(Path.of(ChildJvm.SDK, "tornado-argfile"))).contains("tornado.drivers.opencl");
+        assumeThat(ChildJvm.sdkHas("opencl") || ChildJvm.sdkHas("cuda"))
+                .as("an SDK whose backend has virtual devices")
+                .isTrue();
         Path description = folder.resolve("device.json");
         Files.writeString(
                 description, """

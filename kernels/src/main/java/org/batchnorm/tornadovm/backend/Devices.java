@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendUnavailableException;
@@ -22,6 +24,10 @@ import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
  * @param devices all of them, by driver and number
  */
 record Devices(Availability availability, List<Device> devices) {
+    private static final String NO_DEVICE = "TornadoVM has no driver with a device";
+
+    /** What is true of TornadoVM's "No CUDADriver platforms found. Deoptimizing to sequential execution." */
+    private static final Pattern NO_PLATFORM = Pattern.compile("No \\w+ platforms found");
 
     /**
      * One device.
@@ -65,7 +71,7 @@ record Devices(Availability availability, List<Device> devices) {
             }
             return new Devices(availabilityOf(devices), List.copyOf(devices));
         } catch (Throwable e) { // A driver may throw whatever it likes: that is an answer too.
-            return new Devices(noDevice("TornadoVM does not start: " + Faults.rootMessage(e)), List.of());
+            return new Devices(noDevice(whyItDoesNotStart(e)), List.of());
         }
     }
 
@@ -84,7 +90,7 @@ record Devices(Availability availability, List<Device> devices) {
 
     private static Availability availabilityOf(List<Device> devices) {
         if (devices.isEmpty()) {
-            return noDevice("TornadoVM has no driver with a device");
+            return noDevice(NO_DEVICE);
         }
         long usable = devices.stream().filter(Device::isUsable).count();
         Device first = devices.getFirst();
@@ -96,12 +102,19 @@ record Devices(Availability availability, List<Device> devices) {
                         first.availability().remedy());
     }
 
+    /** TornadoVM's message, and what it leaves out: the library that the system's loader did not find. */
+    private static String whyItDoesNotStart(Throwable failure) {
+        String said = Faults.rootMessage(failure);
+        Matcher noPlatform = NO_PLATFORM.matcher(said);
+        if (noPlatform.find()) {
+            return NO_DEVICE + " (" + noPlatform.group() + ")";
+        }
+        String reason = "TornadoVM does not start: " + said;
+        return SdkBackend.linkErrors().map(errors -> reason + ": " + errors).orElse(reason);
+    }
+
     private static Availability noDevice(String reason) {
-        return Availability.unusable(
-                reason,
-                "install the driver of the device that the SDK is for (PTX: NVIDIA's; CUDA: NVIDIA's and the toolkit's libnvrtc; OpenCL: the vendor's, or"
-                        + " pocl-opencl-icd for the CPU, and a loader, libOpenCL.so.1);"
-                        + " clinfo or nvidia-smi show whether it works");
+        return Availability.unusable(reason, SdkBackend.remedies());
     }
 
     private static String describe(TornadoBackend backend, TornadoDevice handle) {

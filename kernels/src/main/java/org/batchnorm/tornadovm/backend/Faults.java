@@ -11,6 +11,9 @@ final class Faults {
     private static final String ON_ANOTHER_BACKEND =
             "or choose a CPU backend (-Dorg.batchnorm.backend=vector, or auto, which falls back by itself)";
 
+    /** What libnvrtc opens when it compiles, and not before. */
+    private static final String NVRTC_BUILTINS = "libnvrtc-builtins";
+
     private Faults() {}
 
     /** A failure while an operation's kernels were built and compiled. */
@@ -25,10 +28,12 @@ final class Faults {
                             + ON_ANOTHER_BACKEND,
                     failure);
         }
+        String said = rootMessage(failure);
+        String remedy = said.contains(NVRTC_BUILTINS)
+                ? "put the CUDA toolkit's " + NVRTC_BUILTINS + ", of that version, into the folder of libnvrtc, "
+                : "please report this with the output of -Dtornado.debug=True -Dtornado.printKernel=True, ";
         return new BackendUnavailableException(
-                name(operation, device) + ": its kernels do not compile: " + rootMessage(failure)
-                        + "; please report this with the output of -Dtornado.debug=True -Dtornado.printKernel=True, "
-                        + ON_ANOTHER_BACKEND,
+                name(operation, device) + ": its kernels do not compile: " + said + "; " + remedy + ON_ANOTHER_BACKEND,
                 failure);
     }
 

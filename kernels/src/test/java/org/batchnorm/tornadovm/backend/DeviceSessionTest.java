@@ -15,7 +15,9 @@ import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
+import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.WorkerGrid1D;
+import uk.ac.manchester.tornado.api.WorkerGrid3D;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -75,13 +77,15 @@ class DeviceSessionTest {
         assertThat(built).hasSize(2);
     }
 
-    /**
-     * A work-group size that does not divide the grid is refused by the driver, which TornadoVM prints and passes over.
-     */
+    /** A driver that refuses a work-group (no device takes so many along the third axis) is printed and passed over. */
     @Test
     void aKernelThatTheDriverRefusesDoesNotPassForAResult() {
         run(inference(1, null));
-        built.getFirst().grids().get("inference.norm_inference").setLocalWork(7, 3, 1);
+        GridScheduler grids = built.getFirst().grids();
+        long[] global = grids.get("inference.norm_inference").getGlobalWork();
+        WorkerGrid refused = new WorkerGrid3D((int) global[0], (int) global[1], 1);
+        refused.setLocalWork(1, 1, 128);
+        grids.addWorkerGrid("inference.norm_inference", refused);
         List<HostPlan> read = new ArrayList<>();
         assertThatThrownBy(() -> session.run(() -> inference(1, null), plan -> {}, read::add))
                 .isInstanceOf(BackendUnavailableException.class)

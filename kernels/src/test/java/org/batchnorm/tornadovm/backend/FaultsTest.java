@@ -12,6 +12,7 @@ import org.batchnorm.tornadovm.ChildJvm;
 import org.batchnorm.tornadovm.VirtualDevice;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import uk.ac.manchester.tornado.api.exceptions.TornadoBailoutRuntimeException;
 
 /** The faults that need a JVM of their own. Each ends in an answer that says what to do. */
 class FaultsTest {
@@ -34,33 +35,52 @@ class FaultsTest {
     }
 
     @Test
-    void withoutADriver() throws Exception {
-        assumeThat(Files.readString(Path.of(ChildJvm.SDK, "tornado-argfile"))).contains("tornado.drivers.opencl");
+    void withoutADriver(@TempDir Path folder) throws Exception {
         String output = ChildJvm.run(
-                Map.of("OCL_ICD_VENDORS", "/nonexistent", "OCL_ICD_FILENAMES", ""),
-                List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT),
-                ProbeMain.class);
+                ChildJvm.withoutDrivers(folder), List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT), ProbeMain.class);
         assertThat(output)
                 .contains("usable: false")
-                .contains("No OpenCL platforms found")
-                .contains("install the driver")
                 .contains("devices: 0")
                 .contains("refused: backend tornadovm cannot be used");
+        if (ChildJvm.sdkHas("opencl")) {
+            assertThat(output).contains("No OpenCL platforms found").contains("install the OpenCL driver");
+        } else {
+            assertThat(output)
+                    .containsPattern("answer: .*libcuda.so.1: file too short")
+                    .contains("install NVIDIA's driver");
+        }
     }
 
     @Test
     void aDriverWithoutADevice() throws Exception {
         Path pocl = Path.of("/etc/OpenCL/vendors/pocl.icd");
-        assumeThat(pocl).exists();
-        String output = ChildJvm.run(
-                Map.of("OCL_ICD_VENDORS", pocl.toString(), "POCL_DEVICES", "none"),
-                List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT),
-                ProbeMain.class);
+        boolean openCl = ChildJvm.sdkHas("opencl");
+        assumeThat(!openCl || Files.exists(pocl)).as("PoCL, or NVIDIA's driver").isTrue();
+        // The last hides the device of a driver that runs CUDA on the CPU.
+        Map<String, String> hidden = openCl
+                ? Map.of("OCL_ICD_VENDORS", pocl.toString(), "POCL_DEVICES", "none")
+                : Map.of("CUDA_VISIBLE_DEVICES", "-1", "CPUCUDA_NO_DEVICE", "1");
+        String output = ChildJvm.run(hidden, List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT), ProbeMain.class);
         assertThat(output)
                 .contains("usable: false")
-                .contains("TornadoVM has no driver with a device; install the driver")
+                .contains("TornadoVM has no driver with a device")
+                .contains(openCl ? "install the OpenCL driver" : "install NVIDIA's driver")
                 .contains("devices: 0")
                 .contains("refused: backend tornadovm cannot be used");
+    }
+
+    /** NVRTC's own words on a machine that has libnvrtc alone. */
+    @Test
+    void nvrtcWithoutItsBuiltins() {
+        RuntimeException failure = new TornadoBailoutRuntimeException("""
+                Error during code compilation with the CUDADriver driver:
+                nvrtc: error: failed to open libnvrtc-builtins.so.13.0.
+                  Make sure that libnvrtc-builtins.so.13.0 is installed correctly.
+                """);
+        assertThat(Faults.whilePreparing(HostPlan.Operation.FORWARD, "0:0", failure))
+                .hasMessageContaining("forward on TornadoVM device 0:0: its kernels do not compile")
+                .hasMessageContaining("put the CUDA toolkit's libnvrtc-builtins, of that version, into the folder of")
+                .hasMessageNotContaining("please report");
     }
 
     @Test
@@ -68,7 +88,7 @@ class FaultsTest {
         String probed = ChildJvm.run(AS_HERE, VirtualDevice.options(folder, false), ProbeMain.class);
         assertThat(probed)
                 .contains("usable: false")
-                .contains("no TornadoVM device can do the work: 0:0 virtual (GPU, OPENCL")
+                .containsPattern("no TornadoVM device can do the work: 0:0 virtual \\(GPU, (OPENCL|CUDA)")
                 .contains("it has no float64 (OpenCL's cl_khr_fp64)")
                 .contains("choose another device, or a CPU backend")
                 .contains("device 0:0 usable: false")
