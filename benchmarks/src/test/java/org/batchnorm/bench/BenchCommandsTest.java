@@ -74,6 +74,11 @@ class BenchCommandsTest {
                     --operation=sideways     ; sideways
                     --operation=copy         ; copy
                     --shape=12               ; shape: "12"
+                    --shape=99999999999x5    ; shape: 99999999999x5 given has 499999999995 values, must have at most 2147483639
+                    --shape=5x99999999999    ; shape: 5x99999999999 given has 99999999999 features (second), must have at most
+                    --shape=999999999999x9999999x9 ; floats do not fit in 2^63 - 1 bytes
+                    --backend=tornadovm      ; is not part of this build; set TORNADOVM_HOME to a TornadoVM SDK
+                    --json=                  ; "" given, must name a file or a folder
                     --backend=abacus         ; abacus
                     --threads=0              ; --threads: "0"
                     --threads=9999           ; --threads: "9999"
