@@ -251,7 +251,7 @@ public final class BatchNorm implements AutoCloseable {
         if (useBatchStatistics || running == null) {
             SavedStatistics ofBatch = saved != null ? saved : spareStatistics.take();
             function.forward(x, y, state.parameters, ofBatch);
-            follow(update, ofBatch, x.shape());
+            follow(update, ofBatch);
             if (saved == null) {
                 giveBack(ofBatch);
             }
@@ -267,14 +267,14 @@ public final class BatchNorm implements AutoCloseable {
             function.inference(x, y, state.parameters, running.mean, running.variance);
         }
         if (ofBatch != null) {
-            follow(update, ofBatch, x.shape());
+            follow(update, ofBatch);
             giveBack(ofBatch);
         }
     }
 
-    private void follow(@Nullable RunningStatistics running, SavedStatistics ofBatch, BatchShape shape) {
+    private void follow(@Nullable RunningStatistics running, SavedStatistics ofBatch) {
         if (running != null) {
-            running.update(ofBatch.statistics(), shape.valuesPerFeature(), config.momentum());
+            running.update(ofBatch.statistics(), config.momentum());
         }
     }
 

@@ -3,6 +3,9 @@ package org.batchnorm;
 import java.util.OptionalDouble;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.StatisticsExchange;
+import org.jspecify.annotations.Nullable;
 
 /** Builds a {@link BatchNorm} layer; what is not set has PyTorch's default. */
 public final class BatchNormBuilder {
@@ -11,6 +14,7 @@ public final class BatchNormBuilder {
     private OptionalDouble momentum = OptionalDouble.of(BatchNormConfig.DEFAULT_MOMENTUM);
     private boolean affine = true;
     private boolean trackRunningStatistics = true;
+    private @Nullable StatisticsExchange exchange;
     private final BackendChoice choice = new BackendChoice();
 
     BatchNormBuilder(int features) {
@@ -88,6 +92,18 @@ public final class BatchNormBuilder {
     }
 
     /**
+     * Takes statistics of the batches of several ranks as of one: PyTorch's {@code SyncBatchNorm}. Training forwards
+     * and their backwards then exchange one message each, in which every rank must take part, with a batch of any size,
+     * none included. All ranks have the same statistics, bit by bit. The gradients of γ and β are those of the rank's
+     * own values; {@link StatisticsExchange#allReduce} adds them up. An exchange serves one thread at a time.
+     */
+    public BatchNormBuilder synchronizedBy(StatisticsExchange exchange) {
+        Arguments.requireGiven("exchange", exchange, "a StatisticsExchange");
+        this.exchange = exchange;
+        return this;
+    }
+
+    /**
      * Builds the layer.
      *
      * @throws IllegalArgumentException if a value is out of range or no backend has the given name
@@ -96,6 +112,11 @@ public final class BatchNormBuilder {
      */
     public BatchNorm build() {
         BatchNormConfig config = new BatchNormConfig(features, eps, momentum, affine, trackRunningStatistics);
-        return new BatchNorm(config, choice.open());
+        Backends.OpenBackend backend = choice.open();
+        if (exchange == null) {
+            return new BatchNorm(config, backend);
+        }
+        BatchNormOperations ofAll = new SynchronizedOperations(backend.operations(), exchange, features);
+        return new BatchNorm(config, new Backends.OpenBackend(backend.name(), ofAll));
     }
 }

@@ -96,8 +96,9 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.requireForward(x, y);
         require(parameters);
         arguments.requireFeatures(saved);
-        Arguments.requireNotOneValuePerFeature(x.shape());
+        requireNotOneValuePerFeature(x);
         saved.empty();
+        saved.statistics().count(x.shape().valuesPerFeature());
         Workspace workspace = workspaces.take();
         try {
             operations.forward(workspace.tensors.forward(x, y), saved.normalization(parameters, eps, true));
@@ -268,7 +269,7 @@ public final class BatchNormFunction implements AutoCloseable {
     void collectStatistics(Batch x, BatchStatistics statistics) {
         requireOpen();
         arguments.requireInput(x);
-        Arguments.requireNotOneValuePerFeature(x.shape());
+        requireNotOneValuePerFeature(x);
         Workspace workspace = workspaces.take();
         try {
             Moments moments = workspace.moments();
@@ -278,6 +279,13 @@ public final class BatchNormFunction implements AutoCloseable {
             giveBack(workspace);
         }
         lookAt(statistics);
+    }
+
+    /** Of statistics of several ranks, they tell after the exchange. */
+    private void requireNotOneValuePerFeature(Batch x) {
+        if (!(operations instanceof SynchronizedOperations)) {
+            Arguments.requireNotOneValuePerFeature(x.shape());
+        }
     }
 
     private void lookAt(BatchStatistics ofBatch) {

@@ -44,11 +44,11 @@ final class RunningStatistics {
      * <p>A batch without values is counted and changes nothing else. With the cumulative average the batches after it
      * weigh accordingly less: where the first batch was empty, the second has the weight 1/2.
      *
-     * @param m the values of each feature of the batch
      * @param momentum empty: 1 / numBatchesTracked
      */
-    void update(BatchStatistics batch, long m, OptionalDouble momentum) {
+    void update(BatchStatistics batch, OptionalDouble momentum) {
         numBatchesTracked++;
+        long m = batch.count();
         if (m == 0) {
             return;
         }

@@ -118,7 +118,7 @@ public final class SavedStatistics {
                     "saved: " + (shape == null ? "no forward has filled it" : "filled with given statistics")
                             + "; give that of a forward with the batch's statistics, before its backward");
         }
-        return shape.valuesPerFeature();
+        return statistics.count();
     }
 
     void empty() {

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -31,28 +33,50 @@ class AllocationTest {
     /** The same for several threads. The second one has many features to merge, and merges once a call. */
     private static final List<String> EARLY_SHARED = List.of("first:400:200:1", "first:40:2777:1");
 
+    /** One of each way in which the work is cut, for every build; all the others are thorough. */
+    private static final List<String> FEW =
+            List.of("first:61:200:1", "first:2048:192:1", "first:40:2777:1", "first:40:600:9", "first:11:3:2491");
+
     private static final int WARM_UP_MILLIS = 10_000;
     private static final int CALLS = 200;
     private static final int FIRST_CALLS = 1000;
     private static final long MOST_BYTES_OF_FIRST_CALLS = 256 * 1024;
     private static final int SECONDS = 300;
 
+    @Test
+    void warmOperationsOnVectorsAllocateNothing() throws Exception {
+        requireNoBytes("vector", 2, FEW);
+    }
+
+    @Tag("thorough")
     @ParameterizedTest
     @CsvSource({"vector, 1", "vector, 2", "scalar, 2"})
     void warmOperationsAllocateNothing(String backend, int threads) throws Exception {
         // The caller works on small shapes alone, whatever the number of threads.
         boolean largeOnly = backend.equals("vector") && threads > 1;
-        List<String> shapes = largeOnly
-                ? LARGE
-                : Stream.concat(SMALL.stream(), LARGE.stream()).toList();
+        requireNoBytes(
+                backend,
+                threads,
+                largeOnly
+                        ? LARGE
+                        : Stream.concat(SMALL.stream(), LARGE.stream()).toList());
+    }
+
+    private static void requireNoBytes(String backend, int threads, List<String> shapes) throws Exception {
         List<String> rows = measure(backend, threads, WARM_UP_MILLIS, CALLS, shapes);
         assertThat(rows.stream().filter(row -> bytes(row) != 0).toList())
                 .as("mean bytes a call of what allocates: %s on %d threads", backend, threads)
                 .isEmpty();
     }
 
+    @Test
+    void firstOperationsOnVectorsAllocateLittle() throws Exception {
+        firstOperationsAllocateLittle("vector", 1);
+    }
+
+    @Tag("thorough")
     @ParameterizedTest
-    @CsvSource({"vector, 1", "vector, 2", "scalar, 1"})
+    @CsvSource({"vector, 2", "scalar, 1"})
     void firstOperationsAllocateLittle(String backend, int threads) throws Exception {
         List<String> rows = measure(backend, threads, 0, FIRST_CALLS, threads == 1 ? EARLY : EARLY_SHARED);
         assertThat(rows.stream()

@@ -25,6 +25,9 @@ public final class Backends {
     /** The name that leaves the choice to the library. */
     public static final String AUTO = "auto";
 
+    /** The backend that comes in an artifact of its own. */
+    private static final String TORNADOVM = "tornadovm";
+
     private static final System.Logger LOG = System.getLogger(Backends.class.getName());
     private static final Set<String> SAID = ConcurrentHashMap.newKeySet();
 
@@ -78,14 +81,22 @@ public final class Backends {
         BatchNormBackend backend = all.stream()
                 .filter(candidate -> candidate.name().equals(name))
                 .findFirst()
-                .orElseThrow(() -> new IllegalArgumentException("backend: \"" + name + "\" given, must be one of "
-                        + AUTO + ", " + all.stream().map(BatchNormBackend::name).collect(Collectors.joining(", "))));
+                .orElseThrow(() -> unknown(all, name));
         Availability availability = backend.availability();
         if (!availability.usable()) {
             throw new BackendUnavailableException(
                     "backend " + name + " was asked for and cannot be used: " + availability);
         }
         return OpenBackend.of(name, backend.open(options));
+    }
+
+    private static IllegalArgumentException unknown(List<BatchNormBackend> all, String name) {
+        String known = all.stream().map(BatchNormBackend::name).collect(Collectors.joining(", "));
+        String remedy = name.equals(TORNADOVM)
+                ? "; for " + TORNADOVM + " put the artifact tornado-batchnorm-kernels on the class path"
+                : "";
+        return new IllegalArgumentException(
+                "backend: \"" + name + "\" given, must be one of " + AUTO + ", " + known + remedy);
     }
 
     private static OpenBackend openAutomatically(List<BatchNormBackend> all, BackendOptions options) {

@@ -12,6 +12,7 @@ public final class BatchStatistics {
     private final float[] meanLow;
     private final float[] variance;
     private final float[] rstd;
+    private long count;
 
     /**
      * Zeroed statistics.
@@ -44,17 +45,21 @@ public final class BatchStatistics {
     }
 
     /**
-     * Sets all of them from moments: {@code variance = m2 / count}, {@code rstd = 1 / sqrt(variance + eps)}, each in
-     * double precision and rounded once. Of no values there are no statistics: they stay what they are.
+     * Sets all of them, and their count, from moments; of no values, the count alone: {@code variance = m2 / count},
+     * {@code rstd = 1 / sqrt(variance + eps)}, each in double precision and rounded once. Of no values there are no
+     * statistics: they stay what they are.
      */
     public void set(Moments moments, double eps) {
         if (moments.count() == 0) {
             return;
         }
-        double count = moments.count();
+        count = moments.count();
+        if (count == 0) {
+            return;
+        }
         for (int c = 0; c < mean.length; c++) {
             double exact = moments.mean()[c];
-            double exactVariance = moments.m2()[c] / count;
+            double exactVariance = moments.m2()[c] / (double) count;
             float high = (float) exact;
             float low = (float) (exact - high);
             mean[c] = high;
@@ -62,6 +67,16 @@ public final class BatchStatistics {
             variance[c] = (float) exactVariance;
             rstd[c] = (float) (1 / Math.sqrt(exactVariance + eps));
         }
+    }
+
+    /** The values of each feature of which these are the statistics: m. */
+    public long count() {
+        return count;
+    }
+
+    /** Sets of how many values of each feature these are the statistics. */
+    public void count(long values) {
+        count = values;
     }
 
     /** The mean, rounded to float32; (C), the live array. */

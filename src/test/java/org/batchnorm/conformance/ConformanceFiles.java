@@ -22,6 +22,7 @@ public final class ConformanceFiles {
             "peer_dl4j_cnn_linspace",
             "peer_nd4j_batchnorm_bp_1",
             "peer_onednn_resnet_50_bn2a_branch2a_std_C_train_nhwc",
+            "peer_torchnn_affine_2_dy_ones",
             "train_constant_feature",
             "train_cumulative_momentum",
             "train_eps1e-3_momentum0.01",
@@ -35,22 +36,14 @@ public final class ConformanceFiles {
             "train_ncl_4_7_13",
             "train_nhwc_2_5_6_3",
             "train_no_affine",
+            "train_range_above_float_max",
             "train_x_1e20_dy_1e19");
-
-    /** Cases that the CPU backends pass, but not yet the device's kernels: they stand in a folder of their own. */
-    private static final List<String> NAMES_FOR_CPU =
-            List.of("cpu/peer_torchnn_affine_2_dy_ones", "cpu/train_range_above_float_max");
 
     private ConformanceFiles() {}
 
-    /** The cases that every backend passes. */
+    /** All cases. */
     public static Stream<ConformanceCase> all() {
         return NAMES.stream().map(ConformanceFiles::read);
-    }
-
-    /** All cases. */
-    public static Stream<ConformanceCase> allOfCpu() {
-        return Stream.concat(NAMES.stream(), NAMES_FOR_CPU.stream()).map(ConformanceFiles::read);
     }
 
     /** One case by its name. */
@@ -73,8 +66,7 @@ public final class ConformanceFiles {
             if (resource == null) {
                 throw new FileNotFoundException(name + ".safetensors is not among the test resources");
             }
-            Path file = Files.createTempDirectory("conformance")
-                    .resolve(name.substring(name.lastIndexOf('/') + 1) + ".safetensors");
+            Path file = Files.createTempDirectory("conformance").resolve(name + ".safetensors");
             Files.copy(resource, file);
             return file;
         }

@@ -16,6 +16,9 @@ import picocli.CommandLine.Option;
 final class BackendArguments {
     private static final String ON_DEVICE = "tornadovm";
 
+    /** What to do where a build has no backend for devices. */
+    static final String HOW_TO_BUILD = "set TORNADOVM_HOME to a TornadoVM SDK for JDK 25 and build again";
+
     @Option(
             names = "--backend",
             paramLabel = "NAME",
@@ -43,17 +46,28 @@ final class BackendArguments {
     /**
      * The backend asked for; empty for the default.
      *
-     * @throws IllegalArgumentException if a device was asked for of a backend that has none
+     * @throws IllegalArgumentException if a device was asked for of a backend that has none, or if this build has no
+     *     backend for devices
      */
     Optional<String> backend() {
-        if (device == null) {
-            return Optional.ofNullable(backend);
-        }
-        if (backend != null && !backend.equals(ON_DEVICE) && !backend.equals(Backends.AUTO)) {
+        if (device != null && backend != null && !backend.equals(ON_DEVICE) && !backend.equals(Backends.AUTO)) {
             throw new IllegalArgumentException("--device: \"" + device + "\" given, must be left out with --backend "
                     + backend + ", which has no devices");
         }
-        return Optional.of(backend == null ? ON_DEVICE : backend);
+        String chosen = backend == null && device != null ? ON_DEVICE : backend;
+        if (chosen != null) {
+            requireBuilt(chosen);
+        }
+        return Optional.ofNullable(chosen);
+    }
+
+    /** Says what to do where {@code name} is the backend for devices and not part of this build. */
+    static void requireBuilt(String name) {
+        if (name.equals(ON_DEVICE)
+                && Backends.all().stream().noneMatch(backend -> backend.name().equals(ON_DEVICE))) {
+            throw new IllegalArgumentException(
+                    "backend: \"" + ON_DEVICE + "\" given, is not part of this build; " + HOW_TO_BUILD);
+        }
     }
 
     /** The options asked for, over the defaults. */

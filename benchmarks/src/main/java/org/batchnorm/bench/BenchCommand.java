@@ -231,7 +231,10 @@ final class BenchCommand implements Callable<Integer> {
                 : operations.stream().map(BenchCommand::operation).toList();
         List<BenchShape> chosenShapes = shapes == null
                 ? quick ? ShapeGrid.quick() : ShapeGrid.full()
-                : shapes.stream().map(BenchShape::parse).toList();
+                : shapes.stream()
+                        .map(BenchShape::parse)
+                        .map(BenchShape::requireArray)
+                        .toList();
         List<String> chosenMemories = memories == null
                 ? quick
                         ? List.of(OperationBenchmark.HEAP)
@@ -251,6 +254,7 @@ final class BenchCommand implements Callable<Integer> {
     private List<MeasuredBackend> chosenBackends() {
         List<BatchNormBackend> all = Backends.all();
         if (backends != null) {
+            backends.forEach(BackendArguments::requireBuilt);
             requireKnown(
                     "--backend",
                     backends,

@@ -60,13 +60,7 @@ final class DevicesCommand implements Callable<Integer> {
             }
         }
         if (backends.stream().noneMatch(backend -> backend.name().equals(TORNADOVM))) {
-            line(
-                    out,
-                    TORNADOVM,
-                    "",
-                    Availability.unusable(
-                            "not part of this build",
-                            "set TORNADOVM_HOME to a TornadoVM SDK for JDK 25 and build again"));
+            line(out, TORNADOVM, "", Availability.unusable("not part of this build", BackendArguments.HOW_TO_BUILD));
         }
         out.println();
         out.println(backends.stream()

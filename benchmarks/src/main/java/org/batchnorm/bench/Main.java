@@ -1,5 +1,7 @@
 package org.batchnorm.bench;
 
+import java.io.PrintStream;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -49,7 +51,26 @@ public final class Main implements Callable<Integer> {
         if (System.getProperty("java.util.logging.SimpleFormatter.format") == null) {
             System.setProperty("java.util.logging.SimpleFormatter.format", "%4$s: %5$s%6$s%n");
         }
-        System.exit(commandLine().execute(arguments));
+        System.exit(run(commandLine(), System.out, arguments));
+    }
+
+    /**
+     * Runs the command line. A command that cannot say its results has failed: the streams keep quiet about a full disk
+     * or a closed pipe unless they are asked.
+     *
+     * @param below the stream into which the command line's own writes
+     */
+    static int run(CommandLine commandLine, PrintStream below, String... arguments) {
+        int code = commandLine.execute(arguments);
+        boolean lost = commandLine.getOut().checkError() || below.checkError();
+        if (!lost || code != CommandLine.ExitCode.OK) {
+            return code;
+        }
+        commandLine
+                .getErr()
+                .println("batchnorm: the output could not be written: a full disk, or a pipe that the reader closed");
+        commandLine.getErr().flush();
+        return CommandLine.ExitCode.SOFTWARE;
     }
 
     /** The command line, for {@link #main} and for tests. */
@@ -57,9 +78,19 @@ public final class Main implements Callable<Integer> {
         CommandLine commandLine = new CommandLine(new Main());
         commandLine.setCaseInsensitiveEnumValuesAllowed(true);
         commandLine.setUsageHelpAutoWidth(true);
+        commandLine.registerConverter(Path.class, Main::path);
         commandLine.setParameterExceptionHandler(ErrorMessages::wrongUsage);
         commandLine.setExecutionExceptionHandler(ErrorMessages::failure);
         return commandLine;
+    }
+
+    /** An empty name would stand for the current folder, which nobody means who leaves a variable empty. */
+    private static Path path(String text) {
+        if (text.isBlank()) {
+            throw new CommandLine.TypeConversionException(
+                    "\"" + text + "\" given, must name a file or a folder (the current one is .)");
+        }
+        return Path.of(text);
     }
 
     /** Whether the user asked for stack traces. */

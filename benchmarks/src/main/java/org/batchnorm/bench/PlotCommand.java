@@ -24,7 +24,7 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "plot",
         description = {
-            "Draws stored results over the batch size, as PNG and SVG, and prints the Markdown tables that the README shows.",
+            "Draws stored results over the batch size, as PNG and SVG, and prints the Markdown tables of benchmarks/RESULTS.md.",
         },
         mixinStandardHelpOptions = true)
 final class PlotCommand implements Callable<Integer> {
@@ -48,10 +48,10 @@ final class PlotCommand implements Callable<Integer> {
     private @Nullable Path folder;
 
     @Option(
-            names = "--readme",
+            names = "--page",
             paramLabel = "FILE",
             description = "Puts the tables into this file too, between the lines " + BEGIN + " and " + END + ".")
-    private @Nullable Path readme;
+    private @Nullable Path page;
 
     @Override
     public Integer call() throws IOException {
@@ -68,9 +68,9 @@ final class PlotCommand implements Callable<Integer> {
         List<String> tables = Tables.summary(rows);
         tables.forEach(out::println);
         written.forEach(file -> spec.commandLine().getErr().println("wrote " + file));
-        if (readme != null) {
-            replaceBetweenMarkers(readme, tables);
-            spec.commandLine().getErr().println("wrote the tables into " + readme);
+        if (page != null) {
+            replaceBetweenMarkers(page, tables);
+            spec.commandLine().getErr().println("wrote the tables into " + page);
         }
         out.flush();
         spec.commandLine().getErr().flush();
@@ -99,7 +99,7 @@ final class PlotCommand implements Callable<Integer> {
         int end = lines.indexOf(END);
         if (begin < 0 || end < begin) {
             throw new IllegalArgumentException(
-                    "--readme: " + file + " has no lines \"" + BEGIN + "\" and \"" + END + "\" in this order");
+                    "--page: " + file + " has no lines \"" + BEGIN + "\" and \"" + END + "\" in this order");
         }
         List<String> replaced = new ArrayList<>(lines.subList(0, begin + 1));
         replaced.addAll(content);

@@ -74,6 +74,11 @@ class BenchCommandsTest {
                     --operation=sideways     ; sideways
                     --operation=copy         ; copy
                     --shape=12               ; shape: "12"
+                    --shape=99999999999x5    ; shape: 99999999999x5 given has 499999999995 values, must have at most 2147483639
+                    --shape=5x99999999999    ; shape: 5x99999999999 given has 99999999999 features (second), must have at most
+                    --shape=999999999999x9999999x9 ; floats do not fit in 2^63 - 1 bytes
+                    --backend=tornadovm      ; is not part of this build; set TORNADOVM_HOME to a TornadoVM SDK
+                    --json=                  ; "" given, must name a file or a folder
                     --backend=abacus         ; abacus
                     --threads=0              ; --threads: "0"
                     --threads=9999           ; --threads: "9999"
@@ -129,15 +134,15 @@ class BenchCommandsTest {
                         Rows.ours(Rows.run("1"), Operation.FORWARD, "256x256", 1, 1),
                         Rows.peer(Rows.run("1"), "onednn", "ab", Operation.FORWARD, "256x256", 1, 2),
                         Rows.peer(Rows.run("1"), "djl", "function", Operation.FORWARD, "256x256", 1, 8)));
-        Path readme = folder.resolve("README.md");
-        Files.writeString(readme, "before\n<!-- benchmarks: begin -->\nold\n<!-- benchmarks: end -->\nafter\n");
+        Path page = folder.resolve("RESULTS.md");
+        Files.writeString(page, "before\n<!-- benchmarks: begin -->\nold\n<!-- benchmarks: end -->\nafter\n");
 
-        int exit = run("plot", json.toString(), "--out=" + folder.resolve("plots"), "--readme=" + readme);
+        int exit = run("plot", json.toString(), "--out=" + folder.resolve("plots"), "--page=" + page);
 
         assertThat(exit).as(err.toString()).isZero();
         assertThat(folder.resolve("plots/forward.png")).isNotEmptyFile();
         assertThat(folder.resolve("plots/forward.svg")).isNotEmptyFile();
-        assertThat(Files.readString(readme))
+        assertThat(Files.readString(page))
                 .startsWith("before\n<!-- benchmarks: begin -->\n")
                 .endsWith("<!-- benchmarks: end -->\nafter\n")
                 .contains("| 256x256 | 2.00 | – | – |")
@@ -149,12 +154,12 @@ class BenchCommandsTest {
     void plotLeavesAFileWithoutMarkersAlone() throws IOException {
         Path json = folder.resolve("results.jsonl");
         ResultsFile.append(json, List.of(Rows.ours(Rows.run("1"), Operation.FORWARD, "32x128", 1, 1)));
-        Path readme = folder.resolve("README.md");
-        Files.writeString(readme, "nothing here\n");
-        assertThat(run("plot", json.toString(), "--out=" + folder.resolve("plots"), "--readme=" + readme))
+        Path page = folder.resolve("RESULTS.md");
+        Files.writeString(page, "nothing here\n");
+        assertThat(run("plot", json.toString(), "--out=" + folder.resolve("plots"), "--page=" + page))
                 .isEqualTo(2);
         assertThat(err.toString()).contains("benchmarks: begin");
-        assertThat(readme).hasContent("nothing here\n");
+        assertThat(page).hasContent("nothing here\n");
     }
 
     private int run(String... arguments) {

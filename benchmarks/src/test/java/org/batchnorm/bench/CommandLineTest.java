@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +19,7 @@ import java.util.List;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -25,6 +29,9 @@ import picocli.CommandLine;
 /** The command line end to end, inside this process. */
 class CommandLineTest {
     private static final String CASE = "train_nchw_2_3_5_6";
+
+    /** A device on which nothing has room; Linux has it. */
+    private static final File FULL = new File("/dev/full");
 
     @TempDir
     private Path directory;
@@ -186,7 +193,9 @@ class CommandLineTest {
                 "train --target 0 | --target: 0.0 given",
                 "train --threads 0 | threads: 0 given, must be at least 1",
                 "train --backend vector --device 0:0 | --device: \"0:0\" given, must be left out with --backend vector",
-                "train --device 0:0 | backend: \"tornadovm\" given, must be one of",
+                "train --device 0:0 | backend: \"tornadovm\" given, is not part of this build; set TORNADOVM_HOME",
+                "train --backend tornadovm | is not part of this build; set TORNADOVM_HOME to a TornadoVM SDK",
+                "verify --backend tornadovm case | is not part of this build; set TORNADOVM_HOME to a TornadoVM SDK",
                 "train --backend abacus | backend: \"abacus\" given, must be one of",
                 "train --data /nowhere | /nowhere: must be a directory",
                 "verify | Missing required parameter: 'CASE'",
@@ -197,6 +206,56 @@ class CommandLineTest {
         assertThat(run((arguments + outFor(arguments)).split(" "))).isEqualTo(2);
         assertThat(err.toString()).contains(message).doesNotContain("\tat ");
         assertThat(out.toString()).isEmpty();
+    }
+
+    /** It wrote into the current folder. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", " "})
+    void anEmptyNameIsNoFolder(String name) {
+        assertThat(run("train", "--steps", "1", "--out", name)).isEqualTo(2);
+        assertThat(err.toString())
+                .contains("--out", "\"" + name + "\" given, must name a file or a folder (the current one is .)");
+        assertThat(Path.of("curves.csv")).doesNotExist();
+    }
+
+    @Test
+    void outputThatIsLostIsAFailure() {
+        OutputStream full = new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                throw new IOException("no space left on device");
+            }
+        };
+        CommandLine commandLine = Main.commandLine();
+        PrintStream stream = new PrintStream(full, false, StandardCharsets.UTF_8);
+        commandLine.setOut(new PrintWriter(stream, true, StandardCharsets.UTF_8));
+        commandLine.setErr(new PrintWriter(err, true));
+        assertThat(Main.run(commandLine, stream, "devices")).isEqualTo(1);
+        assertThat(err.toString()).contains("the output could not be written: a full disk, or a pipe that the reader");
+        assertThat(Main.run(commandLine, stream, "devices", "--nonsense"))
+                .as("what failed already")
+                .isEqualTo(2);
+    }
+
+    /** As the launcher starts it: the process ends with 1. */
+    @Test
+    @EnabledIf("hasFullDevice")
+    void aFullDiskEndsTheProcessWithOne() throws Exception {
+        Process process = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Main.class.getName(),
+                        "devices")
+                .redirectOutput(FULL)
+                .start();
+        String said = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).isEqualTo(1);
+        assertThat(said).contains("the output could not be written");
+    }
+
+    static boolean hasFullDevice() {
+        return FULL.exists();
     }
 
     @Test

@@ -113,6 +113,7 @@ public final class BatchNormTasks {
     private final LongArray numBatchesTracked;
     private final DoubleArray partialFirst;
     private final DoubleArray partialSecond;
+    private final DoubleArray partialThird;
     private final SampleCount allSamples;
 
     private final DeviceArrays arrays = new DeviceArrays();
@@ -167,11 +168,12 @@ public final class BatchNormTasks {
         this.parameters = new FloatArray(2 * c);
         this.gradients = new FloatArray(2 * c);
         this.statistics = new FloatArray(4 * c);
-        this.terms = new FloatArray(4 * c);
+        this.terms = new FloatArray(6 * c);
         this.runningStatistics = new FloatArray(config.trackRunningStatistics() ? 2 * c : 1);
         this.numBatchesTracked = new LongArray(config.trackRunningStatistics() ? c : 1);
         this.partialFirst = new DoubleArray(tiling.partials());
         this.partialSecond = new DoubleArray(tiling.partials());
+        this.partialThird = new DoubleArray(tiling.partials());
         this.allSamples = SampleCount.atMost(Math.toIntExact(maxShape.n()));
         gradients.init(0);
         statistics.init(0);
@@ -355,13 +357,15 @@ public final class BatchNormTasks {
             addBackwardOnChip(graph, grids, x, dy, dx, samples, onChip.get());
             return;
         }
-        reduceGradients(graph, grids, x, dy, samples);
+        addGradients(graph, grids, x, dy, samples, ReduceGradients.BATCH);
         inputGradient(graph, grids, x, dy, dx, samples);
     }
 
     /**
      * Adds the first half of backward: {@link #gradients()} and {@link #terms()} of the batch, with the
-     * {@link #statistics()} as they are.
+     * {@link #statistics()} as they are. They may be those of a larger batch, so that the mean of x is taken as it is
+     * given; {@link #backward} knows better, and keeps digits of dgamma that this loses where dy has a mean of many
+     * deviations.
      *
      * @param x in, the batch that the forward got
      * @param dy in, the gradient of its y
@@ -372,7 +376,7 @@ public final class BatchNormTasks {
             TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, SampleCount samples) {
         requireSize("x", x);
         requireSize("dy", dy);
-        addGradients(graph, grids, x, dy, samples);
+        addGradients(graph, grids, x, dy, samples, ReduceGradients.GIVEN);
     }
 
     /**
@@ -534,7 +538,7 @@ public final class BatchNormTasks {
     }
 
     /**
-     * What {@link #inputGradient} needs of the gradients of γ and β: (4, C), overwritten by each backward. Who has them
+     * What {@link #inputGradient} needs of the gradients of γ and β: (6, C), overwritten by each backward. Who has them
      * from elsewhere writes it with {@link MergeGradients#storeTerms}.
      */
     public FloatArray terms() {
@@ -709,11 +713,12 @@ public final class BatchNormTasks {
                         tiling.tileRows(),
                         tiling.groups(),
                         kind,
-                        (float) config.eps()));
+                        config.eps()));
     }
 
-    private void addGradients(TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, SampleCount samples) {
-        arrays.use(graph, parameters, statistics, gradients, terms, partialFirst, partialSecond);
+    private void addGradients(
+            TaskGraph graph, GridScheduler grids, FloatArray x, FloatArray dy, SampleCount samples, int about) {
+        arrays.use(graph, parameters, statistics, gradients, terms, partialFirst, partialSecond, partialThird);
         transfer(graph, samples);
         add(
                 graph,
@@ -729,6 +734,7 @@ public final class BatchNormTasks {
                         statistics,
                         partialFirst,
                         partialSecond,
+                        partialThird,
                         samples.array(),
                         tiling.rowsPerSample(),
                         tiling.columns(),
@@ -736,7 +742,8 @@ public final class BatchNormTasks {
                         tiling.span(),
                         tiling.tileColumns(),
                         tiling.tileRows(),
-                        tiling.groups()));
+                        tiling.groups(),
+                        about));
         add(
                 graph,
                 grids,
@@ -748,6 +755,7 @@ public final class BatchNormTasks {
                         context,
                         partialFirst,
                         partialSecond,
+                        partialThird,
                         parameters,
                         statistics,
                         gradients,
@@ -759,7 +767,8 @@ public final class BatchNormTasks {
                         tiling.groups(),
                         tiling.mergeColumns(device),
                         tiling.mergeRows(device),
-                        config.eps()));
+                        config.eps(),
+                        about));
     }
 
     private void addForwardOnChip(

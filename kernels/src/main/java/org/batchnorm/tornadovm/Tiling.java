@@ -130,7 +130,7 @@ record Tiling(
             long busy = Math.ceilDiv(rows, 2L * Tiles.LOADS);
             int tileRows = Math.clamp(Math.max(busy, WORK_GROUP / 4 / width), 1, Math.max(1, most));
             long keep = Math.ceilDiv(rows, (long) tileRows);
-            long bytes = (long) width * tileRows * (4L * tensors * keep + 20) + 20L * width;
+            long bytes = width * (tileRows * (4L * tensors * (keep + 1) + 16) + 8L * (tensors + 1));
             if (most >= 1 && bytes <= device.localMemory()) {
                 return Optional.of(new OnChip(width, tileRows, (int) keep));
             }

@@ -8,7 +8,14 @@ import java.lang.foreign.ValueLayout;
  * values.
  */
 public final class Memory {
+    private static final Class<?> NATIVE = MemorySegment.NULL.getClass();
+
     private Memory() {}
+
+    /** Whether it is a segment of native memory, not that of a mapped file, which is one of another class. */
+    static boolean isNative(Object memory) {
+        return memory.getClass() == NATIVE;
+    }
 
     /**
      * Whether writing to one may change the other, as far as can be told. Two different arrays lie apart, and so do
@@ -27,17 +34,33 @@ public final class Memory {
 
     /** One value. */
     public static float get(Object memory, long position) {
-        return memory instanceof float[] array
-                ? array[(int) position]
-                : ((MemorySegment) memory).get(ValueLayout.JAVA_FLOAT_UNALIGNED, position * Float.BYTES);
+        if (memory instanceof float[] array) {
+            return array[(int) position];
+        }
+        return isNative(memory)
+                ? ((MemorySegment) memory).get(ValueLayout.JAVA_FLOAT_UNALIGNED, position * Float.BYTES)
+                : OtherSegments.get((MemorySegment) memory, position);
     }
 
     /** Writes one value. */
     public static void set(Object memory, long position, float value) {
         if (memory instanceof float[] array) {
             array[(int) position] = value;
-        } else {
+        } else if (isNative(memory)) {
             ((MemorySegment) memory).set(ValueLayout.JAVA_FLOAT_UNALIGNED, position * Float.BYTES, value);
+        } else {
+            OtherSegments.set((MemorySegment) memory, position, value);
+        }
+    }
+
+    /** The same calls once more: one that has met segments of several classes is slow on all of them. */
+    private static final class OtherSegments {
+        static float get(MemorySegment memory, long position) {
+            return memory.get(ValueLayout.JAVA_FLOAT_UNALIGNED, position * Float.BYTES);
+        }
+
+        static void set(MemorySegment memory, long position, float value) {
+            memory.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position * Float.BYTES, value);
         }
     }
 

@@ -30,6 +30,7 @@ public final class Operands {
     public long outStart;
 
     private boolean inArrays;
+    private boolean inNative;
     private boolean hasSecond;
 
     /** Takes the tensors of an operation; null where it has none. */
@@ -46,6 +47,9 @@ public final class Operands {
             out = memory(newOut);
             outStart = start(newOut);
         }
+        inNative = Memory.isNative(x)
+                && (newSecond == null || Memory.isNative(second))
+                && (newOut == null || Memory.isNative(out));
     }
 
     private Object memory(Batch batch) {
@@ -68,6 +72,14 @@ public final class Operands {
     /** Whether all lie in arrays; else all are segments. */
     public boolean inArrays() {
         return inArrays;
+    }
+
+    /**
+     * Whether all are segments of native memory. Else, where they are not arrays, some are mapped files, arrays of
+     * another type or such as may only be read, or arrays beside native memory.
+     */
+    public boolean inNative() {
+        return inNative;
     }
 
     /** Whether there is a second input. */

@@ -7,27 +7,22 @@ import org.batchnorm.cpu.operation.Operation;
  * All passes at once, for one group of features after another: the values of a group are still in the caches when the
  * map reads them again.
  */
-final class GroupPass implements WorkerPool.Task {
-    private final Scratch scratch;
+final class GroupPass extends Pass {
     private final ReducePass reduce;
     private final MergePass merge;
     private final MapPass map;
-    private Operation operation;
-    private Cut cut = Cut.NONE;
     private int groups = 1;
 
     GroupPass(Scratch scratch, ReducePass reduce, MergePass merge, MapPass map, Operation first) {
-        this.scratch = scratch;
+        super(scratch, first);
         this.reduce = reduce;
         this.merge = merge;
         this.map = map;
-        this.operation = first;
     }
 
     /** Takes an operation, whose features are cut into so many groups. */
     GroupPass of(Operation newOperation, Cut newCut, int newGroups) {
-        operation = newOperation;
-        cut = newCut;
+        take(newOperation, newCut);
         groups = newGroups;
         reduce.of(newOperation, newCut);
         merge.of(newOperation, newCut, newGroups);

@@ -10,17 +10,13 @@ import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.operation.Operation;
 
 /** The pass that maps the inputs to the output, a block at a time. */
-final class MapPass implements WorkerPool.Task {
-    private final Scratch scratch;
+final class MapPass extends Pass {
     private final MergePass merge;
-    private Operation operation;
-    private Cut cut = Cut.NONE;
     private boolean mergesAll;
 
     MapPass(Scratch scratch, MergePass merge, Operation first) {
-        this.scratch = scratch;
+        super(scratch, first);
         this.merge = merge;
-        this.operation = first;
     }
 
     /**
@@ -29,8 +25,7 @@ final class MapPass implements WorkerPool.Task {
      * @param newMergesAll whether every thread first merges all features for itself
      */
     MapPass of(Operation newOperation, Cut newCut, boolean newMergesAll) {
-        operation = newOperation;
-        cut = newCut;
+        take(newOperation, newCut);
         mergesAll = newMergesAll;
         if (!operation.reduces() && !makesOwnCoefficients()) {
             operation.prepareMap(cut, operation.features, scratch.coefficients);

@@ -8,23 +8,18 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.operation.Operation;
 
 /** The pass that merges all partial sums to results and coefficients, a part of the features at a time. */
-final class MergePass implements WorkerPool.Task {
-    private final Scratch scratch;
+final class MergePass extends Pass {
     private final ReducePass reduce;
-    private Operation operation;
-    private Cut cut = Cut.NONE;
     private int parts = 1;
 
     MergePass(Scratch scratch, ReducePass reduce, Operation first) {
-        this.scratch = scratch;
+        super(scratch, first);
         this.reduce = reduce;
-        this.operation = first;
     }
 
     /** Takes an operation, whose features are cut into so many parts. */
     MergePass of(Operation newOperation, Cut newCut, int newParts) {
-        operation = newOperation;
-        cut = newCut;
+        take(newOperation, newCut);
         parts = newParts;
         return this;
     }

@@ -12,20 +12,14 @@ import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.operation.Operation;
 
 /** The pass that reduces the inputs, a block at a time, each into its partial sum. */
-final class ReducePass implements WorkerPool.Task {
-    private final Scratch scratch;
-    private Operation operation;
-    private Cut cut = Cut.NONE;
-
+final class ReducePass extends Pass {
     ReducePass(Scratch scratch, Operation first) {
-        this.scratch = scratch;
-        this.operation = first;
+        super(scratch, first);
     }
 
     /** Takes an operation. */
     ReducePass of(Operation newOperation, Cut newCut) {
-        operation = newOperation;
-        cut = newCut;
+        take(newOperation, newCut);
         return this;
     }
 

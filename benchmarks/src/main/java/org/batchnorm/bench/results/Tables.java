@@ -74,8 +74,8 @@ public final class Tables {
     }
 
     /**
-     * What a README shows, for each machine: where it was measured, our times at the networks' shapes, and the ratios
-     * to the other libraries.
+     * What a page of results shows, for each machine: where it was measured, our times at the networks' shapes, and the
+     * ratios to the other libraries.
      *
      * @param rows of any number of runs; each point's newest on a machine counts
      */
@@ -191,10 +191,11 @@ public final class Tables {
     private static List<String> surroundings(Collection<Measurement> rows) {
         Map<String, Set<String>> times = new LinkedHashMap<>();
         for (Measurement row : rows) {
-            String surrounding = runtime(row.run().java()) + ", " + row.run().os()
-                    + (row.point().device().equals("cpu")
-                            ? ""
-                            : ", " + row.point().device());
+            String surrounding =
+                    runtime(row.run().java()) + ", " + version(row.run().os())
+                            + (row.point().device().equals("cpu")
+                                    ? ""
+                                    : ", " + row.point().device());
             times.computeIfAbsent(surrounding, name -> new TreeSet<>())
                     .add(row.run().date().substring(0, 10) + " at commit "
                             + row.run().commit());
@@ -205,9 +206,16 @@ public final class Tables {
         return lines;
     }
 
-    /** What ran it: a JDK, or what {@code compare-pytorch.py} writes in its place. */
+    /** What ran it: a JDK by its version, or what {@code compare-pytorch.py} writes in its place. */
     private static String runtime(String java) {
-        return java.startsWith("none (") ? java.substring("none (".length(), java.length() - 1) : "JDK " + java;
+        return java.startsWith("none (")
+                ? java.substring("none (".length(), java.length() - 1)
+                : "JDK " + version(java.substring(java.lastIndexOf(' ') + 1));
+    }
+
+    /** A name and version without what a build adds to it. */
+    private static String version(String full) {
+        return full.replaceFirst("(\\d+(\\.\\d+)*)\\S*", "$1");
     }
 
     private static String means(String library, List<Ratio> ratios) {

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
 import org.batchnorm.bench.output.AtomicFile;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
@@ -33,6 +33,11 @@ public final class CurveFiles {
     private static final List<Color> PALE_COLORS = List.of(new Color(0xF2C4A3), new Color(0xA3CBE6));
     private static final int WIDTH = 900;
     private static final int HEIGHT = 540;
+
+    /** The most points of a line: more than there is room for would only make the files large. */
+    static final int MOST_POINTS = 600;
+
+    private static final double OFF_THE_STEPS = 0.3;
 
     private final String title;
     private final List<Trainee> trainees;
@@ -94,41 +99,34 @@ public final class CurveFiles {
         }
     }
 
-    private XYChart accuracyChart() {
+    XYChart accuracyChart() {
         XYChart chart = chart("test accuracy in %");
         chart.getStyler().setLegendPosition(Styler.LegendPosition.InsideSE);
         for (int i = 0; i < trainees.size(); i++) {
             Trainee trainee = trainees.get(i);
-            add(chart, trainee, trainee.name() + " batch norm", evaluation -> 100 * evaluation.testAccuracy())
+            add(chart, trainee, trainee.name() + " batch norm", (before, evaluation) -> 100 * evaluation.testAccuracy())
                     .setLineColor(COLORS.get(i));
         }
         return chart;
     }
 
-    private XYChart lossChart() {
+    XYChart lossChart() {
         XYChart chart = chart("loss (cross-entropy)");
         chart.getStyler().setYAxisLogarithmic(true);
         chart.getStyler().setLegendPosition(Styler.LegendPosition.InsideNE);
         for (int i = 0; i < trainees.size(); i++) {
             Trainee trainee = trainees.get(i);
             String name = trainee.name() + " batch norm, training";
-            add(chart, trainee, name, evaluation -> lossSinceEvaluationBefore(trainee, evaluation))
+            add(chart, trainee, name, (before, at) -> trainee.curve().meanTrainingLoss(before, at.step()))
                     .setLineColor(PALE_COLORS.get(i))
                     .setLineWidth(1);
         }
         for (int i = 0; i < trainees.size(); i++) {
             Trainee trainee = trainees.get(i);
-            add(chart, trainee, trainee.name() + " batch norm, test", Curve.Evaluation::testLoss)
+            add(chart, trainee, trainee.name() + " batch norm, test", (before, evaluation) -> evaluation.testLoss())
                     .setLineColor(COLORS.get(i));
         }
         return chart;
-    }
-
-    private static double lossSinceEvaluationBefore(Trainee trainee, Curve.Evaluation evaluation) {
-        Curve curve = trainee.curve();
-        int index = curve.evaluations().indexOf(evaluation);
-        int before = index == 0 ? 0 : curve.evaluations().get(index - 1).step();
-        return curve.meanTrainingLoss(before, evaluation.step());
     }
 
     private XYChart chart(String yTitle) {
@@ -142,29 +140,44 @@ public final class CurveFiles {
                 .build();
         chart.getStyler().setChartBackgroundColor(Color.WHITE);
         chart.getStyler().setXAxisMin(0.0);
-        // A formatter of our own also keeps XChart from setting ticks at multiples of the data's own spacing.
         chart.getStyler().setXAxisTickLabelsFormattingFunction(step -> String.format(Locale.ROOT, "%.0f", step));
         chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
         return chart;
     }
 
     /** One line; where the network diverged there is none. */
-    private static XYSeries add(XYChart chart, Trainee trainee, String name, ToDoubleFunction<Curve.Evaluation> value) {
-        List<Double> steps = new ArrayList<>();
-        List<Double> values = new ArrayList<>();
-        for (Curve.Evaluation evaluation : trainee.curve().evaluations()) {
-            double y = value.applyAsDouble(evaluation);
+    private static XYSeries add(XYChart chart, Trainee trainee, String name, Height height) {
+        // Where all steps are as far apart XChart sets ticks at multiples of that, else at round numbers.
+        List<Double> steps = new ArrayList<>(List.of(0.0, OFF_THE_STEPS));
+        List<Double> values = new ArrayList<>(List.of(Double.NaN, Double.NaN));
+        int before = 0;
+        for (Curve.Evaluation evaluation : drawn(trainee.curve().evaluations())) {
+            double y = height.of(before, evaluation);
+            before = evaluation.step();
             if (Double.isFinite(y)) {
                 steps.add((double) evaluation.step());
                 values.add(y);
             }
         }
-        if (steps.isEmpty()) {
-            steps.add(0.0);
-            values.add(Double.NaN);
-        }
         XYSeries series = chart.addSeries(name, steps, values);
         series.setMarker(SeriesMarkers.NONE);
         return series;
+    }
+
+    /** All of them or, evenly spread, as many as a line may have, the first and the last among them. */
+    private static List<Curve.Evaluation> drawn(List<Curve.Evaluation> all) {
+        if (all.size() <= MOST_POINTS) {
+            return all;
+        }
+        return IntStream.range(0, MOST_POINTS)
+                .mapToObj(i -> all.get((int) ((long) i * (all.size() - 1) / (MOST_POINTS - 1))))
+                .toList();
+    }
+
+    /** What a line shows at an evaluation. */
+    private interface Height {
+
+        /** Of an evaluation, and of the steps after the one that was drawn before it. */
+        double of(int stepBefore, Curve.Evaluation evaluation);
     }
 }

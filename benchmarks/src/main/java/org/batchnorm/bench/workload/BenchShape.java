@@ -20,6 +20,9 @@ public record BenchShape(List<Long> extents, Layout layout) {
 
     private static final String CHANNELS_LAST = ":channels-last";
 
+    /** The longest arrays that JVMs make. */
+    private static final int LONGEST_ARRAY = Integer.MAX_VALUE - 8;
+
     /**
      * Checks the extents.
      *
@@ -65,9 +68,18 @@ public record BenchShape(List<Long> extents, Layout layout) {
         return extents.get(0);
     }
 
-    /** C, the features. */
+    /**
+     * C, the features.
+     *
+     * @throws IllegalArgumentException if they are more than the library takes
+     */
     public int c() {
-        return Math.toIntExact(extents.get(1));
+        long features = extents.get(1);
+        if (features > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException("shape: " + this + " given has " + features
+                    + " features (second), must have at most " + Integer.MAX_VALUE);
+        }
+        return (int) features;
     }
 
     /** The spatial extents; empty for (N, C). */
@@ -83,9 +95,27 @@ public record BenchShape(List<Long> extents, Layout layout) {
                 : BatchShape.channelsLast(n(), c(), spatial);
     }
 
-    /** N · C · S as an array length. */
+    /**
+     * N · C · S as an array length.
+     *
+     * @throws IllegalArgumentException if no array is that long
+     */
     public int elements() {
-        return Math.toIntExact(batchShape().elements());
+        return (int) requireArray().batchShape().elements();
+    }
+
+    /**
+     * This shape, if an array holds its values.
+     *
+     * @throws IllegalArgumentException if no array is that long
+     */
+    public BenchShape requireArray() {
+        long elements = batchShape().elements();
+        if (elements > LONGEST_ARRAY) {
+            throw new IllegalArgumentException("shape: " + this + " given has " + elements
+                    + " values, must have at most " + LONGEST_ARRAY + ", as an array has");
+        }
+        return this;
     }
 
     /** The text that {@link #parse} reads. */

@@ -265,17 +265,20 @@ final class HostPlan {
         put(tasks.statistics(), 3, statistics.rstd(), 0);
     }
 
-    /** What the gradient of the input needs of the sums, in double precision up to the last rounding. */
+    /**
+     * What the gradient of the input needs of the sums, in double precision up to the last rounding; to be called after
+     * {@link #statistics}.
+     */
     void terms(Normalization normalization, GradientSums sums) {
         int c = key.capacity().c();
         float[] gamma = normalization.gamma();
         for (int i = 0; i < c; i++) {
             MergeGradients.storeTerms(
                     tasks.terms(),
+                    tasks.statistics(),
                     i,
                     c,
                     gamma == null ? 1 : gamma[i],
-                    normalization.statistics().rstd()[i],
                     sums.dgamma()[i],
                     sums.dbeta()[i],
                     (double) sums.count(),

@@ -18,7 +18,7 @@ public final class BackwardOnChip {
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows).
      * <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S; 20 · C read and 8 · C written. <b>Local memory</b>:
-     * 8 · keep + 16 bytes a work-item and 20 bytes a column.
+     * 8 · keep + 24 bytes a work-item and 24 bytes a column.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
@@ -59,7 +59,9 @@ public final class BackwardOnChip {
         float[] keptX = context.allocateFloatLocalArray(keep * lanes);
         double[] sums = context.allocateDoubleLocalArray(lanes);
         double[] products = context.allocateDoubleLocalArray(lanes);
+        double[] distances = context.allocateDoubleLocalArray(lanes);
         float[] scales = context.allocateFloatLocalArray(tileColumns);
+        float[] units = context.allocateFloatLocalArray(tileColumns);
         float[] meansDy = context.allocateFloatLocalArray(tileColumns);
         float[] meansDyLow = context.allocateFloatLocalArray(tileColumns);
         float[] slopes = context.allocateFloatLocalArray(tileColumns);
@@ -69,11 +71,12 @@ public final class BackwardOnChip {
         int count = column < columns ? Tiles.rowsOfWorkItem(rows, row, tileRows) : 0;
         double sum = 0;
         double product = 0;
+        double distance = 0;
         if (count > 0) {
-            float mean = statistics.get(feature);
-            float centre = PerFeature.centre(
-                    mean, statistics.get(2 * features + feature), statistics.get(3 * features + feature));
-            double beyond = ((double) centre - mean) - statistics.get(features + feature);
+            float rstd = statistics.get(3 * features + feature);
+            float unit = PerFeature.unitOfX(statistics.get(feature), rstd);
+            float mean = statistics.get(feature) * unit;
+            float centre = PerFeature.centre(mean, statistics.get(2 * features + feature), rstd / unit);
             int chunks = count / (Tiles.LOADS / 2);
             int at = lane;
             for (int i = 0; i < chunks; i++) {
@@ -85,10 +88,10 @@ public final class BackwardOnChip {
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
                 float g3 = dy.get(a3);
-                float d0 = x.get(a0) - centre;
-                float d1 = x.get(a1) - centre;
-                float d2 = x.get(a2) - centre;
-                float d3 = x.get(a3) - centre;
+                float d0 = x.get(a0) * unit - centre;
+                float d1 = x.get(a1) * unit - centre;
+                float d2 = x.get(a2) * unit - centre;
+                float d3 = x.get(a3) * unit - centre;
                 keptDy[at] = g0;
                 keptDy[at + lanes] = g1;
                 keptDy[at + 2 * lanes] = g2;
@@ -97,34 +100,40 @@ public final class BackwardOnChip {
                 keptX[at + lanes] = d1;
                 keptX[at + 2 * lanes] = d2;
                 keptX[at + 3 * lanes] = d3;
-                sum += (g0 + g1) + (g2 + g3);
-                product += ((double) g0 * d0 + (double) g1 * d1) + ((double) g2 * d2 + (double) g3 * d3);
+                sum += (double) g0 + g1 + g2 + g3;
+                distance += (double) d0 + d1 + d2 + d3;
+                product += (double) g0 * d0;
+                product += (double) g1 * d1;
+                product += (double) g2 * d2;
+                product += (double) g3 * d3;
                 row += Tiles.LOADS / 2 * tileRows;
                 at += Tiles.LOADS / 2 * lanes;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                 int address = Tiles.address(row, column, columns, spatial);
                 float g = dy.get(address);
-                float d = x.get(address) - centre;
+                float d = x.get(address) * unit - centre;
                 keptDy[at] = g;
                 keptX[at] = d;
                 sum += g;
+                distance += d;
                 product += (double) g * d;
                 row += tileRows;
                 at += lanes;
             }
-            product += Tiles.finiteOrZero(beyond * sum);
-            offsets[laneColumn] = (float) beyond;
+            offsets[laneColumn] = (centre - mean) - statistics.get(features + feature) * unit;
         }
 
         sums[lane] = sum;
         products[lane] = product;
+        distances[lane] = distance;
         for (int active = tileRows; active > 1; active = (active + 1) / 2) {
             int half = (active + 1) / 2;
             context.localBarrier();
             if (laneRow < active - half) {
                 sums[lane] += sums[lane + half * tileColumns];
                 products[lane] += products[lane + half * tileColumns];
+                distances[lane] += distances[lane + half * tileColumns];
             }
         }
         context.localBarrier();
@@ -132,25 +141,32 @@ public final class BackwardOnChip {
         if (laneRow == 0 && laneColumn % span == 0 && column < columns) {
             double featureSum = sums[lane];
             double featureProduct = products[lane];
+            double featureDistance = distances[lane];
             for (int i = 1; i < span; i++) {
                 featureSum += sums[lane + i];
                 featureProduct += products[lane + i];
+                featureDistance += distances[lane + i];
             }
             double m = (double) rows * span;
-            double rstd = statistics.get(3 * features + feature);
-            double dgamma = featureProduct * rstd;
-            double meanDy = featureSum / m;
+            float rstd = statistics.get(3 * features + feature);
+            float unitOfX = PerFeature.unitOfX(statistics.get(feature), rstd);
+            double dgamma = PerFeature.dgamma(featureProduct, featureSum, featureDistance / m, rstd) / unitOfX;
             gradients.set(feature, (float) dgamma);
             gradients.set(features + feature, (float) featureSum);
-            scales[laneColumn] = PerFeature.scale(parameters.get(feature), rstd, m, eps);
-            meansDy[laneColumn] = (float) meanDy;
-            meansDyLow[laneColumn] = PerFeature.low(meanDy);
-            slopes[laneColumn] = PerFeature.slope(dgamma, rstd, m);
+            double meanDy = featureSum / m;
+            double scale = PerFeature.scale(parameters.get(feature), rstd, m, eps);
+            float unitOfDy = PerFeature.unitOfDy(meanDy, dgamma, m, scale);
+            scales[laneColumn] = (float) (scale / unitOfDy);
+            units[laneColumn] = unitOfDy;
+            meansDy[laneColumn] = (float) (meanDy * unitOfDy);
+            meansDyLow[laneColumn] = PerFeature.low(meanDy * unitOfDy);
+            slopes[laneColumn] = (float) (PerFeature.slope(dgamma, rstd, m) * unitOfDy / unitOfX);
         }
         context.localBarrier();
 
         if (column < columns) {
             float scale = scales[laneColumn - laneColumn % span];
+            float unit = units[laneColumn - laneColumn % span];
             float meanDy = meansDy[laneColumn - laneColumn % span];
             float meanDyLow = meansDyLow[laneColumn - laneColumn % span];
             float slope = slopes[laneColumn - laneColumn % span];
@@ -161,7 +177,7 @@ public final class BackwardOnChip {
                 float d = keptX[i * lanes + lane];
                 dx.set(
                         Tiles.address(row, column, columns, spatial),
-                        scale * (((g - meanDy) - meanDyLow) - (d + offset) * slope));
+                        scale * (((g * unit - meanDy) - meanDyLow) - (d + offset) * slope));
                 row += tileRows;
             }
         }

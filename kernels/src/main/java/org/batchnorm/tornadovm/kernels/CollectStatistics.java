@@ -15,9 +15,11 @@ public final class CollectStatistics {
      *
      * <p>Every work-item subtracts a shift k near the mean before it sums, {@code Σ(x − k)} and {@code Σ(x − k)²}, so
      * that nothing cancels whatever the mean: the median of its values a quarter, half and three quarters down its
-     * rows. Eight values at a time are summed in float32 as a tree, and these sums in float64. The work-items of a
-     * feature then move their sums to a common shift and add them up (Chan, Golub &amp; LeVeque 1983, equation 2.1, in
-     * its shifted form).
+     * rows. Eight values at a time are summed in float32 as a tree, and these sums in float64. Where the sums show that
+     * the shift was far from the mean, or that squares left float32's range, the work-item goes over its rows once more
+     * about a better shift, in float64: x is read at most twice, whatever the data. The work-items of a feature then
+     * move their sums to a common shift and add them up (Chan, Golub &amp; LeVeque 1983, equation 2.1, in its shifted
+     * form).
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
      * 1). <b>Bytes</b>: x read once, 4 · N·C·S, and three values of a work-item twice; partial results written, 16 ·
@@ -61,10 +63,10 @@ public final class CollectStatistics {
         double sum = 0;
         double square = 0;
         if (count > 0) {
-            shift = Tiles.finiteOrZero(Tiles.median(
+            shift = Tiles.shift(
                     x.get(Tiles.address(row + count / 4 * tileRows, column, columns, spatial)),
                     x.get(Tiles.address(row + count / 2 * tileRows, column, columns, spatial)),
-                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, columns, spatial))));
+                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, columns, spatial)));
         }
         int chunks = count / Tiles.LOADS;
         for (int i = 0; i < chunks; i++) {
@@ -94,12 +96,14 @@ public final class CollectStatistics {
             square += d * d;
             row += tileRows;
         }
-        if (square > Double.MAX_VALUE && TornadoMath.abs(sum) <= Double.MAX_VALUE) {
-            // Squares beyond float32, rare: once more, in float64.
+        if (Tiles.reliability(sum, square, count) < 0) {
+            shift = Tiles.betterShift(shift, sum, count);
+            sum = 0;
             square = 0;
             row = begin + laneRow;
             for (int i = 0; i < count; i++) {
-                double d = x.get(Tiles.address(row, column, columns, spatial)) - shift;
+                double d = (double) x.get(Tiles.address(row, column, columns, spatial)) - shift;
+                sum += d;
                 square += d * d;
                 row += tileRows;
             }

@@ -1,7 +1,6 @@
 package org.batchnorm.tornadovm.kernels;
 
 import uk.ac.manchester.tornado.api.KernelContext;
-import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
@@ -17,7 +16,7 @@ public final class ForwardOnChip {
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows).
      * <b>Bytes</b>: x read and y written once, 8 · N·C·S, and three values of a work-item twice; 8 · C read and 16 · C
-     * written, with running statistics 32 · C more. <b>Local memory</b>: 4 · keep + 20 bytes a work-item and 12 bytes a
+     * written, with running statistics 32 · C more. <b>Local memory</b>: 4 · keep + 20 bytes a work-item and 16 bytes a
      * column.
      *
      * @param x in, the batch
@@ -62,6 +61,7 @@ public final class ForwardOnChip {
         float[] shifts = context.allocateFloatLocalArray(lanes);
         double[] sums = context.allocateDoubleLocalArray(lanes);
         double[] squares = context.allocateDoubleLocalArray(lanes);
+        float[] units = context.allocateFloatLocalArray(tileColumns);
         float[] means = context.allocateFloatLocalArray(tileColumns);
         float[] meansLow = context.allocateFloatLocalArray(tileColumns);
         float[] scales = context.allocateFloatLocalArray(tileColumns);
@@ -72,10 +72,10 @@ public final class ForwardOnChip {
         double sum = 0;
         double square = 0;
         if (count > 0) {
-            shift = Tiles.finiteOrZero(Tiles.median(
+            shift = Tiles.shift(
                     x.get(Tiles.address(row + count / 4 * tileRows, column, columns, spatial)),
                     x.get(Tiles.address(row + count / 2 * tileRows, column, columns, spatial)),
-                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, columns, spatial))));
+                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, columns, spatial)));
         }
         int chunks = count / Tiles.LOADS;
         int at = lane;
@@ -118,11 +118,13 @@ public final class ForwardOnChip {
             row += tileRows;
             at += lanes;
         }
-        if (square > Double.MAX_VALUE && TornadoMath.abs(sum) <= Double.MAX_VALUE) {
-            // Squares beyond float32, rare: once more, in float64.
+        if (Tiles.reliability(sum, square, count) < 0) {
+            shift = Tiles.betterShift(shift, sum, count);
+            sum = 0;
             square = 0;
             for (int i = 0; i < count; i++) {
-                double d = kept[i * lanes + lane] - shift;
+                double d = (double) kept[i * lanes + lane] - shift;
+                sum += d;
                 square += d * d;
             }
         }
@@ -166,13 +168,17 @@ public final class ForwardOnChip {
                     eps,
                     momentum,
                     tracking);
-            means[laneColumn] = (float) mean;
-            meansLow[laneColumn] = PerFeature.low(mean);
-            scales[laneColumn] = parameters.get(feature) * PerFeature.rstd(m2, m, eps);
+            double scale = parameters.get(feature) * PerFeature.rstd(m2, m, eps);
+            float unit = PerFeature.unit(mean, scale, PerFeature.FAR_FROM_ONE);
+            units[laneColumn] = unit;
+            means[laneColumn] = (float) mean * unit;
+            meansLow[laneColumn] = PerFeature.low(mean) * unit;
+            scales[laneColumn] = (float) (scale / unit);
         }
         context.localBarrier();
 
         if (column < columns) {
+            float unit = units[laneColumn - laneColumn % span];
             float mean = means[laneColumn - laneColumn % span];
             float meanLow = meansLow[laneColumn - laneColumn % span];
             float scale = scales[laneColumn - laneColumn % span];
@@ -181,7 +187,7 @@ public final class ForwardOnChip {
             for (int i = 0; i < count; i++) {
                 y.set(
                         Tiles.address(row, column, columns, spatial),
-                        ((kept[i * lanes + lane] - mean) - meanLow) * scale + beta);
+                        ((kept[i * lanes + lane] * unit - mean) - meanLow) * scale + beta);
                 row += tileRows;
             }
         }

@@ -15,14 +15,14 @@ public final class InputGradient {
      * 3).
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
-     * 1). <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S; 24 a work-item for its feature. <b>Backends</b>:
+     * 1). <b>Bytes</b>: x and dy read and dx written once, 12 · N·C·S; 32 a work-item for its feature. <b>Backends</b>:
      * needs neither float64 nor local memory.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
      * @param dx out, the gradient of its input; may be x or dy
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
-     * @param terms in, (4, C), of {@link MergeGradients}
+     * @param terms in, (6, C), of {@link MergeGradients#storeTerms}
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      */
     public static void inputGradient(
@@ -49,12 +49,14 @@ public final class InputGradient {
         if (column < columns) {
             int features = columns / span;
             int feature = column / span;
-            float mean = statistics.get(feature);
-            float meanLow = statistics.get(features + feature);
             float scale = terms.get(feature);
-            float meanDy = terms.get(features + feature);
-            float meanDyLow = terms.get(2 * features + feature);
-            float slope = terms.get(3 * features + feature);
+            float unitOfDy = terms.get(features + feature);
+            float meanDy = terms.get(2 * features + feature);
+            float meanDyLow = terms.get(3 * features + feature);
+            float slope = terms.get(4 * features + feature);
+            float unitOfX = terms.get(5 * features + feature);
+            float mean = statistics.get(feature) * unitOfX;
+            float meanLow = statistics.get(features + feature) * unitOfX;
             int row = begin + lane / tileColumns;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
             int chunks = count / (Tiles.LOADS / 2);
@@ -71,15 +73,25 @@ public final class InputGradient {
                 float x1 = x.get(a1);
                 float x2 = x.get(a2);
                 float x3 = x.get(a3);
-                dx.set(a0, scale * (((g0 - meanDy) - meanDyLow) - ((x0 - mean) - meanLow) * slope));
-                dx.set(a1, scale * (((g1 - meanDy) - meanDyLow) - ((x1 - mean) - meanLow) * slope));
-                dx.set(a2, scale * (((g2 - meanDy) - meanDyLow) - ((x2 - mean) - meanLow) * slope));
-                dx.set(a3, scale * (((g3 - meanDy) - meanDyLow) - ((x3 - mean) - meanLow) * slope));
+                dx.set(
+                        a0,
+                        scale * (((g0 * unitOfDy - meanDy) - meanDyLow) - ((x0 * unitOfX - mean) - meanLow) * slope));
+                dx.set(
+                        a1,
+                        scale * (((g1 * unitOfDy - meanDy) - meanDyLow) - ((x1 * unitOfX - mean) - meanLow) * slope));
+                dx.set(
+                        a2,
+                        scale * (((g2 * unitOfDy - meanDy) - meanDyLow) - ((x2 * unitOfX - mean) - meanLow) * slope));
+                dx.set(
+                        a3,
+                        scale * (((g3 * unitOfDy - meanDy) - meanDyLow) - ((x3 * unitOfX - mean) - meanLow) * slope));
                 row += Tiles.LOADS / 2 * tileRows;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                 int at = Tiles.address(row, column, columns, spatial);
-                dx.set(at, scale * (((dy.get(at) - meanDy) - meanDyLow) - ((x.get(at) - mean) - meanLow) * slope));
+                float g = dy.get(at) * unitOfDy - meanDy;
+                float d = x.get(at) * unitOfX - mean;
+                dx.set(at, scale * ((g - meanDyLow) - (d - meanLow) * slope));
                 row += tileRows;
             }
         }
@@ -92,7 +104,7 @@ public final class InputGradient {
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
      * 1). <b>Bytes</b>: dy read and dx written once, 8 · N·C·S; 8 a work-item for its feature. <b>Backends</b>: needs
-     * neither float64 nor local memory.
+     * float64, for a few operations a work-item, no local memory.
      *
      * @param dy in, the gradient of the output
      * @param dx out, the gradient of the input; may be dy
@@ -123,7 +135,9 @@ public final class InputGradient {
         if (column < columns) {
             int features = columns / span;
             int feature = column / span;
-            float scale = parameters.get(feature) * statistics.get(3 * features + feature);
+            double factor = (double) parameters.get(feature) * statistics.get(3 * features + feature);
+            float unit = PerFeature.unit(0, factor, PerFeature.FAR_FROM_ONE);
+            float scale = (float) (factor / unit);
             int row = begin + lane / tileColumns;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
             int chunks = count / Tiles.LOADS;
@@ -144,19 +158,19 @@ public final class InputGradient {
                 float g5 = dy.get(a5);
                 float g6 = dy.get(a6);
                 float g7 = dy.get(a7);
-                dx.set(a0, scale * g0);
-                dx.set(a1, scale * g1);
-                dx.set(a2, scale * g2);
-                dx.set(a3, scale * g3);
-                dx.set(a4, scale * g4);
-                dx.set(a5, scale * g5);
-                dx.set(a6, scale * g6);
-                dx.set(a7, scale * g7);
+                dx.set(a0, scale * (g0 * unit));
+                dx.set(a1, scale * (g1 * unit));
+                dx.set(a2, scale * (g2 * unit));
+                dx.set(a3, scale * (g3 * unit));
+                dx.set(a4, scale * (g4 * unit));
+                dx.set(a5, scale * (g5 * unit));
+                dx.set(a6, scale * (g6 * unit));
+                dx.set(a7, scale * (g7 * unit));
                 row += Tiles.LOADS * tileRows;
             }
             for (int i = chunks * Tiles.LOADS; i < count; i++) {
                 int at = Tiles.address(row, column, columns, spatial);
-                dx.set(at, scale * dy.get(at));
+                dx.set(at, scale * (dy.get(at) * unit));
                 row += tileRows;
             }
         }

@@ -16,30 +16,33 @@ public final class MergeGradients {
      * Per feature over all groups, in float64 (Ioffe &amp; Szegedy 2015, section 3):
      *
      * <ul>
-     *   <li>{@code dbeta = Σdy} and {@code dgamma = rstd · Σ dy·(x − mean)};
+     *   <li>{@code dbeta = Σdy} and {@code dgamma = rstd · Σ dy·(x − mean)}, with the sums of {@link ReduceGradients};
      *   <li>for {@link InputGradient} {@code gamma · rstd}, {@code rstd · dgamma / m}, and {@code dbeta / m} in two
      *       parts.
      * </ul>
      *
      * <p><b>Grid</b> (⌈C / tileColumns⌉ · tileColumns · tileRows), <b>local</b> (tileColumns · tileRows). <b>Bytes</b>:
-     * partial results read once, 16 · groups · C; 8 · C read, 24 · C written. <b>Local memory</b>: 16 bytes a
+     * partial results read once, 24 · groups · C; 12 · C read, 32 · C written. <b>Local memory</b>: 24 bytes a
      * work-item.
      *
      * @param partialDy in, (groups, C)
      * @param partialDyX in, (groups, C)
+     * @param partialX in, (groups, C); not read about given statistics
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
-     * @param terms out, (4, C), of {@link #storeTerms}: gamma · rstd, dbeta / m, what rounding took from it, slope
+     * @param terms out, (6, C), of {@link #storeTerms}
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param groups of {@link ReduceGradients}
      * @param tileColumns features of a work-group
      * @param tileRows work-items that share a feature's groups
+     * @param about as in {@link ReduceGradients}
      */
     public static void mergeGradients(
             KernelContext context,
             DoubleArray partialDy,
             DoubleArray partialDyX,
+            DoubleArray partialX,
             FloatArray parameters,
             FloatArray statistics,
             FloatArray gradients,
@@ -51,67 +54,95 @@ public final class MergeGradients {
             int groups,
             int tileColumns,
             int tileRows,
-            double eps) {
+            double eps,
+            int about) {
         int lane = context.localIdx;
         int laneRow = lane / tileColumns;
         int feature = context.groupIdx * tileColumns + lane % tileColumns;
 
         double[] sums = context.allocateDoubleLocalArray(tileColumns * tileRows);
         double[] products = context.allocateDoubleLocalArray(tileColumns * tileRows);
+        double[] distances = context.allocateDoubleLocalArray(tileColumns * tileRows);
 
         double sum = 0;
         double product = 0;
+        double distance = 0;
         if (feature < features) {
             for (int group = laneRow; group < groups; group += tileRows) {
                 sum += partialDy.get(group * features + feature);
                 product += partialDyX.get(group * features + feature);
+                if (about == ReduceGradients.BATCH) {
+                    distance += partialX.get(group * features + feature);
+                }
             }
         }
         sums[lane] = sum;
         products[lane] = product;
+        distances[lane] = distance;
         for (int active = tileRows; active > 1; active = (active + 1) / 2) {
             int half = (active + 1) / 2;
             context.localBarrier();
             if (laneRow < active - half) {
                 sums[lane] += sums[lane + half * tileColumns];
                 products[lane] += products[lane + half * tileColumns];
+                distances[lane] += distances[lane + half * tileColumns];
             }
         }
 
         if (laneRow == 0 && feature < features) {
             double m = (double) samples.get(0) * rowsPerSample * span;
-            double rstd = statistics.get(3 * features + feature);
-            double dgamma = products[lane] * rstd;
+            float rstd = statistics.get(3 * features + feature);
+            double dbeta = sums[lane];
+            double dgamma = PerFeature.dgamma(products[lane], dbeta, distances[lane] / m, rstd)
+                    / PerFeature.unitOfX(statistics.get(feature), rstd);
             gradients.set(feature, (float) dgamma);
-            gradients.set(features + feature, (float) sums[lane]);
-            storeTerms(terms, feature, features, parameters.get(feature), rstd, dgamma, sums[lane], m, eps);
+            gradients.set(features + feature, (float) dbeta);
+            storeTerms(terms, statistics, feature, features, parameters.get(feature), dgamma, dbeta, m, eps);
         }
         Tiles.countRun(context, samples);
     }
 
     /**
-     * Stores what {@link InputGradient#inputGradient} needs of one feature: {@code gamma · rstd}, {@code dbeta / m} in
-     * two parts, and the slope {@code rstd · dgamma / m}. With m = 2 these cancel in dx but for what eps does. So there
-     * the first is {@code gamma · eps · rstd³} and the slope 0. It is compiled into the kernel above; the host calls it
-     * for gradients that were merged there.
+     * Stores what {@link InputGradient#inputGradient} needs of one feature, with a unit for dy and one for x, powers of
+     * two that keep its steps in float32's range ({@link PerFeature#unit}, nearly always 1):
      *
-     * @param terms out, (4, C)
+     * <ol start="0">
+     *   <li>{@code gamma · rstd} by the unit of dy
+     *   <li>the unit of dy
+     *   <li>{@code dbeta / m} in it
+     *   <li>what rounding took from that
+     *   <li>the slope {@code rstd · dgamma / m}, from x in its unit to dy in its own
+     *   <li>the unit of x
+     * </ol>
+     *
+     * With m = 2 dx cancels but for what eps does: there {@code gamma · eps · rstd³} stands for {@code gamma · rstd},
+     * and the slope is 0. It is compiled into the kernel above; the host calls it for gradients that were merged there.
+     *
+     * @param terms out, (6, C)
+     * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param m values of which dgamma and dbeta are the sums
      */
     public static void storeTerms(
             FloatArray terms,
+            FloatArray statistics,
             int feature,
             int features,
             float gamma,
-            double rstd,
             double dgamma,
             double dbeta,
             double m,
             double eps) {
+        float rstd = statistics.get(3 * features + feature);
         double meanDy = dbeta / m;
-        terms.set(feature, PerFeature.scale(gamma, rstd, m, eps));
-        terms.set(features + feature, (float) meanDy);
-        terms.set(2 * features + feature, PerFeature.low(meanDy));
-        terms.set(3 * features + feature, PerFeature.slope(dgamma, rstd, m));
+        double scale = PerFeature.scale(gamma, rstd, m, eps);
+        float unitOfX = PerFeature.unitOfX(statistics.get(feature), rstd);
+        float unitOfDy = PerFeature.unitOfDy(meanDy, dgamma, m, scale);
+        double meanInUnit = meanDy * unitOfDy;
+        terms.set(feature, (float) (scale / unitOfDy));
+        terms.set(features + feature, unitOfDy);
+        terms.set(2 * features + feature, (float) meanInUnit);
+        terms.set(3 * features + feature, PerFeature.low(meanInUnit));
+        terms.set(4 * features + feature, (float) (PerFeature.slope(dgamma, rstd, m) * unitOfDy / unitOfX));
+        terms.set(5 * features + feature, unitOfX);
     }
 }

@@ -11,6 +11,12 @@ final class PerFeature {
     /** The centre is a multiple of about 2⁻⁸ standard deviations: 1.5 · 2¹⁵ of them have a last place of that size. */
     private static final float CENTRE_DIGITS = 1.5f * (1 << 15);
 
+    /** What γ · rstd may be off from 1, times or divided, before a {@link #unit} is taken: no step is near a limit. */
+    static final double FAR_FROM_ONE = 0x1p100;
+
+    /** The same for rstd alone. It is the smaller one, because a gradient's factors are multiplied with it. */
+    private static final double RSTD_FAR_FROM_ONE = 0x1p50;
+
     private PerFeature() {}
 
     /**
@@ -35,7 +41,7 @@ final class PerFeature {
         statistics.set(feature, (float) mean);
         statistics.set(features + feature, low(mean));
         statistics.set(2 * features + feature, (float) (squares / m));
-        statistics.set(3 * features + feature, rstd(m2, m, eps));
+        statistics.set(3 * features + feature, (float) rstd(m2, m, eps));
         if (tracking != MergeStatistics.UNTRACKED) {
             long count = numBatchesTracked.get(feature) + 1;
             numBatchesTracked.set(feature, count);
@@ -53,8 +59,39 @@ final class PerFeature {
     }
 
     /** {@code 1 / sqrt(m2 / m + eps)}. */
-    static float rstd(double m2, double m, double eps) {
-        return (float) (1 / TornadoMath.sqrt(atLeastZero(m2) / m + eps));
+    static double rstd(double m2, double m, double eps) {
+        return 1 / TornadoMath.sqrt(atLeastZero(m2) / m + eps);
+    }
+
+    /**
+     * The unit, a power of two, by which values and their mean are multiplied before they are subtracted, so that the
+     * difference does not overflow and what scales it, {@code factor / unit}, is in float32's range. Multiplying by it
+     * loses nothing. It is 1 unless the mean or the factor is extreme.
+     *
+     * @param mean or whatever else of the values is large
+     * @param factor what scales the difference
+     * @param far how many times larger than 1, or smaller, the factor may be
+     */
+    static float unit(double mean, double factor, double far) {
+        double size = TornadoMath.abs(mean);
+        double scale = TornadoMath.abs(factor);
+        double large = size < 0x1p60 ? far : Double.MAX_VALUE;
+        float unit = scale > large ? 0x1p64f : 1f;
+        float ofSize = size > 0x1p100 ? 0x1p-24f : unit;
+        return scale < 1 / far ? 0x1p-64f : ofSize;
+    }
+
+    /** The {@link #unit} of x where gradients are taken. */
+    static float unitOfX(float mean, float rstd) {
+        return unit(mean, rstd, RSTD_FAR_FROM_ONE);
+    }
+
+    /**
+     * The {@link #unit} of dy, where the mean of dy and what dx takes from it along x, some √m times dgamma / m, are
+     * subtracted from it.
+     */
+    static float unitOfDy(double meanDy, double dgamma, double m, double scale) {
+        return unit(TornadoMath.max(TornadoMath.abs(meanDy), TornadoMath.abs(dgamma / m)), scale, FAR_FROM_ONE);
     }
 
     /**
@@ -62,15 +99,25 @@ final class PerFeature {
      * that {@code dy − dbeta / m − x̂ · dgamma / m} cancels but for {@code eps · rstd² · (dy − dbeta / m)}: there the
      * scale has that factor, and the {@link #slope} is 0.
      */
-    static float scale(float gamma, double rstd, double m, double eps) {
+    static double scale(float gamma, double rstd, double m, double eps) {
         double scale = gamma * rstd;
-        return (float) (m == 2 ? scale * (rstd * rstd * eps) : scale);
+        return m == 2 ? scale * (rstd * rstd * eps) : scale;
+    }
+
+    /**
+     * {@code rstd · (Σ dy·d − Σdy · mean(d))}; d is x less any constant, and of given statistics mean(d) is 0.
+     *
+     * @param product Σ dy·d
+     * @param sum Σdy; what it has that is infinite or NaN the product has as well
+     */
+    static double dgamma(double product, double sum, double meanDistance, double rstd) {
+        return (product - Tiles.finiteOrZero(sum * meanDistance)) * rstd;
     }
 
     /** What of dx goes with x − mean, {@code rstd · dgamma / m}; with two values per feature 0, or NaN if it is. */
-    static float slope(double dgamma, double rstd, double m) {
+    static double slope(double dgamma, double rstd, double m) {
         double slope = rstd * dgamma / m;
-        return (float) (m == 2 ? slope * 0 : slope);
+        return m == 2 ? slope * 0 : slope;
     }
 
     /** The value, 0 where it is negative, NaN where it is NaN. */
@@ -86,16 +133,5 @@ final class PerFeature {
     static float centre(float mean, float variance, float rstd) {
         float large = Tiles.finiteOrZero(CENTRE_DIGITS / rstd);
         return variance == 0 ? mean : (mean + large) - large;
-    }
-
-    /**
-     * {@code 1 / sqrt(value)} to about one rounding where the device's own functions may be off by several: one Newton
-     * step on what they give.
-     *
-     * @param value ≥ 0, or NaN
-     */
-    static float reciprocalSquareRoot(float value) {
-        float r = 1 / TornadoMath.sqrt(value);
-        return r + Tiles.finiteOrZero(r * (0.5f * (1 - value * r * r)));
     }
 }

@@ -8,6 +8,16 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /** First stage of the parameters' gradients: each work-group the sums over its rows. */
 public final class ReduceGradients {
+    /**
+     * {@code about}: the statistics are those of these very values. Then {@code Σ(x − mean)} is 0 but for rounding, and
+     * dgamma is taken as the covariance {@code Σ dy·d − Σdy · Σd / m} with {@code d = x − c}, which is the same for
+     * every constant in dy and in d: it keeps its digits whatever the mean of dy.
+     */
+    public static final int BATCH = 0;
+
+    /** {@code about}: the statistics were given, or are those of a batch of which these values are a part. */
+    public static final int GIVEN = 1;
+
     private ReduceGradients() {}
 
     /**
@@ -15,23 +25,24 @@ public final class ReduceGradients {
      *
      * <ul>
      *   <li>{@code Σdy};
-     *   <li>{@code Σ dy·(x − mean)}, as {@code Σ dy·(x − c) + (c − mean)·Σdy} with a c near the mean for which x − c is
-     *       exact.
+     *   <li>{@code Σ dy·d}, with {@code d = x − c} and a c near the mean for which that is exact, and {@code Σd}; or,
+     *       about given statistics, {@code Σ dy·(x − mean)} as {@code Σ dy·d + (c − mean)·Σdy}.
      * </ul>
      *
-     * The products cancel, so they are taken and summed in float64. Of dy four values at a time are summed in float32,
-     * and these sums in float64.
+     * The sums cancel, so they are float64; d is float32, in the unit of {@link PerFeature#unitOfX}.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
-     * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S; partial results written, 16 · groups · C. <b>Local memory</b>:
-     * 16 bytes a work-item.
+     * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S; partial results written, 24 · groups · C. <b>Local memory</b>:
+     * 24 bytes a work-item.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param partialDy out, (groups, C)
      * @param partialDyX out, (groups, C)
+     * @param partialX out, (groups, C); untouched about given statistics
      * @param samples in and out, (2): N, {@link Tiles#countRun}
+     * @param about {@link #BATCH} or {@link #GIVEN}
      */
     public static void reduceGradients(
             KernelContext context,
@@ -40,6 +51,7 @@ public final class ReduceGradients {
             FloatArray statistics,
             DoubleArray partialDy,
             DoubleArray partialDyX,
+            DoubleArray partialX,
             IntArray samples,
             int rowsPerSample,
             int columns,
@@ -47,7 +59,8 @@ public final class ReduceGradients {
             int span,
             int tileColumns,
             int tileRows,
-            int groups) {
+            int groups,
+            int about) {
         int lane = context.localIdx;
         int laneColumn = lane % tileColumns;
         int laneRow = lane / tileColumns;
@@ -61,13 +74,16 @@ public final class ReduceGradients {
 
         double[] sums = context.allocateDoubleLocalArray(tileColumns * tileRows);
         double[] products = context.allocateDoubleLocalArray(tileColumns * tileRows);
+        double[] distances = context.allocateDoubleLocalArray(tileColumns * tileRows);
 
         double sum = 0;
         double product = 0;
+        double distance = 0;
         if (column < columns) {
-            float mean = statistics.get(column / span);
-            float centre = PerFeature.centre(
-                    mean, statistics.get(2 * features + column / span), statistics.get(3 * features + column / span));
+            float rstd = statistics.get(3 * features + column / span);
+            float unit = PerFeature.unitOfX(statistics.get(column / span), rstd);
+            float mean = statistics.get(column / span) * unit;
+            float centre = PerFeature.centre(mean, statistics.get(2 * features + column / span), rstd / unit);
             int row = begin + laneRow;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
             int chunks = count / (Tiles.LOADS / 2);
@@ -80,32 +96,42 @@ public final class ReduceGradients {
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
                 float g3 = dy.get(a3);
-                float d0 = x.get(a0) - centre;
-                float d1 = x.get(a1) - centre;
-                float d2 = x.get(a2) - centre;
-                float d3 = x.get(a3) - centre;
-                sum += (g0 + g1) + (g2 + g3);
-                product += ((double) g0 * d0 + (double) g1 * d1) + ((double) g2 * d2 + (double) g3 * d3);
+                float d0 = x.get(a0) * unit - centre;
+                float d1 = x.get(a1) * unit - centre;
+                float d2 = x.get(a2) * unit - centre;
+                float d3 = x.get(a3) * unit - centre;
+                sum += (double) g0 + g1 + g2 + g3;
+                distance += (double) d0 + d1 + d2 + d3;
+                product += (double) g0 * d0;
+                product += (double) g1 * d1;
+                product += (double) g2 * d2;
+                product += (double) g3 * d3;
                 row += Tiles.LOADS / 2 * tileRows;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                 int at = Tiles.address(row, column, columns, spatial);
                 float g = dy.get(at);
+                float d = x.get(at) * unit - centre;
                 sum += g;
-                product += (double) g * (x.get(at) - centre);
+                distance += d;
+                product += (double) g * d;
                 row += tileRows;
             }
-            double beyond = ((double) centre - mean) - statistics.get(features + column / span);
-            product += Tiles.finiteOrZero(beyond * sum);
+            if (about == GIVEN) {
+                double beyond = ((double) centre - mean) - statistics.get(features + column / span) * unit;
+                product += Tiles.finiteOrZero(beyond * sum);
+            }
         }
         sums[lane] = sum;
         products[lane] = product;
+        distances[lane] = distance;
         for (int active = tileRows; active > 1; active = (active + 1) / 2) {
             int half = (active + 1) / 2;
             context.localBarrier();
             if (laneRow < active - half) {
                 sums[lane] += sums[lane + half * tileColumns];
                 products[lane] += products[lane + half * tileColumns];
+                distances[lane] += distances[lane + half * tileColumns];
             }
         }
         context.localBarrier();
@@ -113,13 +139,18 @@ public final class ReduceGradients {
         if (laneRow == 0 && laneColumn % span == 0 && column < columns) {
             double featureSum = sums[lane];
             double featureProduct = products[lane];
+            double featureDistance = distances[lane];
             for (int i = 1; i < span; i++) {
                 featureSum += sums[lane + i];
                 featureProduct += products[lane + i];
+                featureDistance += distances[lane + i];
             }
             int at = group * features + column / span;
             partialDy.set(at, featureSum);
             partialDyX.set(at, featureProduct);
+            if (about == BATCH) {
+                partialX.set(at, featureDistance);
+            }
         }
         Tiles.countRun(context, samples);
     }

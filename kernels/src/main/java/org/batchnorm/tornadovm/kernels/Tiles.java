@@ -14,6 +14,17 @@ public final class Tiles {
     /** Values that a work-item loads before it uses the first: enough to cover the latency of memory. */
     public static final int LOADS = 8;
 
+    /**
+     * {@code (v + r · COARSENESS) − r · COARSENESS} rounds v to about r / 16: floats near 2¹⁹ · r are that far apart.
+     */
+    private static final float COARSENESS = 0x1p19f;
+
+    /** The square of the distance from shift to mean, in variances, from which on float32 sums have lost digits. */
+    private static final double FAR = 16;
+
+    /** Mean squares below this have lost bits to float32's underflow. */
+    private static final double TINY = 1e-32;
+
     private Tiles() {}
 
     /**
@@ -57,9 +68,35 @@ public final class Tiles {
         return value * 0.0 == 0.0 ? value : 0.0;
     }
 
-    /** The middle one of three: near the mean of where they come from, and no outlier. */
-    static float median(float a, float b, float c) {
-        return TornadoMath.max(TornadoMath.min(a, b), TornadoMath.min(TornadoMath.max(a, b), c));
+    /**
+     * What is subtracted from values before they are summed: the middle one of three of them, which is near their mean
+     * unless two of the three are outliers. It is rounded to about a sixteenth of the range of the three: less a shift
+     * with all its digits, values of one magnitude would all be rounded the same way, and their sum would drift. 0
+     * where one is infinite or NaN, or the range is near the limits of float32.
+     */
+    static float shift(float a, float b, float c) {
+        float median = TornadoMath.max(TornadoMath.min(a, b), TornadoMath.min(TornadoMath.max(a, b), c));
+        float range = TornadoMath.max(TornadoMath.max(a, b), c) - TornadoMath.min(TornadoMath.min(a, b), c);
+        float coarse = range * COARSENESS;
+        return finiteOrZero((median + coarse) - coarse);
+    }
+
+    /**
+     * Negative where float32 sums of {@code d = x − shift} and of d² have lost too many digits: where the shift proves
+     * to be far from the mean, more than four deviations, so that the variance cancels, and where squares have
+     * overflowed or lost bits. Where all d are 0 they are exact. A number, because TornadoVM 5.2 makes wrong code of
+     * comparisons joined by {@code &&} and {@code ||}.
+     */
+    static double reliability(double sum, double square, int count) {
+        double nearness = square * count * FAR - sum * sum * (1 + FAR);
+        double reliability = TornadoMath.min(nearness, square - TINY * count);
+        double ofFinite = square * 0.0 == 0.0 ? reliability : -1;
+        return TornadoMath.abs(sum) + square == 0 ? 0 : ofFinite;
+    }
+
+    /** A better shift, by the sums about the present one; the present one where those are infinite or NaN. */
+    static float betterShift(float shift, double sum, int count) {
+        return shift + finiteOrZero((float) (sum / count));
     }
 
     /** A sum as a tree of depth three, so that rounding grows with 3, not with 8. */

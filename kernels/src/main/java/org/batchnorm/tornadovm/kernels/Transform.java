@@ -18,11 +18,12 @@ public final class Transform {
     /**
      * {@code y = ((x − mean) − meanLow) · (gamma · rstd) + beta} (Ioffe &amp; Szegedy 2015, algorithm 1). The mean is
      * subtracted first and in two parts, so that a large one cancels exactly. Running statistics have no second part,
-     * and their rstd is computed here.
+     * and their rstd is computed here, in float64. x and the means are in a unit, a power of two, that keeps the steps
+     * in float32's range where y is; it is 1 for all but extreme features.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
      * 1). <b>Bytes</b>: x read and y written once, 8 · N·C·S; 20 a work-item for its feature. <b>Backends</b>: needs
-     * neither float64 nor local memory.
+     * float64, for a few operations a work-item, no local memory.
      *
      * @param x in, the batch
      * @param y out, the batch; may be x
@@ -47,7 +48,7 @@ public final class Transform {
             int tileRows,
             int groups,
             int source,
-            float eps) {
+            double eps) {
         int lane = context.localIdx;
         int column = context.groupIdx * tileColumns + lane % tileColumns;
         int rows = samples.get(0) * rowsPerSample;
@@ -59,14 +60,18 @@ public final class Transform {
             int feature = column / span;
             float mean = statistics.get(feature);
             float meanLow = 0f;
-            float rstd;
+            double rstd;
             if (source == RUNNING) {
-                rstd = PerFeature.reciprocalSquareRoot(statistics.get(features + feature) + eps);
+                rstd = 1 / TornadoMath.sqrt(statistics.get(features + feature) + eps);
             } else {
                 meanLow = statistics.get(features + feature);
                 rstd = statistics.get(3 * features + feature);
             }
-            float scale = parameters.get(feature) * rstd;
+            double factor = parameters.get(feature) * rstd;
+            float unit = PerFeature.unit(mean, factor, PerFeature.FAR_FROM_ONE);
+            mean *= unit;
+            meanLow *= unit;
+            float scale = (float) (factor / unit);
             float beta = parameters.get(features + feature);
             int row = begin + lane / tileColumns;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
@@ -88,19 +93,19 @@ public final class Transform {
                 float x5 = x.get(a5);
                 float x6 = x.get(a6);
                 float x7 = x.get(a7);
-                y.set(a0, ((x0 - mean) - meanLow) * scale + beta);
-                y.set(a1, ((x1 - mean) - meanLow) * scale + beta);
-                y.set(a2, ((x2 - mean) - meanLow) * scale + beta);
-                y.set(a3, ((x3 - mean) - meanLow) * scale + beta);
-                y.set(a4, ((x4 - mean) - meanLow) * scale + beta);
-                y.set(a5, ((x5 - mean) - meanLow) * scale + beta);
-                y.set(a6, ((x6 - mean) - meanLow) * scale + beta);
-                y.set(a7, ((x7 - mean) - meanLow) * scale + beta);
+                y.set(a0, ((x0 * unit - mean) - meanLow) * scale + beta);
+                y.set(a1, ((x1 * unit - mean) - meanLow) * scale + beta);
+                y.set(a2, ((x2 * unit - mean) - meanLow) * scale + beta);
+                y.set(a3, ((x3 * unit - mean) - meanLow) * scale + beta);
+                y.set(a4, ((x4 * unit - mean) - meanLow) * scale + beta);
+                y.set(a5, ((x5 * unit - mean) - meanLow) * scale + beta);
+                y.set(a6, ((x6 * unit - mean) - meanLow) * scale + beta);
+                y.set(a7, ((x7 * unit - mean) - meanLow) * scale + beta);
                 row += Tiles.LOADS * tileRows;
             }
             for (int i = chunks * Tiles.LOADS; i < count; i++) {
                 int at = Tiles.address(row, column, columns, spatial);
-                y.set(at, ((x.get(at) - mean) - meanLow) * scale + beta);
+                y.set(at, ((x.get(at) * unit - mean) - meanLow) * scale + beta);
                 row += tileRows;
             }
         }

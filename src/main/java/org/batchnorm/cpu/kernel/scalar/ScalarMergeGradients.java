@@ -15,15 +15,10 @@ public final class ScalarMergeGradients implements MergeGradients {
 
     @Override
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
-        gradients(sums, f, c, from, to);
-        coefficients(f, c, from, to);
-        return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
-    }
-
-    /** From the sums to the gradients of the parameters. */
-    private static void gradients(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         addShift(sums.sum, c.dyShift, (double) f.count, f.gradients.dbeta(), from, to);
         correct(sums, f, c.shift, from, to);
+        coefficients(f, c, from, to);
+        return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
     }
 
     /** From the gradients of the parameters to the coefficients of the input's. */
@@ -37,7 +32,7 @@ public final class ScalarMergeGradients implements MergeGradients {
         float[] rstd = f.statistics.rstd();
         double perValue = 1.0 / f.count;
         System.arraycopy(f.statistics.mean(), from, c.centre, from, to - from);
-        scales(f.gamma, rstd, c.scale, from, to);
+        TransformCoefficients.multiply(f.gamma, rstd, c.scale, from, to);
         centres(dbeta, perValue, c.dyCentre, c.offset, from, to);
         if (f.count == TWO_VALUES) {
             Arrays.fill(c.slope, from, to, 0);
@@ -99,12 +94,6 @@ public final class ScalarMergeGradients implements MergeGradients {
         for (int c = from; c < to; c++) {
             double distance = ((double) mean[c] - shift[c]) + meanLow[c];
             dgamma[c] = (product[c] - distance * sum[c]) * rstd[c];
-        }
-    }
-
-    private static void scales(float[] gamma, float[] rstd, float[] scale, int from, int to) {
-        for (int c = from; c < to; c++) {
-            scale[c] = gamma[c] * rstd[c];
         }
     }
 

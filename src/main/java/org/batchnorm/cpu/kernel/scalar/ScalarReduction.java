@@ -54,9 +54,6 @@ final class ScalarReduction implements Reduction {
                 addSample(tile.a, first, tile.b, tile.c, tile.d, length);
             }
             shift(tile, samples, length);
-            if (second) {
-                keepCertain(tile, samples, length);
-            }
             System.arraycopy(tile.a, 0, shift, j, length);
         }
     }
@@ -71,7 +68,7 @@ final class ScalarReduction implements Reduction {
     }
 
     /** {@link Shift} of the columns. */
-    private static void shift(Tile tile, int samples, int length) {
+    private void shift(Tile tile, int samples, int length) {
         float[] first = tile.coefficients.shift;
         float[] sum = tile.b;
         float[] least = tile.c;
@@ -79,23 +76,13 @@ final class ScalarReduction implements Reduction {
         float[] shift = tile.a;
         float trim = Shift.trim(samples);
         float perSample = Shift.perSample(samples);
+        float significance = Shift.significance(samples);
         for (int j = 0; j < length; j++) {
             float mean = first[j] + (sum[j] - (least[j] + most[j]) * trim) * perSample;
             float range = most[j] - least[j];
             float coarse = range * Shift.COARSENESS;
-            shift[j] = (mean + coarse) - coarse;
-            sum[j] = mean;
-            most[j] = range;
-        }
-    }
-
-    private static void keepCertain(Tile tile, int samples, int length) {
-        float[] mean = tile.b;
-        float[] range = tile.d;
-        float[] shift = tile.a;
-        float significance = Shift.significance(samples);
-        for (int j = 0; j < length; j++) {
-            shift[j] *= Shift.certainty(mean[j], range[j], significance);
+            float rounded = (mean + coarse) - coarse;
+            shift[j] = second ? rounded * Shift.certainty(mean, range, significance) : rounded;
         }
     }
 

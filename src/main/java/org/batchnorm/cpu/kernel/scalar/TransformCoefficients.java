@@ -73,7 +73,7 @@ public final class TransformCoefficients {
 
     // One simple loop for each step: so the compiler makes vector code of them.
 
-    private static void multiply(float[] a, float[] b, float[] product, int from, int to) {
+    static void multiply(float[] a, float[] b, float[] product, int from, int to) {
         for (int c = from; c < to; c++) {
             product[c] = a[c] * b[c];
         }

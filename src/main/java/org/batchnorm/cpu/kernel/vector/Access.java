@@ -11,7 +11,8 @@ import org.batchnorm.cpu.kernel.Tile;
 
 /**
  * Loads and stores of the vector kernels, on arrays or on segments: which of the two is a constant of the
- * {@link Variant} that asks.
+ * {@link Variant} that asks. That one also casts, in code of its own: there the JVM keeps which classes of segments a
+ * cast has met, and while it is one, the compiler knows that class and what lies behind it.
  */
 final class Access {
     /**
@@ -27,36 +28,41 @@ final class Access {
     private Access() {}
 
     /**
-     * The vector at {@code start + j}. The sum is one of {@code int}s on arrays: of that one the compiler sees that it
-     * does not leave the array while j runs, and checks it once.
+     * The vector at {@code start + j}. The sum is one of {@code int}s: of that one the compiler sees that it does not
+     * leave the array while j runs, and checks it once.
      */
-    static FloatVector load(boolean inArrays, Object memory, long start, int j) {
-        return inArrays
-                ? FloatVector.fromArray(FLOATS, (float[]) memory, (int) start + j)
-                : FloatVector.fromMemorySegment(FLOATS, (MemorySegment) memory, (start + j) * Float.BYTES, NATIVE);
+    static FloatVector load(float[] memory, long start, int j) {
+        return FloatVector.fromArray(FLOATS, memory, (int) start + j);
+    }
+
+    /** The vector at {@code start + j}. */
+    static FloatVector load(MemorySegment memory, long start, int j) {
+        return FloatVector.fromMemorySegment(FLOATS, memory, (start + j) * Float.BYTES, NATIVE);
     }
 
     /** Writes a vector at {@code start + j}. */
-    static void store(boolean inArrays, FloatVector vector, Object memory, long start, int j) {
-        if (inArrays) {
-            vector.intoArray((float[]) memory, (int) start + j);
-        } else {
-            vector.intoMemorySegment((MemorySegment) memory, (start + j) * Float.BYTES, NATIVE);
-        }
+    static void store(FloatVector vector, float[] memory, long start, int j) {
+        vector.intoArray(memory, (int) start + j);
+    }
+
+    /** Writes a vector at {@code start + j}. */
+    static void store(FloatVector vector, MemorySegment memory, long start, int j) {
+        vector.intoMemorySegment(memory, (start + j) * Float.BYTES, NATIVE);
     }
 
     /**
      * Brings the first line that a store at {@code start + j} changes into the first-level cache, where that pays. The
      * value that it returns means nothing, but must be used, or the compiler leaves the reading out.
      */
-    static int touch(boolean inArrays, Object memory, long start, int j) {
-        if (!TOUCHES) {
-            return 0;
-        }
-        float old = inArrays
-                ? ((float[]) memory)[(int) start + j]
-                : ((MemorySegment) memory).get(ValueLayout.JAVA_FLOAT_UNALIGNED, (start + j) * Float.BYTES);
-        return Float.floatToRawIntBits(old);
+    static int touch(float[] memory, long start, int j) {
+        return TOUCHES ? Float.floatToRawIntBits(memory[(int) start + j]) : 0;
+    }
+
+    /** The same in a segment. */
+    static int touch(MemorySegment memory, long start, int j) {
+        return TOUCHES
+                ? Float.floatToRawIntBits(memory.get(ValueLayout.JAVA_FLOAT_UNALIGNED, (start + j) * Float.BYTES))
+                : 0;
     }
 
     /**

@@ -7,10 +7,12 @@ import org.batchnorm.cpu.kernel.Operands;
  * one side remains.
  *
  * @param inArrays whether all tensors are in arrays; else in segments
+ * @param inNative whether all are in native memory. Code that has met several kinds of segments is slow on each; so all
+ *     the others, and mixtures, have a copy of their own
  * @param hasSecond whether there is a second input, dy
  */
-record Variant(boolean inArrays, boolean hasSecond) {
-    private static final int COUNT = 4;
+record Variant(boolean inArrays, boolean inNative, boolean hasSecond) {
+    private static final int KINDS = 3;
 
     /** The number of {@link #OF_CLASS}. */
     static final int NUMBER_OF_CLASS = 0;
@@ -20,16 +22,17 @@ record Variant(boolean inArrays, boolean hasSecond) {
 
     /** How many there are. */
     static int count() {
-        return COUNT;
+        return 2 * KINDS;
     }
 
     /** The variant of a number less than {@link #count()}. */
     static Variant of(int number) {
-        return new Variant((number & 1) == 0, (number & 2) != 0);
+        return new Variant(number % KINDS == 0, number % KINDS == 1, number >= KINDS);
     }
 
     /** The number of the variant that operands need. */
     static int numberOf(Operands operands) {
-        return (operands.inArrays() ? 0 : 1) + (operands.hasSecond() ? 2 : 0);
+        int kind = operands.inArrays() ? 0 : operands.inNative() ? 1 : 2;
+        return kind + (operands.hasSecond() ? KINDS : 0);
     }
 }

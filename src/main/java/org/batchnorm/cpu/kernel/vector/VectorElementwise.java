@@ -5,6 +5,7 @@ import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
 import static org.batchnorm.cpu.kernel.vector.Species.LANES;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
@@ -343,14 +344,18 @@ final class VectorElementwise implements Elementwise {
     // ---- memory
 
     private static FloatVector load(Object memory, long start, int j) {
-        return Access.load(IN_ARRAYS, memory, start, j);
+        return IN_ARRAYS ? Access.load((float[]) memory, start, j) : Access.load((MemorySegment) memory, start, j);
     }
 
     private static int touch(Object memory, long start, int j) {
-        return Access.touch(IN_ARRAYS, memory, start, j);
+        return IN_ARRAYS ? Access.touch((float[]) memory, start, j) : Access.touch((MemorySegment) memory, start, j);
     }
 
     private static void store(FloatVector vector, Object memory, long start, int j) {
-        Access.store(IN_ARRAYS, vector, memory, start, j);
+        if (IN_ARRAYS) {
+            Access.store(vector, (float[]) memory, start, j);
+        } else {
+            Access.store(vector, (MemorySegment) memory, start, j);
+        }
     }
 }

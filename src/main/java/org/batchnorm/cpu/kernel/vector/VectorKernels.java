@@ -18,12 +18,10 @@ public final class VectorKernels implements Kernels {
     private final List<Reduction> reductions = VectorReduction.copies();
     private final List<Elementwise> maps = VectorElementwise.copies();
     private final Kernels plain = new ScalarKernels();
-    private final MergeStatistics plainStatistics = plain.mergeStatistics(true);
-    private final MergeGradients plainGradients = plain.mergeGradients(true);
     private final MergeStatistics mergeStatistics =
-            Species.HAS_HALVES ? new VectorMergeStatistics(plainStatistics) : plainStatistics;
+            Species.HAS_HALVES ? new VectorMergeStatistics(plain.mergeStatistics(true)) : plain.mergeStatistics(true);
     private final MergeGradients mergeGradients =
-            Species.HAS_HALVES ? new VectorMergeGradients(plainGradients) : plainGradients;
+            Species.HAS_HALVES ? new VectorMergeGradients(plain.mergeGradients(true)) : plain.mergeGradients(true);
 
     /** The kernels, which have no state of their own. */
     public VectorKernels() {}
@@ -50,11 +48,11 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public MergeStatistics mergeStatistics(boolean rare) {
-        return rare ? plainStatistics : mergeStatistics;
+        return rare ? plain.mergeStatistics(true) : mergeStatistics;
     }
 
     @Override
     public MergeGradients mergeGradients(boolean rare) {
-        return rare ? plainGradients : mergeGradients;
+        return rare ? plain.mergeGradients(true) : mergeGradients;
     }
 }

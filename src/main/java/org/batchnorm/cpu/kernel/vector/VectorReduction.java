@@ -12,6 +12,7 @@ import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
 import static org.batchnorm.cpu.kernel.vector.Species.GROUP;
 import static org.batchnorm.cpu.kernel.vector.Species.LANES;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
@@ -403,6 +404,6 @@ final class VectorReduction implements Reduction {
     }
 
     private static FloatVector load(Object memory, long start, int j) {
-        return Access.load(IN_ARRAYS, memory, start, j);
+        return IN_ARRAYS ? Access.load((float[]) memory, start, j) : Access.load((MemorySegment) memory, start, j);
     }
 }

@@ -15,18 +15,33 @@ import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.classfile.instruction.BranchInstruction;
 import java.lang.classfile.instruction.InvokeInstruction;
 import java.lang.classfile.instruction.LabelTarget;
+import java.lang.classfile.instruction.TypeCheckInstruction;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the compiler needs of the vector kernels, as {@link Species} and {@link Specialized} tell. */
 class VectorKernelsTest {
+    private static final String SEGMENT = "java/lang/foreign/MemorySegment";
+
     private static final Set<String> VECTORS =
             Set.of("jdk/incubator/vector/FloatVector", "jdk/incubator/vector/DoubleVector");
 
@@ -111,6 +126,67 @@ class VectorKernelsTest {
         }
         assertThat(loops).isGreaterThan(2);
         assertThat(small).isEmpty();
+    }
+
+    /**
+     * A cast keeps which classes it has met. Those of the kernels' copies are their own; one in code that all copies
+     * share would meet every kind of segment.
+     */
+    @Test
+    void onlyCodeThatIsCopiedCastsMemory() throws IOException {
+        assertThat(casts(Access.class)).isEmpty();
+        assertThat(casts(VectorReduction.class)).contains(SEGMENT);
+        assertThat(casts(VectorElementwise.class)).contains(SEGMENT);
+    }
+
+    private static List<String> casts(Class<?> kernel) throws IOException {
+        return model(kernel).methods().stream()
+                .flatMap(method -> method.code().stream())
+                .flatMap(CodeModel::elementStream)
+                .filter(TypeCheckInstruction.class::isInstance)
+                .map(cast -> ((TypeCheckInstruction) cast).type().asInternalName())
+                .filter(type -> type.equals(SEGMENT))
+                .toList();
+    }
+
+    /** Whatever the operands: the copy for native memory meets segments of one class, that of native memory. */
+    @Test
+    void theCopyForNativeMemoryMeetsNoOther(@TempDir Path folder) throws IOException {
+        BatchShape shape = BatchShape.of(2, 2);
+        Path file = Files.write(folder.resolve("mapped"), new byte[16]);
+        try (Arena arena = Arena.ofConfined();
+                FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            Map<String, Batch> memory = new LinkedHashMap<>();
+            memory.put("native", Batch.of(arena.allocate(16, 4), shape));
+            memory.put("native, read-only", Batch.of(arena.allocate(16, 4).asReadOnly(), shape));
+            memory.put("part of native", Batch.of(arena.allocate(32, 4).asSlice(16), shape));
+            memory.put("array", Batch.of(new float[4], shape));
+            memory.put("segment over an array", Batch.of(MemorySegment.ofArray(new float[4]), shape));
+            memory.put(
+                    "array, read-only",
+                    Batch.of(MemorySegment.ofArray(new float[4]).asReadOnly(), shape));
+            memory.put("array of int", Batch.of(MemorySegment.ofArray(new int[4]), shape));
+            memory.put("mapped", Batch.of(channel.map(FileChannel.MapMode.READ_ONLY, 0, 16, arena), shape));
+            Operands operands = new Operands();
+            Set<Integer> met = new TreeSet<>();
+            memory.forEach((xKind, x) -> memory.forEach((dyKind, dy) -> memory.forEach((outKind, out) -> {
+                operands.set(x, dy, out);
+                met.add(check(operands, List.of(xKind, dyKind, outKind)));
+                operands.set(x, null, out);
+                met.add(check(operands, List.of(xKind, outKind)));
+                operands.set(x, null, null);
+                met.add(check(operands, List.of(xKind)));
+            })));
+            assertThat(met).hasSize(Variant.count());
+        }
+    }
+
+    private static int check(Operands operands, List<String> kinds) {
+        boolean arrays = kinds.stream().allMatch(kind -> kind.equals("array") || kind.equals("segment over an array"));
+        boolean allNative = kinds.stream().allMatch(kind -> kind.contains("native"));
+        int number = Variant.numberOf(operands);
+        assertThat(Variant.of(number)).as("%s", kinds).isEqualTo(new Variant(arrays, allNative, operands.hasSecond()));
+        return number;
     }
 
     private static boolean loopsOnVectors(CodeAttribute code) {

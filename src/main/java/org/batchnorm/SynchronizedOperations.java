@@ -1,0 +1,129 @@
+package org.batchnorm;
+
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.StatisticsExchange;
+import org.batchnorm.spi.Tensors;
+
+/**
+ * The operations of a backend on this rank's part of a batch, with the statistics of the whole: PyTorch's
+ * {@code SyncBatchNorm}. One exchange a pass:
+ *
+ * <pre>
+ *   forward:   collectStatistics ─▶ moments of all ranks ─▶ transform
+ *   backward:  reduceGradients   ─▶ sums of all ranks    ─▶ inputGradient
+ * </pre>
+ *
+ * <p>A rank without values takes part in both. The gradients of γ and β are those of the rank's own values: their sum
+ * over the ranks is what the whole batch gives.
+ */
+final class SynchronizedOperations implements BatchNormOperations {
+    private final BatchNormOperations backend;
+    private final StatisticsExchange exchange;
+    private final Moments moments;
+    private final Moments ofRank;
+    private final GradientSums sums;
+    private final GradientSums sumsOfRank;
+    private final double[] mine;
+    private final double[] all;
+
+    SynchronizedOperations(BatchNormOperations backend, StatisticsExchange exchange, int features) {
+        this.backend = backend;
+        this.exchange = exchange;
+        this.moments = new Moments(features);
+        this.ofRank = new Moments(features);
+        this.sums = new GradientSums(features);
+        this.sumsOfRank = new GradientSums(features);
+        this.mine = new double[1 + 2 * features];
+        this.all = new double[exchange.size() * mine.length];
+    }
+
+    /** The moments of all ranks' values. */
+    @Override
+    public synchronized void collectStatistics(Tensors tensors, Moments into) {
+        backend.collectStatistics(tensors, ofRank);
+        gather(ofRank.count(), ofRank.mean(), ofRank.m2());
+        into.clear();
+        for (int rank = 0; rank < exchange.size(); rank++) {
+            ofRank.count(scatter(rank, ofRank.mean(), ofRank.m2()));
+            into.add(ofRank);
+        }
+        if (into.count() == 1) {
+            throw new IllegalArgumentException(
+                    "shape: expected more than 1 value per feature to take batch statistics from, " + "the "
+                            + exchange.size() + " ranks together have 1");
+        }
+    }
+
+    @Override
+    public synchronized void forward(Tensors tensors, Normalization normalization) {
+        BatchStatistics statistics = normalization.statistics();
+        collectStatistics(tensors, moments);
+        statistics.set(moments, normalization.eps());
+        backend.transform(tensors, normalization);
+    }
+
+    @Override
+    public void transform(Tensors tensors, Normalization normalization) {
+        backend.transform(tensors, normalization);
+    }
+
+    @Override
+    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums into) {
+        backend.reduceGradients(tensors, normalization, into);
+    }
+
+    @Override
+    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums ofAll) {
+        backend.inputGradient(tensors, normalization, ofAll);
+    }
+
+    @Override
+    public synchronized void backward(Tensors tensors, Normalization normalization, GradientSums own) {
+        if (!normalization.throughStatistics()) {
+            backend.backward(tensors, normalization, own);
+            return;
+        }
+        backend.reduceGradients(tensors, normalization, own);
+        gather(own.count(), own.dgamma(), own.dbeta());
+        addUp();
+        backend.inputGradient(tensors, normalization, sums);
+    }
+
+    private void addUp() {
+        sums.clear();
+        for (int rank = 0; rank < exchange.size(); rank++) {
+            sumsOfRank.count(scatter(rank, sumsOfRank.dgamma(), sumsOfRank.dbeta()));
+            sums.add(sumsOfRank);
+        }
+    }
+
+    private void gather(long count, double[] first, double[] second) {
+        mine[0] = count;
+        System.arraycopy(first, 0, mine, 1, first.length);
+        System.arraycopy(second, 0, mine, 1 + first.length, second.length);
+        exchange.allGather(mine, all);
+    }
+
+    /** Takes out what one rank has given; returns its count. */
+    private long scatter(int rank, double[] first, double[] second) {
+        int start = rank * mine.length;
+        System.arraycopy(all, start + 1, first, 0, first.length);
+        System.arraycopy(all, start + 1 + first.length, second, 0, second.length);
+        return (long) all[start];
+    }
+
+    @Override
+    public boolean prefers(BatchShape shape) {
+        return backend.prefers(shape);
+    }
+
+    @Override
+    public void close() {
+        backend.close();
+    }
+}

@@ -1,0 +1,35 @@
+package org.batchnorm.mpi;
+
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+
+import java.time.Duration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class MpiLibraryTest {
+    @AfterEach
+    void forget() {
+        System.clearProperty(MpiLibrary.LIBRARY_PROPERTY);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"/nowhere/libmpi.so,is not there", "libc.so.6,has no MPI_Iallgather"})
+    void aMissingLibraryIsToldWithWhatToInstall(String file, String reason) {
+        System.setProperty(MpiLibrary.LIBRARY_PROPERTY, file);
+        assertThatIllegalStateException()
+                .isThrownBy(() -> MpiExchange.open(Duration.ofSeconds(1)))
+                .withMessageContaining("mpi: no MPI library can be opened (" + file + " " + reason)
+                .withMessageContaining("apt install openmpi-bin")
+                .withMessageContaining("-Dorg.batchnorm.mpi.library=FILE");
+    }
+
+    @Test
+    void aDeadlineIsPositive() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> MpiExchange.open(Duration.ZERO))
+                .withMessageContaining("deadline: PT0S given, must be positive");
+    }
+}
