@@ -94,7 +94,7 @@ final class Faults {
         String text = message == null || message.isBlank() ? root.getClass().getSimpleName() : message;
         return text.replaceAll("\u001B\\[[0-9;]*m", "")
                 .replaceAll("\\s+", " ")
-                .replaceFirst("Stacktrace: \\[.*]$", "")
+                .replaceFirst("Stacktrace: \\[.*] ?$", "")
                 .strip();
     }
 }
