@@ -19,9 +19,9 @@ import org.knowm.xchart.style.Styler.LegendPosition;
 
 /** Ioffe and Szegedy 2015, section 2: normalization must be part of the gradient, and full whitening is dear. */
 final class InsideTheGradient implements Experiment {
-    static final String BIAS_OUTSIDE = "bias alone: mean outside the gradient";
+    static final String BIAS_OUTSIDE = "bias alone: mean outside";
     static final String BIAS_INSIDE = "bias alone: batch norm";
-    static final String OUTSIDE = "all trained: mean outside the gradient";
+    static final String OUTSIDE = "all trained: mean outside";
     static final String VARIANCE_OUTSIDE = "all trained: mean and variance outside";
     static final String INSIDE = "all trained: batch norm";
     static final String COST = "cost";

@@ -127,7 +127,7 @@ final class Landscape implements Experiment {
             LineChart chart = Santurkar.chart(table, title, quantity, label(quantity), Santurkar.HIGH_RATE);
             page.chart(
                     quantity.equals(SMOOTHNESS)
-                            ? chart.legend(LegendPosition.InsideNW)
+                            ? chart.legend(LegendPosition.OutsideS)
                             : chart.logarithmicY().legend(LegendPosition.InsideSW));
         }
     }

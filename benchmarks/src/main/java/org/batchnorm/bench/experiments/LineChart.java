@@ -66,6 +66,7 @@ final class LineChart {
         styler.setMarkerSize(5);
         // A formatter of our own keeps XChart from setting ticks at multiples of the data's own spacing.
         styler.setXAxisTickLabelsFormattingFunction(LineChart::tick);
+        styler.setYAxisTickLabelsFormattingFunction(LineChart::tick);
         // Solid lines: of a dotted one the SVG would hold every dot.
         styler.setPlotGridLinesStroke(new BasicStroke(0.5f));
         styler.setPlotGridLinesColor(new Color(0xDDDDDD));

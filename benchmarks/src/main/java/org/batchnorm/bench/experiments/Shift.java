@@ -168,14 +168,14 @@ final class Shift implements Experiment {
                 late(table, Santurkar.WITH, rate).mean(0),
                 late(table, Santurkar.WITHOUT, rate).mean(0));
         page.chart(Santurkar.chart(table, title, CHANGE, "change of the gradient by its length", rate)
-                        .legend(LegendPosition.InsideNW))
+                        .legend(LegendPosition.OutsideS))
                 .chart(Santurkar.chart(
                                 table,
                                 "Rate " + rate + ": the same as an angle",
                                 COSINE,
                                 "cosine of the gradients",
                                 rate)
-                        .legend(LegendPosition.InsideSW));
+                        .legend(LegendPosition.OutsideS));
     }
 
     /** The change in the last nine tenths of the steps. */
