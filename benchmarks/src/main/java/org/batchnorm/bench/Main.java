@@ -17,6 +17,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             DevicesCommand.class,
             TrainCommand.class,
+            ExperimentCommand.class,
             VerifyCommand.class,
             BenchCommand.class,
             PlotCommand.class,
@@ -29,6 +30,7 @@ import picocli.CommandLine.Spec;
         footer = {
             "  batchnorm devices                   what can run batch norm here",
             "  batchnorm train                     train with and without, compare",
+            "  batchnorm experiment                the papers' claims, tried",
             "  batchnorm verify case.safetensors   check against PyTorch's numbers",
             "  batchnorm check-gpu                      check a GPU and measure it",
             "  batchnorm <command> --help          all options of a command",

@@ -51,7 +51,7 @@ class CommandLineTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"devices", "train", "verify"})
+    @ValueSource(strings = {"devices", "train", "experiment", "verify"})
     void everyCommandExplainsItself(String command) {
         assertThat(run(command, "--help")).isZero();
         assertThat(out.toString()).contains("Usage: batchnorm " + command);
@@ -61,6 +61,30 @@ class CommandLineTest {
     void devicesListsTheBackends() {
         assertThat(run("devices")).isZero();
         assertThat(out.toString()).contains("vector", "scalar", "tornadovm", "auto");
+    }
+
+    @Test
+    void experimentListsThemAndRunsOne() throws IOException {
+        assertThat(run("experiment")).isZero();
+        assertThat(out.toString()).contains("convergence  ", "landscape  ");
+
+        String folder = directory.resolve("out").toString();
+        int code = run("experiment", "placement", "--quick", "--seeds", "1", "--threads", "1", "--out", folder);
+
+        assertThat(code).isZero();
+        assertThat(out.toString()).contains("3 of 3 runs to do", "placement 1500/1500", " left)", "README.md");
+        assertThat(directory.resolve("out")).isDirectoryContaining("glob:**placement.png");
+        assertThat(run("experiment", "placement", "--quick", "--seeds", "1", "--out", folder))
+                .isZero();
+        assertThat(out.toString()).contains("0 of 3 runs to do");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"placement,--seeds,0,'seeds: 0 given'", "placment,--seeds,1,'NAME: \"placment\" given, must be one of'"
+    })
+    void experimentRefuses(String name, String option, String value, String message) {
+        assertThat(run("experiment", name, option, value)).isEqualTo(2);
+        assertThat(err.toString()).contains(message);
     }
 
     @Test

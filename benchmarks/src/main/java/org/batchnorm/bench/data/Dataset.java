@@ -1,5 +1,7 @@
 package org.batchnorm.bench.data;
 
+import java.util.stream.IntStream;
+
 /**
  * Labelled images: n rows of {@link #width()} pixels, each an unsigned byte, with a label within [0,
  * {@link #classes()}) each.
@@ -68,6 +70,24 @@ public final class Dataset {
         for (int j = 0; j < width; j++) {
             x[row * width + j] = (pixels[image * width + j] & 0xFF) / (float) largestPixel;
         }
+    }
+
+    /**
+     * Copies images as the rows of a network's input.
+     *
+     * @param x out, at least as many rows
+     * @param rowLabels out, a label a row
+     */
+    public void copyRows(int[] images, float[] x, int[] rowLabels) {
+        for (int row = 0; row < images.length; row++) {
+            copyRow(images[row], x, row);
+            rowLabels[row] = labels[images[row]];
+        }
+    }
+
+    /** The first images, as a data set of their own; all of them if there are no more. */
+    public Dataset first(int images) {
+        return select(IntStream.range(0, Math.min(images, size())).toArray());
     }
 
     /** The given images, in that order, as a data set of their own. */

@@ -16,6 +16,11 @@ public final class BatchNormLayer implements Layer {
         this.batchNorm = batchNorm;
     }
 
+    /** The library's layer. */
+    public BatchNorm batchNorm() {
+        return batchNorm;
+    }
+
     /** The configuration of the library's layer. */
     public BatchNormConfig config() {
         return batchNorm.config();
@@ -52,6 +57,9 @@ public final class BatchNormLayer implements Layer {
 
     @Override
     public List<Parameter> parameters() {
+        if (!config().affine()) {
+            return List.of();
+        }
         return List.of(
                 new Parameter("weight", batchNorm.weight(), batchNorm.weightGradient()),
                 new Parameter("bias", batchNorm.bias(), batchNorm.biasGradient()));

@@ -33,16 +33,14 @@ final class Rows {
         int k = 0;
         int at = offset;
         for (; k + 4 <= rows.length; k += 4, at += 4 * stride) {
-            addFour(
-                    sum,
-                    factors[at],
-                    rows[k],
-                    factors[at + stride],
-                    rows[k + 1],
-                    factors[at + 2 * stride],
-                    rows[k + 2],
-                    factors[at + 3 * stride],
-                    rows[k + 3]);
+            float a = factors[at];
+            float b = factors[at + stride];
+            float c = factors[at + 2 * stride];
+            float d = factors[at + 3 * stride];
+            // Most of an image is background, which is 0 and adds nothing.
+            if (a != 0 || b != 0 || c != 0 || d != 0) {
+                addFour(sum, a, rows[k], b, rows[k + 1], c, rows[k + 2], d, rows[k + 3]);
+            }
         }
         for (; k < rows.length; k++, at += stride) {
             addOne(sum, factors[at], rows[k]);

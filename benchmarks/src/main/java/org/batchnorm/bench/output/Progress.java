@@ -3,6 +3,7 @@ package org.batchnorm.bench.output;
 import java.io.Console;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.util.Locale;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -10,7 +11,7 @@ import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
  * Shows how far a long task has come: on a terminal as a bar with the latest message, elsewhere as a plain line for
- * every twentieth of the way.
+ * every twentieth of the way. Both tell the time left.
  */
 public abstract class Progress implements AutoCloseable {
     private static final int PLAIN_LINES = 20;
@@ -83,6 +84,7 @@ public abstract class Progress implements AutoCloseable {
         private final PrintWriter out;
         private final String task;
         private final long steps;
+        private final long start = System.nanoTime();
         private long shown;
 
         Lines(PrintWriter out, String task, long steps) {
@@ -96,9 +98,20 @@ public abstract class Progress implements AutoCloseable {
             long reached = step * PLAIN_LINES / steps;
             if (reached > shown) {
                 shown = reached;
-                out.println(task + " " + step + "/" + steps + ": " + message);
+                out.println(task + " " + step + "/" + steps + ": " + message + timeLeft(step));
                 out.flush();
             }
+        }
+
+        /** As long as the rest takes at the speed so far; nothing at the end. */
+        private String timeLeft(long step) {
+            double seconds = (System.nanoTime() - start) / 1e9 / step * (steps - step);
+            if (step >= steps) {
+                return "";
+            }
+            return seconds < 100
+                    ? String.format(Locale.ROOT, " (%.0f s left)", seconds)
+                    : String.format(Locale.ROOT, " (%.0f min left)", seconds / 60);
         }
 
         @Override

@@ -1,5 +1,6 @@
 package org.batchnorm.bench.plot;
 
+import java.awt.Color;
 import java.awt.Graphics2D;
 import java.util.List;
 import org.knowm.xchart.XYChart;
@@ -11,10 +12,10 @@ import org.knowm.xchart.internal.chartpart.IChart;
  * @param charts row by row
  * @param columns how many to a row
  */
-record ChartGrid(List<XYChart> charts, int columns) implements IChart {
+public record ChartGrid(List<XYChart> charts, int columns) implements IChart {
 
     /** Copies the list. */
-    ChartGrid {
+    public ChartGrid {
         charts = List.copyOf(charts);
     }
 
@@ -35,6 +36,8 @@ record ChartGrid(List<XYChart> charts, int columns) implements IChart {
 
     @Override
     public void paint(Graphics2D graphics, int width, int height) {
+        graphics.setColor(Color.WHITE);
+        graphics.fillRect(0, 0, width, height);
         for (int i = 0; i < charts.size(); i++) {
             XYChart chart = charts.get(i);
             int x = i % columns * chart.getWidth();

@@ -111,18 +111,9 @@ public final class Comparison implements AutoCloseable {
      * @param listener told after every step
      */
     public void run(Listener listener) {
-        int n = settings.batchSize();
-        BatchOrder order = new BatchOrder(data.train().size(), n, orderSeed);
-        int[] images = new int[n];
-        int[] labels = new int[n];
-        float[] x = new float[Math.multiplyExact(n, data.train().width())];
-        Trainee.Batch batch = new Trainee.Batch(images, x, labels);
+        Batches batches = new Batches(data.train(), settings.batchSize(), orderSeed);
         for (int step = 1; step <= settings.steps(); step++) {
-            order.next(images);
-            for (int i = 0; i < n; i++) {
-                data.train().copyRow(images[i], x, i);
-                labels[i] = data.train().label(images[i]);
-            }
+            Trainee.Batch batch = batches.next();
             for (Trainee trainee : trainees) {
                 trainee.step(batch);
             }

@@ -1,25 +1,17 @@
 package org.batchnorm.bench.train;
 
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.batchnorm.bench.data.Dataset;
 import org.batchnorm.bench.network.BatchNormLayer;
 import org.batchnorm.bench.network.Optimizer;
 import org.batchnorm.bench.network.Sequential;
-import org.batchnorm.bench.network.SoftmaxCrossEntropy;
-import org.batchnorm.bench.network.SoftmaxCrossEntropy.Score;
 
 /** A network in host memory, whose batch norm the library's layer runs. */
 final class HostTrainee implements Trainee {
-    private static final int EVALUATED_AT_ONCE = 500;
-
     private final String name;
-    private final Sequential network;
+    private final Classifier classifier;
     private final Optimizer optimizer;
-    private final SoftmaxCrossEntropy loss;
     private final List<BatchNormLayer> batchNorms;
-    private final Map<Integer, Sequential.Activations> activations = new HashMap<>();
     private final Curve curve;
 
     /**
@@ -32,9 +24,8 @@ final class HostTrainee implements Trainee {
      */
     HostTrainee(String name, Sequential network, Optimizer optimizer, int steps) {
         this.name = name;
-        this.network = network;
+        this.classifier = new Classifier(network);
         this.optimizer = optimizer;
-        this.loss = new SoftmaxCrossEntropy(network.outputs());
         this.batchNorms = network.layers().stream()
                 .filter(BatchNormLayer.class::isInstance)
                 .map(BatchNormLayer.class::cast)
@@ -64,39 +55,17 @@ final class HostTrainee implements Trainee {
 
     @Override
     public void step(Batch batch) {
-        int n = batch.labels().length;
-        Sequential.Activations memory = activationsFor(n);
         long batchNormBefore = batchNormNanos();
         long start = System.nanoTime();
-        network.zeroGradients();
-        float[] logits = network.forward(memory, batch.x(), true);
-        double batchLoss = loss.lossAndGradient(n, logits, batch.labels(), memory.outputGradient());
-        network.backward(memory);
+        double batchLoss = classifier.gradients(batch.x(), batch.labels());
         optimizer.step();
         curve.addStep(batchLoss, System.nanoTime() - start, batchNormNanos() - batchNormBefore);
     }
 
     @Override
     public void evaluate(Dataset test) {
-        double lossSum = 0;
-        int correct = 0;
-        for (int from = 0; from < test.size(); from += EVALUATED_AT_ONCE) {
-            int n = Math.min(EVALUATED_AT_ONCE, test.size() - from);
-            float[] x = new float[n * test.width()];
-            int[] labels = new int[n];
-            for (int i = 0; i < n; i++) {
-                test.copyRow(from + i, x, i);
-                labels[i] = test.label(from + i);
-            }
-            Score score = loss.score(n, network.forward(activationsFor(n), x, false), labels);
-            lossSum += score.lossSum();
-            correct += score.correct();
-        }
-        curve.addEvaluation(lossSum / test.size(), (double) correct / test.size());
-    }
-
-    private Sequential.Activations activationsFor(int n) {
-        return activations.computeIfAbsent(n, network::activations);
+        ResidentTraining.Score score = classifier.score(test);
+        curve.addEvaluation(score.loss(), score.accuracy());
     }
 
     private long batchNormNanos() {
@@ -105,6 +74,6 @@ final class HostTrainee implements Trainee {
 
     @Override
     public void close() {
-        network.close();
+        classifier.close();
     }
 }

@@ -36,6 +36,12 @@ class GradientTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"1, 1", "3, 5", "8, 17"})
+    void noise(int n, int width) {
+        check(n, new Noise(width, 1));
+    }
+
+    @ParameterizedTest
     @CsvSource({"2, 1", "5, 3", "9, 17"})
     void batchNorm(int n, int width) {
         try (BatchNormLayer layer =

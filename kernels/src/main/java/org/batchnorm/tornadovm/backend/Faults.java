@@ -84,7 +84,7 @@ final class Faults {
         return false;
     }
 
-    /** The innermost message, without terminal colours and line breaks. */
+    /** The innermost message, without terminal colours, line breaks and the stack trace that TornadoVM appends. */
     static String rootMessage(Throwable failure) {
         Throwable root = failure;
         for (@Nullable Throwable cause = failure; cause != null; cause = cause.getCause()) {
@@ -92,6 +92,9 @@ final class Faults {
         }
         @Nullable String message = root.getMessage();
         String text = message == null || message.isBlank() ? root.getClass().getSimpleName() : message;
-        return text.replaceAll("\u001B\\[[0-9;]*m", "").replaceAll("\\s+", " ").strip();
+        return text.replaceAll("\u001B\\[[0-9;]*m", "")
+                .replaceAll("\\s+", " ")
+                .replaceFirst("Stacktrace: \\[.*] ?$", "")
+                .strip();
     }
 }

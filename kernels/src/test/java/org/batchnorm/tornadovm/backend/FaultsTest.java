@@ -69,17 +69,22 @@ class FaultsTest {
                 .contains("refused: backend tornadovm cannot be used");
     }
 
-    /** NVRTC's own words on a machine that has libnvrtc alone. */
+    /** What TornadoVM makes of NVRTC's words on a machine that has libnvrtc alone. */
     @Test
     void nvrtcWithoutItsBuiltins() {
         RuntimeException failure = new TornadoBailoutRuntimeException("""
-                Error during code compilation with the CUDADriver driver:
+                Unable to compile task forward.norm_collectStatistics - collectStatistics
+                The internal error is: Error during code compilation with the CUDADriver driver:
                 nvrtc: error: failed to open libnvrtc-builtins.so.13.0.
                   Make sure that libnvrtc-builtins.so.13.0 is installed correctly.
+
+                Stacktrace: [tornado.drivers.cuda/CUDACodeCache.installSource(CUDACodeCache.java:613), java.base/Thread.run]
                 """);
         assertThat(Faults.whilePreparing(HostPlan.Operation.FORWARD, "0:0", failure))
                 .hasMessageContaining("forward on TornadoVM device 0:0: its kernels do not compile")
-                .hasMessageContaining("put the CUDA toolkit's libnvrtc-builtins, of that version, into the folder of")
+                .hasMessageContaining(
+                        "is installed correctly.; put the CUDA toolkit's libnvrtc-builtins, of that version,")
+                .hasMessageNotContaining("Stacktrace")
                 .hasMessageNotContaining("please report");
     }
 
