@@ -250,7 +250,7 @@ public final class BatchNorm implements AutoCloseable {
         RunningStatistics running = state.running;
         if (useBatchStatistics || running == null) {
             SavedStatistics ofBatch = saved != null ? saved : spareStatistics.take();
-            function.forward(x, y, state.parameters, ofBatch);
+            function.forward(x, y, state.parameters, ofBatch, isTraining());
             follow(update, ofBatch);
             if (saved == null) {
                 giveBack(ofBatch);

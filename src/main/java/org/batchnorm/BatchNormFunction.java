@@ -92,16 +92,29 @@ public final class BatchNormFunction implements AutoCloseable {
      * @throws IllegalStateException if the function is closed
      */
     public void forward(Batch x, Batch y, Parameters parameters, SavedStatistics saved) {
+        forward(x, y, parameters, saved, true);
+    }
+
+    /** The same; a layer's inference does not take part in an exchange of several ranks. */
+    void forward(Batch x, Batch y, Parameters parameters, SavedStatistics saved, boolean exchanges) {
         requireOpen();
         arguments.requireForward(x, y);
         require(parameters);
         arguments.requireFeatures(saved);
+        if (!exchanges) {
+            Arguments.requireNotOneValuePerFeature(x.shape());
+        }
         requireNotOneValuePerFeature(x);
         saved.empty();
         saved.statistics().count(x.shape().valuesPerFeature());
         Workspace workspace = workspaces.take();
         try {
-            operations.forward(workspace.tensors.forward(x, y), saved.normalization(parameters, eps, true));
+            Normalization normalization = saved.normalization(parameters, eps, true);
+            if (operations instanceof SynchronizedOperations ofAll && !exchanges) {
+                ofAll.forwardAlone(workspace.tensors.forward(x, y), normalization);
+            } else {
+                operations.forward(workspace.tensors.forward(x, y), normalization);
+            }
         } finally {
             giveBack(workspace);
         }

@@ -46,9 +46,10 @@ public final class Folding {
             scale[i] = gamma / Math.sqrt(variance[i] + config.eps());
             offset[i] = beta - mean[i] * scale[i];
             if (!Double.isFinite(scale[i]) || !Double.isFinite(offset[i])) {
-                throw new IllegalStateException("layer: feature " + i + " has running_mean " + mean[i]
-                        + " and running_var " + variance[i] + ", which with eps " + config.eps()
-                        + " make no finite factor; train it, or set its running statistics, first");
+                throw new IllegalStateException(
+                        "layer: feature " + i + " has weight " + gamma + ", bias " + beta + ", running_mean " + mean[i]
+                                + " and running_var " + variance[i] + ", which with eps " + config.eps()
+                                + " make no finite factor and offset; train it, or set its state, first");
             }
         }
         return new Folding(scale, offset);
@@ -129,6 +130,7 @@ public final class Folding {
     public double largestChange(Weights before, Weights folded, float[] samples) {
         Arguments.requireGiven("before", before, "Weights");
         requireFeatures("before", "outputs", before.out());
+        requireSameLayer(before, folded);
         return largestDifference(before, folded, samples, false);
     }
 
@@ -136,6 +138,7 @@ public final class Folding {
     public double largestChangeFollowing(Weights after, Weights folded, float[] samples) {
         Arguments.requireGiven("after", after, "Weights");
         requireFeatures("after", "inputs", after.in());
+        requireSameLayer(after, folded);
         return largestDifference(after, folded, samples, true);
     }
 
@@ -178,6 +181,14 @@ public final class Folding {
         if (given != scale.length) {
             throw new IllegalArgumentException(
                     argument + ": " + given + " " + what + " given, must be the layer's " + scale.length + " features");
+        }
+    }
+
+    private static void requireSameLayer(Weights given, Weights folded) {
+        Arguments.requireGiven("folded", folded, "Weights");
+        if (!given.isLike(folded)) {
+            throw new IllegalArgumentException("folded: a layer of " + folded.in() + " inputs, " + folded.out()
+                    + " outputs, " + folded.kernel() + " positions given, must be like the one before folding");
         }
     }
 

@@ -99,15 +99,16 @@ final class LayerState {
             copy(state.runningMean(), running.mean);
             copy(state.runningVar(), running.variance);
             running.numBatchesTracked = state.numBatchesTracked();
-            remarkOn(running.variance);
+            remarkOn("loadState", running.variance);
         }
         return loaded.result();
     }
 
-    private static void remarkOn(float[] variance) {
+    /** Says so where a call has given a variance that no data lead to. */
+    static void remarkOn(String call, float[] variance) {
         for (int c = 0; c < variance.length; c++) {
             if (!(variance[c] >= 0)) {
-                Remark.RUNNING_VARIANCE.sayOnce("loadState: running_var is " + variance[c] + " for feature " + c
+                Remark.RUNNING_VARIANCE.sayOnce(call + ": running_var is " + variance[c] + " for feature " + c
                         + ", which batches of finite values never lead to; inference divides by sqrt(running_var + eps)."
                         + " If that is not meant, call resetRunningStatistics() and train for some batches");
                 return;

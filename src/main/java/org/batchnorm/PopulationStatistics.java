@@ -53,7 +53,20 @@ public final class PopulationStatistics {
      * @param batches those that it was made of
      */
     @SuppressWarnings("ArrayRecordComponent") // nobody compares them
-    public record Estimate(double[] mean, double[] variance, long batches) {}
+    public record Estimate(double[] mean, double[] variance, long batches) {
+        /** Checks the lengths and the count. */
+        public Estimate {
+            Arguments.requireGiven("mean", mean, "a double[]");
+            Arguments.requireGiven("variance", variance, "a double[]");
+            if (variance.length != mean.length) {
+                throw new IllegalArgumentException("variance: double[" + variance.length
+                        + "] given, must have one value for each of the " + mean.length + " means");
+            }
+            if (batches < 1) {
+                throw new IllegalArgumentException("batches: " + batches + " given, must be at least 1");
+            }
+        }
+    }
 
     /** C. */
     public int features() {
@@ -73,7 +86,8 @@ public final class PopulationStatistics {
     /**
      * Adds the batch that a forward has normalized with its own statistics.
      *
-     * @param saved filled by that forward; it stays so
+     * @param saved filled by that forward; it stays so. Its variance is in float32. With statistics of several ranks
+     *     they are those of all ranks' values: one rank's population has them all
      * @throws IllegalArgumentException if they are of another number of features
      * @throws IllegalStateException if they are not those of a batch, or its backward has emptied them
      */
@@ -198,6 +212,10 @@ public final class PopulationStatistics {
         if (c < 1 || array.length != 3 + 4 * c) {
             throw new IllegalArgumentException("array: double[" + array.length
                     + "] given, must have 3 values and 4 for each feature, as toArray() writes them");
+        }
+        if (!(array[0] >= 0 && array[1] >= 0)) {
+            throw new IllegalArgumentException("array: count " + array[0] + " and batches " + array[1]
+                    + " given, must not be negative, as toArray() writes them");
         }
         PopulationStatistics read = new PopulationStatistics(c);
         read.all.count((long) array[0]);

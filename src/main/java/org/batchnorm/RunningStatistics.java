@@ -26,7 +26,7 @@ final class RunningStatistics {
     /** Takes over the statistics of a population, and of how many batches they are. */
     void set(PopulationStatistics.Estimate population) {
         Arguments.requireGiven("population", population, "an Estimate");
-        if (population.mean().length != mean.length || population.variance().length != mean.length) {
+        if (population.mean().length != mean.length) {
             throw new IllegalArgumentException("population: of " + population.mean().length
                     + " features given, must have the layer's " + mean.length);
         }
@@ -35,6 +35,7 @@ final class RunningStatistics {
             variance[c] = (float) population.variance()[c];
         }
         numBatchesTracked = population.batches();
+        LayerState.remarkOn("setRunningStatistics", variance);
     }
 
     /**

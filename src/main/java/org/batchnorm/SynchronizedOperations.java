@@ -1,5 +1,7 @@
 package org.batchnorm;
 
+import java.util.Map;
+import java.util.WeakHashMap;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
@@ -28,6 +30,11 @@ final class SynchronizedOperations implements BatchNormOperations {
     private final Moments ofRank;
     private final GradientSums sums;
     private final GradientSums sumsOfRank;
+    private final BatchStatistics ofOwnValues;
+
+    /** The moments of this rank's own values, for the backwards of forwards in flight. */
+    private final Map<BatchStatistics, Moments> ownMoments = new WeakHashMap<>();
+
     private final double[] mine;
     private final double[] all;
 
@@ -38,6 +45,7 @@ final class SynchronizedOperations implements BatchNormOperations {
         this.ofRank = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfRank = new GradientSums(features);
+        this.ofOwnValues = new BatchStatistics(features);
         this.mine = new double[1 + 2 * features];
         this.all = new double[exchange.size() * mine.length];
     }
@@ -46,6 +54,11 @@ final class SynchronizedOperations implements BatchNormOperations {
     @Override
     public synchronized void collectStatistics(Tensors tensors, Moments into) {
         backend.collectStatistics(tensors, ofRank);
+        merge(into);
+    }
+
+    /** Merges the moments that all ranks have in {@link #ofRank}. */
+    private void merge(Moments into) {
         gather(ofRank.count(), ofRank.mean(), ofRank.m2());
         into.clear();
         for (int rank = 0; rank < exchange.size(); rank++) {
@@ -62,9 +75,19 @@ final class SynchronizedOperations implements BatchNormOperations {
     @Override
     public synchronized void forward(Tensors tensors, Normalization normalization) {
         BatchStatistics statistics = normalization.statistics();
-        collectStatistics(tensors, moments);
+        Moments own = ownMoments.computeIfAbsent(statistics, key -> new Moments(mine.length / 2));
+        own.clear();
+        backend.collectStatistics(tensors, ofRank);
+        own.add(ofRank);
+        merge(moments);
         statistics.set(moments, normalization.eps());
         backend.transform(tensors, normalization);
+    }
+
+    /** Forward of this rank's values as a batch of their own, which exchanges nothing; nor will its backward. */
+    synchronized void forwardAlone(Tensors tensors, Normalization normalization) {
+        ownMoments.remove(normalization.statistics());
+        backend.forward(tensors, normalization);
     }
 
     @Override
@@ -84,14 +107,33 @@ final class SynchronizedOperations implements BatchNormOperations {
 
     @Override
     public synchronized void backward(Tensors tensors, Normalization normalization, GradientSums own) {
-        if (!normalization.throughStatistics()) {
+        Moments ofForward = ownMoments.get(normalization.statistics());
+        if (!normalization.throughStatistics() || ofForward == null) {
             backend.backward(tensors, normalization, own);
             return;
         }
-        backend.reduceGradients(tensors, normalization, own);
+        reduceAboutOwnMean(tensors, normalization, ofForward, own);
         gather(own.count(), own.dgamma(), own.dbeta());
         addUp();
         backend.inputGradient(tensors, normalization, sums);
+    }
+
+    /**
+     * The gradients of γ and β of this rank's values. A backend keeps the digits of dγ, whatever the mean of dy, where
+     * it reduces about the mean of the very values that it has. So this goes by their own mean μ′ first:
+     *
+     * <pre>{@code Σ dy · (x − μ) = Σ dy · (x − μ′) + (μ′ − μ) · Σ dy}</pre>
+     */
+    private void reduceAboutOwnMean(Tensors tensors, Normalization all, Moments ofForward, GradientSums own) {
+        BatchStatistics ofAll = all.statistics();
+        ofOwnValues.set(ofForward, all.eps());
+        backend.reduceGradients(tensors, new Normalization(all.gamma(), all.beta(), all.eps(), ofOwnValues, true), own);
+        for (int c = 0; c < own.dgamma().length; c++) {
+            double sum = own.dgamma()[c] / ofOwnValues.rstd()[c];
+            double mean = (double) ofAll.mean()[c] + ofAll.meanLow()[c];
+            double moved = (ofForward.mean()[c] - mean) * own.dbeta()[c];
+            own.dgamma()[c] = (sum + moved) * ofAll.rstd()[c];
+        }
     }
 
     private void addUp() {

@@ -42,7 +42,12 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
             throw new IllegalArgumentException(
                     "groups: " + groups + " given, must divide the " + in + " channels in and the " + out + " out");
         }
-        long expected = (long) in / groups * out * kernel;
+        if (kind == Kind.LINEAR && (kernel != 1 || groups != 1)) {
+            throw new IllegalArgumentException(
+                    "kernel: " + kernel + " and groups: " + groups + " given, must both be 1 of a linear layer");
+        }
+        long channels = (long) in / groups * out;
+        long expected = channels > Integer.MAX_VALUE ? channels : channels * kernel;
         if (weight.length != expected) {
             throw new IllegalArgumentException("weight: float[" + weight.length + "] given, must have the " + expected
                     + " values of " + out + " × " + in + " / " + groups + " channels × " + kernel + " positions");
@@ -97,6 +102,15 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
 
     float bias(int output) {
         return bias != null ? bias[output] : 0;
+    }
+
+    /** Whether another has the same shape. */
+    boolean isLike(Weights other) {
+        return kind == other.kind
+                && in == other.in
+                && out == other.out
+                && kernel == other.kernel
+                && groups == other.groups;
     }
 
     /** The same layer with other values. */

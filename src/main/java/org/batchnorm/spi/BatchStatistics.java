@@ -45,14 +45,11 @@ public final class BatchStatistics {
     }
 
     /**
-     * Sets all of them, and their count, from moments; of no values, the count alone: {@code variance = m2 / count},
-     * {@code rstd = 1 / sqrt(variance + eps)}, each in double precision and rounded once. Of no values there are no
-     * statistics: they stay what they are.
+     * Sets all of them, and their count, from moments: {@code variance = m2 / count}, {@code rstd = 1 / sqrt(variance +
+     * eps)}, each in double precision and rounded once. Of no values there are no statistics: the count becomes 0, the
+     * others stay what they are.
      */
     public void set(Moments moments, double eps) {
-        if (moments.count() == 0) {
-            return;
-        }
         count = moments.count();
         if (count == 0) {
             return;

@@ -43,8 +43,9 @@ public final class InProcessExchange implements StatisticsExchange {
         if (size < 1) {
             throw new IllegalArgumentException("size: " + size + " given, must be at least 1");
         }
-        if (deadline.isNegative() || deadline.isZero()) {
-            throw new IllegalArgumentException("deadline: " + deadline + " given, must be positive");
+        if (deadline == null || !deadline.isPositive() || deadline.compareTo(Duration.ofDays(365)) > 0) {
+            throw new IllegalArgumentException(
+                    "deadline: " + deadline + " given, must be positive and at most 365 days");
         }
         Group group = new Group(size, deadline);
         return IntStream.range(0, size)

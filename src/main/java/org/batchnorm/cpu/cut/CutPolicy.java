@@ -187,8 +187,19 @@ public final class CutPolicy {
      * @param second whether of dy, whose samples must also tell whether its mean is zero
      */
     public static int samplesOfRows(long rows, boolean second) {
-        long least = second ? Math.clamp(rows / 2, FEW_SAMPLES, ENOUGH_SAMPLES) : FEW_SAMPLES;
-        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, least), SAMPLES);
+        if (second) {
+            return (int) (samplesAllRows(rows) ? rows : Math.clamp(rows / ENOUGH_SAMPLES, ENOUGH_SAMPLES, SAMPLES));
+        }
+        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, FEW_SAMPLES), SAMPLES);
+    }
+
+    private static boolean samplesAllRows(long rows) {
+        return rows <= SAMPLES;
+    }
+
+    /** Whether all values are sampled for the shift of dy, which then cannot be far from its mean. */
+    public static boolean samplesAllValues(Cut cut) {
+        return cut.byRows && cut.columns.repeat == 1 && samplesAllRows(cut.dataRows());
     }
 
     /**

@@ -22,6 +22,12 @@ public final class Shift {
     /** {@code (v + INTEGER) − INTEGER} rounds v to an integer. */
     public static final float INTEGER = 0x1.8p23f;
 
+    /** The significance of samples of x, whose mean is always taken. */
+    public static final float ANY = Float.POSITIVE_INFINITY;
+
+    /** A significance with which any mean but 0 counts. */
+    private static final float CERTAIN = 1e30f;
+
     private Shift() {}
 
     /** How often the largest and the smallest sample are taken from the sum: once, but not where there are only two. */
@@ -36,12 +42,15 @@ public final class Shift {
 
     /**
      * The mean of samples of dy is taken for its shift only where it is plainly not zero: a shift by chance would cost
-     * the digits that it is to save. It must be {@code 7 / samples} times their range, and of fewer than 8 samples much
-     * more, as normal values with mean 0 seldom are. This times the mean by the range rounds to 0 below that.
+     * the digits that it is to save. It must be {@code 7 / samples} times their range, as normal values with mean 0
+     * seldom are; of fewer than 8 samples much more. This times the mean by the range rounds to 0 below that. Where all
+     * values are sampled, nothing is left to chance.
+     *
+     * @param all whether the samples are all values
      */
-    public static float significance(int samples) {
+    public static float significance(int samples, boolean all) {
         float few = Math.min(samples, 8) / 8f;
-        return few * few * few * few * Math.max(samples, 8) / 14f;
+        return all ? CERTAIN : few * few * few * few * Math.max(samples, 8) / 14f;
     }
 
     /** Whether no shift of dy is more than half wrong, by the sums about it. */
@@ -69,9 +78,9 @@ public final class Shift {
      * @param memory an array or a segment
      * @param start the position of the first
      * @param apart their distance
-     * @param second whether of dy; else of x
+     * @param significance that of the samples of dy; {@link #ANY} of x
      */
-    public static float sample(Object memory, long start, int samples, long apart, boolean second) {
+    public static float sample(Object memory, long start, int samples, long apart, float significance) {
         float first = Memory.get(memory, start);
         float sum = 0;
         float least = 0;
@@ -86,7 +95,7 @@ public final class Shift {
         float range = most - least;
         float coarse = range * COARSENESS;
         float shift = (mean + coarse) - coarse;
-        return second ? shift * certainty(mean, range, significance(samples)) : shift;
+        return significance == ANY ? shift : shift * certainty(mean, range, significance);
     }
 
     /**

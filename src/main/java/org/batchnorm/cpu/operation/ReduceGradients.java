@@ -22,6 +22,8 @@ public sealed class ReduceGradients extends Operation permits Backward {
     /** Of what the mean of dy was off: its deviation is hardly less. */
     private static final double LEAST_DEVIATION = 0x1p-6;
 
+    private boolean shiftIsSure;
+
     /** An operation for many batches. */
     public ReduceGradients() {
         this(false);
@@ -38,16 +40,17 @@ public sealed class ReduceGradients extends Operation permits Backward {
         reduced.set(tensors.x(), tensors.dy(), null);
         features.gradients = into;
         into.count(features.count);
+        shiftIsSure = CutPolicy.samplesAllValues(cut);
         return this;
     }
 
     /**
      * Whether the mean is that of the very values that are reduced. Their distances from it then add up to 0, so that a
-     * shift of dy does not change dgamma: only then may dy have one. The stage cannot know: its values may be a part of
-     * those that the mean was taken of.
+     * shift of dy does not change dgamma: only then may dy have one. The values of a stage may be a part of those that
+     * the mean was taken of; then these are more.
      */
     boolean isAboutBatchMean() {
-        return false;
+        return features.throughStatistics && features.statistics.count() == features.count;
     }
 
     @Override
@@ -65,7 +68,9 @@ public sealed class ReduceGradients extends Operation permits Backward {
     @Override
     public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         boolean finite = kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
-        return finite && f.count > TWO_VALUES && Shift.areRight(into.dyShift, sums.sum, (double) f.count, from, to);
+        return finite
+                && f.count > TWO_VALUES
+                && (shiftIsSure || Shift.areRight(into.dyShift, sums.sum, (double) f.count, from, to));
     }
 
     /**
@@ -75,7 +80,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
     @Override
     public final boolean movesShift(Sums sums, Coefficients c, int from, int to) {
         boolean moved = false;
-        for (int i = from; i < to; i++) {
+        for (int i = from; !shiftIsSure && i < to; i++) {
             double wrong = sums.sum[i] / features.count;
             if (2 * Math.abs(wrong) > Math.abs(c.dyShift[i]) && c.dyShift[i] != 0 && Double.isFinite(wrong)) {
                 c.dyShift[i] = Shift.near(c.dyShift[i] + wrong, Math.abs(wrong) * LEAST_DEVIATION);

@@ -50,8 +50,9 @@ final class Samples {
                 start += cut.rows / 2 * cut.imageApart();
             }
         }
+        float significance = second ? Shift.significance(samples, false) : Shift.ANY;
         for (int c = from; c < to; c++) {
-            shift[c] = Shift.sample(memory, start + c * spatial, samples, apart, second);
+            shift[c] = Shift.sample(memory, start + c * spatial, samples, apart, significance);
         }
     }
 }

@@ -5,27 +5,27 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.function.Consumer;
 import org.batchnorm.spi.StatisticsExchange;
 
 /**
  * The exchange of processes that {@code mpirun} has started, on one machine or several:
  *
  * <pre>{@code
- * try (MpiExchange exchange = MpiExchange.open(Duration.ofMinutes(2))) {
+ * MpiExchange.run(Duration.ofMinutes(2), exchange -> {
  *     BatchNorm layer = BatchNorm.builder(200).synchronizedBy(exchange).build();
  *     …                                            // each rank with its part of every batch
  *     exchange.allReduce(layer.weightGradient());  // and so all parameters of the network
- * }
+ * });
  * }</pre>
  *
  * <p>Started as {@code mpirun -n 4 java --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED …}. Works
  * with an installed Open MPI or MPICH through Java's foreign functions.
  *
- * <p>A rank that fails must not leave the others waiting. One that exits without {@link #close()}, as with an exception
- * that nobody catches, ends all of them: MPI sees to that. Where a rank waits for another one beyond the deadline, it
- * says so in the log and ends all processes with a code other than 0.
+ * <p>A rank that fails must not leave the others waiting: it says why in the log and ends all processes with a code
+ * other than 0. So does a rank that waits for another one beyond the deadline, and MPI itself where a process dies.
  */
-public final class MpiExchange implements StatisticsExchange, AutoCloseable {
+public final class MpiExchange implements StatisticsExchange {
     private static final Logger LOG = System.getLogger(MpiExchange.class.getName());
 
     /** What a process ends with whose rank waited in vain. */
@@ -36,7 +36,7 @@ public final class MpiExchange implements StatisticsExchange, AutoCloseable {
 
     private static final long REQUEST_BYTES = 8;
 
-    private static boolean opened;
+    private static boolean started;
 
     private final MpiLibrary library;
     private final Duration deadline;
@@ -56,23 +56,35 @@ public final class MpiExchange implements StatisticsExchange, AutoCloseable {
     }
 
     /**
-     * Starts MPI in this process: once, as MPI has it.
+     * Runs a rank: starts MPI in this process, which it allows once, and ends it when all ranks have done their work.
      *
-     * @param deadline how long a rank waits for the others before it ends all of them, &gt; 0
-     * @throws IllegalStateException if no MPI is installed, or it was started before
+     * @param deadline how long a rank waits for the others before it ends all of them; positive, at most 365 days
+     * @param rank the work of this process; what it throws ends all processes, this one included
+     * @throws IllegalStateException if no MPI is installed, or one was started before in this process
      */
-    public static synchronized MpiExchange open(Duration deadline) {
-        if (deadline.isNegative() || deadline.isZero()) {
-            throw new IllegalArgumentException("deadline: " + deadline + " given, must be positive");
+    public static synchronized void run(Duration deadline, Consumer<MpiExchange> rank) {
+        if (deadline == null || !deadline.isPositive() || deadline.compareTo(Duration.ofDays(365)) > 0) {
+            throw new IllegalArgumentException(
+                    "deadline: " + deadline + " given, must be positive and at most 365 days");
         }
-        if (opened) {
-            throw new IllegalStateException(
-                    "mpi: opened before in this process, which MPI allows once; keep the one exchange for all layers");
+        if (started) {
+            throw new IllegalStateException("mpi: run before in this process, which MPI allows once");
         }
         MpiLibrary library = MpiLibrary.open();
         library.initialize();
-        opened = true;
-        return new MpiExchange(library, deadline);
+        started = true;
+        MpiExchange exchange = new MpiExchange(library, deadline);
+        try {
+            rank.accept(exchange);
+        } catch (RuntimeException | Error thrown) {
+            LOG.log(
+                    Logger.Level.ERROR,
+                    "rank " + exchange.rank + " of " + exchange.size + " failed; all ranks end",
+                    thrown);
+            library.abort(EXIT_CODE);
+            throw thrown;
+        }
+        exchange.finish();
     }
 
     @Override
@@ -134,17 +146,16 @@ public final class MpiExchange implements StatisticsExchange, AutoCloseable {
 
     private void requireOpen() {
         if (closed) {
-            throw new IllegalStateException("the exchange is closed; MPI cannot be started again in this process");
+            throw new IllegalStateException("the exchange is over; MPI cannot be started again in this process");
         }
     }
 
-    /** Ends MPI in this process, in which all ranks must take part. Idempotent. */
-    @Override
-    public synchronized void close() {
-        if (!closed) {
-            closed = true;
-            library.finish();
-        }
+    /** Waits for all ranks, so that none which is still at work is missed without a word, and ends MPI. */
+    private synchronized void finish() {
+        library.barrier(request);
+        await();
+        closed = true;
+        library.finish();
     }
 
     @Override

@@ -34,6 +34,7 @@ final class MpiLibrary {
     private final SymbolLookup symbols;
     private final boolean openMpi;
     private final MethodHandle allGather;
+    private final MethodHandle barrier;
     private final MethodHandle test;
     private final MethodHandle abort;
     private final MethodHandle initialize;
@@ -54,6 +55,7 @@ final class MpiLibrary {
         rank = MethodHandles.insertArguments(bind("MPI_Comm_rank", handle, ValueLayout.ADDRESS), 0, world);
         size = MethodHandles.insertArguments(bind("MPI_Comm_size", handle, ValueLayout.ADDRESS), 0, world);
         abort = MethodHandles.insertArguments(bind("MPI_Abort", handle, number), 0, world);
+        barrier = MethodHandles.insertArguments(bind("MPI_Ibarrier", handle, ValueLayout.ADDRESS), 0, world);
         test = bind("MPI_Test", ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.ADDRESS);
         MethodHandle gather = bind(
                 "MPI_Iallgather",
@@ -118,7 +120,7 @@ final class MpiLibrary {
         FunctionDescriptor type = FunctionDescriptor.of(
                 ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
         try (Arena arena = Arena.ofConfined()) {
-            int overwrite = 1;
+            int overwrite = 0;
             int ignored = (int) linker.downcallHandle(setenv.get(), type)
                     .invokeExact(arena.allocateFrom("UCX_ERROR_SIGNALS"), arena.allocateFrom(""), overwrite);
         } catch (Throwable e) {
@@ -183,6 +185,15 @@ final class MpiLibrary {
             check("MPI_Iallgather", (int) allGather.invokeExact(mine, count, all, count, request));
         } catch (Throwable e) {
             throw failed("MPI_Iallgather", e);
+        }
+    }
+
+    /** Begins to wait for every process to come here; {@code request} tells of the end. */
+    void barrier(MemorySegment request) {
+        try {
+            check("MPI_Ibarrier", (int) barrier.invokeExact(request));
+        } catch (Throwable e) {
+            throw failed("MPI_Ibarrier", e);
         }
     }
 

@@ -20,7 +20,7 @@ class MpiLibraryTest {
     void aMissingLibraryIsToldWithWhatToInstall(String file, String reason) {
         System.setProperty(MpiLibrary.LIBRARY_PROPERTY, file);
         assertThatIllegalStateException()
-                .isThrownBy(() -> MpiExchange.open(Duration.ofSeconds(1)))
+                .isThrownBy(() -> MpiExchange.run(Duration.ofSeconds(1), exchange -> {}))
                 .withMessageContaining("mpi: no MPI library can be opened (" + file + " " + reason)
                 .withMessageContaining("apt install openmpi-bin")
                 .withMessageContaining("-Dorg.batchnorm.mpi.library=FILE");
@@ -29,7 +29,7 @@ class MpiLibraryTest {
     @Test
     void aDeadlineIsPositive() {
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> MpiExchange.open(Duration.ZERO))
+                .isThrownBy(() -> MpiExchange.run(Duration.ZERO, exchange -> {}))
                 .withMessageContaining("deadline: PT0S given, must be positive");
     }
 }

@@ -62,6 +62,15 @@ class MpirunTest {
     }
 
     @Test
+    void aRankThatThrowsSaysWhyAndEndsAll() throws Exception {
+        Result result = run(3, "throw", "1");
+        assertThat(result.code).as(result.output).isNotZero();
+        assertThat(result.output)
+                .contains("rank 1 of 3 failed", "a failure of one rank")
+                .doesNotContain(": equal");
+    }
+
+    @Test
     void aRankThatStaysAwayEndsAllAfterTheDeadline() throws Exception {
         Result result = run(3, "stay-away", "1", "3");
         assertThat(result.code).as(result.output).isNotZero();

@@ -12,8 +12,8 @@ import org.batchnorm.data.BatchShape;
 
 /**
  * One rank of a run under {@code mpirun}: takes its part of a batch through some steps, and compares what all ranks got
- * with one layer that has the whole batch. Arguments: {@code equal}; {@code die RANK}, which leaves in mid-step;
- * {@code stay-away RANK SECONDS}, which does not come to the exchange.
+ * with one layer that has the whole batch. Arguments: {@code equal}; {@code die RANK} and {@code throw RANK}, which
+ * leave in mid-step; {@code stay-away RANK SECONDS}, which does not come to the exchange.
  */
 final class RankMain {
     private static final int C = 50;
@@ -24,17 +24,18 @@ final class RankMain {
     public static void main(String[] args) {
         Duration deadline = Duration.ofSeconds(args.length > 2 ? Long.parseLong(args[2]) : 60);
         int wrong = args.length > 1 ? Integer.parseInt(args[1]) : -1;
-        try (MpiExchange exchange = MpiExchange.open(deadline);
-                BatchNorm mine = builder().synchronizedBy(exchange).build();
-                BatchNorm whole = builder().build()) {
-            for (int step = 0; step < STEPS; step++) {
-                if (step == STEPS / 2 && exchange.rank() == wrong) {
-                    leave(args[0]);
+        MpiExchange.run(deadline, exchange -> {
+            try (BatchNorm mine = builder().synchronizedBy(exchange).build();
+                    BatchNorm whole = builder().build()) {
+                for (int step = 0; step < STEPS; step++) {
+                    if (step == STEPS / 2 && exchange.rank() == wrong) {
+                        leave(args[0]);
+                    }
+                    step(exchange, mine, whole, step);
                 }
-                step(exchange, mine, whole, step);
+                System.out.println("rank " + exchange.rank() + " of " + exchange.size() + ": equal");
             }
-            System.out.println("rank " + exchange.rank() + " of " + exchange.size() + ": equal");
-        }
+        });
     }
 
     private static BatchNormBuilder builder() {
@@ -44,6 +45,9 @@ final class RankMain {
     private static void leave(String how) {
         if (how.equals("die")) {
             Runtime.getRuntime().halt(3);
+        }
+        if (how.equals("throw")) {
+            throw new IllegalStateException("a failure of one rank");
         }
         try {
             Thread.sleep(Duration.ofMinutes(5));

@@ -53,7 +53,7 @@ final class ScalarReduction implements Reduction {
                 Memory.read(memory, start + i * r.apart + j, tile.a, length);
                 addSample(tile.a, first, tile.b, tile.c, tile.d, length);
             }
-            shift(tile, samples, length);
+            shift(tile, samples, r.apart == r.width, length);
             System.arraycopy(tile.a, 0, shift, j, length);
         }
     }
@@ -68,7 +68,7 @@ final class ScalarReduction implements Reduction {
     }
 
     /** {@link Shift} of the columns. */
-    private void shift(Tile tile, int samples, int length) {
+    private void shift(Tile tile, int samples, boolean all, int length) {
         float[] first = tile.coefficients.shift;
         float[] sum = tile.b;
         float[] least = tile.c;
@@ -76,7 +76,7 @@ final class ScalarReduction implements Reduction {
         float[] shift = tile.a;
         float trim = Shift.trim(samples);
         float perSample = Shift.perSample(samples);
-        float significance = Shift.significance(samples);
+        float significance = Shift.significance(samples, all);
         for (int j = 0; j < length; j++) {
             float mean = first[j] + (sum[j] - (least[j] + most[j]) * trim) * perSample;
             float range = most[j] - least[j];

@@ -368,7 +368,8 @@ final class VectorReduction implements Reduction {
         FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
         FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
         FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
-        FloatVector significance = FloatVector.broadcast(FLOATS, Shift.significance(samples));
+        float certain = SECOND ? Shift.significance(samples, r.apart == r.width) : Shift.ANY;
+        FloatVector significance = FloatVector.broadcast(FLOATS, certain);
         FloatVector integer = FloatVector.broadcast(FLOATS, Shift.INTEGER);
         FloatVector smallest = FloatVector.broadcast(FLOATS, Float.MIN_NORMAL);
         FloatVector one = FloatVector.broadcast(FLOATS, 1);
@@ -399,7 +400,7 @@ final class VectorReduction implements Reduction {
             rounded.intoArray(shift, j);
         }
         for (int j = end; j < r.to; j++) {
-            shift[j] = Shift.sample(values, start + j, samples, r.apart, SECOND);
+            shift[j] = Shift.sample(values, start + j, samples, r.apart, certain);
         }
     }
 
