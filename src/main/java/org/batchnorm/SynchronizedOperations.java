@@ -125,6 +125,10 @@ final class SynchronizedOperations implements BatchNormOperations {
      * <pre>{@code Σ dy · (x − μ) = Σ dy · (x − μ′) + (μ′ − μ) · Σ dy}</pre>
      */
     private void reduceAboutOwnMean(Tensors tensors, Normalization all, Moments ofForward, GradientSums own) {
+        if (ofForward.count() == 0) {
+            own.clear();
+            return;
+        }
         BatchStatistics ofAll = all.statistics();
         ofOwnValues.set(ofForward, all.eps());
         backend.reduceGradients(tensors, new Normalization(all.gamma(), all.beta(), all.eps(), ofOwnValues, true), own);

@@ -193,7 +193,9 @@ public abstract class BatchNormContractTest {
             SavedStatistics saved = new SavedStatistics(3);
             layer.forward(nothing, nothing, none, saved);
             layer.backward(nothing, nothing, nothing, none, saved);
-            layer.useBatchStatistics(false);
+            layer.useBatchStatistics(false).updateRunningStatistics(false);
+            layer.forward(batch.x(), new float[18], batch.shape());
+            layer.updateRunningStatistics(true);
             layer.forward(nothing, nothing, none);
             layer.backward(nothing, nothing, nothing, none);
             layer.freezeStatistics();

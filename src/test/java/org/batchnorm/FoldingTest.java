@@ -143,7 +143,28 @@ class FoldingTest {
     }
 
     @Test
+    void onlyWeightsOfTheSameLayerAreCompared() {
+        try (BatchNorm layer = trained(4)) {
+            Folding folding = Folding.of(layer);
+            Weights before = Weights.linear(values(8), null, 2, 4);
+            Weights other = Weights.linear(values(10), null, 2, 5);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> folding.largestChange(before, other, values(2)))
+                    .withMessageContaining("folded: a layer of 2 inputs, 5 outputs");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> folding.largestChange(before, null, values(2)))
+                    .withMessageContaining("folded: null given");
+        }
+    }
+
+    @Test
     void weightsTellWhatIsWrong() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new Weights(new float[18], null, Kind.LINEAR, 2, 3, 3, 1))
+                .withMessageContaining("kernel: 3 and groups: 1 given, must both be 1");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new Weights(new float[0], null, Kind.CONVOLUTION, 1 << 30, 1 << 30, 16, 1))
+                .withMessageContaining("weight: float[0] given");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Weights.linear(new float[5], null, 2, 3))
                 .withMessageContaining("weight: float[5] given, must have the 6 values");

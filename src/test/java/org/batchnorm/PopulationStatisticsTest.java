@@ -130,6 +130,15 @@ class PopulationStatisticsTest {
                 .withMessageContaining("array: double[8] given");
         assertThatIllegalArgumentException().isThrownBy(() -> new PopulationStatistics(0));
         assertThat(none.batches()).isZero();
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new PopulationStatistics.Estimate(new double[2], new double[3], 1))
+                .withMessageContaining("variance: double[3] given, must have one value for each of the 2 means");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new PopulationStatistics.Estimate(new double[2], new double[2], 0))
+                .withMessageContaining("batches: 0 given");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> PopulationStatistics.ofArray(new double[] {-5, 1, 0, 0, 0, 0, 0}))
+                .withMessageContaining("array: count -5.0");
     }
 
     private PopulationStatistics gather(boolean fromForward, int from, int to) {

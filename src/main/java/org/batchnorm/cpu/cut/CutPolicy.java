@@ -39,6 +39,7 @@ public final class CutPolicy {
     private static final int SAMPLES = 16;
 
     private static final int ROWS_PER_SAMPLE = 32;
+    private static final int ROWS_PER_SAMPLE_OF_DY = 4;
     private static final int FEW_SAMPLES = 4;
 
     /** Samples whose mean is very seldom two deviations off. */
@@ -188,7 +189,8 @@ public final class CutPolicy {
      */
     public static int samplesOfRows(long rows, boolean second) {
         if (second) {
-            return (int) (samplesAllRows(rows) ? rows : Math.clamp(rows / ENOUGH_SAMPLES, ENOUGH_SAMPLES, SAMPLES));
+            return (int)
+                    (samplesAllRows(rows) ? rows : Math.clamp(rows / ROWS_PER_SAMPLE_OF_DY, ENOUGH_SAMPLES, SAMPLES));
         }
         return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, FEW_SAMPLES), SAMPLES);
     }

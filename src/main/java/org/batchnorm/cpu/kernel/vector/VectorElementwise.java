@@ -131,10 +131,10 @@ final class VectorElementwise implements Elementwise {
                 FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
                 FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
                 FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
-                FloatVector v0 = transform(load(x, xAt, j), m, a, b);
-                FloatVector v1 = transform(load(x, xAt + apart, j), m, a, b);
-                FloatVector v2 = transform(load(x, xAt + next, j), m, a, b);
-                FloatVector v3 = transform(load(x, xAt + next + apart, j), m, a, b);
+                FloatVector v0 = map(load(x, xAt, j), m, m, m, m, a, b);
+                FloatVector v1 = map(load(x, xAt + apart, j), m, m, m, m, a, b);
+                FloatVector v2 = map(load(x, xAt + next, j), m, m, m, m, a, b);
+                FloatVector v3 = map(load(x, xAt + next + apart, j), m, m, m, m, a, b);
                 store(v0, out, outAt, j);
                 store(v1, out, outAt + apart, j);
                 store(v2, out, outAt + next, j);
@@ -295,6 +295,10 @@ final class VectorElementwise implements Elementwise {
 
     // ---- values
 
+    /**
+     * {@code t · scale + offset}: the paper's {@code y = gamma · (x − mean) · rstd + beta}, where t is d; or {@code dx
+     * = gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)}.
+     */
     private static FloatVector map(
             FloatVector x,
             FloatVector dy,
@@ -303,28 +307,9 @@ final class VectorElementwise implements Elementwise {
             FloatVector slope,
             FloatVector scale,
             FloatVector offset) {
-        return SECOND
-                ? inputGradient(x, dy, centre, dyCentre, slope, scale, offset)
-                : transform(x, centre, scale, offset);
-    }
-
-    /** The paper's {@code y = gamma · (x − mean) · rstd + beta}. */
-    private static FloatVector transform(FloatVector x, FloatVector centre, FloatVector scale, FloatVector offset) {
-        return x.lanewise(SUB, centre).lanewise(FMA, scale, offset);
-    }
-
-    /** {@code dx = gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)}. */
-    private static FloatVector inputGradient(
-            FloatVector x,
-            FloatVector dy,
-            FloatVector centre,
-            FloatVector dyCentre,
-            FloatVector slope,
-            FloatVector scale,
-            FloatVector offset) {
-        return x.lanewise(SUB, centre)
-                .lanewise(FMA, slope, dy.lanewise(SUB, dyCentre))
-                .lanewise(FMA, scale, offset);
+        FloatVector d = x.lanewise(SUB, centre);
+        FloatVector t = SECOND ? d.lanewise(FMA, slope, dy.lanewise(SUB, dyCentre)) : d;
+        return t.lanewise(FMA, scale, offset);
     }
 
     /** Two values, which may be the same: both are read before one is written, as the output may be an input. */
