@@ -138,7 +138,7 @@ class FoldingTest {
             layer.runningVar()[2] = -1;
             assertThatIllegalStateException()
                     .isThrownBy(() -> Folding.of(layer))
-                    .withMessageContaining("feature 2 has running_mean");
+                    .withMessageContaining("running_mean -0.5 and running_var -1.0");
         }
     }
 
