@@ -2,9 +2,7 @@ package org.batchnorm.bench.experiments;
 
 import java.util.List;
 import java.util.function.IntFunction;
-import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
-import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.data.Dataset;
 import org.batchnorm.bench.network.Layer;
 import org.batchnorm.bench.network.Optimizer;
@@ -14,7 +12,6 @@ import org.batchnorm.bench.network.Sgd;
 import org.batchnorm.bench.network.Sigmoid;
 import org.batchnorm.bench.network.Standardization;
 import org.batchnorm.bench.train.Classifier;
-import org.batchnorm.data.BatchShape;
 import org.knowm.xchart.style.Styler.LegendPosition;
 
 /** Ioffe and Szegedy 2015, section 2: normalization must be part of the gradient, and full whitening is dear. */
@@ -24,21 +21,13 @@ final class InsideTheGradient implements Experiment {
     static final String OUTSIDE = "all trained: mean outside";
     static final String VARIANCE_OUTSIDE = "all trained: mean and variance outside";
     static final String INSIDE = "all trained: batch norm";
-    static final String COST = "cost";
+    static final String COST = WhiteningCost.VARIANT;
     static final String BIAS = "mean of |b|";
     static final String LOSS = "training loss";
     static final String OUTPUT_CHANGE = "largest change of the normalized output since the start";
-    static final String WHITENING = "multiplications of full whitening";
-    static final String BATCH_NORM = "multiplications of batch norm";
 
-    private static final List<Integer> FEATURES = List.of(10, 20, 50, 100, 200);
     private static final int IMAGES = 500;
-    private static final int COST_ROWS = 256;
-    private static final int REPEATS = 5;
     private static final double RATE = 1;
-
-    /** Forward: square, scale. Backward: two for the sums with dy, two for dx. */
-    private static final int MULTIPLICATIONS_A_VALUE = 6;
 
     @Override
     public String name() {
@@ -56,10 +45,6 @@ final class InsideTheGradient implements Experiment {
         return List.of(BIAS_OUTSIDE, BIAS_INSIDE, OUTSIDE, VARIANCE_OUTSIDE, INSIDE, COST);
     }
 
-    private static List<Integer> features(Setting setting) {
-        return setting.scale() == Scale.BRIEF ? List.of(10, 100) : FEATURES;
-    }
-
     private static int steps(Setting setting) {
         return setting.scale().of(1_000, 200, 30);
     }
@@ -72,7 +57,7 @@ final class InsideTheGradient implements Experiment {
     @Override
     public void run(Trial trial) {
         if (trial.variant().equals(COST)) {
-            features(trial.setting()).forEach(features -> cost(trial, features));
+            WhiteningCost.measure(trial);
             trial.worked(10);
         } else {
             train(trial);
@@ -143,54 +128,14 @@ final class InsideTheGradient implements Experiment {
         return largest;
     }
 
-    private static void cost(Trial trial, int features) {
-        RandomGenerator random = trial.weights();
-        double[][] x = new double[COST_ROWS][features];
-        float[] flat = new float[COST_ROWS * features];
-        for (int i = 0; i < flat.length; i++) {
-            flat[i] = (float) random.nextGaussian();
-            x[i / features][i % features] = flat[i];
-        }
-        Whitening whitening = new Whitening(COST_ROWS, features);
-        whitening.forward(x);
-        whitening.backward(x);
-        trial.record(WHITENING, features, (double) whitening.multiplications());
-        trial.record(BATCH_NORM, features, (double) MULTIPLICATIONS_A_VALUE * COST_ROWS * features);
-        BatchShape shape = BatchShape.of(COST_ROWS, features);
-        float[] y = new float[flat.length];
-        try (BatchNorm batchNorm = trial.setting().builder().apply(features).build()) {
-            trial.recordTime("milliseconds of batch norm", features, bestMillis(() -> {
-                batchNorm.forward(flat, y, shape);
-                batchNorm.backward(flat, flat, y, shape);
-            }));
-        }
-        trial.recordTime("milliseconds of full whitening", features, bestMillis(() -> {
-            whitening.forward(x);
-            whitening.backward(x);
-        }));
-    }
-
-    private static double bestMillis(Runnable task) {
-        long best = Long.MAX_VALUE;
-        for (int i = 0; i < REPEATS; i++) {
-            long start = System.nanoTime();
-            task.run();
-            best = Math.min(best, System.nanoTime() - start);
-        }
-        return best / 1e6;
-    }
-
     @Override
     public void describe(Setting setting, Table table, Page page) {
         Series outside = table.series(BIAS, BIAS_OUTSIDE);
         Series inside = table.series(BIAS, BIAS_INSIDE);
         Series loss = table.series(LOSS, BIAS_OUTSIDE);
         Series change = table.series(OUTPUT_CHANGE, BIAS_OUTSIDE);
-        Series whitening = table.series(WHITENING, COST);
-        Series batchNorm = table.series(BATCH_NORM, COST);
         double end = outside.last();
         double half = end / 2;
-        double features = whitening.last();
         page.finding(
                         "With the mean outside the gradient the bias grows to %.2f in %.0f steps, and the loss moves by %.0e",
                         outside.mean(end), end, Math.abs(loss.mean(end) - loss.mean(0)))
@@ -204,8 +149,8 @@ final class InsideTheGradient implements Experiment {
                         Networks.WIDTH,
                         Math.min(IMAGES, setting.data().train().size()),
                         RATE,
-                        COST_ROWS,
-                        MULTIPLICATIONS_A_VALUE)
+                        WhiteningCost.ROWS,
+                        WhiteningCost.OF_BATCH_NORM)
                 .claim(
                         "With the mean outside the gradient, b grows indefinitely while output and loss remain fixed.",
                         grows(outside, half, end) && change.max(end) < 1e-3,
@@ -221,45 +166,36 @@ final class InsideTheGradient implements Experiment {
                         inside.max(end) < outside.min(end) / 1000,
                         "with batch norm mean |b| is %.0e at most after %.0f steps.",
                         inside.max(end),
-                        end)
-                .claim(
-                        "The model blows up where all its parameters are trained, too.",
-                        grows(table.series(BIAS, OUTSIDE), half, end),
-                        "b moves in the first steps, and then only while the loss still falls: mean |b| %s after %.0f steps"
-                                + " and %s after %.0f with the mean outside, %s with mean and variance outside, %s with"
-                                + " batch norm; the loss is %s, %s and %s.",
-                        Page.meanAndRange(table.series(BIAS, OUTSIDE), half, 3),
-                        half,
-                        Page.meanAndRange(table.series(BIAS, OUTSIDE), end, 3),
-                        end,
-                        Page.meanAndRange(table.series(BIAS, VARIANCE_OUTSIDE), end, 3),
-                        Page.meanAndRange(table.series(BIAS, INSIDE), end, 3),
-                        Page.meanAndRange(table.series(LOSS, OUTSIDE), end, 4),
-                        Page.meanAndRange(table.series(LOSS, VARIANCE_OUTSIDE), end, 4),
-                        Page.meanAndRange(table.series(LOSS, INSIDE), end, 4))
-                .claim(
-                        "Full whitening is expensive.",
-                        whitening.mean(features) > 10 * batchNorm.mean(features),
-                        "for %.0f features %.0f times the multiplications of batch norm, for %.0f %.0f times.",
-                        whitening.xs().first(),
-                        whitening.mean(10) / batchNorm.mean(10),
-                        features,
-                        whitening.mean(features) / batchNorm.mean(features))
-                .chart(biasChart(
+                        end);
+        describeAllTrained(table, page);
+        page.chart(biasChart(
                         table, "Only b trained: outside the gradient it runs away", List.of(BIAS_OUTSIDE, BIAS_INSIDE)))
                 .chart(biasChart(
                         table,
                         "All parameters trained: b moves, and stops",
-                        List.of(OUTSIDE, VARIANCE_OUTSIDE, INSIDE)))
-                .chart(new LineChart(
-                                "Full whitening costs the square of the features",
-                                "features",
-                                "multiplications a batch")
-                        .logarithmicX()
-                        .logarithmicY()
-                        .legend(LegendPosition.InsideNW)
-                        .line("full whitening", whitening)
-                        .line("batch norm", batchNorm));
+                        List.of(OUTSIDE, VARIANCE_OUTSIDE, INSIDE)));
+        WhiteningCost.describe(table, page);
+    }
+
+    private static void describeAllTrained(Table table, Page page) {
+        Series outside = table.series(BIAS, OUTSIDE);
+        double end = outside.last();
+        double half = end / 2;
+        page.claim(
+                "The model blows up where all its parameters are trained, too.",
+                grows(outside, half, end),
+                "b moves in the first steps, and then only while the loss still falls: mean |b| %s after %.0f steps"
+                        + " and %s after %.0f with the mean outside, %s with mean and variance outside, %s with"
+                        + " batch norm; the loss is %s, %s and %s.",
+                Page.meanAndRange(outside, half, 3),
+                half,
+                Page.meanAndRange(outside, end, 3),
+                end,
+                Page.meanAndRange(table.series(BIAS, VARIANCE_OUTSIDE), end, 3),
+                Page.meanAndRange(table.series(BIAS, INSIDE), end, 3),
+                Page.meanAndRange(table.series(LOSS, OUTSIDE), end, 4),
+                Page.meanAndRange(table.series(LOSS, VARIANCE_OUTSIDE), end, 4),
+                Page.meanAndRange(table.series(LOSS, INSIDE), end, 4));
     }
 
     private static boolean grows(Series bias, double half, double end) {

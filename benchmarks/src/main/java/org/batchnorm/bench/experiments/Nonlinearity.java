@@ -154,16 +154,22 @@ final class Nonlinearity implements Experiment {
                         Page.meanAndRange(gamma, end),
                         Page.meanAndRange(table.series(BETA, AFFINE), end),
                         Page.meanAndRange(table.series(ACCURACY, AFFINE), end),
-                        Page.meanAndRange(table.series(ACCURACY, PLAIN), end))
-                .chart(new LineChart("γ and β widen what the sigmoids get", "input of the sigmoids", HISTOGRAM)
+                        Page.meanAndRange(table.series(ACCURACY, PLAIN), end));
+        addCharts(table, page);
+    }
+
+    private static void addCharts(Table table, Page page) {
+        Series gamma = table.series(GAMMA, AFFINE);
+        double end = gamma.last();
+        page.chart(new LineChart("γ and β widen what the sigmoids get", "input of the sigmoids", HISTOGRAM)
                         .legend(LegendPosition.InsideNE)
                         .line(AFFINE, table.series(HISTOGRAM, AFFINE))
                         .line(PLAIN, table.series(HISTOGRAM, PLAIN)))
                 .chart(new LineChart("Training with γ and β leaves the linear regime", "steps", BENT)
                         .logarithmicX()
                         .legend(LegendPosition.InsideNW)
-                        .line(AFFINE, affine)
-                        .line(PLAIN, plain))
+                        .line(AFFINE, table.series(BENT, AFFINE))
+                        .line(PLAIN, table.series(BENT, PLAIN)))
                 .chart(new LineChart(
                                 Page.format(
                                         "γ grows from 1 to %.2f, |β| from 0 to %.2f",

@@ -149,8 +149,18 @@ final class Regularization implements Experiment {
                         Page.meanAndRange(both, most),
                         most,
                         Page.meanAndRange(dropout, few),
-                        Page.meanAndRange(dropout, most))
-                .chart(chart(
+                        Page.meanAndRange(dropout, most));
+        addCharts(table, page);
+    }
+
+    private static void addCharts(Table table, Page page) {
+        Series neither = table.series(TEST, NEITHER);
+        Series norm = table.series(TEST, BATCH_NORM);
+        double few = neither.xs().first();
+        double most = neither.last();
+        double early = table.series(EARLY, BATCH_NORM).mean(most)
+                - table.series(EARLY, NEITHER).mean(most);
+        page.chart(chart(
                         table,
                         Page.format(
                                 "Batch norm: %+.1f points with %.0f images, %+.1f with %.0f",
@@ -158,9 +168,7 @@ final class Regularization implements Experiment {
                         TEST))
                 .chart(chart(
                         table,
-                        Page.format(
-                                "After a tenth of the steps: %+.1f points with %.0f images",
-                                earlyNorm.mean(most) - earlyNeither.mean(most), most),
+                        Page.format("After a tenth of the steps: %+.1f points with %.0f images", early, most),
                         EARLY))
                 .chart(chart(
                                 table,

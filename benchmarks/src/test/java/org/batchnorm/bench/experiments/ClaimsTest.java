@@ -55,8 +55,8 @@ class ClaimsTest {
         assertThat(outside.min(end)).isGreaterThan(1);
         assertThat(unchanged.max(end)).isLessThan(1e-3);
         assertThat(inside.max(end)).isLessThan(1e-4);
-        Series whitening = table.series(InsideTheGradient.WHITENING, InsideTheGradient.COST);
-        Series batchNorm = table.series(InsideTheGradient.BATCH_NORM, InsideTheGradient.COST);
+        Series whitening = table.series(WhiteningCost.WHITENING, WhiteningCost.VARIANT);
+        Series batchNorm = table.series(WhiteningCost.BATCH_NORM, WhiteningCost.VARIANT);
         assertThat(batchNorm.times(20).isBelow(whitening, 100)).isTrue();
     }
 
