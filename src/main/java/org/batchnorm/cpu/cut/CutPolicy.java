@@ -39,7 +39,6 @@ public final class CutPolicy {
     private static final int SAMPLES = 16;
 
     private static final int ROWS_PER_SAMPLE = 32;
-    private static final int ROWS_PER_SAMPLE_OF_DY = 4;
     private static final int FEW_SAMPLES = 4;
 
     /** Samples whose mean is very seldom two deviations off. */
@@ -188,11 +187,11 @@ public final class CutPolicy {
      * @param second whether of dy, whose samples must also tell whether its mean is zero
      */
     public static int samplesOfRows(long rows, boolean second) {
-        if (second) {
-            return (int)
-                    (samplesAllRows(rows) ? rows : Math.clamp(rows / ROWS_PER_SAMPLE_OF_DY, ENOUGH_SAMPLES, SAMPLES));
+        if (second && samplesAllRows(rows)) {
+            return (int) rows;
         }
-        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, FEW_SAMPLES), SAMPLES);
+        int least = second ? ENOUGH_SAMPLES : FEW_SAMPLES;
+        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, least), SAMPLES);
     }
 
     private static boolean samplesAllRows(long rows) {
