@@ -24,6 +24,12 @@ import org.batchnorm.spi.Tensors;
  * over the ranks is what the whole batch gives.
  */
 final class SynchronizedOperations implements BatchNormOperations {
+    private static final int FORWARD = 1;
+    private static final int BACKWARD = 2;
+
+    /** What comes before the values of a message: which pass it is of, and the count. */
+    private static final int HEADER = 2;
+
     private final BatchNormOperations backend;
     private final StatisticsExchange exchange;
     private final Moments moments;
@@ -46,7 +52,7 @@ final class SynchronizedOperations implements BatchNormOperations {
         this.sums = new GradientSums(features);
         this.sumsOfRank = new GradientSums(features);
         this.ofOwnValues = new BatchStatistics(features);
-        this.mine = new double[1 + 2 * features];
+        this.mine = new double[HEADER + 2 * features];
         this.all = new double[exchange.size() * mine.length];
     }
 
@@ -59,7 +65,7 @@ final class SynchronizedOperations implements BatchNormOperations {
 
     /** Merges the moments that all ranks have in {@link #ofRank}. */
     private void merge(Moments into) {
-        gather(ofRank.count(), ofRank.mean(), ofRank.m2());
+        gather(FORWARD, ofRank.count(), ofRank.mean(), ofRank.m2());
         into.clear();
         for (int rank = 0; rank < exchange.size(); rank++) {
             ofRank.count(scatter(rank, ofRank.mean(), ofRank.m2()));
@@ -75,7 +81,7 @@ final class SynchronizedOperations implements BatchNormOperations {
     @Override
     public synchronized void forward(Tensors tensors, Normalization normalization) {
         BatchStatistics statistics = normalization.statistics();
-        Moments own = ownMoments.computeIfAbsent(statistics, key -> new Moments(mine.length / 2));
+        Moments own = ownMoments.computeIfAbsent(statistics, key -> new Moments(moments.mean().length));
         own.clear();
         backend.collectStatistics(tensors, ofRank);
         own.add(ofRank);
@@ -113,7 +119,7 @@ final class SynchronizedOperations implements BatchNormOperations {
             return;
         }
         reduceAboutOwnMean(tensors, normalization, ofForward, own);
-        gather(own.count(), own.dgamma(), own.dbeta());
+        gather(BACKWARD, own.count(), own.dgamma(), own.dbeta());
         addUp();
         backend.inputGradient(tensors, normalization, sums);
     }
@@ -148,19 +154,27 @@ final class SynchronizedOperations implements BatchNormOperations {
         }
     }
 
-    private void gather(long count, double[] first, double[] second) {
-        mine[0] = count;
-        System.arraycopy(first, 0, mine, 1, first.length);
-        System.arraycopy(second, 0, mine, 1 + first.length, second.length);
+    private void gather(int pass, long count, double[] first, double[] second) {
+        mine[0] = pass;
+        mine[1] = count;
+        System.arraycopy(first, 0, mine, HEADER, first.length);
+        System.arraycopy(second, 0, mine, HEADER + first.length, second.length);
         exchange.allGather(mine, all);
+        for (int rank = 0; rank < exchange.size(); rank++) {
+            if (all[rank * mine.length] != pass) {
+                throw new IllegalStateException("exchange: rank " + exchange.rank() + " is in the "
+                        + (pass == FORWARD ? "forward" : "backward") + " of a layer, rank " + rank
+                        + " is not; every rank must run the same operations in the same order");
+            }
+        }
     }
 
     /** Takes out what one rank has given; returns its count. */
     private long scatter(int rank, double[] first, double[] second) {
-        int start = rank * mine.length;
-        System.arraycopy(all, start + 1, first, 0, first.length);
-        System.arraycopy(all, start + 1 + first.length, second, 0, second.length);
-        return (long) all[start];
+        int start = rank * mine.length + HEADER;
+        System.arraycopy(all, start, first, 0, first.length);
+        System.arraycopy(all, start + first.length, second, 0, second.length);
+        return (long) all[start - 1];
     }
 
     @Override

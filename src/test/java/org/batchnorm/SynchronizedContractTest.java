@@ -134,6 +134,25 @@ public abstract class SynchronizedContractTest {
     }
 
     @Test
+    void ranksInDifferentPassesAreAllToldSo() {
+        together(2, exchange -> {
+            try (BatchNorm layer = layer(exchange)) {
+                float[] x = Values.random(BatchShape.of(4, C), exchange.rank()).x();
+                layer.forward(x, new float[4 * C], BatchShape.of(4, C));
+                assertThatThrownBy(() -> {
+                            if (exchange.rank() == 0) {
+                                layer.forward(x, new float[4 * C], BatchShape.of(4, C));
+                            } else {
+                                layer.backward(x, x, new float[4 * C], BatchShape.of(4, C));
+                            }
+                        })
+                        .isInstanceOf(IllegalStateException.class)
+                        .hasMessageContaining("every rank must run the same operations in the same order");
+            }
+        });
+    }
+
+    @Test
     void noValuesInAllAreCountedAndChangeNothing() {
         together(2, exchange -> {
             try (BatchNorm layer = layer(exchange)) {

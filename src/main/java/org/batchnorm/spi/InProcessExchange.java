@@ -6,6 +6,7 @@ import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 public final class InProcessExchange implements StatisticsExchange {
     private final Group group;
     private final int rank;
+    private final AtomicBoolean inUse = new AtomicBoolean();
 
     private InProcessExchange(Group group, int rank) {
         this.group = group;
@@ -69,6 +71,18 @@ public final class InProcessExchange implements StatisticsExchange {
             throw new IllegalArgumentException("all: double[" + all.length + "] given, must have " + size()
                     + " times the " + mine.length + " values of mine");
         }
+        if (!inUse.compareAndSet(false, true)) {
+            throw new IllegalStateException("exchange: rank " + rank
+                    + " is in use by another thread; an exchange serves one at a time, give each thread its own");
+        }
+        try {
+            gather(mine, all);
+        } finally {
+            inUse.set(false);
+        }
+    }
+
+    private void gather(double[] mine, double[] all) {
         group.values[rank] = mine;
         awaitAll();
         boolean fit = true;

@@ -67,6 +67,22 @@ class InProcessExchangeTest {
     }
 
     @Test
+    void anExchangeServesOneThreadAtATime() throws Exception {
+        StatisticsExchange exchange = InProcessExchange.group(2, DEADLINE).get(0);
+        Thread waiting = new Thread(() -> assertThatThrownBy(() -> exchange.allGather(new double[1], new double[2]))
+                .hasMessageContaining("was interrupted"));
+        waiting.start();
+        while (waiting.isAlive() && waiting.getState() != Thread.State.TIMED_WAITING) {
+            Thread.onSpinWait();
+        }
+        assertThatThrownBy(() -> exchange.allGather(new double[1], new double[2]))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("in use by another thread");
+        waiting.interrupt();
+        waiting.join();
+    }
+
+    @Test
     void whatCannotBeIsRefused() {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> InProcessExchange.group(0, DEADLINE))
