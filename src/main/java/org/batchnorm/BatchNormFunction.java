@@ -101,10 +101,7 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.requireForward(x, y);
         require(parameters);
         arguments.requireFeatures(saved);
-        if (!exchanges) {
-            Arguments.requireNotOneValuePerFeature(x.shape());
-        }
-        requireNotOneValuePerFeature(x);
+        requireNotOneValuePerFeature(x, exchanges);
         saved.empty();
         saved.statistics().count(x.shape().valuesPerFeature());
         Workspace workspace = workspaces.take();
@@ -282,7 +279,7 @@ public final class BatchNormFunction implements AutoCloseable {
     void collectStatistics(Batch x, BatchStatistics statistics) {
         requireOpen();
         arguments.requireInput(x);
-        requireNotOneValuePerFeature(x);
+        requireNotOneValuePerFeature(x, true);
         Workspace workspace = workspaces.take();
         try {
             Moments moments = workspace.moments();
@@ -295,8 +292,8 @@ public final class BatchNormFunction implements AutoCloseable {
     }
 
     /** Of statistics of several ranks, they tell after the exchange. */
-    private void requireNotOneValuePerFeature(Batch x) {
-        if (!(operations instanceof SynchronizedOperations)) {
+    private void requireNotOneValuePerFeature(Batch x, boolean exchanges) {
+        if (!exchanges || !(operations instanceof SynchronizedOperations)) {
             Arguments.requireNotOneValuePerFeature(x.shape());
         }
     }

@@ -73,7 +73,7 @@ final class SynchronizedOperations implements BatchNormOperations {
         }
         if (into.count() == 1) {
             throw new IllegalArgumentException(
-                    "shape: expected more than 1 value per feature to take batch statistics from, " + "the "
+                    "shape: expected more than 1 value per feature to take batch statistics from, the "
                             + exchange.size() + " ranks together have 1");
         }
     }

@@ -46,7 +46,7 @@ public interface BatchNormOperations extends AutoCloseable {
      * The gradients of γ and β: with x̂ = (x − mean) · rstd, {@code dbeta = Σ dy} and {@code dgamma = Σ dy · x̂}.
      *
      * @param tensors x and dy in
-     * @param normalization in, that of the forward
+     * @param normalization in, that of the forward. Statistics of more values than these have a larger count
      * @param sums out, overwritten
      */
     void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums);

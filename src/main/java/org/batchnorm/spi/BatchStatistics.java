@@ -66,7 +66,10 @@ public final class BatchStatistics {
         }
     }
 
-    /** The values of each feature of which these are the statistics: m. */
+    /**
+     * The values of each feature of which these are the statistics: m. Where a batch has as many, a backend may take
+     * them for the batch's own.
+     */
     public long count() {
         return count;
     }

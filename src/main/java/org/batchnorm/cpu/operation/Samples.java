@@ -38,7 +38,7 @@ final class Samples {
         int samples;
         long apart;
         if (cut.byRows && !CutPolicy.samplesOneImage(cut, second)) {
-            samples = CutPolicy.samplesOfRows(cut.dataRows(), o.hasSecond());
+            samples = CutPolicy.samplesOfRows(cut.dataRows(), second);
             apart = cut.dataRows() / samples * cut.imageApart();
         } else {
             // Of many images, one sample each, at a later position each time; of few, all from the image in the middle.

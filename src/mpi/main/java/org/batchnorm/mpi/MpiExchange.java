@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.batchnorm.spi.StatisticsExchange;
 
@@ -36,7 +37,7 @@ public final class MpiExchange implements StatisticsExchange {
 
     private static final long REQUEST_BYTES = 8;
 
-    private static boolean started;
+    private static final AtomicBoolean STARTED = new AtomicBoolean();
 
     private final MpiLibrary library;
     private final Duration deadline;
@@ -62,17 +63,16 @@ public final class MpiExchange implements StatisticsExchange {
      * @param rank the work of this process; what it throws ends all processes, this one included
      * @throws IllegalStateException if no MPI is installed, or one was started before in this process
      */
-    public static synchronized void run(Duration deadline, Consumer<MpiExchange> rank) {
+    public static void run(Duration deadline, Consumer<MpiExchange> rank) {
         if (deadline == null || !deadline.isPositive() || deadline.compareTo(Duration.ofDays(365)) > 0) {
             throw new IllegalArgumentException(
                     "deadline: " + deadline + " given, must be positive and at most 365 days");
         }
-        if (started) {
+        MpiLibrary library = MpiLibrary.open();
+        if (!STARTED.compareAndSet(false, true)) {
             throw new IllegalStateException("mpi: run before in this process, which MPI allows once");
         }
-        MpiLibrary library = MpiLibrary.open();
         library.initialize();
-        started = true;
         MpiExchange exchange = new MpiExchange(library, deadline);
         try {
             rank.accept(exchange);

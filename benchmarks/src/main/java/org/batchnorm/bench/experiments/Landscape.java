@@ -34,20 +34,14 @@ final class Landscape implements Experiment {
         return Santurkar.variants();
     }
 
-    private static SortedSet<Integer> checkpoints(Setting setting) {
-        return setting.scale() == Scale.BRIEF
-                ? Steps.few(1, 60)
-                : Steps.byDecade(1, setting.scale().of(2_000, 300, 60));
-    }
-
     @Override
     public long work(Setting setting, String variant) {
-        return checkpoints(setting).last();
+        return Santurkar.checkpoints(setting).last();
     }
 
     @Override
     public void run(Trial trial) {
-        SortedSet<Integer> checkpoints = checkpoints(trial.setting());
+        SortedSet<Integer> checkpoints = Santurkar.checkpoints(trial.setting());
         try (Classifier classifier = new Classifier(Santurkar.network(trial))) {
             Training training = Santurkar.training(trial, classifier);
             for (int step = 1; step <= checkpoints.last(); step++) {

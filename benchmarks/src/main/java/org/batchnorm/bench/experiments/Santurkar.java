@@ -2,6 +2,7 @@ package org.batchnorm.bench.experiments;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedSet;
 import org.batchnorm.bench.network.LeakyReLU;
 import org.batchnorm.bench.network.Noise;
 import org.batchnorm.bench.network.Parameter;
@@ -30,6 +31,13 @@ final class Santurkar {
     private static final String RATE = " at ";
 
     private Santurkar() {}
+
+    /** The steps that are looked at. */
+    static SortedSet<Integer> checkpoints(Setting setting) {
+        return setting.scale() == Scale.BRIEF
+                ? Steps.few(1, 60)
+                : Steps.byDecade(1, setting.scale().of(2_000, 300, 60));
+    }
 
     /** Every kind of network at both learning rates. */
     static List<String> variants() {

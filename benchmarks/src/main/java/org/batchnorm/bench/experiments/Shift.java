@@ -34,21 +34,15 @@ final class Shift implements Experiment {
         return Santurkar.variants();
     }
 
-    private static SortedSet<Integer> checkpoints(Setting setting) {
-        return setting.scale() == Scale.BRIEF
-                ? Steps.few(1, 60)
-                : Steps.byDecade(1, setting.scale().of(2_000, 300, 60));
-    }
-
     @Override
     public long work(Setting setting, String variant) {
-        return checkpoints(setting).last();
+        return Santurkar.checkpoints(setting).last();
     }
 
     @Override
     public void run(Trial trial) {
         Setting setting = trial.setting();
-        SortedSet<Integer> checkpoints = checkpoints(setting);
+        SortedSet<Integer> checkpoints = Santurkar.checkpoints(setting);
         try (Classifier classifier = new Classifier(Santurkar.network(trial))) {
             Training training = Santurkar.training(trial, classifier);
             for (int step = 1; step <= checkpoints.last(); step++) {
