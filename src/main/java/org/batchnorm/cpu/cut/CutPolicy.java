@@ -35,14 +35,14 @@ public final class CutPolicy {
     /** Columns, or positions of a run, at whose multiples blocks begin: those of one vector of 512 bits. */
     static final int ALIGNMENT = 16;
 
-    /** The most rows that lie evenly spread in a sample. */
-    private static final int SAMPLES = 16;
+    /** The most values that lie evenly spread in a sample. */
+    public static final int SAMPLES = 16;
 
-    private static final int ROWS_PER_SAMPLE = 32;
+    private static final int VALUES_PER_SAMPLE = 8;
     private static final int FEW_SAMPLES = 4;
 
-    /** Samples whose mean is very seldom two deviations off. */
-    private static final int ENOUGH_SAMPLES = 8;
+    /** From so many rows on, there are samples enough for the shift to be near the mean. */
+    private static final int WELL_SAMPLED_ROWS = 256;
 
     private static final int MIN_RUN = 32;
     private static final int MANY_IMAGES = 16;
@@ -181,44 +181,9 @@ public final class CutPolicy {
 
     // ---- samples
 
-    /**
-     * How many of the rows are sampled.
-     *
-     * @param second whether of dy, whose samples must also tell whether its mean is zero
-     */
-    public static int samplesOfRows(long rows, boolean second) {
-        if (second && samplesAllRows(rows)) {
-            return (int) rows;
-        }
-        int least = second ? ENOUGH_SAMPLES : FEW_SAMPLES;
-        return (int) Math.clamp(rows / ROWS_PER_SAMPLE, Math.min(rows, least), SAMPLES);
-    }
-
-    private static boolean samplesAllRows(long rows) {
-        return rows <= SAMPLES;
-    }
-
-    /** Whether all values are sampled for the shift of dy, which then cannot be far from its mean. */
-    public static boolean samplesAllValues(Cut cut) {
-        return cut.byRows && cut.columns.repeat == 1 && samplesAllRows(cut.dataRows());
-    }
-
-    /**
-     * Whether images that are rows of a matrix are too few to sample dy from, so that one image's positions are sampled
-     * instead.
-     */
-    public static boolean samplesOneImage(Cut cut, boolean second) {
-        return second && cut.rows < 2 * ENOUGH_SAMPLES && cut.shape.spatial() >= ENOUGH_SAMPLES;
-    }
-
-    /** How many values of each channel are sampled from images: one of each, or all from one. */
-    public static int samplesOfImages(long images) {
-        return samplesAcross(images) ? (int) Math.min(SAMPLES, images) : SAMPLES;
-    }
-
-    /** Whether there are images enough to sample one value from each. */
-    public static boolean samplesAcross(long images) {
-        return images >= SAMPLES / 2;
+    /** How many of so many rows, or values of a channel, are sampled. */
+    public static int samples(long values) {
+        return (int) Math.clamp(values / VALUES_PER_SAMPLE, Math.min(values, FEW_SAMPLES), SAMPLES);
     }
 
     // ---- what the passes and the kernels ask
@@ -294,7 +259,7 @@ public final class CutPolicy {
      */
     public static float far(Cut cut) {
         long rows = cut.byRows ? cut.dataRows() : cut.shape.valuesPerFeature();
-        return rows >= ENOUGH_SAMPLES * ROWS_PER_SAMPLE ? 4 : 16;
+        return rows >= WELL_SAMPLED_ROWS ? 4 : 16;
     }
 
     /** Into how many parts the features are cut to be merged. */

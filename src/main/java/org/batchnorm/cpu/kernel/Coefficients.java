@@ -10,8 +10,11 @@ public final class Coefficients {
     /** What a {@link Reduction} subtracts from x: a value near the mean, or the mean itself, rounded to float32. */
     public float[] shift = {};
 
-    /** What a reduction subtracts from dy: a value near its mean, or 0. */
+    /** What a reduction subtracts from dy: a value near its mean; 0 where the statistics are not the batch's own. */
     public float[] dyShift = {};
+
+    /** How far the samples of which a shift was made lie from the first of them, on average. */
+    public float[] spread = {};
 
     /** What an {@link Elementwise} kernel subtracts from x: the mean, rounded to float32. */
     public float[] centre = {};
@@ -33,6 +36,7 @@ public final class Coefficients {
         if (shift.length < columns) {
             shift = new float[columns];
             dyShift = new float[columns];
+            spread = new float[columns];
             centre = new float[columns];
             dyCentre = new float[columns];
             scale = new float[columns];
@@ -41,10 +45,11 @@ public final class Coefficients {
         }
     }
 
-    /** Copies what a reduction needs of the features. */
+    /** Copies what a reduction and its merge need of the features. */
     public void copyShift(Coefficients other, int features) {
         System.arraycopy(other.shift, 0, shift, 0, features);
         System.arraycopy(other.dyShift, 0, dyShift, 0, features);
+        System.arraycopy(other.spread, 0, spread, 0, features);
     }
 
     /**

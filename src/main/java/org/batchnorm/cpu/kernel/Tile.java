@@ -1,6 +1,7 @@
 package org.batchnorm.cpu.kernel;
 
 import java.util.Arrays;
+import org.batchnorm.cpu.cut.CutPolicy;
 
 /**
  * Scratch memory of one thread: small arrays into which the scalar kernels copy a piece of the values at a time. The
@@ -38,6 +39,9 @@ public final class Tile {
 
     /** Sums of products of the piece. */
     public final float[] product = new float[LENGTH];
+
+    /** Where the samples lie, from the first one. */
+    public final long[] positions = new long[CutPolicy.SAMPLES];
 
     /** What the vector kernels read ahead of their stores: left here, so that the compiler keeps the reading. */
     public int touched;

@@ -22,8 +22,6 @@ public sealed class ReduceGradients extends Operation permits Backward {
     /** Of what the mean of dy was off: its deviation is hardly less. */
     private static final double LEAST_DEVIATION = 0x1p-6;
 
-    private boolean shiftIsSure;
-
     /** An operation for many batches. */
     public ReduceGradients() {
         this(false);
@@ -40,7 +38,6 @@ public sealed class ReduceGradients extends Operation permits Backward {
         reduced.set(tensors.x(), tensors.dy(), null);
         features.gradients = into;
         into.count(features.count);
-        shiftIsSure = CutPolicy.samplesAllValues(cut);
         return this;
     }
 
@@ -70,19 +67,18 @@ public sealed class ReduceGradients extends Operation permits Backward {
         boolean finite = kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
         return finite
                 && f.count > TWO_VALUES
-                && (shiftIsSure || Shift.areRight(into.dyShift, sums.sum, (double) f.count, from, to));
+                && Shift.areRight(into, sums.sum, (double) f.count, from, to);
     }
 
     /**
-     * Where the samples of dy were unusual, its shift is more than half wrong: its mean, which is known by now, is a
-     * better one.
+     * Where the samples of dy were unusual ones, its mean, which is known by now, is a better shift.
      */
     @Override
     public final boolean movesShift(Sums sums, Coefficients c, int from, int to) {
         boolean moved = false;
-        for (int i = from; !shiftIsSure && i < to; i++) {
+        for (int i = from; i < to; i++) {
             double wrong = sums.sum[i] / features.count;
-            if (2 * Math.abs(wrong) > Math.abs(c.dyShift[i]) && c.dyShift[i] != 0 && Double.isFinite(wrong)) {
+            if (Shift.isWrong(c.dyShift[i], c.spread[i], wrong) && Double.isFinite(wrong)) {
                 c.dyShift[i] = Shift.near(c.dyShift[i] + wrong, Math.abs(wrong) * LEAST_DEVIATION);
                 moved = true;
             }

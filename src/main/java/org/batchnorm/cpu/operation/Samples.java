@@ -17,42 +17,34 @@ final class Samples {
      * x.
      */
     static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
+        long[] positions = scratch.tile.positions;
         if (cut.byRows && cut.columns.repeat == 1) {
-            int samples = CutPolicy.samplesOfRows(cut.dataRows(), o.hasSecond());
-            scratch.columns(cut.features, from, to)
-                    .rows(0, samples)
-                    .streams(1, cut.dataRows() / samples * cut.features);
+            int samples = CutPolicy.samples(cut.dataRows());
+            for (int i = 0; i < samples; i++) {
+                positions[i] = cut.dataRows() / samples * i * cut.features;
+            }
+            scratch.columns(cut.features, from, to).rows(0, samples);
             kernels.sampling(o, CutPolicy.isRare(cut.shape)).sample(o, scratch, into);
-        } else {
-            sampleChannels(cut, o, into, from, to);
+            return;
+        }
+        int samples = spread(cut, positions);
+        Object memory = o.hasSecond() ? o.second : o.x;
+        float[] shift = o.hasSecond() ? into.dyShift : into.shift;
+        long start = o.hasSecond() ? o.secondStart : o.xStart;
+        for (int c = from; c < to; c++) {
+            Shift.sample(memory, start + c * cut.shape.spatial(), positions, samples, shift, into, c);
         }
     }
 
-    /** The same of channels-first data. */
-    private static void sampleChannels(Cut cut, Operands o, Coefficients into, int from, int to) {
-        boolean second = o.hasSecond();
-        Object memory = second ? o.second : o.x;
-        float[] shift = second ? into.dyShift : into.shift;
+    /** Spreads samples over the images, at a later position in each, and over few images several in each. */
+    private static int spread(Cut cut, long[] positions) {
         long spatial = cut.shape.spatial();
-        long start = second ? o.secondStart : o.xStart;
-        int samples;
-        long apart;
-        if (cut.byRows && !CutPolicy.samplesOneImage(cut, second)) {
-            samples = CutPolicy.samplesOfRows(cut.dataRows(), second);
-            apart = cut.dataRows() / samples * cut.imageApart();
-        } else {
-            // Of many images, one sample each, at a later position each time; of few, all from the image in the middle.
-            samples = cut.byRows ? CutPolicy.samplesOfRows(spatial, second) : CutPolicy.samplesOfImages(cut.rows);
-            apart = spatial / samples;
-            if (!cut.byRows && CutPolicy.samplesAcross(cut.rows)) {
-                apart += cut.rows / samples * cut.imageApart();
-            } else {
-                start += cut.rows / 2 * cut.imageApart();
-            }
+        long values = cut.shape.valuesPerFeature();
+        int samples = CutPolicy.samples(values);
+        long apart = values / samples + (cut.shape.n() >= samples ? spatial / samples : 0);
+        for (int i = 0; i < samples; i++) {
+            positions[i] = i * apart / spatial * cut.imageApart() + i * apart % spatial;
         }
-        float significance = second ? Shift.significance(samples, false) : Shift.ANY;
-        for (int c = from; c < to; c++) {
-            shift[c] = Shift.sample(memory, start + c * spatial, samples, apart, significance);
-        }
+        return samples;
     }
 }

@@ -48,41 +48,36 @@ final class ScalarReduction implements Reduction {
             Memory.read(memory, start + j, first, length);
             Arrays.fill(tile.b, 0, length, 0);
             Arrays.fill(tile.c, 0, length, 0);
-            Arrays.fill(tile.d, 0, length, 0);
             for (int i = 1; i < samples; i++) {
-                Memory.read(memory, start + i * r.apart + j, tile.a, length);
-                addSample(tile.a, first, tile.b, tile.c, tile.d, length);
+                Memory.read(memory, start + tile.positions[i] + j, tile.a, length);
+                addSample(tile.a, first, tile.b, tile.c, length);
             }
-            shift(tile, samples, r.apart == r.width, length);
+            shift(tile, 1f / samples, length);
             System.arraycopy(tile.a, 0, shift, j, length);
+            System.arraycopy(tile.c, 0, c.spread, j, length);
         }
     }
 
-    private static void addSample(float[] sample, float[] first, float[] sum, float[] least, float[] most, int length) {
+    private static void addSample(float[] sample, float[] first, float[] sum, float[] distances, int length) {
         for (int j = 0; j < length; j++) {
             float d = sample[j] - first[j];
             sum[j] += d;
-            least[j] = Math.min(least[j], d);
-            most[j] = Math.max(most[j], d);
+            distances[j] += Math.abs(d);
         }
     }
 
     /** {@link Shift} of the columns. */
-    private void shift(Tile tile, int samples, boolean all, int length) {
+    private static void shift(Tile tile, float perSample, int length) {
         float[] first = tile.coefficients.shift;
         float[] sum = tile.b;
-        float[] least = tile.c;
-        float[] most = tile.d;
+        float[] distances = tile.c;
         float[] shift = tile.a;
-        float trim = Shift.trim(samples);
-        float perSample = Shift.perSample(samples);
-        float significance = Shift.significance(samples, all);
         for (int j = 0; j < length; j++) {
-            float mean = first[j] + (sum[j] - (least[j] + most[j]) * trim) * perSample;
-            float range = most[j] - least[j];
-            float coarse = range * Shift.COARSENESS;
-            float rounded = (mean + coarse) - coarse;
-            shift[j] = second ? rounded * Shift.certainty(mean, range, significance) : rounded;
+            float mean = first[j] + sum[j] * perSample;
+            float spread = distances[j] * perSample;
+            float coarse = spread * Shift.COARSENESS;
+            shift[j] = (mean + coarse) - coarse;
+            distances[j] = spread;
         }
     }
 

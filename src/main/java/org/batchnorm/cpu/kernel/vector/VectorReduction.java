@@ -2,10 +2,7 @@ package org.batchnorm.cpu.kernel.vector;
 
 import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.ADD;
-import static jdk.incubator.vector.VectorOperators.DIV;
 import static jdk.incubator.vector.VectorOperators.FMA;
-import static jdk.incubator.vector.VectorOperators.MAX;
-import static jdk.incubator.vector.VectorOperators.MIN;
 import static jdk.incubator.vector.VectorOperators.MUL;
 import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
@@ -363,44 +360,29 @@ final class VectorReduction implements Reduction {
         Object values = SECOND ? o.second : o.x;
         float[] shift = SECOND ? c.dyShift : c.shift;
         long start = (SECOND ? o.secondStart : o.xStart) + r.first;
+        long[] positions = r.tile.positions;
         int samples = (int) r.count;
         FloatVector zero = FloatVector.zero(FLOATS);
-        FloatVector trim = FloatVector.broadcast(FLOATS, Shift.trim(samples));
-        FloatVector perSample = FloatVector.broadcast(FLOATS, Shift.perSample(samples));
+        FloatVector perSample = FloatVector.broadcast(FLOATS, 1f / samples);
         FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
-        float certain = SECOND ? Shift.significance(samples, r.apart == r.width) : Shift.ANY;
-        FloatVector significance = FloatVector.broadcast(FLOATS, certain);
-        FloatVector integer = FloatVector.broadcast(FLOATS, Shift.INTEGER);
-        FloatVector smallest = FloatVector.broadcast(FLOATS, Float.MIN_NORMAL);
-        FloatVector one = FloatVector.broadcast(FLOATS, 1);
         int end = Species.end(r.from, r.to);
         for (int j = r.from; j < end; j += LANES) {
             FloatVector first = load(values, start, j);
             FloatVector sum = zero;
-            FloatVector least = zero;
-            FloatVector most = zero;
+            FloatVector distances = zero;
             for (int i = 1; i < samples; i++) {
-                FloatVector d = load(values, start + i * r.apart, j).lanewise(SUB, first);
+                FloatVector d = load(values, start + positions[i], j).lanewise(SUB, first);
                 sum = d.lanewise(ADD, sum);
-                least = d.lanewise(MIN, least);
-                most = d.lanewise(MAX, most);
+                distances = d.lanewise(ABS).lanewise(ADD, distances);
             }
-            FloatVector outer = zero.lanewise(ADD, least).lanewise(ADD, most).lanewise(MUL, trim);
-            FloatVector rest = zero.lanewise(ADD, sum).lanewise(SUB, outer);
-            FloatVector mean = first.lanewise(ADD, rest.lanewise(MUL, perSample));
-            FloatVector range = zero.lanewise(ADD, most).lanewise(SUB, least);
-            FloatVector coarse = range.lanewise(MUL, coarseness);
-            FloatVector rounded = mean.lanewise(ADD, coarse).lanewise(SUB, coarse);
-            if (SECOND) {
-                FloatVector distance =
-                        mean.lanewise(ABS).lanewise(MUL, significance).lanewise(DIV, range.lanewise(ADD, smallest));
-                distance = distance.lanewise(ADD, integer).lanewise(SUB, integer);
-                rounded = rounded.lanewise(MUL, distance.lanewise(MIN, one));
-            }
-            rounded.intoArray(shift, j);
+            FloatVector mean = first.lanewise(ADD, zero.lanewise(ADD, sum).lanewise(MUL, perSample));
+            FloatVector spread = zero.lanewise(ADD, distances).lanewise(MUL, perSample);
+            FloatVector coarse = spread.lanewise(MUL, coarseness);
+            mean.lanewise(ADD, coarse).lanewise(SUB, coarse).intoArray(shift, j);
+            spread.intoArray(c.spread, j);
         }
         for (int j = end; j < r.to; j++) {
-            shift[j] = Shift.sample(values, start + j, samples, r.apart, certain);
+            Shift.sample(values, start + j, positions, samples, shift, c, j);
         }
     }
 
