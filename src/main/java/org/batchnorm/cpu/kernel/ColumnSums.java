@@ -10,13 +10,24 @@ public final class ColumnSums {
     /** Σ w, indexed by column; d and w are those of {@link Reduction}. */
     public float[] sum = {};
 
+    /** What rounding took from {@link #sum}, which may be much larger than the sum of all rows. */
+    public float[] sumLow = {};
+
     /** Σ w · d, indexed by column. */
     public float[] product = {};
+
+    /** Adds to the sum of a column, and keeps what rounding takes. */
+    public void add(int column, float more) {
+        float old = sum[column];
+        sum[column] = old + more;
+        sumLow[column] += more - (sum[column] - old);
+    }
 
     /** Makes room for {@code columns} columns; the contents are lost where that needs new arrays. */
     public void reserve(int columns) {
         if (sum.length < columns) {
             sum = new float[columns + APART];
+            sumLow = new float[columns + APART];
             product = new float[columns + APART];
         }
     }

@@ -65,6 +65,7 @@ final class PartialSums {
 
     private void clearColumns(ColumnSums columns, int from, int to) {
         Arrays.fill(columns.sum, cut.columns.first(from), cut.columns.end(to), 0);
+        Arrays.fill(columns.sumLow, cut.columns.first(from), cut.columns.end(to), 0);
         Arrays.fill(columns.product, cut.columns.first(from), cut.columns.end(to), 0);
     }
 
@@ -86,6 +87,7 @@ final class PartialSums {
         int first = cut.columns.first(from);
         int end = cut.columns.end(to);
         cut.columns.addUp(columns.sum, first, end, sums.sum, scratch);
+        cut.columns.addUp(columns.sumLow, first, end, sums.sum, scratch);
         cut.columns.addUp(columns.product, first, end, sums.product, scratch);
     }
 

@@ -64,7 +64,6 @@ final class VectorReduction implements Reduction {
         Object dy = o.second;
         float[] shift = c.shift;
         float[] dyShift = c.dyShift;
-        float[] sum = s.sum;
         float[] product = s.product;
         long apart = r.apart;
         int end = Species.end(r.from, r.to);
@@ -90,7 +89,7 @@ final class VectorReduction implements Reduction {
                     added = added.lanewise(ADD, d2.lanewise(ADD, d3));
                     products = products.lanewise(ADD, d3.lanewise(FMA, d3, d2.lanewise(MUL, d2)));
                 }
-                FloatVector.fromArray(FLOATS, sum, j).lanewise(ADD, added).intoArray(sum, j);
+                add(s, j, added);
                 FloatVector.fromArray(FLOATS, product, j)
                         .lanewise(ADD, products)
                         .intoArray(product, j);
@@ -118,7 +117,7 @@ final class VectorReduction implements Reduction {
             added += d2 + d3;
             products += Math.fma(d3, d3, d2 * d2);
         }
-        s.sum[j] += added;
+        s.add(j, added);
         s.product[j] += products;
     }
 
@@ -145,7 +144,7 @@ final class VectorReduction implements Reduction {
                     sum = w.lanewise(ADD, sum);
                     product = d.lanewise(FMA, w, product);
                 }
-                add(s.sum, j, sum);
+                add(s, j, sum);
                 add(s.product, j, product);
             }
             for (; j < r.to; j++) {
@@ -158,7 +157,7 @@ final class VectorReduction implements Reduction {
                     sum += w;
                     product = Math.fma(d, w, product);
                 }
-                s.sum[j] += sum;
+                s.add(j, sum);
                 s.product[j] += product;
             }
         }
@@ -227,14 +226,24 @@ final class VectorReduction implements Reduction {
      * not inline makes objects of vectors.
      */
     private static void addStrips(float[] lanes, int j, ColumnSums s) {
-        add(s.sum, j, FloatVector.fromArray(FLOATS, lanes, 0));
-        add(s.sum, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
-        add(s.sum, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
-        add(s.sum, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
+        add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
+        add(s, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
+        add(s, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
+        add(s, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
         add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 4 * LANES));
         add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 5 * LANES));
         add(s.product, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 6 * LANES));
         add(s.product, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 7 * LANES));
+    }
+
+    /** {@link ColumnSums#add} of vectors. */
+    private static void add(ColumnSums s, int j, FloatVector more) {
+        FloatVector old = FloatVector.fromArray(FLOATS, s.sum, j);
+        FloatVector sum = old.lanewise(ADD, more);
+        sum.intoArray(s.sum, j);
+        FloatVector.fromArray(FLOATS, s.sumLow, j)
+                .lanewise(ADD, more.lanewise(SUB, sum.lanewise(SUB, old)))
+                .intoArray(s.sumLow, j);
     }
 
     private static void add(float[] sums, int j, FloatVector more) {
