@@ -121,119 +121,187 @@ final class VectorReduction implements Reduction {
         s.product[j] += products;
     }
 
-    /** Goes down strips of columns: four vectors wide, then one, then one column. */
+    /**
+     * Goes down strips of columns: two vectors wide, then one, then one column. Four rows are added to each other before
+     * they are added to the sum, and odd and even rows have products of their own.
+     */
     private static void strips(Operands o, Rows r, Coefficients c, ColumnSums s) {
         for (long i = 0; i < r.count; i += CutPolicy.STRIP_ROWS) {
             long row = r.first + i * r.width;
             int rows = (int) Math.min(CutPolicy.STRIP_ROWS, r.count - i);
             int j = r.from;
-            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
-                fourStrips(o, r, row, rows, j, c);
+            for (; j + 2 * LANES <= r.to; j += 2 * LANES) {
+                twoStrips(o, r, row, rows, j, c);
                 addStrips(r.tile.a, j, s);
             }
-            for (; j + LANES <= r.to; j += LANES) {
-                FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
-                FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
-                FloatVector sum = FloatVector.zero(FLOATS);
-                FloatVector product = sum;
-                for (int k = 0; k < rows; k++) {
-                    long at = row + (long) k * r.width;
-                    FloatVector d = load(o.x, o.xStart + at, j).lanewise(SUB, shift);
-                    FloatVector w =
-                            SECOND ? load(o.second, o.secondStart + at, j).lanewise(SUB, g) : d;
-                    sum = w.lanewise(ADD, sum);
-                    product = d.lanewise(FMA, w, product);
-                }
-                add(s, j, sum);
-                add(s.product, j, product);
+            if (j + LANES <= r.to) {
+                oneStrip(o, r, row, rows, j, c);
+                addStrip(r.tile.a, j, s);
+                j += LANES;
             }
             for (; j < r.to; j++) {
-                float sum = 0;
-                float product = 0;
-                for (int k = 0; k < rows; k++) {
-                    long at = row + (long) k * r.width + j;
-                    float d = o.x(at) - c.shift[j];
-                    float w = SECOND ? o.second(at) - c.dyShift[j] : d;
-                    sum += w;
-                    product = Math.fma(d, w, product);
-                }
-                s.add(j, sum);
-                s.product[j] += product;
+                addColumn(o, r, row + j, rows, j, c, s);
             }
         }
     }
 
-    /** The sums of four strips, into the lanes of the tile. */
-    private static void fourStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
-        int width = r.width;
+    /** The sums of two strips, into the lanes of the tile. */
+    private static void twoStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
+        long width = r.width;
         float[] lanes = r.tile.a;
         Object x = o.x;
         Object dy = o.second;
-        long xAt = o.xStart + row;
-        long dyAt = o.secondStart + row;
         int k = j + LANES;
-        int l = k + LANES;
-        int m = l + LANES;
         FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
         FloatVector shift1 = FloatVector.fromArray(FLOATS, c.shift, k);
-        FloatVector shift2 = FloatVector.fromArray(FLOATS, c.shift, l);
-        FloatVector shift3 = FloatVector.fromArray(FLOATS, c.shift, m);
         FloatVector g0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift0;
         FloatVector g1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, k) : shift1;
-        FloatVector g2 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, l) : shift2;
-        FloatVector g3 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, m) : shift3;
         FloatVector zero = FloatVector.zero(FLOATS);
         FloatVector sum0 = zero;
-        FloatVector sum1 = sum0;
-        FloatVector sum2 = sum0;
-        FloatVector sum3 = sum0;
-        FloatVector product0 = sum0;
-        FloatVector product1 = sum0;
-        FloatVector product2 = sum0;
-        FloatVector product3 = sum0;
-        long at = 0;
-        for (int i = 0; i < rows; i++) {
-            FloatVector d0 = load(x, xAt + at, j).lanewise(SUB, shift0);
-            FloatVector d1 = load(x, xAt + at, k).lanewise(SUB, shift1);
-            FloatVector d2 = load(x, xAt + at, l).lanewise(SUB, shift2);
-            FloatVector d3 = load(x, xAt + at, m).lanewise(SUB, shift3);
-            FloatVector w0 = SECOND ? load(dy, dyAt + at, j).lanewise(SUB, g0) : d0;
-            FloatVector w1 = SECOND ? load(dy, dyAt + at, k).lanewise(SUB, g1) : d1;
-            FloatVector w2 = SECOND ? load(dy, dyAt + at, l).lanewise(SUB, g2) : d2;
-            FloatVector w3 = SECOND ? load(dy, dyAt + at, m).lanewise(SUB, g3) : d3;
+        FloatVector sum1 = zero;
+        FloatVector even0 = zero;
+        FloatVector even1 = zero;
+        FloatVector odd0 = zero;
+        FloatVector odd1 = zero;
+        long xAt = o.xStart + row;
+        long dyAt = o.secondStart + row;
+        int i = 0;
+        for (; i + 4 <= rows; i += 4) {
+            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(x, xAt + width, j).lanewise(SUB, shift0);
+            FloatVector d2 = load(x, xAt + 2 * width, j).lanewise(SUB, shift0);
+            FloatVector d3 = load(x, xAt + 3 * width, j).lanewise(SUB, shift0);
+            FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g0) : d0;
+            FloatVector w1 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g0) : d1;
+            FloatVector w2 = SECOND ? load(dy, dyAt + 2 * width, j).lanewise(SUB, g0) : d2;
+            FloatVector w3 = SECOND ? load(dy, dyAt + 3 * width, j).lanewise(SUB, g0) : d3;
+            sum0 = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum0);
+            even0 = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even0));
+            odd0 = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd0));
+            d0 = load(x, xAt, k).lanewise(SUB, shift1);
+            d1 = load(x, xAt + width, k).lanewise(SUB, shift1);
+            d2 = load(x, xAt + 2 * width, k).lanewise(SUB, shift1);
+            d3 = load(x, xAt + 3 * width, k).lanewise(SUB, shift1);
+            w0 = SECOND ? load(dy, dyAt, k).lanewise(SUB, g1) : d0;
+            w1 = SECOND ? load(dy, dyAt + width, k).lanewise(SUB, g1) : d1;
+            w2 = SECOND ? load(dy, dyAt + 2 * width, k).lanewise(SUB, g1) : d2;
+            w3 = SECOND ? load(dy, dyAt + 3 * width, k).lanewise(SUB, g1) : d3;
+            sum1 = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum1);
+            even1 = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even1));
+            odd1 = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd1));
+            xAt += 4 * width;
+            dyAt += 4 * width;
+        }
+        for (; i < rows; i++) {
+            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(x, xAt, k).lanewise(SUB, shift1);
+            FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g0) : d0;
+            FloatVector w1 = SECOND ? load(dy, dyAt, k).lanewise(SUB, g1) : d1;
             sum0 = w0.lanewise(ADD, sum0);
             sum1 = w1.lanewise(ADD, sum1);
-            sum2 = w2.lanewise(ADD, sum2);
-            sum3 = w3.lanewise(ADD, sum3);
-            product0 = d0.lanewise(FMA, w0, product0);
-            product1 = d1.lanewise(FMA, w1, product1);
-            product2 = d2.lanewise(FMA, w2, product2);
-            product3 = d3.lanewise(FMA, w3, product3);
-            at += width;
+            even0 = d0.lanewise(FMA, w0, even0);
+            even1 = d1.lanewise(FMA, w1, even1);
+            xAt += width;
+            dyAt += width;
         }
         zero.lanewise(ADD, sum0).intoArray(lanes, 0);
         zero.lanewise(ADD, sum1).intoArray(lanes, LANES);
-        zero.lanewise(ADD, sum2).intoArray(lanes, 2 * LANES);
-        zero.lanewise(ADD, sum3).intoArray(lanes, 3 * LANES);
-        zero.lanewise(ADD, product0).intoArray(lanes, 4 * LANES);
-        zero.lanewise(ADD, product1).intoArray(lanes, 5 * LANES);
-        zero.lanewise(ADD, product2).intoArray(lanes, 6 * LANES);
-        zero.lanewise(ADD, product3).intoArray(lanes, 7 * LANES);
+        zero.lanewise(ADD, even0).lanewise(ADD, odd0).intoArray(lanes, 2 * LANES);
+        zero.lanewise(ADD, even1).lanewise(ADD, odd1).intoArray(lanes, 3 * LANES);
+    }
+
+    /** The same of one strip. */
+    private static void oneStrip(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
+        long width = r.width;
+        Object x = o.x;
+        Object dy = o.second;
+        FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
+        FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
+        FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector sum = zero;
+        FloatVector even = zero;
+        FloatVector odd = zero;
+        long xAt = o.xStart + row;
+        long dyAt = o.secondStart + row;
+        int i = 0;
+        for (; i + 4 <= rows; i += 4) {
+            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift);
+            FloatVector d1 = load(x, xAt + width, j).lanewise(SUB, shift);
+            FloatVector d2 = load(x, xAt + 2 * width, j).lanewise(SUB, shift);
+            FloatVector d3 = load(x, xAt + 3 * width, j).lanewise(SUB, shift);
+            FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g) : d0;
+            FloatVector w1 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g) : d1;
+            FloatVector w2 = SECOND ? load(dy, dyAt + 2 * width, j).lanewise(SUB, g) : d2;
+            FloatVector w3 = SECOND ? load(dy, dyAt + 3 * width, j).lanewise(SUB, g) : d3;
+            sum = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum);
+            even = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even));
+            odd = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd));
+            xAt += 4 * width;
+            dyAt += 4 * width;
+        }
+        for (; i < rows; i++) {
+            FloatVector d = load(x, xAt, j).lanewise(SUB, shift);
+            FloatVector w = SECOND ? load(dy, dyAt, j).lanewise(SUB, g) : d;
+            sum = w.lanewise(ADD, sum);
+            even = d.lanewise(FMA, w, even);
+            xAt += width;
+            dyAt += width;
+        }
+        zero.lanewise(ADD, sum).intoArray(r.tile.a, 0);
+        zero.lanewise(ADD, even).lanewise(ADD, odd).intoArray(r.tile.a, LANES);
+    }
+
+    /** The same of one column, which it adds. */
+    private static void addColumn(Operands o, Rows r, long at, int rows, int j, Coefficients c, ColumnSums s) {
+        float sum = 0;
+        float even = 0;
+        float odd = 0;
+        int i = 0;
+        for (; i + 4 <= rows; i += 4) {
+            float d0 = distance(o, at, j, c);
+            float d1 = distance(o, at + r.width, j, c);
+            float d2 = distance(o, at + 2L * r.width, j, c);
+            float d3 = distance(o, at + 3L * r.width, j, c);
+            float w0 = weight(o, at, j, c);
+            float w1 = weight(o, at + r.width, j, c);
+            float w2 = weight(o, at + 2L * r.width, j, c);
+            float w3 = weight(o, at + 3L * r.width, j, c);
+            sum += (w0 + w1) + (w2 + w3);
+            even = Math.fma(d2, w2, Math.fma(d0, w0, even));
+            odd = Math.fma(d3, w3, Math.fma(d1, w1, odd));
+            at += 4L * r.width;
+        }
+        for (; i < rows; i++) {
+            sum += weight(o, at, j, c);
+            even = Math.fma(distance(o, at, j, c), weight(o, at, j, c), even);
+            at += r.width;
+        }
+        s.add(j, sum);
+        s.product[j] += even + odd;
+    }
+
+    private static float distance(Operands o, long at, int j, Coefficients c) {
+        return o.x(at) - c.shift[j];
+    }
+
+    private static float weight(Operands o, long at, int j, Coefficients c) {
+        return SECOND ? o.second(at) - c.dyShift[j] : distance(o, at, j, c);
     }
 
     /**
-     * Adds the sums of four strips. Both together are more than the compiler inlines into one method, and what it does
+     * Adds the sums of two strips. Both together are more than the compiler inlines into one method, and what it does
      * not inline makes objects of vectors.
      */
     private static void addStrips(float[] lanes, int j, ColumnSums s) {
         add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
         add(s, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
-        add(s, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
-        add(s, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
-        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 4 * LANES));
-        add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 5 * LANES));
-        add(s.product, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 6 * LANES));
-        add(s.product, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 7 * LANES));
+        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
+        add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
+    }
+
+    private static void addStrip(float[] lanes, int j, ColumnSums s) {
+        add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
+        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, LANES));
     }
 
     /** {@link ColumnSums#add} of vectors. */
