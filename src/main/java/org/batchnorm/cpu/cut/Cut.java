@@ -78,6 +78,11 @@ public final class Cut {
         return rows * columns.fold + looseRows;
     }
 
+    /** Whether whole rows of the data are sampled; else the values of each channel. */
+    public boolean samplesRows() {
+        return byRows && columns.repeat == 1;
+    }
+
     /** The distance between images. */
     public long imageApart() {
         return features * shape.spatial();

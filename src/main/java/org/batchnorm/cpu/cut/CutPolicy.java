@@ -41,8 +41,8 @@ public final class CutPolicy {
     private static final int VALUES_PER_SAMPLE = 8;
     private static final int FEW_SAMPLES = 4;
 
-    /** From so many rows on, there are samples enough for the shift to be near the mean. */
-    private static final int WELL_SAMPLED_ROWS = 256;
+    /** Divided by the number of samples, what (mean − shift)² may be of the variance: seldom is it a thirtieth of this. */
+    private static final float FAR = 32;
 
     private static final int MIN_RUN = 32;
     private static final int MANY_IMAGES = 16;
@@ -181,8 +181,9 @@ public final class CutPolicy {
 
     // ---- samples
 
-    /** How many of so many rows, or values of a channel, are sampled. */
-    public static int samples(long values) {
+    /** How many values of each feature are sampled. */
+    public static int samples(Cut cut) {
+        long values = cut.samplesRows() ? cut.dataRows() : cut.shape.valuesPerFeature();
         return (int) Math.clamp(values / VALUES_PER_SAMPLE, Math.min(values, FEW_SAMPLES), SAMPLES);
     }
 
@@ -258,8 +259,7 @@ public final class CutPolicy {
      * that it may be.
      */
     public static float far(Cut cut) {
-        long rows = cut.byRows ? cut.dataRows() : cut.shape.valuesPerFeature();
-        return rows >= WELL_SAMPLED_ROWS ? 4 : 16;
+        return FAR / samples(cut);
     }
 
     /** Into how many parts the features are cut to be merged. */

@@ -18,8 +18,8 @@ final class Samples {
      */
     static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
         long[] positions = scratch.tile.positions;
-        if (cut.byRows && cut.columns.repeat == 1) {
-            int samples = CutPolicy.samples(cut.dataRows());
+        if (cut.samplesRows()) {
+            int samples = CutPolicy.samples(cut);
             for (int i = 0; i < samples; i++) {
                 positions[i] = cut.dataRows() / samples * i * cut.features;
             }
@@ -39,9 +39,8 @@ final class Samples {
     /** Spreads samples over the images, at a later position in each, and over few images several in each. */
     private static int spread(Cut cut, long[] positions) {
         long spatial = cut.shape.spatial();
-        long values = cut.shape.valuesPerFeature();
-        int samples = CutPolicy.samples(values);
-        long apart = values / samples + (cut.shape.n() >= samples ? spatial / samples : 0);
+        int samples = CutPolicy.samples(cut);
+        long apart = cut.shape.valuesPerFeature() / samples + (cut.shape.n() >= samples ? spatial / samples : 0);
         for (int i = 0; i < samples; i++) {
             positions[i] = i * apart / spatial * cut.imageApart() + i * apart % spatial;
         }
