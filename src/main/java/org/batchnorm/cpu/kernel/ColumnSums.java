@@ -23,6 +23,15 @@ public final class ColumnSums {
         sumLow[column] += more - (sum[column] - old);
     }
 
+    /** The same of several columns, in arrays. */
+    static void add(float[] more, float[] sum, float[] sumLow, int length) {
+        for (int j = 0; j < length; j++) {
+            float added = sum[j] + more[j];
+            sumLow[j] += more[j] - (added - sum[j]);
+            sum[j] = added;
+        }
+    }
+
     /** Makes room for {@code columns} columns; the contents are lost where that needs new arrays. */
     public void reserve(int columns) {
         if (sum.length < columns) {

@@ -86,26 +86,35 @@ public final class Tile {
         }
     }
 
-    /** Copies the sums of the columns that follow {@code from}, where each of {@code times} rows adds to its own. */
-    public void beginSums(ColumnSums all, int from, int length, int times) {
-        System.arraycopy(all.sum, from, sum, 0, length);
-        System.arraycopy(all.product, from, product, 0, length);
-        Arrays.fill(sum, length, length * times, 0);
-        Arrays.fill(product, length, length * times, 0);
+    /** Clears the sums of so many values. */
+    public void clearSums(int length) {
+        Arrays.fill(sum, 0, length, 0);
+        Arrays.fill(product, 0, length, 0);
     }
 
-    /** Adds up the sums of the rows, and copies them to those of the columns that follow {@code from}. */
-    public void endSums(ColumnSums all, int from, int length, int times) {
-        addUp(sum, all.sum, from, length, times);
-        addUp(product, all.product, from, length, times);
+    /**
+     * Adds the sums to those of the columns that follow {@code from}, where each of {@code times} rows has added to its
+     * own, and clears them.
+     */
+    public void addSums(ColumnSums all, int from, int length, int times) {
+        addUp(sum, length, times);
+        addUp(product, length, times);
+        System.arraycopy(all.sum, from, a, 0, length);
+        System.arraycopy(all.sumLow, from, b, 0, length);
+        System.arraycopy(all.product, from, c, 0, length);
+        ColumnSums.add(sum, a, b, length);
+        add(product, c, length);
+        System.arraycopy(a, 0, all.sum, from, length);
+        System.arraycopy(b, 0, all.sumLow, from, length);
+        System.arraycopy(c, 0, all.product, from, length);
+        clearSums(length * times);
     }
 
-    private void addUp(float[] array, float[] values, int to, int length, int times) {
+    private void addUp(float[] array, int length, int times) {
         for (int k = 1; k < times; k++) {
             System.arraycopy(array, k * length, a, 0, length);
             add(a, array, length);
         }
-        System.arraycopy(array, 0, values, to, length);
     }
 
     private static void add(float[] more, float[] sums, int length) {

@@ -1,6 +1,7 @@
 package org.batchnorm.cpu.kernel.scalar;
 
 import java.util.Arrays;
+import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.ColumnSums;
 import org.batchnorm.cpu.kernel.Memory;
@@ -85,24 +86,33 @@ final class ScalarReduction implements Reduction {
     public void rows(Operands o, Rows r, Coefficients c, ColumnSums s) {
         Tile tile = r.tile;
         int together = Tile.rowsTogether(r);
+        int strip = CutPolicy.STRIP_ROWS / r.streams * together;
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
             tile.repeatShift(c, j, length, together, second);
-            tile.beginSums(s, j, length, together);
-            for (long i = 0; i < r.count; i += together) {
-                int piece = length * (int) Math.min(together, r.count - i);
-                long row = r.first + i * r.width + j;
-                if (!second && r.streams > 1) {
-                    read(o, row, r.apart, tile, piece);
-                    addFour(tile, piece);
-                    continue;
-                }
-                for (int k = 0; k < r.streams; k++) {
-                    read(o, row + k * r.apart, tile, piece);
-                    add(tile, piece);
-                }
+            tile.clearSums(length * together);
+            for (long i = 0; i < r.count; i += strip) {
+                strip(o, r, i, Math.min(i + strip, r.count), j, length);
+                tile.addSums(s, j, length, together);
             }
-            tile.endSums(s, j, length, together);
+        }
+    }
+
+    /** Adds up {@code length} columns of the rows {@code from} to {@code to} of each stream, in the tile. */
+    private void strip(Operands o, Rows r, long from, long to, int column, int length) {
+        int together = Tile.rowsTogether(r);
+        for (long i = from; i < to; i += together) {
+            int piece = length * (int) Math.min(together, to - i);
+            long row = r.first + i * r.width + column;
+            if (!second && r.streams > 1) {
+                read(o, row, r.apart, r.tile, piece);
+                addFour(r.tile, piece);
+                continue;
+            }
+            for (int k = 0; k < r.streams; k++) {
+                read(o, row + k * r.apart, r.tile, piece);
+                add(r.tile, piece);
+            }
         }
     }
 
@@ -111,8 +121,7 @@ final class ScalarReduction implements Reduction {
         Tile tile = r.tile;
         int used = Math.min(r.length, Tile.SIZE);
         for (int channel = r.from; channel < r.to; channel++) {
-            Arrays.fill(tile.sum, 0, used, 0);
-            Arrays.fill(tile.product, 0, used, 0);
+            tile.clearSums(used);
             long run = r.first + (channel - r.from) * r.channelApart;
             Arrays.fill(tile.coefficients.shift, 0, used, c.shift[channel]);
             if (second) {
