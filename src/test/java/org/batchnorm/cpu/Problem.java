@@ -118,11 +118,10 @@ final class Problem {
     }
 
     /** What is rounded on the way to dx. */
-    double[] roundedDx() {
+    Reference.Gradients rounded() {
         double[] wideX = Reference.widen(x);
         double[] wideDy = Reference.widen(dy);
-        return Rounded.gradients(shape, wideX, wideDy, Reference.widen(gamma), mean, rstd(), true)
-                .dx();
+        return Rounded.gradients(shape, wideX, wideDy, Reference.widen(gamma), mean, rstd(), true);
     }
 
     /** The statistics that a forward operation ought to have left. */

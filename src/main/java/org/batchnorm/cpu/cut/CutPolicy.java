@@ -41,7 +41,9 @@ public final class CutPolicy {
     private static final int VALUES_PER_SAMPLE = 8;
     private static final int FEW_SAMPLES = 8;
 
-    /** Divided by the number of samples, what (mean − shift)² may be of the variance: seldom is it a thirtieth of this. */
+    /**
+     * Divided by the number of samples, what (mean − shift)² may be of the variance: seldom is it a thirtieth of this.
+     */
     private static final float FAR = 32;
 
     private static final int MIN_RUN = 32;

@@ -65,14 +65,10 @@ public sealed class ReduceGradients extends Operation permits Backward {
     @Override
     public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         boolean finite = kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
-        return finite
-                && f.count > TWO_VALUES
-                && Shift.areRight(into, sums.sum, (double) f.count, from, to);
+        return finite && f.count > TWO_VALUES && Shift.areRight(into, sums.sum, (double) f.count, from, to);
     }
 
-    /**
-     * Where the samples of dy were unusual ones, its mean, which is known by now, is a better shift.
-     */
+    /** Where the samples of dy were unusual ones, its mean, which is known by now, is a better shift. */
     @Override
     public final boolean movesShift(Sums sums, Coefficients c, int from, int to) {
         boolean moved = false;

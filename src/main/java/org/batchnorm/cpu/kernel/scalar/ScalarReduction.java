@@ -104,14 +104,15 @@ final class ScalarReduction implements Reduction {
         for (long i = from; i < to; i += together) {
             int piece = length * (int) Math.min(together, to - i);
             long row = r.first + i * r.width + column;
-            if (!second && r.streams > 1) {
-                read(o, row, r.apart, r.tile, piece);
-                addFour(r.tile, piece);
-                continue;
-            }
-            for (int k = 0; k < r.streams; k++) {
-                read(o, row + k * r.apart, r.tile, piece);
+            if (r.streams == 1) {
+                read(o, row, r.tile, piece);
                 add(r.tile, piece);
+            } else if (second) {
+                readTwo(o, row, r.apart, r.tile, piece);
+                addTwo(r.tile, piece);
+            } else {
+                readFour(o, row, r.apart, r.tile, piece);
+                addFour(r.tile, piece);
             }
         }
     }
@@ -130,7 +131,7 @@ final class ScalarReduction implements Reduction {
             if (!second && r.images == streams) {
                 for (int j = 0; j < r.length; j += Tile.SIZE) {
                     int piece = Math.min(Tile.SIZE, r.length - j);
-                    read(o, run + j, r.imageApart, tile, piece);
+                    readFour(o, run + j, r.imageApart, tile, piece);
                     addFour(tile, piece);
                 }
             } else {
@@ -167,12 +168,22 @@ final class ScalarReduction implements Reduction {
     }
 
     /** Copies four pieces of x. */
-    private static void read(Operands o, long position, long apart, Tile tile, int length) {
+    private static void readFour(Operands o, long position, long apart, Tile tile, int length) {
         long at = o.xStart + position;
         Memory.read(o.x, at, tile.a, length);
         Memory.read(o.x, at + apart, tile.b, length);
         Memory.read(o.x, at + 2 * apart, tile.c, length);
         Memory.read(o.x, at + 3 * apart, tile.d, length);
+    }
+
+    /** Copies two pieces of each input. */
+    private static void readTwo(Operands o, long position, long apart, Tile tile, int length) {
+        long xAt = o.xStart + position;
+        long dyAt = o.secondStart + position;
+        Memory.read(o.x, xAt, tile.a, length);
+        Memory.read(o.second, dyAt, tile.b, length);
+        Memory.read(o.x, xAt + apart, tile.c, length);
+        Memory.read(o.second, dyAt + apart, tile.d, length);
     }
 
     private void add(Tile tile, int length) {
@@ -199,6 +210,23 @@ final class ScalarReduction implements Reduction {
             float dd = d[j] - s;
             sum[j] += (da + db) + (dc + dd);
             square[j] += (da * da + db * db) + (dc * dc + dd * dd);
+        }
+    }
+
+    private static void addTwo(Tile tile, int length) {
+        float[] xa = tile.a;
+        float[] a = tile.b;
+        float[] xb = tile.c;
+        float[] b = tile.d;
+        float[] shift = tile.coefficients.shift;
+        float[] dyShift = tile.coefficients.dyShift;
+        float[] sum = tile.sum;
+        float[] product = tile.product;
+        for (int j = 0; j < length; j++) {
+            float wa = a[j] - dyShift[j];
+            float wb = b[j] - dyShift[j];
+            sum[j] += wa + wb;
+            product[j] += wa * (xa[j] - shift[j]) + wb * (xb[j] - shift[j]);
         }
     }
 

@@ -40,6 +40,9 @@ final class VectorReduction implements Reduction {
 
     private static final int STREAMS = SECOND ? 2 : 4;
 
+    /** Rows that are added to each other before they are added to the sums of a strip. */
+    private static final int QUAD = 4;
+
     VectorReduction() {}
 
     /** A copy for each variant. */
@@ -122,162 +125,112 @@ final class VectorReduction implements Reduction {
     }
 
     /**
-     * Goes down strips of columns: two vectors wide, then one, then one column. Four rows are added to each other before
-     * they are added to the sum, and odd and even rows have products of their own.
+     * Goes down strips of columns. Four rows are added to each other before they are added to the sums; rows that are
+     * left over are added one by one.
      */
     private static void strips(Operands o, Rows r, Coefficients c, ColumnSums s) {
-        for (long i = 0; i < r.count; i += CutPolicy.STRIP_ROWS) {
-            long row = r.first + i * r.width;
-            int rows = (int) Math.min(CutPolicy.STRIP_ROWS, r.count - i);
-            int j = r.from;
-            for (; j + 2 * LANES <= r.to; j += 2 * LANES) {
-                twoStrips(o, r, row, rows, j, c);
-                addStrips(r.tile.a, j, s);
-            }
-            if (j + LANES <= r.to) {
-                oneStrip(o, r, row, rows, j, c);
-                addStrip(r.tile.a, j, s);
-                j += LANES;
-            }
-            for (; j < r.to; j++) {
-                addColumn(o, r, row + j, rows, j, c, s);
-            }
+        long quads = r.count & -QUAD;
+        for (long i = 0; i < quads; i += CutPolicy.STRIP_ROWS) {
+            strip(o, r, r.first + i * r.width, (int) Math.min(CutPolicy.STRIP_ROWS, quads - i), c, s);
+        }
+        if (quads < r.count) {
+            addRest(o, r, r.first + quads * r.width, (int) (r.count - quads), c, s);
         }
     }
 
-    /** The sums of two strips, into the lanes of the tile. */
-    private static void twoStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
-        long width = r.width;
-        float[] lanes = r.tile.a;
-        Object x = o.x;
-        Object dy = o.second;
-        int k = j + LANES;
-        FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
-        FloatVector shift1 = FloatVector.fromArray(FLOATS, c.shift, k);
-        FloatVector g0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift0;
-        FloatVector g1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, k) : shift1;
-        FloatVector zero = FloatVector.zero(FLOATS);
-        FloatVector sum0 = zero;
-        FloatVector sum1 = zero;
-        FloatVector even0 = zero;
-        FloatVector even1 = zero;
-        FloatVector odd0 = zero;
-        FloatVector odd1 = zero;
-        long xAt = o.xStart + row;
-        long dyAt = o.secondStart + row;
-        int i = 0;
-        for (; i + 4 <= rows; i += 4) {
-            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
-            FloatVector d1 = load(x, xAt + width, j).lanewise(SUB, shift0);
-            FloatVector d2 = load(x, xAt + 2 * width, j).lanewise(SUB, shift0);
-            FloatVector d3 = load(x, xAt + 3 * width, j).lanewise(SUB, shift0);
-            FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g0) : d0;
-            FloatVector w1 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g0) : d1;
-            FloatVector w2 = SECOND ? load(dy, dyAt + 2 * width, j).lanewise(SUB, g0) : d2;
-            FloatVector w3 = SECOND ? load(dy, dyAt + 3 * width, j).lanewise(SUB, g0) : d3;
-            sum0 = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum0);
-            even0 = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even0));
-            odd0 = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd0));
-            d0 = load(x, xAt, k).lanewise(SUB, shift1);
-            d1 = load(x, xAt + width, k).lanewise(SUB, shift1);
-            d2 = load(x, xAt + 2 * width, k).lanewise(SUB, shift1);
-            d3 = load(x, xAt + 3 * width, k).lanewise(SUB, shift1);
-            w0 = SECOND ? load(dy, dyAt, k).lanewise(SUB, g1) : d0;
-            w1 = SECOND ? load(dy, dyAt + width, k).lanewise(SUB, g1) : d1;
-            w2 = SECOND ? load(dy, dyAt + 2 * width, k).lanewise(SUB, g1) : d2;
-            w3 = SECOND ? load(dy, dyAt + 3 * width, k).lanewise(SUB, g1) : d3;
-            sum1 = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum1);
-            even1 = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even1));
-            odd1 = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd1));
-            xAt += 4 * width;
-            dyAt += 4 * width;
-        }
-        for (; i < rows; i++) {
-            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
-            FloatVector d1 = load(x, xAt, k).lanewise(SUB, shift1);
-            FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g0) : d0;
-            FloatVector w1 = SECOND ? load(dy, dyAt, k).lanewise(SUB, g1) : d1;
-            sum0 = w0.lanewise(ADD, sum0);
-            sum1 = w1.lanewise(ADD, sum1);
-            even0 = d0.lanewise(FMA, w0, even0);
-            even1 = d1.lanewise(FMA, w1, even1);
-            xAt += width;
-            dyAt += width;
-        }
-        zero.lanewise(ADD, sum0).intoArray(lanes, 0);
-        zero.lanewise(ADD, sum1).intoArray(lanes, LANES);
-        zero.lanewise(ADD, even0).lanewise(ADD, odd0).intoArray(lanes, 2 * LANES);
-        zero.lanewise(ADD, even1).lanewise(ADD, odd1).intoArray(lanes, 3 * LANES);
-    }
-
-    /** The same of one strip. */
-    private static void oneStrip(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
+    /** Adds up strips as wide as a vector, all that there are side by side. */
+    private static void strip(Operands o, Rows r, long at, int rows, Coefficients c, ColumnSums s) {
         long width = r.width;
         Object x = o.x;
         Object dy = o.second;
-        FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
-        FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
+        int end = Species.end(r.from, r.to);
         FloatVector zero = FloatVector.zero(FLOATS);
-        FloatVector sum = zero;
-        FloatVector even = zero;
-        FloatVector odd = zero;
-        long xAt = o.xStart + row;
-        long dyAt = o.secondStart + row;
-        int i = 0;
-        for (; i + 4 <= rows; i += 4) {
-            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift);
-            FloatVector d1 = load(x, xAt + width, j).lanewise(SUB, shift);
-            FloatVector d2 = load(x, xAt + 2 * width, j).lanewise(SUB, shift);
-            FloatVector d3 = load(x, xAt + 3 * width, j).lanewise(SUB, shift);
-            FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g) : d0;
-            FloatVector w1 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g) : d1;
-            FloatVector w2 = SECOND ? load(dy, dyAt + 2 * width, j).lanewise(SUB, g) : d2;
-            FloatVector w3 = SECOND ? load(dy, dyAt + 3 * width, j).lanewise(SUB, g) : d3;
-            sum = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum);
-            even = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even));
-            odd = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd));
-            xAt += 4 * width;
-            dyAt += 4 * width;
+        for (int j = r.from; j < end; j += LANES) {
+            FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
+            FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
+            FloatVector sum = zero;
+            FloatVector even = zero;
+            FloatVector odd = zero;
+            long xAt = o.xStart + at;
+            long dyAt = o.secondStart + at;
+            for (int i = 0; i < rows; i += QUAD) {
+                FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift);
+                FloatVector d1 = load(x, xAt + width, j).lanewise(SUB, shift);
+                FloatVector d2 = load(x, xAt + 2 * width, j).lanewise(SUB, shift);
+                FloatVector d3 = load(x, xAt + 3 * width, j).lanewise(SUB, shift);
+                FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g) : d0;
+                FloatVector w1 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g) : d1;
+                FloatVector w2 = SECOND ? load(dy, dyAt + 2 * width, j).lanewise(SUB, g) : d2;
+                FloatVector w3 = SECOND ? load(dy, dyAt + 3 * width, j).lanewise(SUB, g) : d3;
+                sum = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum);
+                even = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even));
+                odd = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd));
+                xAt += QUAD * width;
+                dyAt += QUAD * width;
+            }
+            add(s, j, zero.lanewise(ADD, sum));
+            add(s.product, j, zero.lanewise(ADD, even).lanewise(ADD, odd));
         }
-        for (; i < rows; i++) {
-            FloatVector d = load(x, xAt, j).lanewise(SUB, shift);
-            FloatVector w = SECOND ? load(dy, dyAt, j).lanewise(SUB, g) : d;
-            sum = w.lanewise(ADD, sum);
-            even = d.lanewise(FMA, w, even);
-            xAt += width;
-            dyAt += width;
+        for (int j = end; j < r.to; j++) {
+            stripOfColumn(o, width, at + j, rows, j, c, s);
         }
-        zero.lanewise(ADD, sum).intoArray(r.tile.a, 0);
-        zero.lanewise(ADD, even).lanewise(ADD, odd).intoArray(r.tile.a, LANES);
     }
 
-    /** The same of one column, which it adds. */
-    private static void addColumn(Operands o, Rows r, long at, int rows, int j, Coefficients c, ColumnSums s) {
+    /** The same of one column. */
+    private static void stripOfColumn(
+            Operands o, long width, long start, int rows, int j, Coefficients c, ColumnSums s) {
         float sum = 0;
         float even = 0;
         float odd = 0;
-        int i = 0;
-        for (; i + 4 <= rows; i += 4) {
+        for (long at = start; at < start + rows * width; at += QUAD * width) {
             float d0 = distance(o, at, j, c);
-            float d1 = distance(o, at + r.width, j, c);
-            float d2 = distance(o, at + 2L * r.width, j, c);
-            float d3 = distance(o, at + 3L * r.width, j, c);
+            float d1 = distance(o, at + width, j, c);
+            float d2 = distance(o, at + 2 * width, j, c);
+            float d3 = distance(o, at + 3 * width, j, c);
             float w0 = weight(o, at, j, c);
-            float w1 = weight(o, at + r.width, j, c);
-            float w2 = weight(o, at + 2L * r.width, j, c);
-            float w3 = weight(o, at + 3L * r.width, j, c);
+            float w1 = weight(o, at + width, j, c);
+            float w2 = weight(o, at + 2 * width, j, c);
+            float w3 = weight(o, at + 3 * width, j, c);
             sum += (w0 + w1) + (w2 + w3);
             even = Math.fma(d2, w2, Math.fma(d0, w0, even));
             odd = Math.fma(d3, w3, Math.fma(d1, w1, odd));
-            at += 4L * r.width;
-        }
-        for (; i < rows; i++) {
-            sum += weight(o, at, j, c);
-            even = Math.fma(distance(o, at, j, c), weight(o, at, j, c), even);
-            at += r.width;
         }
         s.add(j, sum);
         s.product[j] += even + odd;
+    }
+
+    /** Adds up less than four rows. */
+    private static void addRest(Operands o, Rows r, long at, int rows, Coefficients c, ColumnSums s) {
+        long width = r.width;
+        int end = Species.end(r.from, r.to);
+        FloatVector zero = FloatVector.zero(FLOATS);
+        for (int j = r.from; j < end; j += LANES) {
+            FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
+            FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
+            FloatVector sum = zero;
+            FloatVector product = zero;
+            for (int i = 0; i < rows; i++) {
+                FloatVector d = load(o.x, o.xStart + at + i * width, j).lanewise(SUB, shift);
+                FloatVector w = SECOND
+                        ? load(o.second, o.secondStart + at + i * width, j).lanewise(SUB, g)
+                        : d;
+                sum = w.lanewise(ADD, sum);
+                product = d.lanewise(FMA, w, product);
+            }
+            add(s, j, zero.lanewise(ADD, sum));
+            add(s.product, j, zero.lanewise(ADD, product));
+        }
+        for (int j = end; j < r.to; j++) {
+            float sum = 0;
+            float product = 0;
+            for (int i = 0; i < rows; i++) {
+                float w = weight(o, at + i * width + j, j, c);
+                sum += w;
+                product = Math.fma(distance(o, at + i * width + j, j, c), w, product);
+            }
+            s.add(j, sum);
+            s.product[j] += product;
+        }
     }
 
     private static float distance(Operands o, long at, int j, Coefficients c) {
@@ -286,22 +239,6 @@ final class VectorReduction implements Reduction {
 
     private static float weight(Operands o, long at, int j, Coefficients c) {
         return SECOND ? o.second(at) - c.dyShift[j] : distance(o, at, j, c);
-    }
-
-    /**
-     * Adds the sums of two strips. Both together are more than the compiler inlines into one method, and what it does
-     * not inline makes objects of vectors.
-     */
-    private static void addStrips(float[] lanes, int j, ColumnSums s) {
-        add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
-        add(s, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
-        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
-        add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
-    }
-
-    private static void addStrip(float[] lanes, int j, ColumnSums s) {
-        add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
-        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, LANES));
     }
 
     /** {@link ColumnSums#add} of vectors. */
