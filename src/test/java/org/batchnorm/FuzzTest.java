@@ -7,21 +7,18 @@ import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** {@link Fuzz} of the CPU backends, on shapes of every kind. */
+/**
+ * {@link Fuzz} of the CPU backends, on shapes of every kind. The first 400 cases are within the bar; of 6,000 about one
+ * in three hundred has a feature that is not.
+ */
 class FuzzTest {
     private static final int CASES = 400;
     private static final int MOST_ELEMENTS = 20_000;
 
-    /**
-     * Of the mean, dx, dγ and dβ of single features, about one case in twenty-five is beyond the bar. Of the first 400
-     * cases none is by more than this; of 6,000 a few are.
-     */
-    private static final double TIMES_THE_BAR = 1;
-
     @ParameterizedTest
     @ValueSource(strings = {"vector", "scalar"})
     void everyRegimeIsWithinTheBar(String backend) {
-        Fuzz fuzz = new Fuzz(CASES, TIMES_THE_BAR);
+        Fuzz fuzz = new Fuzz(CASES);
         assertThatCode(() -> fuzz.run(
                         FuzzTest::shape, features -> BatchNorm.builder(features).backend(backend)))
                 .doesNotThrowAnyException();

@@ -2,7 +2,6 @@ package org.batchnorm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -23,8 +22,6 @@ public final class Step {
 
     private final BatchShape shape;
     private final Map<Quantity, float[]> results = new EnumMap<>(Quantity.class);
-
-    private double allowance = 1;
 
     private Step(BatchShape shape) {
         this.shape = shape;
@@ -111,12 +108,6 @@ public final class Step {
         return this;
     }
 
-    /** From here on, so many times the bar of the quantities that are sums. */
-    public Step allowing(double times) {
-        allowance = times;
-        return this;
-    }
-
     /** The result is within the bar of what is expected in double precision, each feature by its own bound. */
     public Step isWithinBar(Quantity quantity, double[] expected) {
         return isWithinBar(quantity, expected, Rounded.nothing(expected.length));
@@ -124,14 +115,8 @@ public final class Step {
 
     /** The same where terms cancel on the way to the result. */
     public Step isWithinBar(Quantity quantity, double[] expected, double[] rounded) {
-        double[] allowed = rounded.clone();
-        Arrays.setAll(allowed, i -> rounded[i] > 0 ? times(rounded[i], expected[i]) : 0);
-        assertWithinBar(shape, quantity, results.get(quantity), expected, allowed);
+        assertWithinBar(shape, quantity, results.get(quantity), expected, rounded);
         return this;
-    }
-
-    private double times(double rounded, double expected) {
-        return allowance > 1 ? allowance * Math.max(rounded, Math.abs(expected)) : rounded;
     }
 
     /** The results are within the bar of the {@link Reference}'s for training. */

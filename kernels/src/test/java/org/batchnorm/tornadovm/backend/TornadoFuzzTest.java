@@ -40,7 +40,7 @@ class TornadoFuzzTest {
 
     @Test
     void everyRegimeIsWithinTheBar() {
-        Fuzz fuzz = new Fuzz(CASES, 1);
+        Fuzz fuzz = new Fuzz(CASES);
         assertThatCode(() -> fuzz.run(
                         TornadoFuzzTest::shape,
                         features -> BatchNorm.builder(features).backend(TornadoBackend.NAME)))
