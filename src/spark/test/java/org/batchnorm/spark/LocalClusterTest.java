@@ -28,7 +28,7 @@ class LocalClusterTest {
     @ParameterizedTest
     @ValueSource(ints = {20, 2})
     void executorsGetWhatOneProcessWithTheWholeBatchGets(int rows) throws Exception {
-        Result result = run("equal", rows);
+        Result result = run(StepMain.class, "equal", Integer.toString(rows));
         System.out.println(result.output
                 .lines()
                 .filter(line -> line.contains("ranks: equal"))
@@ -37,9 +37,18 @@ class LocalClusterTest {
         assertThat(result.output).contains("3 ranks: equal on vector; a step took ");
     }
 
+    /** The networks, the losses and the table of {@code batchnorm train}. */
+    @Test
+    void executorsTrainAsOneProcessDoes() throws Exception {
+        Result result = run(TrainMain.class);
+        assertThat(result.code).as(result.output).isZero();
+        assertThat(result.output).contains("of which in exchanges, with waiting", "3 ranks: equal");
+        System.out.println(result.output.substring(result.output.indexOf("without batch norm")));
+    }
+
     @Test
     void anExecutorThatDiesFailsTheJob() throws Exception {
-        Result result = run("die", 20);
+        Result result = run(StepMain.class, "die", "20");
         assertThat(result.code).as(result.output).isEqualTo(3);
         String message = result.output.substring(result.output.indexOf("the job failed: "));
         assertThat(message)
@@ -51,7 +60,7 @@ class LocalClusterTest {
 
     @Test
     void aRankThatStaysAwayFailsTheJobAfterTheDeadline() throws Exception {
-        Result result = run("stay-away", 20);
+        Result result = run(StepMain.class, "stay-away", "20");
         assertThat(result.code).as(result.output).isEqualTo(3);
         assertThat(result.output)
                 .contains("the job failed: ")
@@ -64,7 +73,7 @@ class LocalClusterTest {
      * What local-cluster needs where there is no installation of Spark: a SPARK_HOME with a folder jars, the version of
      * Scala, and the class path for the executors. A driver that spark-submit does not start needs its JVM options too.
      */
-    private Result run(String how, int rows) throws IOException, InterruptedException {
+    private Result run(Class<?> driver, String... arguments) throws IOException, InterruptedException {
         Path home = folder.resolve("spark");
         Files.createDirectories(home.resolve("jars"));
         List<String> command = new ArrayList<>(List.of(
@@ -73,7 +82,8 @@ class LocalClusterTest {
                 "-cp",
                 System.getProperty("java.class.path")));
         command.addAll(1, List.of(JavaModuleOptions.defaultModuleOptionArray()));
-        command.addAll(List.of(StepMain.class.getName(), how, Integer.toString(rows)));
+        command.add(driver.getName());
+        command.addAll(List.of(arguments));
         Path output = folder.resolve("output");
         ProcessBuilder builder = new ProcessBuilder(command)
                 .directory(folder.toFile())

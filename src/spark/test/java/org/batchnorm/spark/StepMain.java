@@ -8,7 +8,6 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Random;
-import org.apache.spark.SparkConf;
 import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.batchnorm.BatchNorm;
@@ -24,7 +23,7 @@ import org.batchnorm.spi.StatisticsExchange;
  */
 final class StepMain {
     private static final int C = 50;
-    private static final int RANKS = 3;
+    private static final int RANKS = LocalCluster.EXECUTORS;
     private static final int STEPS = 20;
     private static final Duration DEADLINE = Duration.ofSeconds(20);
 
@@ -50,13 +49,7 @@ final class StepMain {
     public static void main(String[] args) {
         String how = args[0];
         int n = Integer.parseInt(args[1]);
-        SparkConf configuration = new SparkConf()
-                .setAppName("steps")
-                .setMaster("local-cluster[" + RANKS + ",1,1024]")
-                .set("spark.ui.enabled", "false")
-                .set("spark.stage.maxConsecutiveAttempts", "1")
-                .set("spark.executor.extraClassPath", System.getProperty("java.class.path"));
-        try (JavaSparkContext spark = new JavaSparkContext(configuration)) {
+        try (JavaSparkContext spark = LocalCluster.context()) {
             List<Row> rows = rows(n);
             List<Result> results = SparkExchange.run(
                     spark.parallelize(rows, RANKS), DEADLINE, (exchange, mine) -> train(how, exchange, mine));
