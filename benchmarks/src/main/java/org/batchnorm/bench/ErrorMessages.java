@@ -32,12 +32,17 @@ final class ErrorMessages {
 
     /** A command failed: {@link ExitCode#USAGE} for wrong input, {@link ExitCode#SOFTWARE} for anything else. */
     static int failure(Exception exception, CommandLine commandLine, ParseResult parsed) {
-        boolean wrongInput = exception instanceof IllegalArgumentException || exception instanceof DataFormatException;
         commandLine.getErr().println(commandLine.getCommandSpec().qualifiedName() + ": " + message(exception));
         if (isVerbose(commandLine)) {
             exception.printStackTrace(commandLine.getErr());
         }
         commandLine.getErr().flush();
+        return code(exception);
+    }
+
+    /** The exit code of a failure: {@link ExitCode#USAGE} for wrong input. */
+    static int code(Exception exception) {
+        boolean wrongInput = exception instanceof IllegalArgumentException || exception instanceof DataFormatException;
         return wrongInput ? ExitCode.USAGE : ExitCode.SOFTWARE;
     }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -22,6 +23,7 @@ import org.batchnorm.bench.train.Placement;
 import org.batchnorm.bench.train.ResidentTraining;
 import org.batchnorm.bench.train.Settings;
 import org.batchnorm.bench.train.Trainee;
+import org.batchnorm.spi.StatisticsExchange;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -50,6 +52,7 @@ import picocli.CommandLine.Spec;
             "  batchnorm train --data path/to/mnist --epochs 3 --out mnist",
             "  batchnorm train --backend scalar --threads 1",
             "  batchnorm train --resident",
+            "  mpirun -n 4 scripts/batchnorm train --distributed mpi --threads 1",
             "",
             "Exit codes: 0 trained; 1 failure; 2 wrong usage or input."
         })
@@ -149,6 +152,23 @@ final class TrainCommand implements Callable<Integer> {
     private boolean resident;
 
     @Option(
+            names = "--distributed",
+            paramLabel = "HOW",
+            description = {
+                "mpi: this is one of the processes that mpirun started, with an Open MPI or MPICH that is installed. Each takes its",
+                "part of every batch; together they train as one process does. The first one prints and writes."
+            })
+    private Ranks.@Nullable Kind distributed;
+
+    @Option(
+            names = "--deadline",
+            paramLabel = "SECONDS",
+            defaultValue = "120",
+            description =
+                    "How long a process of --distributed waits for the others before all end. Default: ${DEFAULT-VALUE}.")
+    private int deadline;
+
+    @Option(
             names = "--out",
             paramLabel = "DIR",
             defaultValue = "out/train",
@@ -156,21 +176,91 @@ final class TrainCommand implements Callable<Integer> {
     private Path out = Path.of("out", "train");
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() throws Exception {
+        if (distributed != null) {
+            if (resident) {
+                throw new IllegalArgumentException("--distributed: given with --resident, must be one of them");
+            }
+            return Ranks.run(Duration.ofSeconds(deadline), this::train);
+        }
+        Plan plan = plan();
+        prepareOutput();
+        try (Comparison comparison = resident ? resident(plan) : onHost(plan)) {
+            train(comparison, plan, (resident ? "Everything" : "Batch norm") + " runs on " + place(comparison));
+            report(comparison, plan);
+        }
+        return ExitCode.OK;
+    }
+
+    /** What was asked for, checked. */
+    private record Plan(TrainTest images, Placement where, Settings settings) {}
+
+    private Plan plan() throws IOException {
         if (!(target > 0 && target <= 100)) {
             throw new IllegalArgumentException("--target: " + target + " given, must be a percentage within (0, 100]");
         }
         TrainTest images = data == null ? Digits.load() : IdxDirectory.load(data);
-        Settings settings = settings(images);
-        Placement where = placement == null ? network.defaultPlacement() : placement;
-        prepareOutput();
-        try (Comparison comparison = resident
-                ? Comparison.resident(
-                        images, network, where, optimizer, settings, ResidentTraining.find(), residentDevice())
-                : Comparison.withAndWithout(images, network, where, optimizer, settings, this::batchNorm)) {
-            train(comparison, images, settings, describeNetwork(images, where));
+        return new Plan(images, placement == null ? network.defaultPlacement() : placement, settings(images));
+    }
+
+    private Comparison onHost(Plan plan) {
+        return Comparison.withAndWithout(
+                plan.images(), network, plan.where(), optimizer, plan.settings(), this::batchNorm);
+    }
+
+    private Comparison resident(Plan plan) {
+        return Comparison.resident(
+                plan.images(),
+                network,
+                plan.where(),
+                optimizer,
+                plan.settings(),
+                ResidentTraining.find(),
+                residentDevice());
+    }
+
+    /** Trains as one of several ranks, the first of which prints and writes. */
+    private void train(StatisticsExchange exchange) throws Ranks.AgreedFailure {
+        boolean first = exchange.rank() == 0;
+        Plan plan = Ranks.together(exchange, () -> {
+            Plan checked = plan();
+            // A backend that this machine does not have is told before the ranks need each other.
+            batchNorm(1).close();
+            if (first) {
+                prepareOutput();
+            }
+            return checked;
+        });
+        try (Comparison comparison = Comparison.distributed(
+                plan.images(),
+                network,
+                plan.where(),
+                optimizer,
+                plan.settings(),
+                (features, timed) -> backend.choose(BatchNorm.builder(features))
+                        .synchronizedBy(timed)
+                        .build(),
+                exchange)) {
+            if (first) {
+                train(
+                        comparison,
+                        plan,
+                        "Batch norm runs on " + place(comparison) + ", on " + exchange.size()
+                                + " ranks with a part of every batch each");
+            } else {
+                comparison.run(step -> {});
+            }
+            Ranks.together(exchange, () -> {
+                if (first) {
+                    report(comparison, plan);
+                }
+                return exchange;
+            });
         }
-        return ExitCode.OK;
+    }
+
+    private static String place(Comparison comparison) {
+        return comparison.trainees().getLast().place();
     }
 
     private Optional<String> residentDevice() {
@@ -214,15 +304,17 @@ final class TrainCommand implements Callable<Integer> {
         }
     }
 
-    private void train(Comparison comparison, TrainTest images, Settings settings, String what) throws IOException {
+    private void train(Comparison comparison, Plan plan, String place) {
         PrintWriter screen = spec.commandLine().getOut();
+        TrainTest images = plan.images();
+        Settings settings = plan.settings();
         Trainee without = comparison.trainees().getFirst();
         Trainee with = comparison.trainees().getLast();
-        screen.println(what);
+        screen.println(describeNetwork(plan));
         screen.println(describe(settings));
         screen.println(images.train().size() + " images to train on, "
                 + images.test().size() + " to test with, " + settings.steps() + " steps");
-        screen.println((resident ? "Everything" : "Batch norm") + " runs on " + with.place());
+        screen.println(place);
         screen.println("Without batch norm and with it: training loss, test accuracy");
         screen.println();
         screen.flush();
@@ -231,7 +323,12 @@ final class TrainCommand implements Callable<Integer> {
                 progress.stepTo(step, standing(without) + " | " + standing(with));
             });
         }
-        int stepsPerEpoch = Settings.stepsPerEpoch(images, settings.batchSize());
+    }
+
+    private void report(Comparison comparison, Plan plan) throws IOException {
+        PrintWriter screen = spec.commandLine().getOut();
+        Settings settings = plan.settings();
+        int stepsPerEpoch = Settings.stepsPerEpoch(plan.images(), settings.batchSize());
         ComparisonTable table =
                 new ComparisonTable(comparison.trainees(), Math.min(stepsPerEpoch, settings.steps()), target / 100);
         screen.println();
@@ -241,7 +338,7 @@ final class TrainCommand implements Callable<Integer> {
         BackendArguments.reportPreparation(screen);
         screen.flush();
 
-        CurveFiles files = new CurveFiles(what + ", " + describe(settings), comparison.trainees());
+        CurveFiles files = new CurveFiles(describeNetwork(plan) + ", " + describe(settings), comparison.trainees());
         files.writeCsv(out);
         files.writePictures(out);
         screen.println("The curves are in " + out + ": " + String.join(", ", CurveFiles.NAMES) + ".");
@@ -258,8 +355,8 @@ final class TrainCommand implements Callable<Integer> {
         return String.format(Locale.ROOT, "%s %.3f%s", trainee.name(), curve.latestTrainingLoss(), accuracy);
     }
 
-    private String describeNetwork(TrainTest images, Placement where) {
-        return images.name() + ": " + network + " network, batch norm " + where + " activation";
+    private String describeNetwork(Plan plan) {
+        return plan.images().name() + ": " + network + " network, batch norm " + plan.where() + " activation";
     }
 
     private String describe(Settings settings) {

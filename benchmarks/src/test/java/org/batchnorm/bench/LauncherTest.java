@@ -8,8 +8,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -43,6 +45,34 @@ class LauncherTest {
         assertThat(Files.readString(err.toPath(), StandardCharsets.UTF_8))
                 .contains("batchnorm: building", "[ERROR] no network", "batchnorm: the build failed")
                 .doesNotContain("\033");
+    }
+
+    /** mpirun starts as many launchers as there are ranks. */
+    @Test
+    @EnabledOnOs(value = OS.LINUX, disabledReason = "flock is Linux's")
+    void ofSeveralLaunchersAtOnceOneBuilds() throws Exception {
+        Path scripts = Files.createDirectory(checkout.resolve("scripts"));
+        Path launcher = executable(scripts.resolve("batchnorm"), Files.readString(ROOT.resolve("scripts/batchnorm")));
+        Path bin = Files.createDirectory(checkout.resolve("bin"));
+        Path jars = checkout.resolve("benchmarks/target");
+        Path calls = checkout.resolve("calls");
+        executable(bin.resolve("mvn"), """
+                #!/bin/sh
+                echo built >> '%s'
+                sleep 0.5
+                mkdir -p '%s'
+                touch '%s/tornado-batchnorm-benchmarks.jar'
+                """.formatted(calls, jars, jars));
+        ProcessBuilder builder = new ProcessBuilder(launcher.toString(), "devices");
+        builder.environment().put("PATH", bin + File.pathSeparator + System.getenv("PATH"));
+        builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+        builder.environment().remove("TORNADOVM_HOME");
+        builder.redirectErrorStream(true).redirectOutput(checkout.resolve("out").toFile());
+        List<Process> launchers = List.of(builder.start(), builder.start(), builder.start());
+        for (Process process : launchers) {
+            assertThat(process.waitFor()).as("the jar of this build is empty").isEqualTo(1);
+        }
+        assertThat(Files.readAllLines(calls)).containsExactly("built");
     }
 
     private static final Path ROOT = root();

@@ -87,7 +87,12 @@ public final class Dataset {
 
     /** The first images, as a data set of their own; all of them if there are no more. */
     public Dataset first(int images) {
-        return select(IntStream.range(0, Math.min(images, size())).toArray());
+        return range(0, Math.min(images, size()));
+    }
+
+    /** The images in [start, end), as a data set of their own. */
+    public Dataset range(int start, int end) {
+        return select(IntStream.range(start, end).toArray());
     }
 
     /** The given images, in that order, as a data set of their own. */

@@ -21,16 +21,27 @@ public final class SoftmaxCrossEntropy {
      * @param dlogits out, (n, classes)
      */
     public double lossAndGradient(int n, float[] logits, int[] labels, float[] dlogits) {
+        return lossSumAndGradient(n, n, logits, labels, dlogits) / n;
+    }
+
+    /**
+     * The same of a part of a batch: the sum of the losses of its rows, and the gradient of the mean over the whole
+     * batch.
+     *
+     * @param n rows of the part
+     * @param batchSize rows of the whole batch, ≥ 1
+     */
+    public double lossSumAndGradient(int n, int batchSize, float[] logits, int[] labels, float[] dlogits) {
         double sum = 0;
         for (int i = 0; i < n; i++) {
             double logSumExp = logSumExp(logits, i);
             sum += logSumExp - logits[i * classes + labels[i]];
             for (int j = 0; j < classes; j++) {
                 double p = StrictMath.exp(logits[i * classes + j] - logSumExp);
-                dlogits[i * classes + j] = (float) ((p - (j == labels[i] ? 1 : 0)) / n);
+                dlogits[i * classes + j] = (float) ((p - (j == labels[i] ? 1 : 0)) / batchSize);
             }
         }
-        return sum / n;
+        return sum;
     }
 
     /** The sum of the losses of a batch, and how many of its rows have their largest logit at the label. */

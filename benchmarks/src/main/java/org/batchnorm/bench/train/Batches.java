@@ -8,6 +8,8 @@ import org.batchnorm.bench.data.Dataset;
 public final class Batches {
     private final Dataset data;
     private final BatchOrder order;
+    private final int[] whole;
+    private final int start;
     private final Trainee.Batch batch;
 
     /**
@@ -17,19 +19,32 @@ public final class Batches {
      * @param seed of the order of the images
      */
     public Batches(Dataset data, int batchSize, long seed) {
+        this(data, batchSize, seed, new Part(0, 1));
+    }
+
+    /**
+     * One rank's part of the batches of a data set, a run of their rows.
+     *
+     * @param batchSize images of a whole batch, at most as many as there are
+     * @param seed of the order of the images, the same on every rank
+     */
+    Batches(Dataset data, int batchSize, long seed, Part part) {
         if (batchSize < 1 || batchSize > data.size()) {
             throw new IllegalArgumentException("batch size: " + batchSize + " given, must be at least 1 and at most "
                     + data.size() + ", the number of images");
         }
         this.data = data;
         this.order = new BatchOrder(data.size(), batchSize, seed);
-        this.batch = new Trainee.Batch(
-                new int[batchSize], new float[Math.multiplyExact(batchSize, data.width())], new int[batchSize]);
+        this.whole = new int[batchSize];
+        this.start = part.start(batchSize);
+        int rows = part.end(batchSize) - start;
+        this.batch = new Trainee.Batch(new int[rows], new float[Math.multiplyExact(rows, data.width())], new int[rows]);
     }
 
     /** The next batch, in the arrays of the one before. */
     public Trainee.Batch next() {
-        order.next(batch.images());
+        order.next(whole);
+        System.arraycopy(whole, start, batch.images(), 0, batch.images().length);
         data.copyRows(batch.images(), batch.x(), batch.labels());
         return batch;
     }

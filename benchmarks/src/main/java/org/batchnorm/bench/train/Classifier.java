@@ -34,17 +34,36 @@ public final class Classifier implements AutoCloseable {
      * @return the mean loss
      */
     public double gradients(float[] x, int[] labels) {
+        return gradientsOfPart(x, labels, labels.length) / labels.length;
+    }
+
+    /**
+     * What a part of a batch adds to the gradients of the mean loss of the whole batch, in training mode, left in the
+     * parameters.
+     *
+     * @param x in, (n, inputs)
+     * @param labels in, (n)
+     * @param batchSize rows of the whole batch
+     * @return the sum of the losses of the part's rows
+     */
+    double gradientsOfPart(float[] x, int[] labels, int batchSize) {
         int n = labels.length;
         Sequential.Activations memory = activations(n);
         network.zeroGradients();
         float[] logits = network.forward(memory, x, true);
-        double mean = loss.lossAndGradient(n, logits, labels, memory.outputGradient());
+        double sum = loss.lossSumAndGradient(n, batchSize, logits, labels, memory.outputGradient());
         network.backward(memory);
-        return mean;
+        return sum;
     }
 
     /** The mean loss and the accuracy over a data set, in inference mode. */
     public ResidentTraining.Score score(Dataset data) {
+        SoftmaxCrossEntropy.Score sums = sums(data);
+        return new ResidentTraining.Score(sums.lossSum() / data.size(), (double) sums.correct() / data.size());
+    }
+
+    /** The sum of the losses and the images classified correctly of a data set, in inference mode. */
+    SoftmaxCrossEntropy.Score sums(Dataset data) {
         double lossSum = 0;
         int correct = 0;
         for (int from = 0; from < data.size(); from += EVALUATED_AT_ONCE) {
@@ -56,7 +75,7 @@ public final class Classifier implements AutoCloseable {
             lossSum += score.lossSum();
             correct += score.correct();
         }
-        return new ResidentTraining.Score(lossSum / data.size(), (double) correct / data.size());
+        return new SoftmaxCrossEntropy.Score(lossSum, correct);
     }
 
     /**

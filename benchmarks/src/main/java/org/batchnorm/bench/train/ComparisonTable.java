@@ -49,6 +49,12 @@ public final class ComparisonTable {
         row(table, "steps to the baseline's best, " + percent(best), trainee -> steps(trainee, best));
         row(table, "time per step (median)", trainee -> millis(trainee.curve().medianStepNanos()));
         row(table, "  of which in batch norm", ComparisonTable::share);
+        if (trainees.stream().anyMatch(trainee -> trainee.curve().medianExchangeNanos() > 0)) {
+            row(
+                    table,
+                    "  of which in exchanges, with waiting",
+                    trainee -> millis(trainee.curve().medianExchangeNanos()));
+        }
         return table.toString();
     }
 

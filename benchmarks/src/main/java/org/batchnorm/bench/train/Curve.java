@@ -15,6 +15,7 @@ public final class Curve {
     private final double[] trainingLoss;
     private final long[] stepNanos;
     private final long[] batchNormNanos;
+    private final long[] exchangeNanos;
     private final List<Evaluation> evaluations = new ArrayList<>();
     private int steps;
     private int lossesKnown;
@@ -23,6 +24,7 @@ public final class Curve {
         trainingLoss = new double[steps];
         stepNanos = new long[steps];
         batchNormNanos = new long[steps];
+        exchangeNanos = new long[steps];
     }
 
     void addStep(double loss, long nanos, long nanosInBatchNorm) {
@@ -31,6 +33,12 @@ public final class Curve {
         batchNormNanos[steps] = nanosInBatchNorm;
         steps++;
         lossesKnown = steps;
+    }
+
+    /** A step of several ranks, with the time in which this one exchanged values with the others. */
+    void addStep(double loss, long nanos, long nanosInBatchNorm, long nanosInExchange) {
+        exchangeNanos[steps] = nanosInExchange;
+        addStep(loss, nanos, nanosInBatchNorm);
     }
 
     /** A step whose loss is not known yet. */
@@ -110,6 +118,11 @@ public final class Curve {
     /** The median time that a step of the second half spent in batch norm, forward and backward. */
     public long medianBatchNormNanos() {
         return median(batchNormNanos);
+    }
+
+    /** The median time that a step of the second half waited for values of other ranks; 0 where there are none. */
+    public long medianExchangeNanos() {
+        return median(exchangeNanos);
     }
 
     private long median(long[] nanos) {
