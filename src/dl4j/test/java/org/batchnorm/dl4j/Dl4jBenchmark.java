@@ -2,12 +2,12 @@ package org.batchnorm.dl4j;
 
 import static org.batchnorm.dl4j.Samples.difference;
 
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
+import org.batchnorm.InTurns;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.inputs.InputType;
@@ -34,9 +34,6 @@ import org.nd4j.linalg.lossfunctions.LossFunctions.LossFunction;
  * <p>A whole run is a process for one thread and one for all, of some minutes. The machine should be idle.
  */
 final class Dl4jBenchmark {
-    private static final int ROUNDS = 30;
-    private static final long ROUND_NANOS = 100_000_000;
-    private static final long WARM_UP_NANOS = 4_000_000_000L;
     private static final double TOLERANCE = 1e-4;
 
     private static final WorkspaceConfiguration WORKSPACE = WorkspaceConfiguration.builder()
@@ -55,13 +52,13 @@ final class Dl4jBenchmark {
         if (arguments.length == 0) {
             int processors = Runtime.getRuntime().availableProcessors();
             for (int threads : IntStream.of(1, processors).distinct().toArray()) {
-                System.out.printf(Locale.ROOT, "%n%d thread(s); ms, median of %d rounds%n", threads, ROUNDS);
-                process("steady", threads);
+                System.out.printf("%n%d thread(s)%n", threads);
+                InTurns.process(Dl4jBenchmark.class, "steady", threads);
                 System.out.printf(
                         Locale.ROOT,
                         "%nthe first seconds of 64-256-256-10: ms a step, median of each quarter second in which one began%n");
-                process("own", threads);
-                process("ours", threads);
+                InTurns.process(Dl4jBenchmark.class, "own", threads);
+                InTurns.process(Dl4jBenchmark.class, "ours", threads);
             }
             return;
         }
@@ -73,33 +70,14 @@ final class Dl4jBenchmark {
         }
     }
 
-    private static void process(String task, int threads) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(
-                System.getProperty("java.home") + "/bin/java",
-                "--add-modules=jdk.incubator.vector",
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dorg.batchnorm.threads=" + threads,
-                "-cp",
-                System.getProperty("java.class.path"),
-                Dl4jBenchmark.class.getName(),
-                task));
-        ProcessBuilder builder = new ProcessBuilder(command)
-                .redirectOutput(ProcessBuilder.Redirect.INHERIT)
-                .redirectError(ProcessBuilder.Redirect.DISCARD);
-        builder.environment().put("OMP_NUM_THREADS", Integer.toString(threads));
-        int code = builder.start().waitFor();
-        if (code != 0) {
-            throw new IllegalStateException("the process for " + task + " ended with status " + code);
-        }
-    }
-
     // ---- steady speed
 
     private static void steady() {
-        System.out.printf("%-24s %10s %10s %10s %8s %s%n", "", "DL4J", "ours", "without", "ratio", "(quartiles)");
+        InTurns.head("DL4J", "ours");
         compareLayer(64, 1024);
         compareLayer(256, 256);
         compareLayer(32, 64, 28, 28);
+        InTurns.head("DL4J", "ours", "without");
         compareSteps();
     }
 
@@ -114,7 +92,7 @@ final class Dl4jBenchmark {
         if (!(error < TOLERANCE)) {
             throw new IllegalStateException("dx differs by " + error + " at shape " + Arrays.toString(shape));
         }
-        report("layer " + Arrays.toString(shape), () -> pass(pair.own, x, dy), () -> pass(pair.ours, x, dy), null);
+        InTurns.report("layer " + Arrays.toString(shape), () -> pass(pair.own, x, dy), () -> pass(pair.ours, x, dy));
     }
 
     /** Forward and backward as a network calls them, in a workspace. */
@@ -137,54 +115,8 @@ final class Dl4jBenchmark {
         if (!(error < TOLERANCE)) {
             throw new IllegalStateException("parameters differ by " + error + " after a step");
         }
-        report("step 64-256-256-10", () -> own.fit(data), () -> ours.fit(data), () -> without.fit(data));
+        InTurns.report("step 64-256-256-10", () -> own.fit(data), () -> ours.fit(data), () -> without.fit(data));
     }
-
-    private static void report(String name, Runnable own, Runnable ours, @Nullable Runnable without) {
-        List<Runnable> sides = without == null ? List.of(own, ours) : List.of(own, ours, without);
-        for (Runnable side : sides) {
-            millis(side, WARM_UP_NANOS);
-        }
-        double[][] times = new double[3][ROUNDS];
-        double[] ratios = new double[ROUNDS];
-        for (int round = 0; round < ROUNDS; round++) {
-            for (int i = 0; i < sides.size(); i++) {
-                int side = (i + round) % sides.size();
-                times[side][round] = millis(sides.get(side), ROUND_NANOS);
-            }
-            ratios[round] = times[0][round] / times[1][round];
-        }
-        System.out.printf(
-                Locale.ROOT,
-                "%-24s %10.4f %10.4f %10s %8.2f (%.2f to %.2f)%n",
-                name,
-                quantile(times[0], 0.5),
-                quantile(times[1], 0.5),
-                without == null ? "" : String.format(Locale.ROOT, "%.4f", quantile(times[2], 0.5)),
-                quantile(ratios, 0.5),
-                quantile(ratios, 0.25),
-                quantile(ratios, 0.75));
-    }
-
-    /** Milliseconds a call, over at least some time. */
-    private static double millis(Runnable call, long atLeastNanos) {
-        long begin = System.nanoTime();
-        long elapsed = 0;
-        int calls = 0;
-        while (elapsed < atLeastNanos) {
-            call.run();
-            calls++;
-            elapsed = System.nanoTime() - begin;
-        }
-        return elapsed / 1e6 / calls;
-    }
-
-    private static double quantile(double[] values, double at) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return sorted[(int) Math.round(at * (sorted.length - 1))];
-    }
-
     // ---- the first seconds
 
     private static void firstSeconds(org.deeplearning4j.nn.conf.layers.Layer layer) {
@@ -195,10 +127,11 @@ final class Dl4jBenchmark {
         for (int quarter = 1; quarter <= 12; quarter++) {
             List<Double> steps = new ArrayList<>();
             while (System.nanoTime() - begin < quarter * 250_000_000L) {
-                steps.add(millis(() -> network.fit(data), 1));
+                steps.add(InTurns.millis(() -> network.fit(data), 1));
             }
             double[] millis = steps.stream().mapToDouble(Double::doubleValue).toArray();
-            line.append(steps.isEmpty() ? "       -" : String.format(Locale.ROOT, " %7.2f", quantile(millis, 0.5)));
+            line.append(
+                    steps.isEmpty() ? "       -" : String.format(Locale.ROOT, " %7.2f", InTurns.quantile(millis, 0.5)));
         }
         System.out.printf("%-5s%s%n", layer instanceof BatchNormalization ? "ours" : "DL4J", line);
     }
