@@ -3,8 +3,7 @@ package org.batchnorm.pytorch;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import org.batchnorm.SavedStatistics;
-import org.batchnorm.pytorch.TensorBatchNorm.CopyOrder;
+import org.batchnorm.pytorch.TensorBatchNorm.Recorded;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorBase;
@@ -21,23 +20,18 @@ final class BackwardHook extends TensorTensorHook {
     /** What was returned last on a thread: libtorch copies it from the reference, after the return. */
     private static final ThreadLocal<@Nullable Tensor> RETURNED = new ThreadLocal<>();
 
-    private final TensorBatchNorm layer;
-    private final CopyOrder order;
+    private final Recorded forward;
     private final Tensor lifetime;
-    private final SavedStatistics saved;
     private final long version;
     private @Nullable Tensor x;
 
     /**
      * Notes a forward.
      *
-     * @param order that of the copy that becomes y
      * @param lifetime a tensor that only the graph holds beside this
      */
-    BackwardHook(TensorBatchNorm layer, Tensor x, CopyOrder order, Tensor lifetime, SavedStatistics saved) {
-        this.layer = layer;
-        this.order = order;
-        this.saved = saved;
+    BackwardHook(Recorded forward, Tensor x, Tensor lifetime) {
+        this.forward = forward;
         this.version = x.__dispatch__version();
         this.x = TensorBatchNorm.owned(() -> x);
         this.lifetime = TensorBatchNorm.owned(() -> lifetime);
@@ -82,10 +76,10 @@ final class BackwardHook extends TensorTensorHook {
 
     /** From the gradient of the copy to that of what was copied. */
     private Tensor backward(Tensor input, Tensor dcopy) {
-        MemoryOrder ofY = order.ofY();
-        Tensor dy = ofY.arranged(TensorBatchNorm.permuted(dcopy, MemoryOrder.inverse(order.axes())));
-        Tensor dx = layer.backward(ofY, ofY.arranged(input), dy, saved);
-        return TensorBatchNorm.permuted(dx, order.axes());
+        MemoryOrder order = forward.order();
+        Tensor dy = order.arranged(TensorBatchNorm.permuted(dcopy, MemoryOrder.inverse(forward.axes())));
+        Tensor dx = forward.layer().backward(forward, order.arranged(input), dy);
+        return TensorBatchNorm.permuted(dx, forward.axes());
     }
 
     private void forgetInput() {

@@ -1,5 +1,6 @@
 package org.batchnorm.pytorch;
 
+import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.function.Supplier;
@@ -182,7 +183,8 @@ public final class TensorBatchNorm implements AutoCloseable {
         SavedStatistics saved = new SavedStatistics(features);
         normalize(dense ? x : y, y, saved);
         // Of the copy, not of a view of it: who changes a view in place takes it and its hooks out of the graph.
-        copy.register_hook(new BackwardHook(this, x, new CopyOrder(MemoryOrder.of(y), axes), lifetime, saved));
+        Recorded recorded = new Recorded(this, MemoryOrder.of(y), axes, gamma.clone(), saved);
+        copy.register_hook(new BackwardHook(recorded, x, lifetime));
         return y;
     }
 
@@ -196,24 +198,30 @@ public final class TensorBatchNorm implements AutoCloseable {
     }
 
     /**
-     * How the copy relates to y.
+     * What a backward must know of its forward.
      *
-     * @param ofY in memory
+     * @param order y's in memory
      * @param axes y's axis at each of the copy's
+     * @param gamma γ as it was
+     * @param saved the statistics
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
-    record CopyOrder(MemoryOrder ofY, long[] axes) {}
+    record Recorded(TensorBatchNorm layer, MemoryOrder order, long[] axes, float[] gamma, SavedStatistics saved) {}
 
     private void normalize(Tensor x, Tensor y, SavedStatistics saved) {
         MemoryOrder order = MemoryOrder.of(y);
         Batch from = order.batch("x", x);
         Batch to = order.batch("y", y);
         Parameters parameters = Parameters.of(gamma, beta);
-        if (training) {
-            function.forward(from, to, parameters, saved);
-            updateRunningStatistics(from.shape().valuesPerFeature(), saved);
-        } else {
-            function.inference(from, to, parameters, mean, variance, saved);
+        try {
+            if (training) {
+                function.forward(from, to, parameters, saved);
+                updateRunningStatistics(from.shape().valuesPerFeature(), saved);
+            } else {
+                function.inference(from, to, parameters, mean, variance, saved);
+            }
+        } finally {
+            Reference.reachabilityFence(x); // y is the scope's
         }
     }
 
@@ -234,18 +242,18 @@ public final class TensorBatchNorm implements AutoCloseable {
     }
 
     /** Computes dx from dy, and adds the gradients of weight and bias to theirs. */
-    Tensor backward(MemoryOrder order, Tensor x, Tensor dy, SavedStatistics saved) {
+    Tensor backward(Recorded forward, Tensor x, Tensor dy) {
         requireOpen();
+        MemoryOrder order = forward.order();
         float[] dgamma = new float[features];
         float[] dbeta = new float[features];
-        TensorMemory.read("weight", weight, gamma);
         Tensor dx = order.create(dy);
         function.backward(
                 order.batch("x", x),
                 order.batch("dy", dy),
                 order.batch("dx", dx),
-                new Parameters(gamma, beta, dgamma, dbeta),
-                saved);
+                new Parameters(forward.gamma(), null, dgamma, dbeta),
+                forward.saved());
         addGradient(weight, dgamma);
         addGradient(bias, dbeta);
         return dx;

@@ -287,6 +287,25 @@ class TensorBatchNormTest {
         }
     }
 
+    /** A step between forward and backward: the gradient is that of the weight with which y was computed. */
+    @Test
+    @SuppressWarnings("try") // the guard holds while it is open
+    void theWeightMayChangeBeforeTheBackward() {
+        Own own = new Own(3);
+        try (TensorBatchNorm ours = new TensorBatchNorm(3)) {
+            Tensor x = leaf(normal(1, 12, 3));
+            Tensor ourX = leaf(normal(1, 12, 3));
+            Tensor dy = normal(2, 12, 3);
+            own.forward(x, true).mul(dy).sum().backward();
+            Tensor loss = ours.forward(ourX).mul(dy).sum();
+            try (NoGradGuard guard = new NoGradGuard()) {
+                ours.weight().mul_(new Scalar(2f));
+            }
+            loss.backward();
+            assertClose(ourX.grad(), x.grad(), "dx");
+        }
+    }
+
     @Test
     void aSecondBackwardAndSecondDerivativesAreRefused() {
         try (TensorBatchNorm ours = new TensorBatchNorm(3)) {
