@@ -112,7 +112,7 @@ class GeneratedCodeTest {
     @ParameterizedTest
     @EnumSource
     void transformReadsXAndWritesYOnce(Layout layout) {
-        for (String operations : List.of("training", "frozen", "inference")) {
+        for (String operations : List.of("training", "frozenForward", "inference")) {
             if (layout.onChip() && operations.equals("training")) {
                 continue;
             }
@@ -148,12 +148,12 @@ class GeneratedCodeTest {
 
     @ParameterizedTest
     @EnumSource
-    void frozenInputGradientReadsDyAndWritesDxOnce(Layout layout) {
-        Kernel kernel = kernel(layout, "frozen", "frozenInputGradient");
-        assertMoves(kernel.loops().get(0), EIGHT, Set.of("dy"), Set.of("dx"));
-        assertMoves(kernel.loops().get(1), 1, Set.of("dy"), Set.of("dx"));
+    void pastFrozenStatisticsTransformReadsDyAndWritesDxOnce(Layout layout) {
+        Kernel kernel = kernel(layout, "frozenBackward", "transform");
+        assertMoves(kernel.loops().get(0), EIGHT, Set.of("x"), Set.of("y"));
+        assertMoves(kernel.loops().get(1), 1, Set.of("x"), Set.of("y"));
         assertThat(kernel.loops()).hasSize(2);
-        assertNoBatchIn(kernel.straight());
+        assertThat(kernel.straight().loads).isEqualTo(Map.of("statistics", 1, "parameters", 1, "samples", 2));
     }
 
     @ParameterizedTest
@@ -174,16 +174,16 @@ class GeneratedCodeTest {
     @ParameterizedTest
     @EnumSource
     void frozenGradientsAreOfTwoSums(Layout layout) {
-        Kernel reduce = kernel(layout, "frozen", "reduceGradients");
+        Kernel reduce = kernel(layout, "frozenBackward", "reduceGradients");
         assertMoves(reduce.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
         assertThat(reduce.straight().stores).isEqualTo(Map.of("partialDy", 1, "partialDyX", 1, "samples", 1));
-        Kernel merge = kernel(layout, "frozen", "mergeGradients");
+        Kernel merge = kernel(layout, "frozenBackward", "mergeGradients");
         assertMoves(merge.loops().get(0), 1, Set.of("partialDy", "partialDyX"), Set.of());
     }
 
     @Test
     void freezeStatisticsHasNoLoop() {
-        Kernel kernel = kernel(Layout.COLUMNS, "frozen", "freezeStatistics");
+        Kernel kernel = kernel(Layout.COLUMNS, "frozenForward", "freezeStatistics");
         assertThat(kernel.loops()).isEmpty();
         assertThat(kernel.straight().loads).isEqualTo(Map.of("runningStatistics", 2));
         assertThat(kernel.straight().stores).isEqualTo(Map.of("statistics", 4));
@@ -232,7 +232,7 @@ class GeneratedCodeTest {
     @ParameterizedTest
     @EnumSource
     void loopsOverTheBatchDivideOnlyAlongPlanes(Layout layout) {
-        for (String operations : List.of("training", "frozen", "inference")) {
+        for (String operations : List.of("training", "frozenForward", "frozenBackward", "inference")) {
             code.get(layout + " " + operations).forEach((name, kernel) -> {
                 for (Body loop : kernel.loops()) {
                     int addresses = Math.max(

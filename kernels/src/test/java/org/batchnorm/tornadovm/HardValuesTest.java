@@ -187,9 +187,9 @@ class HardValuesTest {
         FloatArray dx = Layers.filled(c, Float.NaN);
         TaskGraph graph = new TaskGraph("serve").transferToDevice(DataTransferMode.FIRST_EXECUTION, in);
         GridScheduler grids = new GridScheduler();
-        norm.inference(graph, grids, in, y);
-        norm.frozenForward(graph, grids, in, frozen);
-        norm.frozenInputGradient(graph, grids, in, dx, SampleCount.atMost(1));
+        norm.on(graph, grids).inference(in, y);
+        norm.on(graph, grids).frozenForward(in, frozen);
+        norm.on(graph, grids, SampleCount.atMost(1)).frozenInputGradient(in, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, frozen, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE).execute();

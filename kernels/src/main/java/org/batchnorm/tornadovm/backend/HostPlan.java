@@ -12,6 +12,7 @@ import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.tornadovm.BatchNormTasks;
+import org.batchnorm.tornadovm.Pieces;
 import org.batchnorm.tornadovm.SampleCount;
 import org.batchnorm.tornadovm.kernels.MergeGradients;
 import org.jspecify.annotations.Nullable;
@@ -129,44 +130,45 @@ final class HostPlan {
         if (operation.hasTwoInputs) {
             toDevice(graph, dy);
         }
+        Pieces pieces = tasks.on(graph, grids, samples);
         switch (operation) {
             case COLLECT_STATISTICS -> {
-                tasks.collectStatistics(graph, grids, x, samples);
+                pieces.collectStatistics(x);
                 toHost(graph, tasks.statistics());
             }
             case FORWARD -> {
-                tasks.forward(graph, grids, x, out, samples);
+                pieces.forward(x, out);
                 toDevice(graph, tasks.parameters());
                 toHost(graph, tasks.statistics());
             }
             case TRANSFORM -> {
-                tasks.transform(graph, grids, x, out, samples);
+                pieces.transform(x, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
             }
             case INFERENCE -> {
-                tasks.inference(graph, grids, x, out, samples);
+                pieces.inference(x, out);
                 toDevice(graph, tasks.parameters(), tasks.runningStatistics());
             }
             case REDUCE_GRADIENTS -> {
-                tasks.reduceGradients(graph, grids, x, dy, samples);
+                pieces.reduceGradients(x, dy);
                 toDevice(graph, tasks.statistics());
                 toHost(graph, tasks.gradients());
             }
             case INPUT_GRADIENT -> {
-                tasks.inputGradient(graph, grids, x, dy, out, samples);
+                pieces.inputGradient(x, dy, out);
                 toDevice(graph, tasks.statistics(), tasks.terms());
             }
             case FROZEN_INPUT_GRADIENT -> {
-                tasks.frozenInputGradient(graph, grids, x, out, samples);
+                pieces.frozenInputGradient(x, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
             }
             case BACKWARD -> {
-                tasks.backward(graph, grids, x, dy, out, samples);
+                pieces.backward(x, dy, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
                 toHost(graph, tasks.gradients());
             }
             case FROZEN_BACKWARD -> {
-                tasks.frozenBackward(graph, grids, x, dy, out, samples);
+                pieces.frozenBackward(x, dy, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
                 toHost(graph, tasks.gradients());
             }

@@ -15,6 +15,9 @@ public final class Transform {
     /** {@code source}: normalize with running statistics (2, C). */
     public static final int RUNNING = 1;
 
+    /** {@code source}: scale only, with statistics (4, C); past frozen statistics that makes dx of dy. */
+    public static final int GRADIENT = 2;
+
     /**
      * {@code y = ((x − mean) − meanLow) · (gamma · rstd) + beta} (Ioffe &amp; Szegedy 2015, algorithm 1). The mean is
      * subtracted first and in two parts, so that a large one cancels exactly. Running statistics have no second part,
@@ -58,21 +61,27 @@ public final class Transform {
         if (column < columns) {
             int features = columns / span;
             int feature = column / span;
-            float mean = statistics.get(feature);
+            float mean = 0f;
             float meanLow = 0f;
-            double rstd;
-            if (source == RUNNING) {
-                rstd = 1 / TornadoMath.sqrt(statistics.get(features + feature) + eps);
-            } else {
-                meanLow = statistics.get(features + feature);
-                rstd = statistics.get(3 * features + feature);
+            // What adds nothing to any value: of sums with 0, that of two -0 would be another one.
+            float beta = -0f;
+            if (source != GRADIENT) {
+                mean = statistics.get(feature);
+                beta = parameters.get(features + feature);
             }
+            if (source == BATCH) {
+                meanLow = statistics.get(features + feature);
+            }
+            double rstd = source == RUNNING
+                    ? 1 / TornadoMath.sqrt(statistics.get(features + feature) + eps)
+                    : statistics.get(3 * features + feature);
             double factor = parameters.get(feature) * rstd;
             float unit = PerFeature.unit(mean, factor, PerFeature.FAR_FROM_ONE);
-            mean *= unit;
-            meanLow *= unit;
+            if (source != GRADIENT) {
+                mean *= unit;
+                meanLow *= unit;
+            }
             float scale = (float) (factor / unit);
-            float beta = parameters.get(features + feature);
             int row = begin + lane / tileColumns;
             int count = Tiles.rowsOfWorkItem(end, row, tileRows);
             int chunks = count / Tiles.LOADS;

@@ -46,7 +46,7 @@ class GuideTest {
         // Batch norm behind it: h never leaves the device.
         BatchNormTasks norm =
                 new BatchNormTasks("norm", BatchNormConfig.of(features), BatchShape.of(n, features), device);
-        norm.forward(graph, grids, h, y);
+        norm.on(graph, grids).forward(h, y);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y);
 
         // Your plan, set up so that NaN and sums keep their meaning on OpenCL.

@@ -88,16 +88,16 @@ final class TimedGraph implements AutoCloseable {
         switch (operation) {
             case INFERENCE -> {
                 timed.transferToDevice(mode, x);
-                norm.inference(timed, grids, x, output);
+                norm.on(timed, grids).inference(x, output);
             }
             case FORWARD -> {
                 timed.transferToDevice(mode, x);
-                norm.forward(timed, grids, x, output);
+                norm.on(timed, grids).forward(x, output);
             }
             case BACKWARD -> {
                 FloatArray dy = FloatArray.fromArray(inputs.dy());
                 before.transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-                norm.collectStatistics(before, grids, x);
+                norm.on(before, grids).collectStatistics(x);
                 before.persistOnDevice(x);
                 if (way == Way.TRANSFERRED) {
                     timed.transferToDevice(mode, x, dy);
@@ -106,7 +106,7 @@ final class TimedGraph implements AutoCloseable {
                     timed.persistOnDevice(x);
                     timed.transferToDevice(mode, dy);
                 }
-                norm.backward(timed, grids, x, dy, output);
+                norm.on(timed, grids).backward(x, dy, output);
             }
             case COPY -> {
                 timed.transferToDevice(mode, x);
