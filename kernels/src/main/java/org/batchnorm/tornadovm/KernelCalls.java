@@ -65,13 +65,8 @@ final class KernelCalls {
                         state.partialFirst,
                         state.partialSecond,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.columns(),
-                        tiling.spatial(),
-                        tiling.span(),
-                        tiling.tileColumns(),
-                        tiling.tileRows(),
-                        tiling.groups()));
+                        tiling.view(),
+                        tiling.tile()));
     }
 
     /**
@@ -100,13 +95,9 @@ final class KernelCalls {
                         state.runningStatistics,
                         state.numBatchesTracked,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.features(),
-                        tiling.span(),
-                        tiling.groups(),
-                        tiling.tileRows(),
-                        tiling.mergeColumns(plan.device()),
-                        tiling.mergeRows(plan.device()),
+                        tiling.view(),
+                        tiling.tile(),
+                        tiling.mergeTile(plan.device()),
                         plan.config().eps(),
                         plan.config().momentum().orElse(0),
                         tracking));
@@ -150,23 +141,18 @@ final class KernelCalls {
                         state.parameters,
                         statistics,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.columns(),
-                        tiling.spatial(),
-                        tiling.span(),
-                        tiling.tileColumns(),
-                        tiling.tileRows(),
-                        tiling.groups(),
+                        tiling.view(),
+                        tiling.tile(),
                         source,
                         plan.config().eps()));
     }
 
-    void forwardOnChip(FloatArray x, FloatArray y, Tiling.OnChip chip) {
+    void forwardOnChip(FloatArray x, FloatArray y, long chip) {
         Tiling tiling = plan.tiling();
         use(state.parameters, state.statistics, state.runningStatistics, state.numBatchesTracked);
         add(
                 "forwardOnChip",
-                tiling.grid(chip),
+                tiling.onChipGrid(chip),
                 task -> graph.task(
                         task,
                         ForwardOnChip::forwardOnChip,
@@ -178,13 +164,8 @@ final class KernelCalls {
                         state.runningStatistics,
                         state.numBatchesTracked,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.columns(),
-                        tiling.spatial(),
-                        tiling.span(),
-                        chip.tileColumns(),
-                        chip.tileRows(),
-                        chip.keep(),
+                        tiling.view(),
+                        chip,
                         plan.config().eps(),
                         plan.config().momentum().orElse(0),
                         plan.tracking()));
@@ -212,13 +193,8 @@ final class KernelCalls {
                         state.partialSecond,
                         state.partialThird,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.columns(),
-                        tiling.spatial(),
-                        tiling.span(),
-                        tiling.tileColumns(),
-                        tiling.tileRows(),
-                        tiling.groups(),
+                        tiling.view(),
+                        tiling.tile(),
                         about));
     }
 
@@ -252,12 +228,9 @@ final class KernelCalls {
                         state.gradients,
                         state.terms,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.features(),
-                        tiling.span(),
-                        tiling.groups(),
-                        tiling.mergeColumns(plan.device()),
-                        tiling.mergeRows(plan.device()),
+                        tiling.view(),
+                        tiling.tile(),
+                        tiling.mergeTile(plan.device()),
                         plan.config().eps(),
                         about));
     }
@@ -278,21 +251,16 @@ final class KernelCalls {
                         state.statistics,
                         state.terms,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.columns(),
-                        tiling.spatial(),
-                        tiling.span(),
-                        tiling.tileColumns(),
-                        tiling.tileRows(),
-                        tiling.groups()));
+                        tiling.view(),
+                        tiling.tile()));
     }
 
-    void backwardOnChip(FloatArray x, FloatArray dy, FloatArray dx, Tiling.OnChip chip) {
+    void backwardOnChip(FloatArray x, FloatArray dy, FloatArray dx, long chip) {
         Tiling tiling = plan.tiling();
         use(state.parameters, state.statistics, state.gradients);
         add(
                 "backwardOnChip",
-                tiling.grid(chip),
+                tiling.onChipGrid(chip),
                 task -> graph.task(
                         task,
                         BackwardOnChip::backwardOnChip,
@@ -304,13 +272,8 @@ final class KernelCalls {
                         state.statistics,
                         state.gradients,
                         samples,
-                        tiling.rowsPerSample(),
-                        tiling.columns(),
-                        tiling.spatial(),
-                        tiling.span(),
-                        chip.tileColumns(),
-                        chip.tileRows(),
-                        chip.keep(),
+                        tiling.view(),
+                        chip,
                         plan.config().eps()));
     }
 

@@ -1,6 +1,6 @@
 package org.batchnorm.tornadovm;
 
-import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
@@ -43,11 +43,11 @@ record LayerPlan(String prefix, BatchNormConfig config, BatchShape maxShape, Dev
     }
 
     /**
-     * The layout for one kernel that reads each of its tensors once, if that fits.
+     * The tile for one kernel that reads each of its tensors once, if that fits.
      *
      * @param tensors tensors of which a work-group keeps its part
      */
-    Optional<Tiling.OnChip> onChip(int tensors) {
+    OptionalLong onChip(int tensors) {
         return tiling.onChip(maxShape, tensors, device);
     }
 

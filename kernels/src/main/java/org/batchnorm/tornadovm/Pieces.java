@@ -1,6 +1,6 @@
 package org.batchnorm.tornadovm;
 
-import java.util.Optional;
+import java.util.OptionalLong;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import org.batchnorm.tornadovm.kernels.Transform;
@@ -37,9 +37,9 @@ public final class Pieces {
         plan.requireTwoValues(samples);
         plan.requireSize("x", x);
         plan.requireSize("y", y);
-        Optional<Tiling.OnChip> onChip = plan.onChip(1);
+        OptionalLong onChip = plan.onChip(1);
         if (onChip.isPresent()) {
-            kernels.forwardOnChip(x, y, onChip.get());
+            kernels.forwardOnChip(x, y, onChip.getAsLong());
             return;
         }
         kernels.collectStatistics(x);
@@ -122,9 +122,9 @@ public final class Pieces {
         plan.requireSize("x", x);
         plan.requireSize("dy", dy);
         plan.requireSize("dx", dx);
-        Optional<Tiling.OnChip> onChip = plan.onChip(2);
+        OptionalLong onChip = plan.onChip(2);
         if (onChip.isPresent()) {
-            kernels.backwardOnChip(x, dy, dx, onChip.get());
+            kernels.backwardOnChip(x, dy, dx, onChip.getAsLong());
             return;
         }
         kernels.reduceGradients(x, dy, ReduceGradients.BATCH);

@@ -11,6 +11,7 @@ import java.util.stream.Collectors;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.GeneratedCode.Body;
 import org.batchnorm.tornadovm.GeneratedCode.Kernel;
+import org.batchnorm.tornadovm.kernels.Tile;
 import org.batchnorm.tornadovm.kernels.Tiles;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -216,15 +217,13 @@ class GeneratedCodeTest {
     @EnumSource(names = {"COLUMNS_ON_CHIP", "PLANES_ON_CHIP", "SMALL_PLANES_ON_CHIP"})
     void localMemoryIsWhatTheTilingCountsWith(Layout layout) {
         Tiling tiling = layout.tiling();
-        Tiling.OnChip forward = tiling.onChip(layout.shape, 1, layout.limits).orElseThrow();
+        long forward = tiling.onChip(layout.shape, 1, layout.limits).orElseThrow();
         assertThat(kernel(layout, "training", "forwardOnChip").localBytes())
-                .isEqualTo(forward.tileColumns() * forward.tileRows() * (4 * forward.keep() + 20)
-                        + 16 * forward.tileColumns())
+                .isEqualTo(Tile.items(forward) * (4 * Tile.keep(forward) + 20) + 16 * Tile.columns(forward))
                 .isLessThanOrEqualTo(layout.limits.localMemory());
-        Tiling.OnChip backward = tiling.onChip(layout.shape, 2, layout.limits).orElseThrow();
+        long backward = tiling.onChip(layout.shape, 2, layout.limits).orElseThrow();
         assertThat(kernel(layout, "training", "backwardOnChip").localBytes())
-                .isEqualTo(backward.tileColumns() * backward.tileRows() * (8 * backward.keep() + 24)
-                        + 24 * backward.tileColumns())
+                .isEqualTo(Tile.items(backward) * (8 * Tile.keep(backward) + 24) + 24 * Tile.columns(backward))
                 .isLessThanOrEqualTo(layout.limits.localMemory());
     }
 

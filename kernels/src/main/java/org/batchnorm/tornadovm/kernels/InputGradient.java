@@ -33,22 +33,20 @@ public final class InputGradient {
             FloatArray statistics,
             FloatArray terms,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int groups) {
+            long view,
+            long tile) {
+        int columns = View.columns(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
         int lane = context.localIdx;
         int column = context.groupIdx * tileColumns + lane % tileColumns;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
         int begin = TornadoMath.min(context.groupIdy * share, rows);
         int end = TornadoMath.min(begin + share, rows);
         if (column < columns) {
-            int features = columns / span;
-            int feature = column / span;
+            int features = View.features(view);
+            int feature = column / View.span(view);
             float scale = terms.get(feature);
             float unitOfDy = terms.get(features + feature);
             float meanDy = terms.get(2 * features + feature);
@@ -58,13 +56,13 @@ public final class InputGradient {
             float mean = statistics.get(feature) * unitOfX;
             float meanLow = statistics.get(features + feature) * unitOfX;
             int row = begin + lane / tileColumns;
-            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int count = Tiles.rowsOfWorkItem(end, row, tile);
             int chunks = count / (Tiles.LOADS / 2);
             for (int i = 0; i < chunks; i++) {
-                int a0 = Tiles.address(row, column, columns, spatial);
-                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
-                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
-                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                int a0 = Tiles.address(row, column, view);
+                int a1 = Tiles.address(row + tileRows, column, view);
+                int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                int a3 = Tiles.address(row + 3 * tileRows, column, view);
                 float g0 = dy.get(a0);
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
@@ -88,7 +86,7 @@ public final class InputGradient {
                 row += Tiles.LOADS / 2 * tileRows;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
-                int at = Tiles.address(row, column, columns, spatial);
+                int at = Tiles.address(row, column, view);
                 float g = dy.get(at) * unitOfDy - meanDy;
                 float d = x.get(at) * unitOfX - mean;
                 dx.set(at, scale * ((g - meanDyLow) - (d - meanLow) * slope));

@@ -33,9 +33,8 @@ public final class MergeGradients {
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
      * @param terms out, (6, C), of {@link #storeTerms}
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param groups of {@link ReduceGradients}
-     * @param tileColumns features of a work-group
-     * @param tileRows work-items that share a feature's groups
+     * @param tile of {@link ReduceGradients}
+     * @param mergeTile its columns are features, and its rows work-items that share a feature's groups
      * @param about as in {@link ReduceGradients}
      */
     public static void mergeGradients(
@@ -48,14 +47,15 @@ public final class MergeGradients {
             FloatArray gradients,
             FloatArray terms,
             IntArray samples,
-            int rowsPerSample,
-            int features,
-            int span,
-            int groups,
-            int tileColumns,
-            int tileRows,
+            long view,
+            long tile,
+            long mergeTile,
             double eps,
             int about) {
+        int features = View.features(view);
+        int groups = Tile.groups(tile);
+        int tileColumns = Tile.columns(mergeTile);
+        int tileRows = Tile.rows(mergeTile);
         int lane = context.localIdx;
         int laneRow = lane / tileColumns;
         int feature = context.groupIdx * tileColumns + lane % tileColumns;
@@ -90,7 +90,7 @@ public final class MergeGradients {
         }
 
         if (laneRow == 0 && feature < features) {
-            double m = (double) samples.get(0) * rowsPerSample * span;
+            double m = (double) samples.get(0) * View.rowsPerSample(view) * View.span(view);
             float rstd = statistics.get(3 * features + feature);
             double dbeta = sums[lane];
             double dgamma = PerFeature.dgamma(products[lane], dbeta, distances[lane] / m, rstd)

@@ -46,10 +46,8 @@ public final class MergeStatistics {
      * @param numBatchesTracked in and out, (C): one count per feature, all the same, so that no work-group reads what
      *     another one writes; untouched if untracked
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param groups of {@link CollectStatistics}
-     * @param groupTileRows tileRows of {@link CollectStatistics}
-     * @param tileColumns features of a work-group
-     * @param tileRows work-items that share a feature's groups
+     * @param tile of {@link CollectStatistics}
+     * @param mergeTile its columns are features, and its rows work-items that share a feature's groups
      * @param tracking {@link #UNTRACKED}, {@link #EXPONENTIAL} or {@link #CUMULATIVE}
      */
     public static void mergeStatistics(
@@ -60,21 +58,22 @@ public final class MergeStatistics {
             FloatArray runningStatistics,
             LongArray numBatchesTracked,
             IntArray samples,
-            int rowsPerSample,
-            int features,
-            int span,
-            int groups,
-            int groupTileRows,
-            int tileColumns,
-            int tileRows,
+            long view,
+            long tile,
+            long mergeTile,
             double eps,
             double momentum,
             int tracking) {
+        int features = View.features(view);
+        int span = View.span(view);
+        int groups = Tile.groups(tile);
+        int tileColumns = Tile.columns(mergeTile);
+        int tileRows = Tile.rows(mergeTile);
         int lane = context.localIdx;
         int laneRow = lane / tileColumns;
         int feature = context.groupIdx * tileColumns + lane % tileColumns;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, groupTileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
 
         double[] sums = context.allocateDoubleLocalArray(tileColumns * tileRows);
         double[] squares = context.allocateDoubleLocalArray(tileColumns * tileRows);

@@ -43,24 +43,22 @@ public final class Transform {
             FloatArray parameters,
             FloatArray statistics,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int groups,
+            long view,
+            long tile,
             int source,
             double eps) {
+        int columns = View.columns(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
         int lane = context.localIdx;
         int column = context.groupIdx * tileColumns + lane % tileColumns;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
         int begin = TornadoMath.min(context.groupIdy * share, rows);
         int end = TornadoMath.min(begin + share, rows);
         if (column < columns) {
-            int features = columns / span;
-            int feature = column / span;
+            int features = View.features(view);
+            int feature = column / View.span(view);
             float mean = 0f;
             float meanLow = 0f;
             // What adds nothing to any value: of sums with 0, that of two -0 would be another one.
@@ -83,17 +81,17 @@ public final class Transform {
             }
             float scale = (float) (factor / unit);
             int row = begin + lane / tileColumns;
-            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int count = Tiles.rowsOfWorkItem(end, row, tile);
             int chunks = count / Tiles.LOADS;
             for (int i = 0; i < chunks; i++) {
-                int a0 = Tiles.address(row, column, columns, spatial);
-                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
-                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
-                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
-                int a4 = Tiles.address(row + 4 * tileRows, column, columns, spatial);
-                int a5 = Tiles.address(row + 5 * tileRows, column, columns, spatial);
-                int a6 = Tiles.address(row + 6 * tileRows, column, columns, spatial);
-                int a7 = Tiles.address(row + 7 * tileRows, column, columns, spatial);
+                int a0 = Tiles.address(row, column, view);
+                int a1 = Tiles.address(row + tileRows, column, view);
+                int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                int a3 = Tiles.address(row + 3 * tileRows, column, view);
+                int a4 = Tiles.address(row + 4 * tileRows, column, view);
+                int a5 = Tiles.address(row + 5 * tileRows, column, view);
+                int a6 = Tiles.address(row + 6 * tileRows, column, view);
+                int a7 = Tiles.address(row + 7 * tileRows, column, view);
                 float x0 = x.get(a0);
                 float x1 = x.get(a1);
                 float x2 = x.get(a2);
@@ -113,7 +111,7 @@ public final class Transform {
                 row += Tiles.LOADS * tileRows;
             }
             for (int i = chunks * Tiles.LOADS; i < count; i++) {
-                int at = Tiles.address(row, column, columns, spatial);
+                int at = Tiles.address(row, column, view);
                 y.set(at, ((x.get(at) * unit - mean) - meanLow) * scale + beta);
                 row += tileRows;
             }
