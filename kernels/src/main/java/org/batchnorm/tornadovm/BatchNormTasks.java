@@ -4,7 +4,6 @@ import java.util.Map;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.Tensor;
-import org.batchnorm.tornadovm.kernels.MergeGradients;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
@@ -50,6 +49,9 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  *
  * Where a work-group can keep whole features on chip, one kernel each, {@code forwardOnChip} and
  * {@code backwardOnChip}, does the same and reads x (and dy) once.
+ *
+ * <p><b>Several devices.</b> {@link Pieces} has the steps one by one as well, with moments and sums as arrays between
+ * them, so that layers which have a part of a batch each can normalize it as one: {@link Summaries}.
  *
  * <p><b>Shapes.</b> The data are {@link FloatArray}s that the caller owns or that earlier tasks produce, in the order
  * of the shape's layout, with at least as many values as the largest batch; y may be x, and dx may be dy or x (backward
@@ -192,14 +194,6 @@ public final class BatchNormTasks {
      */
     public FloatArray statistics() {
         return state.statistics;
-    }
-
-    /**
-     * What {@link Pieces#inputGradient} needs of the gradients of γ and β: (6, C), overwritten by each backward. Who
-     * has them from elsewhere writes it with {@link MergeGradients#storeTerms}.
-     */
-    public FloatArray terms() {
-        return state.terms;
     }
 
     /**

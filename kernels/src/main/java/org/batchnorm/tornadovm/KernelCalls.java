@@ -8,6 +8,8 @@ import org.batchnorm.tornadovm.kernels.FrozenStatistics;
 import org.batchnorm.tornadovm.kernels.InputGradient;
 import org.batchnorm.tornadovm.kernels.MergeGradients;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
+import org.batchnorm.tornadovm.kernels.MergedGradients;
+import org.batchnorm.tornadovm.kernels.MergedStatistics;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import org.batchnorm.tornadovm.kernels.Transform;
 import uk.ac.manchester.tornado.api.GridScheduler;
@@ -15,6 +17,7 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
@@ -75,6 +78,16 @@ final class KernelCalls {
      * @param tracking of {@link MergeStatistics}
      */
     void mergeStatistics(int tracking) {
+        mergePartialStatistics("mergeStatistics", state.partialFirst, tracking);
+    }
+
+    /** The moments of the partial results. */
+    void mergeMoments(DoubleArray moments) {
+        mergePartialStatistics("mergeMoments", moments, MergeStatistics.MOMENTS);
+    }
+
+    /** Of the results, moments or all the others, only those that {@code tracking} asks for are written. */
+    private void mergePartialStatistics(String name, DoubleArray moments, int tracking) {
         Tiling tiling = plan.tiling();
         use(
                 state.statistics,
@@ -83,7 +96,7 @@ final class KernelCalls {
                 state.partialFirst,
                 state.partialSecond);
         add(
-                "mergeStatistics",
+                name,
                 tiling.mergeGrid(plan.device()),
                 task -> graph.task(
                         task,
@@ -91,6 +104,7 @@ final class KernelCalls {
                         context,
                         state.partialFirst,
                         state.partialSecond,
+                        moments,
                         state.statistics,
                         state.runningStatistics,
                         state.numBatchesTracked,
@@ -101,6 +115,27 @@ final class KernelCalls {
                         plan.config().eps(),
                         plan.config().momentum().orElse(0),
                         tracking));
+    }
+
+    /** The statistics of moments that were merged elsewhere. */
+    void mergedStatistics(DoubleArray moments) {
+        use(state.statistics, state.runningStatistics, state.numBatchesTracked);
+        add(
+                "mergedStatistics",
+                plan.tiling().featureGrid(plan.device()),
+                task -> graph.task(
+                        task,
+                        MergedStatistics::mergedStatistics,
+                        context,
+                        moments,
+                        state.statistics,
+                        state.runningStatistics,
+                        state.numBatchesTracked,
+                        samples,
+                        plan.config().features(),
+                        plan.config().eps(),
+                        plan.config().momentum().orElse(0),
+                        plan.tracking()));
     }
 
     /** The running statistics in the place of a batch's. */
@@ -199,11 +234,21 @@ final class KernelCalls {
     }
 
     /**
-     * The gradients of γ and β, and the terms of the input's.
+     * The gradients of γ and β, and the terms of the input's, of the sums of the work-groups.
      *
      * @param about of {@link ReduceGradients}
      */
     void mergeGradients(int about) {
+        mergePartialGradients("mergeGradients", state.partialFirst, about);
+    }
+
+    /** The sums of the sums of the work-groups, about given statistics. */
+    void mergeSums(DoubleArray sums) {
+        mergePartialGradients("mergeSums", sums, MergeGradients.SUMS);
+    }
+
+    /** Of the results, sums or all the others, only those that {@code about} asks for are written. */
+    private void mergePartialGradients(String name, DoubleArray sums, int about) {
         Tiling tiling = plan.tiling();
         use(
                 state.parameters,
@@ -214,7 +259,7 @@ final class KernelCalls {
                 state.partialSecond,
                 state.partialThird);
         add(
-                "mergeGradients",
+                name,
                 tiling.mergeGrid(plan.device()),
                 task -> graph.task(
                         task,
@@ -223,6 +268,7 @@ final class KernelCalls {
                         state.partialFirst,
                         state.partialSecond,
                         state.partialThird,
+                        sums,
                         state.parameters,
                         state.statistics,
                         state.gradients,
@@ -233,6 +279,26 @@ final class KernelCalls {
                         tiling.mergeTile(plan.device()),
                         plan.config().eps(),
                         about));
+    }
+
+    /** The gradients of γ and β, and the terms of the input's, of sums that were merged elsewhere. */
+    void mergedGradients(DoubleArray sums) {
+        use(state.parameters, state.statistics, state.gradients, state.terms);
+        add(
+                "mergedGradients",
+                plan.tiling().featureGrid(plan.device()),
+                task -> graph.task(
+                        task,
+                        MergedGradients::mergedGradients,
+                        context,
+                        sums,
+                        state.parameters,
+                        state.statistics,
+                        state.gradients,
+                        state.terms,
+                        samples,
+                        plan.config().features(),
+                        plan.config().eps()));
     }
 
     void inputGradient(FloatArray x, FloatArray dy, FloatArray dx) {

@@ -25,7 +25,7 @@ final class LayerState {
     /** (4, C): mean, meanLow, variance, rstd. */
     final FloatArray statistics;
 
-    /** (6, C), of {@link org.batchnorm.tornadovm.kernels.MergeGradients#storeTerms}. */
+    /** (6, C): what the input's gradient needs of those of γ and β. */
     final FloatArray terms;
 
     /** (2, C): mean, variance; (1) if untracked. */

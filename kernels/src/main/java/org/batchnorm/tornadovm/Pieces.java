@@ -1,9 +1,9 @@
 package org.batchnorm.tornadovm;
 
 import java.util.OptionalLong;
-import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import org.batchnorm.tornadovm.kernels.Transform;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /**
@@ -48,21 +48,34 @@ public final class Pieces {
     }
 
     /**
-     * The first half of the training forward: the batch's {@link BatchNormTasks#statistics}. The running statistics
-     * stay as they are.
+     * The first step of a training forward in steps: the batch's moments, to be merged with those of others or not. A
+     * part of a batch may have one value per feature, or none.
      *
      * @param x in, the batch
+     * @param moments out, of {@link Summaries#array}
      */
-    public void collectStatistics(FloatArray x) {
-        plan.requireTwoValues(samples);
+    public void collectStatistics(FloatArray x, DoubleArray moments) {
         plan.requireSize("x", x);
+        Summaries.requireSize("moments", moments, plan.config().features());
         kernels.collectStatistics(x);
-        kernels.mergeStatistics(MergeStatistics.UNTRACKED);
+        kernels.mergeMoments(moments);
     }
 
     /**
-     * The second half of the training forward: {@code y = gamma · (x − mean) · rstd + beta} with the
-     * {@link BatchNormTasks#statistics} as they are, be they of {@link #collectStatistics} or written by the caller.
+     * The second step of a training forward in steps: {@link BatchNormTasks#statistics} of moments, be they of
+     * {@link #collectStatistics} or of more values than that has seen; and {@code running = (1 − momentum) · running +
+     * momentum · batch}.
+     *
+     * @param moments in, of at least 2 values per feature; {@link Summaries#array}
+     */
+    public void mergeStatistics(DoubleArray moments) {
+        Summaries.requireSize("moments", moments, plan.config().features());
+        kernels.mergedStatistics(moments);
+    }
+
+    /**
+     * The last step of a training forward in steps: {@code y = gamma · (x − mean) · rstd + beta} with the
+     * {@link BatchNormTasks#statistics} as they are, be they of {@link #mergeStatistics} or written by the caller.
      *
      * @param x in, the batch
      * @param y out, the batch; may be x
@@ -133,24 +146,37 @@ public final class Pieces {
     }
 
     /**
-     * The first half of backward: {@link BatchNormTasks#gradients} and {@link BatchNormTasks#terms} of the batch, with
-     * the {@link BatchNormTasks#statistics} as they are. They may be those of a larger batch, so that the mean of x is
+     * The first step of a backward in steps: the sums over the batch, to be added to those of others or not, with the
+     * {@link BatchNormTasks#statistics} as they are. They may be those of a larger batch, so that the mean of x is
      * taken as it is given; {@link #backward} knows better, and keeps digits of dgamma that this loses where dy has a
      * mean of many deviations.
      *
      * @param x in, the batch that the forward got
      * @param dy in, the gradient of its y
+     * @param sums out, of {@link Summaries#array}
      */
-    public void reduceGradients(FloatArray x, FloatArray dy) {
+    public void reduceGradients(FloatArray x, FloatArray dy, DoubleArray sums) {
         plan.requireSize("x", x);
         plan.requireSize("dy", dy);
+        Summaries.requireSize("sums", sums, plan.config().features());
         kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
-        kernels.mergeGradients(ReduceGradients.GIVEN);
+        kernels.mergeSums(sums);
     }
 
     /**
-     * The second half of backward through the batch's statistics: the gradient of x with the
-     * {@link BatchNormTasks#terms} as they are, be they of {@link #reduceGradients} or written by the caller.
+     * The second step of a backward in steps: {@link BatchNormTasks#gradients} of sums, be they of
+     * {@link #reduceGradients} or over more values than that has seen.
+     *
+     * @param sums in, over all values that the {@link BatchNormTasks#statistics} are of; {@link Summaries#array}
+     */
+    public void mergeGradients(DoubleArray sums) {
+        Summaries.requireSize("sums", sums, plan.config().features());
+        kernels.mergedGradients(sums);
+    }
+
+    /**
+     * The last step of a backward in steps: the gradient of x through the batch's statistics, with the sums of
+     * {@link #mergeGradients}.
      *
      * @param x in, the batch that the forward got
      * @param dy in, the gradient of its y
@@ -180,7 +206,7 @@ public final class Pieces {
     }
 
     /**
-     * The second half of backward past frozen statistics: {@code dx = gamma · rstd · dy}, with rstd of the
+     * The last step of a backward past frozen statistics in steps: {@code dx = gamma · rstd · dy}, with rstd of the
      * {@link BatchNormTasks#statistics} as they are.
      *
      * @param dy in, the gradient of y

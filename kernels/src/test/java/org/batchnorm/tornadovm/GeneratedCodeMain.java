@@ -6,6 +6,7 @@ import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** Has every kernel compiled for every layout, and says before TornadoVM prints them which are to come. */
@@ -24,6 +25,14 @@ final class GeneratedCodeMain {
             compile(layout, "frozenForward", x, out, pieces -> pieces.frozenForward(x, out));
             compile(layout, "frozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
             compile(layout, "inference", x, out, pieces -> pieces.inference(x, out));
+            DoubleArray summary = Summaries.array(layout.shape.c());
+            compile(layout, "steps", x, out, pieces -> {
+                pieces.collectStatistics(x, summary);
+                pieces.mergeStatistics(summary);
+                pieces.transform(x, out);
+                pieces.reduceGradients(x, dy, summary);
+                pieces.mergeGradients(summary);
+            });
         }
     }
 

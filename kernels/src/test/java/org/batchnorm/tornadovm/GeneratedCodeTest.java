@@ -171,6 +171,30 @@ class GeneratedCodeTest {
         assertThat(gradients.straight().stores).isEqualTo(Map.of("gradients", 2, "terms", 6, "samples", 1));
     }
 
+    /** What layers merge is written by the kernels that merge, and nothing else; the rest is read of that. */
+    @ParameterizedTest
+    @EnumSource
+    void stepsWriteAndReadWhatLayersMerge(Layout layout) {
+        Kernel moments = kernel(layout, "steps", "mergeStatistics");
+        assertMoves(moments.loops().get(0), 1, Set.of("partialMean", "partialM2"), Set.of());
+        assertThat(moments.straight().stores).isEqualTo(Map.of("moments", 3, "samples", 1));
+        Kernel statistics = kernel(layout, "steps", "mergedStatistics");
+        assertThat(statistics.loops()).isEmpty();
+        assertThat(statistics.straight().loads)
+                .isEqualTo(Map.of("moments", 3, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 1));
+        assertThat(statistics.straight().stores)
+                .isEqualTo(Map.of("statistics", 4, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 1));
+
+        Kernel sums = kernel(layout, "steps", "mergeGradients");
+        assertMoves(sums.loops().get(0), 1, Set.of("partialDy", "partialDyX"), Set.of());
+        assertThat(sums.straight().stores).isEqualTo(Map.of("wholeSums", 3, "samples", 1));
+        Kernel gradients = kernel(layout, "steps", "mergedGradients");
+        assertThat(gradients.loops()).isEmpty();
+        assertThat(gradients.straight().loads)
+                .isEqualTo(Map.of("sums", 3, "parameters", 1, "statistics", 2, "samples", 1));
+        assertThat(gradients.straight().stores).isEqualTo(Map.of("gradients", 2, "terms", 6, "samples", 1));
+    }
+
     /** About given statistics the sum of the distances is not needed. */
     @ParameterizedTest
     @EnumSource

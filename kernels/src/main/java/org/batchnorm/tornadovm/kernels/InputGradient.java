@@ -22,7 +22,7 @@ public final class InputGradient {
      * @param dy in, the gradient of its output
      * @param dx out, the gradient of its input; may be x or dy
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
-     * @param terms in, (6, C), of {@link MergeGradients#storeTerms}
+     * @param terms in, (6, C), of {@link MergeGradients}
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      */
     public static void inputGradient(
