@@ -1,32 +1,19 @@
 package org.batchnorm.tornadovm;
 
-import java.util.Optional;
+import java.util.OptionalLong;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.tornadovm.kernels.Tile;
 import org.batchnorm.tornadovm.kernels.Tiles;
+import org.batchnorm.tornadovm.kernels.View;
 import uk.ac.manchester.tornado.api.WorkerGrid;
 
 /**
- * How a batch is laid over a device: the scalars that the kernels of {@link org.batchnorm.tornadovm.kernels} are
- * compiled with.
+ * How a batch is laid over a device: what the kernels of {@link org.batchnorm.tornadovm.kernels} are compiled with.
  *
- * @param features C
- * @param rowsPerSample rows that one sample has
- * @param columns columns of the batch as the kernels see it
- * @param spatial contiguous positions of a column; 1 where columns are contiguous
- * @param span adjacent columns that make one feature
- * @param tileColumns columns of a work-group
- * @param tileRows rows that a work-group stands on at once
- * @param groups work-groups that share the rows
+ * @param view of the batch, as {@link View} packs it
+ * @param tile of the kernels that walk over the batch, as {@link Tile} packs it
  */
-record Tiling(
-        int features,
-        int rowsPerSample,
-        int columns,
-        int spatial,
-        int span,
-        int tileColumns,
-        int tileRows,
-        int groups) {
+record Tiling(long view, long tile) {
 
     /**
      * Addresses are {@code int}s, and the last work-groups may count this far beyond the last row before they see that
@@ -51,101 +38,94 @@ record Tiling(
 
     static Tiling of(BatchShape shape, DeviceLimits device) {
         checkAddressable(shape);
-        int c = shape.c();
-        int s = Math.toIntExact(shape.spatial());
-        int rowsPerSample = s;
-        int columns = c;
-        int spatial = 1;
-        int span = 1;
-        if (!shape.featuresContiguous()) {
-            if (s >= LARGE_SPATIAL) {
-                spatial = s;
-            } else {
-                rowsPerSample = 1;
-                columns = c * s;
-                span = s;
-            }
-        }
-        long rows = Math.max(1, shape.n() * rowsPerSample);
-        int tileColumns = spatial > 1 ? 1 : tileColumns(columns, span, Math.min(WORK_GROUP, device.maxWorkGroup()));
+        long view = view(shape);
+        long rows = Math.max(1, shape.n() * View.rowsPerSample(view));
+        int tileColumns = tileColumns(view, Math.min(WORK_GROUP, device.maxWorkGroup()));
         int tileRows = tileRows(rows, tileColumns, device.maxWorkGroup());
-        int tiles = ceilDiv(columns, tileColumns);
-        int groups = groups(rows, tiles, tileColumns, tileRows, device);
-        return new Tiling(c, rowsPerSample, columns, spatial, span, tileColumns, tileRows, groups);
+        int tiles = ceilDiv(View.columns(view), tileColumns);
+        int groups = groups(rows, (long) tiles * tileColumns, tileRows, device);
+        return new Tiling(view, Tile.sharedBy(groups, tileColumns, tileRows));
+    }
+
+    private static long view(BatchShape shape) {
+        int s = Math.toIntExact(shape.spatial());
+        if (shape.featuresContiguous()) {
+            return View.contiguous(shape.c(), s);
+        }
+        return s >= LARGE_SPATIAL ? View.planes(shape.c(), s) : View.smallPlanes(shape.c(), s);
     }
 
     /** The grid of the kernels that walk over the batch. */
     WorkerGrid grid() {
-        return grid(ceilDiv(columns, tileColumns), groups, tileColumns * tileRows);
+        return grid(tiles(tile), Tile.groups(tile), Tile.items(tile));
     }
 
     /**
-     * Features of a work-group that merges partial results: fewer for few features, so that their many partial results
-     * are read by many work-groups.
+     * The tile of the kernels that merge partial results: fewer features for few features, so that their many partial
+     * results are read by many work-groups, and work-items that share a feature's partial results.
      */
-    int mergeColumns(DeviceLimits device) {
-        return Math.min(
-                Math.clamp(Integer.highestOneBit(Math.max(1, features / device.computeUnits())), 1, WARP),
+    long mergeTile(DeviceLimits device) {
+        int columns = Math.min(
+                Math.clamp(Integer.highestOneBit(Math.max(1, features() / device.computeUnits())), 1, WARP),
                 device.maxWorkGroup());
-    }
-
-    /** Work-items that share a feature's partial results. */
-    int mergeRows(DeviceLimits device) {
-        int most = Math.min(WORK_GROUP, device.maxWorkGroup()) / mergeColumns(device);
-        return Math.clamp(Integer.highestOneBit(Math.max(1, groups)), 1, most);
+        int most = Math.min(WORK_GROUP, device.maxWorkGroup()) / columns;
+        return Tile.sharedBy(1, columns, Math.clamp(Integer.highestOneBit(Tile.groups(tile)), 1, most));
     }
 
     /** The grid of the kernels that merge partial results. */
     WorkerGrid mergeGrid(DeviceLimits device) {
-        return grid(ceilDiv(features, mergeColumns(device)), 1, mergeColumns(device) * mergeRows(device));
+        long merge = mergeTile(device);
+        return grid(ceilDiv(features(), Tile.columns(merge)), 1, Tile.items(merge));
     }
 
     /** The grid of the kernels that have one work-item per feature. */
     WorkerGrid featureGrid(DeviceLimits device) {
         int local = Math.min(2 * WARP, device.maxWorkGroup());
-        return grid(ceilDiv(features, local), 1, local);
+        return grid(ceilDiv(features(), local), 1, local);
     }
 
     /**
-     * How the same batch is laid out when each work-group keeps whole features on chip.
-     *
-     * @param tileColumns columns of a work-group
-     * @param tileRows rows that a work-group stands on at once
-     * @param keep rows, and so values of each tensor, of a work-item
-     */
-    record OnChip(int tileColumns, int tileRows, int keep) {}
-
-    /**
-     * The layout for one kernel that reads each of its tensors once, if that fits. It then always pays: what is too
-     * small to fill the device this way takes less time than the start of another kernel.
+     * The tile for one kernel that reads each of its tensors once, if that fits: its work-groups keep whole features on
+     * chip. It then always pays: what is too small to fill the device this way takes less time than the start of
+     * another kernel.
      *
      * @param shape the shape of the largest batch
      * @param tensors tensors of which a work-group keeps its part
      */
-    Optional<OnChip> onChip(BatchShape shape, int tensors, DeviceLimits device) {
-        long rows = shape.n() * rowsPerSample;
-        for (int target = WARP; target >= (spatial > 1 ? WARP : WARP / 2); target /= 2) {
-            int width = spatial > 1 ? 1 : Math.max(span, Math.min(columns, target) / span * span);
+    OptionalLong onChip(BatchShape shape, int tensors, DeviceLimits device) {
+        long rows = shape.n() * View.rowsPerSample(view);
+        boolean planes = View.spatial(view) > 1;
+        int span = View.span(view);
+        for (int target = WARP; target >= (planes ? WARP : WARP / 2); target /= 2) {
+            int width = planes ? 1 : Math.max(span, Math.min(View.columns(view), target) / span * span);
             int most = Math.min(LARGEST_WORK_GROUP, device.maxWorkGroup()) / width;
             long busy = Math.ceilDiv(rows, 2L * Tiles.LOADS);
             int tileRows = Math.clamp(Math.max(busy, WORK_GROUP / 4 / width), 1, Math.max(1, most));
             long keep = Math.ceilDiv(rows, (long) tileRows);
             long bytes = width * (tileRows * (4L * tensors * (keep + 1) + 16) + 8L * (tensors + 1));
             if (most >= 1 && bytes <= device.localMemory()) {
-                return Optional.of(new OnChip(width, tileRows, (int) keep));
+                return OptionalLong.of(Tile.keeping((int) keep, width, tileRows));
             }
         }
-        return Optional.empty();
+        return OptionalLong.empty();
     }
 
-    /** The grid of the kernels that keep whole features on chip. */
-    WorkerGrid grid(OnChip chip) {
-        return grid(ceilDiv(columns, chip.tileColumns()), 1, chip.tileColumns() * chip.tileRows());
+    /** The grid of the kernels that keep whole features on chip, with a tile of {@link #onChip}. */
+    WorkerGrid onChipGrid(long chip) {
+        return grid(tiles(chip), 1, Tile.items(chip));
     }
 
-    /** Values of each of the two arrays of partial results. */
+    /** Values of each of the arrays of partial results. */
     int partials() {
-        return Math.multiplyExact(groups, features);
+        return Math.multiplyExact(Tile.groups(tile), features());
+    }
+
+    private int features() {
+        return View.features(view);
+    }
+
+    private int tiles(long ofTile) {
+        return ceilDiv(View.columns(view), Tile.columns(ofTile));
     }
 
     private static WorkerGrid grid(int tiles, int groups, int local) {
@@ -169,13 +149,17 @@ record Tiling(
         }
     }
 
-    /** All columns, or an even share of them, rounded up to whole warps and whole features. */
-    private static int tileColumns(int columns, int span, int most) {
+    /** One column along planes; else all columns, or an even share of them, rounded up to whole warps and features. */
+    private static int tileColumns(long view, int most) {
+        int columns = View.columns(view);
+        int span = View.span(view);
+        if (View.spatial(view) > 1) {
+            return 1;
+        }
         if (columns <= most) {
             return columns;
         }
-        int tiles = ceilDiv(columns, most);
-        int share = ceilDiv(columns, tiles);
+        int share = ceilDiv(columns, ceilDiv(columns, most));
         int step = span == 1 ? Math.min(WARP, most) : span;
         return Math.min(ceilDiv(share, step) * step, most / step * step);
     }
@@ -202,9 +186,9 @@ record Tiling(
         return best;
     }
 
-    private static int groups(long rows, int tiles, int tileColumns, int tileRows, DeviceLimits device) {
+    private static int groups(long rows, long columns, int tileRows, DeviceLimits device) {
         long perUnit = device.cpu() ? GROUPS_PER_CPU_UNIT : GROUPS_PER_GPU_UNIT;
-        long wanted = Math.ceilDiv(perUnit * device.computeUnits() * WORK_GROUP, (long) tiles * tileColumns * tileRows);
+        long wanted = Math.ceilDiv(perUnit * device.computeUnits() * WORK_GROUP, columns * tileRows);
         long rowsOfWorkItem = Math.ceilDiv(rows, (long) tileRows);
         long groups = Math.max(
                 Math.min(wanted, rowsOfWorkItem / MANY_ROWS),

@@ -54,8 +54,8 @@ class AccuracyTest {
 
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, x, dy);
         GridScheduler grids = new GridScheduler();
-        norm.forward(graph, grids, x, y);
-        norm.backward(graph, grids, x, dy, dx);
+        norm.on(graph, grids).forward(x, y);
+        norm.on(graph, grids).backward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);

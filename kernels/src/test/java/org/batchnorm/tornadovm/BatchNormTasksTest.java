@@ -24,6 +24,7 @@ import uk.ac.manchester.tornado.api.TornadoProfilerResult;
 import uk.ac.manchester.tornado.api.WorkerGrid1D;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.enums.ProfilerMode;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** The pieces in task graphs as callers build them. */
@@ -58,10 +59,10 @@ class BatchNormTasksTest {
         FloatArray betweenGradient = Layers.filled(SHAPE.elements(), Float.NaN);
 
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.FIRST_EXECUTION, x, dy);
-        first.forward(graph, grids, x, between);
-        second.forward(graph, grids, between, y);
-        second.backward(graph, grids, between, dy, betweenGradient);
-        first.backward(graph, grids, x, dy, dx);
+        first.on(graph, grids).forward(x, between);
+        second.on(graph, grids).forward(between, y);
+        second.on(graph, grids).backward(between, dy, betweenGradient);
+        first.on(graph, grids).backward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, between, y, betweenGradient, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -81,19 +82,19 @@ class BatchNormTasksTest {
         FloatArray inferred = Layers.filled(SHAPE.elements(), Float.NaN);
 
         TaskGraph forward = new TaskGraph("forward").transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-        norm.forward(forward, grids, x, y);
+        norm.on(forward, grids).forward(x, y);
         forward.persistOnDevice(x, y);
 
         TaskGraph backward = new TaskGraph("backward")
                 .consumeFromDevice("forward", x)
                 .transferToDevice(DataTransferMode.FIRST_EXECUTION, dy);
-        norm.backward(backward, grids, x, dy, dx);
+        norm.on(backward, grids).backward(x, dy, dx);
         grids.addWorkerGrid("backward.descend", new WorkerGrid1D(2 * C));
         backward.task("descend", BatchNormTasksTest::descend, new KernelContext(), norm.parameters(), norm.gradients())
                 .persistOnDevice(x, dx);
 
         TaskGraph inference = new TaskGraph("inference").consumeFromDevice("backward", x);
-        norm.inference(inference, grids, x, inferred);
+        norm.on(inference, grids).inference(x, inferred);
         inference.persistOnDevice(x).transferToHost(DataTransferMode.EVERY_EXECUTION, inferred);
 
         try (TornadoExecutionPlan plan =
@@ -133,7 +134,7 @@ class BatchNormTasksTest {
     void aGraphWithoutTheLayerMayRunInBetween() throws Exception {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);
         TaskGraph forward = new TaskGraph("forward").transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-        norm.forward(forward, grids, x, y);
+        norm.on(forward, grids).forward(x, y);
         forward.persistOnDevice(x, y);
 
         FloatArray other = Layers.filled(2L * C, 1);
@@ -150,7 +151,7 @@ class BatchNormTasksTest {
         TaskGraph backward = new TaskGraph("backward")
                 .consumeFromDevice("between", x)
                 .transferToDevice(DataTransferMode.FIRST_EXECUTION, dy);
-        norm.backward(backward, grids, x, dy, dx);
+        norm.on(backward, grids).backward(x, dy, dx);
         backward.transferToHost(DataTransferMode.EVERY_EXECUTION, dx);
 
         try (TornadoExecutionPlan plan =
@@ -184,11 +185,11 @@ class BatchNormTasksTest {
         GridScheduler ownGrids = new GridScheduler();
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.FIRST_EXECUTION, x, dy);
         if (samples == null) {
-            norm.forward(graph, ownGrids, x, y);
-            norm.backward(graph, ownGrids, x, dy, dx);
+            norm.on(graph, ownGrids).forward(x, y);
+            norm.on(graph, ownGrids).backward(x, dy, dx);
         } else {
-            norm.forward(graph, ownGrids, x, y, samples);
-            norm.backward(graph, ownGrids, x, dy, dx, samples);
+            norm.on(graph, ownGrids, samples).forward(x, y);
+            norm.on(graph, ownGrids, samples).backward(x, dy, dx);
         }
         graph.transferToHost(DataTransferMode.UNDER_DEMAND, y, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
@@ -205,8 +206,8 @@ class BatchNormTasksTest {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.TWO_STAGES);
         SampleCount samples = SampleCount.atMost((int) SHAPE.n());
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, x, dy);
-        norm.forward(graph, grids, x, y, samples);
-        norm.backward(graph, grids, x, dy, dx, samples);
+        norm.on(graph, grids, samples).forward(x, y);
+        norm.on(graph, grids, samples).backward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -229,8 +230,8 @@ class BatchNormTasksTest {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);
         SampleCount samples = SampleCount.atMost((int) SHAPE.n());
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, x, dy);
-        norm.forward(graph, grids, x, y, samples);
-        norm.backward(graph, grids, x, dy, dx, samples);
+        norm.on(graph, grids, samples).forward(x, y);
+        norm.on(graph, grids, samples).backward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -251,8 +252,8 @@ class BatchNormTasksTest {
         Layers.randomParameters(norm, 6);
         SampleCount samples = SampleCount.atMost((int) SHAPE.n());
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, x, dy);
-        norm.forward(graph, grids, x, y, samples);
-        norm.backward(graph, grids, x, dy, dx, samples);
+        norm.on(graph, grids, samples).forward(x, y);
+        norm.on(graph, grids, samples).backward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -264,29 +265,33 @@ class BatchNormTasksTest {
         }
     }
 
-    /** What the caller may do between them: merge with statistics and gradients from elsewhere. */
+    /** Moments and sums stay on the device from one graph to the next. */
     @Test
-    void theHalvesOfForwardAndBackwardMayStandInGraphsOfTheirOwn() throws Exception {
+    void theStepsOfForwardAndBackwardMayStandInGraphsOfTheirOwn() throws Exception {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);
         Layers.randomParameters(norm, 7);
         SampleCount samples = SampleCount.atMost((int) SHAPE.n());
+        DoubleArray moments = Summaries.array(C);
+        DoubleArray sums = Summaries.array(C);
         TaskGraph statistics = new TaskGraph("statistics").transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-        norm.collectStatistics(statistics, grids, x, samples);
-        statistics.persistOnDevice(x);
-        TaskGraph transform = new TaskGraph("transform").consumeFromDevice("statistics", x);
-        norm.transform(transform, grids, x, y, samples);
+        norm.on(statistics, grids, samples).collectStatistics(x, moments);
+        statistics.persistOnDevice(x, moments);
+        TaskGraph transform = new TaskGraph("transform").consumeFromDevice("statistics", x, moments);
+        norm.on(transform, grids, samples).mergeStatistics(moments);
+        norm.on(transform, grids, samples).transform(x, y);
         transform.persistOnDevice(x).transferToHost(DataTransferMode.EVERY_EXECUTION, y);
         TaskGraph gradients = new TaskGraph("gradients")
                 .consumeFromDevice("transform", x)
                 .transferToDevice(DataTransferMode.FIRST_EXECUTION, dy);
-        norm.reduceGradients(gradients, grids, x, dy, samples);
-        gradients.persistOnDevice(x, dy);
-        TaskGraph input = new TaskGraph("input").consumeFromDevice("gradients", x, dy);
-        norm.inputGradient(input, grids, x, dy, dx, samples);
+        norm.on(gradients, grids, samples).reduceGradients(x, dy, sums);
+        gradients.persistOnDevice(x, dy, sums);
+        TaskGraph input = new TaskGraph("input").consumeFromDevice("gradients", x, dy, sums);
+        norm.on(input, grids, samples).mergeGradients(sums);
+        norm.on(input, grids, samples).inputGradient(x, dy, dx);
         input.persistOnDevice(x, dy).transferToHost(DataTransferMode.EVERY_EXECUTION, dx);
         FloatArray frozenDx = Layers.filled(SHAPE.elements(), Float.NaN);
         TaskGraph frozen = new TaskGraph("frozen").consumeFromDevice("input", dy);
-        norm.frozenInputGradient(frozen, grids, dy, frozenDx, samples);
+        norm.on(frozen, grids, samples).frozenInputGradient(dy, frozenDx);
         frozen.transferToHost(DataTransferMode.EVERY_EXECUTION, frozenDx);
 
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(
@@ -296,14 +301,14 @@ class BatchNormTasksTest {
                 input.snapshot(),
                 frozen.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
-            plan.withGraph(0).execute().transferToHost(norm.statistics());
-            plan.withGraph(1).execute();
-            plan.withGraph(2).execute().transferToHost(norm.gradients());
-            plan.withGraph(3).execute();
+            plan.withGraph(0).execute();
+            plan.withGraph(1).execute().transferToHost(norm.statistics());
+            plan.withGraph(2).execute();
+            plan.withGraph(3).execute().transferToHost(norm.gradients());
             plan.withGraph(4).execute();
         }
         Layers.Expected expected = Layers.Expected.training(norm, SHAPE, x, dy);
-        expected.check("halves", norm, y, dx);
+        expected.check("steps", norm, y, dx);
         double[] mean = expected.statistics().mean();
         double[] variance = expected.statistics().variance();
         Layers.assertWithinBar(
@@ -321,7 +326,7 @@ class BatchNormTasksTest {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);
         SampleCount samples = SampleCount.atMost((int) SHAPE.n());
         TaskGraph graph = new TaskGraph("serve").transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
-        norm.inference(graph, grids, x, y, samples);
+        norm.on(graph, grids, samples).inference(x, y);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -351,8 +356,8 @@ class BatchNormTasksTest {
             norm.runningStatistics().set(C + i, (float) variance[i]);
         }
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.FIRST_EXECUTION, x, dy);
-        norm.frozenForward(graph, grids, x, y);
-        norm.frozenBackward(graph, grids, x, dy, dx);
+        norm.on(graph, grids).frozenForward(x, y);
+        norm.on(graph, grids).frozenBackward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -370,7 +375,7 @@ class BatchNormTasksTest {
         BatchNormConfig config = new BatchNormConfig(C, 1e-3, OptionalDouble.empty(), false, true);
         BatchNormTasks norm = new BatchNormTasks("norm", config, SHAPE, Layers.TWO_STAGES);
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
-        norm.forward(graph, grids, x, y);
+        norm.on(graph, grids).forward(x, y);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -396,7 +401,7 @@ class BatchNormTasksTest {
         BatchNormConfig config = new BatchNormConfig(C, 1e-5, OptionalDouble.of(0.1), true, false);
         BatchNormTasks norm = new BatchNormTasks("norm", config, SHAPE, Layers.DEVICE);
         TaskGraph graph = new TaskGraph("serve").transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-        norm.inference(graph, grids, x, y);
+        norm.on(graph, grids).inference(x, y);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -418,8 +423,8 @@ class BatchNormTasksTest {
         FloatArray data = FloatArray.fromArray(x.toHeapArray());
         FloatArray gradient = FloatArray.fromArray(dy.toHeapArray());
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, data, x, gradient);
-        norm.forward(graph, grids, data, data);
-        norm.backward(graph, grids, x, gradient, gradient);
+        norm.on(graph, grids).forward(data, data);
+        norm.on(graph, grids).backward(x, gradient, gradient);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, data, gradient);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -432,7 +437,7 @@ class BatchNormTasksTest {
     void aGraphIsReplayedThousandsOfTimes() throws Exception {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-        norm.forward(graph, grids, x, y);
+        norm.on(graph, grids).forward(x, y);
         graph.transferToHost(DataTransferMode.UNDER_DEMAND, y);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);
@@ -466,7 +471,7 @@ class BatchNormTasksTest {
         BatchNormTasks norm = Layers.layer(SHAPE, Layers.OWN);
         norm.loadState(given);
         TaskGraph graph = new TaskGraph("serve").transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-        norm.inference(graph, grids, x, y);
+        norm.on(graph, grids).inference(x, y);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE);

@@ -35,8 +35,8 @@ class DeterminismTest {
             FloatArray dx = Layers.filled(shape.elements(), 0);
             TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.FIRST_EXECUTION, x, dy);
             GridScheduler grids = new GridScheduler();
-            norm.forward(graph, grids, x, y);
-            norm.backward(graph, grids, x, dy, dx);
+            norm.on(graph, grids).forward(x, y);
+            norm.on(graph, grids).backward(x, dy, dx);
             graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
             try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
                 BatchNormTasks.configure(plan, grids, Layers.DEVICE);

@@ -39,9 +39,9 @@ class ErrorsTest {
                 .withMessageContaining("prefix: \"my.norm\" given")
                 .withMessageContaining("letters, digits and underscores");
         FloatArray x = new FloatArray(12);
-        layer(BatchShape.of(4, 3)).inference(graph, grids, x, x);
+        layer(BatchShape.of(4, 3)).on(graph, grids).inference(x, x);
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> layer(BatchShape.of(4, 3)).inference(graph, grids, x, x))
+                .isThrownBy(() -> layer(BatchShape.of(4, 3)).on(graph, grids).inference(x, x))
                 .withMessageContaining("prefix: \"norm\" given")
                 .withMessageContaining("graph.norm_inference");
     }
@@ -70,16 +70,16 @@ class ErrorsTest {
         FloatArray right = new FloatArray(12);
         FloatArray small = new FloatArray(11);
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> norm.forward(graph, grids, small, right))
+                .isThrownBy(() -> norm.on(graph, grids).forward(small, right))
                 .withMessage("x: an array of 11 values given, (4, 3) needs 12");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> norm.forward(graph, grids, right, small))
+                .isThrownBy(() -> norm.on(graph, grids).forward(right, small))
                 .withMessageStartingWith("y:");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> norm.backward(graph, grids, right, small, right))
+                .isThrownBy(() -> norm.on(graph, grids).backward(right, small, right))
                 .withMessageStartingWith("dy:");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> norm.backward(graph, grids, right, right, small))
+                .isThrownBy(() -> norm.on(graph, grids).backward(right, right, small))
                 .withMessageStartingWith("dx:");
         assertThat(grids.keySet()).as("nothing was added").isEmpty();
     }
@@ -89,14 +89,14 @@ class ErrorsTest {
         BatchNormTasks norm = layer(BatchShape.of(1, 3));
         FloatArray x = new FloatArray(3);
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> norm.forward(graph, grids, x, x))
+                .isThrownBy(() -> norm.on(graph, grids).forward(x, x))
                 .withMessageContaining("expects more than 1 value per feature");
-        assertThatCode(() -> norm.inference(graph, grids, x, x)).doesNotThrowAnyException();
+        assertThatCode(() -> norm.on(graph, grids).inference(x, x)).doesNotThrowAnyException();
 
         BatchNormTasks larger = layer(BatchShape.of(4, 3));
         SampleCount samples = SampleCount.atMost(4);
         FloatArray data = new FloatArray(12);
-        larger.forward(new TaskGraph("other"), grids, data, data, samples);
+        larger.on(new TaskGraph("other"), grids, samples).forward(data, data);
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> samples.set(1))
                 .withMessageContaining("samples: 1 given")
@@ -109,7 +109,7 @@ class ErrorsTest {
         BatchNormTasks norm = layer(BatchShape.of(4, 3));
         FloatArray data = new FloatArray(12);
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> norm.forward(graph, grids, data, data, SampleCount.atMost(5)))
+                .isThrownBy(() -> norm.on(graph, grids, SampleCount.atMost(5)).forward(data, data))
                 .withMessageContaining("at most 5 given")
                 .withMessageContaining("(4, 3)");
         assertThatIllegalArgumentException()
@@ -142,7 +142,7 @@ class ErrorsTest {
         assertThatIllegalStateException().isThrownBy(norm::numBatchesTracked).withMessageContaining("tracks no");
         FloatArray x = new FloatArray(12);
         assertThatIllegalStateException()
-                .isThrownBy(() -> norm.frozenForward(graph, grids, x, x))
+                .isThrownBy(() -> norm.on(graph, grids).frozenForward(x, x))
                 .withMessageContaining("none to normalize with");
     }
 

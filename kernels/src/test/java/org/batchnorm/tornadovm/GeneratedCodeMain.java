@@ -1,10 +1,12 @@
 package org.batchnorm.tornadovm;
 
+import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** Has every kernel compiled for every layout, and says before TornadoVM prints them which are to come. */
@@ -16,20 +18,26 @@ final class GeneratedCodeMain {
             FloatArray x = new FloatArray(Math.toIntExact(layout.shape.elements()));
             FloatArray dy = new FloatArray(x.getSize());
             FloatArray out = new FloatArray(x.getSize());
-            compile(layout, "training", x, out, (norm, graph, grids) -> {
-                norm.forward(graph, grids, x, out);
-                norm.backward(graph, grids, x, dy, out);
+            compile(layout, "training", x, out, pieces -> {
+                pieces.forward(x, out);
+                pieces.backward(x, dy, out);
             });
-            compile(layout, "frozen", x, out, (norm, graph, grids) -> {
-                norm.frozenForward(graph, grids, x, out);
-                norm.frozenBackward(graph, grids, x, dy, out);
+            compile(layout, "frozenForward", x, out, pieces -> pieces.frozenForward(x, out));
+            compile(layout, "frozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
+            compile(layout, "inference", x, out, pieces -> pieces.inference(x, out));
+            DoubleArray summary = Summaries.array(layout.shape.c());
+            compile(layout, "steps", x, out, pieces -> {
+                pieces.collectStatistics(x, summary);
+                pieces.mergeStatistics(summary);
+                pieces.transform(x, out);
+                pieces.reduceGradients(x, dy, summary);
+                pieces.mergeGradients(summary);
             });
-            compile(layout, "inference", x, out, (norm, graph, grids) -> norm.inference(graph, grids, x, out));
         }
     }
 
     private static void compile(
-            GeneratedCodeTest.Layout layout, String operations, FloatArray x, FloatArray out, Adder pieces)
+            GeneratedCodeTest.Layout layout, String operations, FloatArray x, FloatArray out, Consumer<Pieces> adder)
             throws Exception {
         System.out.println("=== " + layout + " " + operations);
         BatchNormTasks norm =
@@ -37,15 +45,10 @@ final class GeneratedCodeMain {
         TaskGraph graph = new TaskGraph(operations);
         GridScheduler grids = new GridScheduler();
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
-        pieces.add(norm, graph, grids);
+        adder.accept(norm.on(graph, grids));
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, out);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             plan.withGridScheduler(grids).withPreCompilation();
         }
-    }
-
-    @FunctionalInterface
-    private interface Adder {
-        void add(BatchNormTasks norm, TaskGraph graph, GridScheduler grids);
     }
 }

@@ -11,6 +11,7 @@ import java.util.stream.Collectors;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.GeneratedCode.Body;
 import org.batchnorm.tornadovm.GeneratedCode.Kernel;
+import org.batchnorm.tornadovm.kernels.Tile;
 import org.batchnorm.tornadovm.kernels.Tiles;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -112,7 +113,7 @@ class GeneratedCodeTest {
     @ParameterizedTest
     @EnumSource
     void transformReadsXAndWritesYOnce(Layout layout) {
-        for (String operations : List.of("training", "frozen", "inference")) {
+        for (String operations : List.of("training", "frozenForward", "inference")) {
             if (layout.onChip() && operations.equals("training")) {
                 continue;
             }
@@ -148,12 +149,12 @@ class GeneratedCodeTest {
 
     @ParameterizedTest
     @EnumSource
-    void frozenInputGradientReadsDyAndWritesDxOnce(Layout layout) {
-        Kernel kernel = kernel(layout, "frozen", "frozenInputGradient");
-        assertMoves(kernel.loops().get(0), EIGHT, Set.of("dy"), Set.of("dx"));
-        assertMoves(kernel.loops().get(1), 1, Set.of("dy"), Set.of("dx"));
+    void pastFrozenStatisticsTransformReadsDyAndWritesDxOnce(Layout layout) {
+        Kernel kernel = kernel(layout, "frozenBackward", "transform");
+        assertMoves(kernel.loops().get(0), EIGHT, Set.of("x"), Set.of("y"));
+        assertMoves(kernel.loops().get(1), 1, Set.of("x"), Set.of("y"));
         assertThat(kernel.loops()).hasSize(2);
-        assertNoBatchIn(kernel.straight());
+        assertThat(kernel.straight().loads).isEqualTo(Map.of("statistics", 1, "parameters", 1, "samples", 2));
     }
 
     @ParameterizedTest
@@ -170,20 +171,44 @@ class GeneratedCodeTest {
         assertThat(gradients.straight().stores).isEqualTo(Map.of("gradients", 2, "terms", 6, "samples", 1));
     }
 
+    /** What layers merge is written by the kernels that merge, and nothing else; the rest is read of that. */
+    @ParameterizedTest
+    @EnumSource
+    void stepsWriteAndReadWhatLayersMerge(Layout layout) {
+        Kernel moments = kernel(layout, "steps", "mergeStatistics");
+        assertMoves(moments.loops().get(0), 1, Set.of("partialMean", "partialM2"), Set.of());
+        assertThat(moments.straight().stores).isEqualTo(Map.of("moments", 3, "samples", 1));
+        Kernel statistics = kernel(layout, "steps", "mergedStatistics");
+        assertThat(statistics.loops()).isEmpty();
+        assertThat(statistics.straight().loads)
+                .isEqualTo(Map.of("moments", 3, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 1));
+        assertThat(statistics.straight().stores)
+                .isEqualTo(Map.of("statistics", 4, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 1));
+
+        Kernel sums = kernel(layout, "steps", "mergeGradients");
+        assertMoves(sums.loops().get(0), 1, Set.of("partialDy", "partialDyX"), Set.of());
+        assertThat(sums.straight().stores).isEqualTo(Map.of("wholeSums", 3, "samples", 1));
+        Kernel gradients = kernel(layout, "steps", "mergedGradients");
+        assertThat(gradients.loops()).isEmpty();
+        assertThat(gradients.straight().loads)
+                .isEqualTo(Map.of("sums", 3, "parameters", 1, "statistics", 2, "samples", 1));
+        assertThat(gradients.straight().stores).isEqualTo(Map.of("gradients", 2, "terms", 6, "samples", 1));
+    }
+
     /** About given statistics the sum of the distances is not needed. */
     @ParameterizedTest
     @EnumSource
     void frozenGradientsAreOfTwoSums(Layout layout) {
-        Kernel reduce = kernel(layout, "frozen", "reduceGradients");
+        Kernel reduce = kernel(layout, "frozenBackward", "reduceGradients");
         assertMoves(reduce.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
         assertThat(reduce.straight().stores).isEqualTo(Map.of("partialDy", 1, "partialDyX", 1, "samples", 1));
-        Kernel merge = kernel(layout, "frozen", "mergeGradients");
+        Kernel merge = kernel(layout, "frozenBackward", "mergeGradients");
         assertMoves(merge.loops().get(0), 1, Set.of("partialDy", "partialDyX"), Set.of());
     }
 
     @Test
     void freezeStatisticsHasNoLoop() {
-        Kernel kernel = kernel(Layout.COLUMNS, "frozen", "freezeStatistics");
+        Kernel kernel = kernel(Layout.COLUMNS, "frozenForward", "freezeStatistics");
         assertThat(kernel.loops()).isEmpty();
         assertThat(kernel.straight().loads).isEqualTo(Map.of("runningStatistics", 2));
         assertThat(kernel.straight().stores).isEqualTo(Map.of("statistics", 4));
@@ -216,15 +241,13 @@ class GeneratedCodeTest {
     @EnumSource(names = {"COLUMNS_ON_CHIP", "PLANES_ON_CHIP", "SMALL_PLANES_ON_CHIP"})
     void localMemoryIsWhatTheTilingCountsWith(Layout layout) {
         Tiling tiling = layout.tiling();
-        Tiling.OnChip forward = tiling.onChip(layout.shape, 1, layout.limits).orElseThrow();
+        long forward = tiling.onChip(layout.shape, 1, layout.limits).orElseThrow();
         assertThat(kernel(layout, "training", "forwardOnChip").localBytes())
-                .isEqualTo(forward.tileColumns() * forward.tileRows() * (4 * forward.keep() + 20)
-                        + 16 * forward.tileColumns())
+                .isEqualTo(Tile.items(forward) * (4 * Tile.keep(forward) + 20) + 16 * Tile.columns(forward))
                 .isLessThanOrEqualTo(layout.limits.localMemory());
-        Tiling.OnChip backward = tiling.onChip(layout.shape, 2, layout.limits).orElseThrow();
+        long backward = tiling.onChip(layout.shape, 2, layout.limits).orElseThrow();
         assertThat(kernel(layout, "training", "backwardOnChip").localBytes())
-                .isEqualTo(backward.tileColumns() * backward.tileRows() * (8 * backward.keep() + 24)
-                        + 24 * backward.tileColumns())
+                .isEqualTo(Tile.items(backward) * (8 * Tile.keep(backward) + 24) + 24 * Tile.columns(backward))
                 .isLessThanOrEqualTo(layout.limits.localMemory());
     }
 
@@ -232,7 +255,7 @@ class GeneratedCodeTest {
     @ParameterizedTest
     @EnumSource
     void loopsOverTheBatchDivideOnlyAlongPlanes(Layout layout) {
-        for (String operations : List.of("training", "frozen", "inference")) {
+        for (String operations : List.of("training", "frozenForward", "frozenBackward", "inference")) {
             code.get(layout + " " + operations).forEach((name, kernel) -> {
                 for (Body loop : kernel.loops()) {
                     int addresses = Math.max(

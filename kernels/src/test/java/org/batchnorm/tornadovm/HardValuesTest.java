@@ -9,6 +9,7 @@ import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.tornadovm.kernels.Tile;
 import org.batchnorm.tornadovm.kernels.Tiles;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -63,14 +64,14 @@ class HardValuesTest {
     void outliersWhereTheShiftIsSampledDoNotSpoilTheStatistics() throws Exception {
         int n = 1 << 18;
         try (TrainingStep step = new TrainingStep(BatchShape.of(n, 1), FEW_WORK_ITEMS)) {
-            Tiling tiling = Tiling.of(step.shape, FEW_WORK_ITEMS);
-            int share = Tiles.rowsPerGroup(n, tiling.groups(), tiling.tileRows());
+            long tile = Tiling.of(step.shape, FEW_WORK_ITEMS).tile();
+            int share = Tiles.rowsPerGroup(n, tile);
             boolean[] sampled = new boolean[n];
             for (int begin = 0; begin < n; begin += share) {
-                for (int row = begin; row < begin + tiling.tileRows() && row < n; row++) {
-                    int count = Math.ceilDiv(Math.min(begin + share, n) - row, tiling.tileRows());
+                for (int row = begin; row < begin + Tile.rows(tile) && row < n; row++) {
+                    int count = Math.ceilDiv(Math.min(begin + share, n) - row, Tile.rows(tile));
                     for (int place : new int[] {count / 4, count / 2, count - 1 - count / 4}) {
-                        sampled[row + place * tiling.tileRows()] = true;
+                        sampled[row + place * Tile.rows(tile)] = true;
                     }
                 }
             }
@@ -187,9 +188,9 @@ class HardValuesTest {
         FloatArray dx = Layers.filled(c, Float.NaN);
         TaskGraph graph = new TaskGraph("serve").transferToDevice(DataTransferMode.FIRST_EXECUTION, in);
         GridScheduler grids = new GridScheduler();
-        norm.inference(graph, grids, in, y);
-        norm.frozenForward(graph, grids, in, frozen);
-        norm.frozenInputGradient(graph, grids, in, dx, SampleCount.atMost(1));
+        norm.on(graph, grids).inference(in, y);
+        norm.on(graph, grids).frozenForward(in, frozen);
+        norm.on(graph, grids, SampleCount.atMost(1)).frozenInputGradient(in, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, frozen, dx);
         try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
             BatchNormTasks.configure(plan, grids, Layers.DEVICE).execute();

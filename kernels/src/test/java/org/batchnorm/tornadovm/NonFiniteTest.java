@@ -50,9 +50,9 @@ class NonFiniteTest {
 
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.FIRST_EXECUTION, x, dy);
         GridScheduler grids = new GridScheduler();
-        norm.inference(graph, grids, x, inferred);
-        norm.forward(graph, grids, x, y);
-        norm.backward(graph, grids, x, dy, dx);
+        norm.on(graph, grids).inference(x, inferred);
+        norm.on(graph, grids).forward(x, y);
+        norm.on(graph, grids).backward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx, inferred);
         Layers.Expected expectedInference = Layers.Expected.frozen(
                 norm,

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.HashSet;
-import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.tornadovm.kernels.Tile;
 import org.batchnorm.tornadovm.kernels.Tiles;
+import org.batchnorm.tornadovm.kernels.View;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -65,7 +67,7 @@ class TilingTest {
     @MethodSource({"large", "fewFeatures"})
     void largeBatchesFillTheDevice(BatchShape shape) {
         Tiling tiling = Tiling.of(shape, LARGE_GPU);
-        int lanes = tiling.tileColumns() * tiling.tileRows();
+        int lanes = Tile.items(tiling.tile());
         assertThat(lanes).as("work-group").isBetween(128, 512);
         assertThat((double) lanes / (Math.ceilDiv(lanes, WARP) * WARP))
                 .as("lanes used of its warps")
@@ -91,9 +93,11 @@ class TilingTest {
     @MethodSource({"large", "medium"})
     void mostGroupsHaveRows(BatchShape shape) {
         Tiling tiling = Tiling.of(shape, LARGE_GPU);
-        int rows = Math.toIntExact(shape.n() * tiling.rowsPerSample());
-        int busy = Math.ceilDiv(rows, Tiles.rowsPerGroup(rows, tiling.groups(), tiling.tileRows()));
-        assertThat(busy).as("of %d", tiling.groups()).isBetween(tiling.groups() * 4 / 5, tiling.groups());
+        int rows = Math.toIntExact(shape.n() * View.rowsPerSample(tiling.view()));
+        int busy = Math.ceilDiv(rows, Tiles.rowsPerGroup(rows, tiling.tile()));
+        assertThat(busy)
+                .as("of %d", Tile.groups(tiling.tile()))
+                .isBetween(Tile.groups(tiling.tile()) * 4 / 5, Tile.groups(tiling.tile()));
     }
 
     static Stream<BatchShape> largeInTwoStages() {
@@ -117,22 +121,22 @@ class TilingTest {
     @MethodSource({"large", "fewFeatures"})
     void neighboursReadNeighbours(BatchShape shape) {
         Tiling tiling = Tiling.of(shape, LARGE_GPU);
-        int rows = Math.toIntExact(shape.n() * tiling.rowsPerSample());
-        int share = Tiles.rowsPerGroup(rows, tiling.groups(), tiling.tileRows());
+        int rows = Math.toIntExact(shape.n() * View.rowsPerSample(tiling.view()));
+        int share = Tiles.rowsPerGroup(rows, tiling.tile());
         int groups = Math.ceilDiv(rows, share);
-        int tiles = Math.ceilDiv(tiling.columns(), tiling.tileColumns());
+        int tiles = Math.ceilDiv(View.columns(tiling.view()), Tile.columns(tiling.tile()));
         long loads = 0;
         long sectors = 0;
         for (int tile : new int[] {0, tiles / 2, tiles - 1}) {
             for (int group : new int[] {0, groups / 2, groups - 1}) {
                 for (int load = 0; load < Tiles.LOADS; load++) {
-                    int firstRow = group * share + load * tiling.tileRows();
+                    int firstRow = group * share + load * Tile.rows(tiling.tile());
                     Set<Long> touched = new HashSet<>();
-                    for (int lane = 0; lane < tiling.tileColumns() * tiling.tileRows(); lane++) {
-                        int column = tile * tiling.tileColumns() + lane % tiling.tileColumns();
-                        int row = firstRow + lane / tiling.tileColumns();
-                        if (column < tiling.columns() && row < rows) {
-                            long address = Tiles.address(row, column, tiling.columns(), tiling.spatial());
+                    for (int lane = 0; lane < Tile.items(tiling.tile()); lane++) {
+                        int column = tile * Tile.columns(tiling.tile()) + lane % Tile.columns(tiling.tile());
+                        int row = firstRow + lane / Tile.columns(tiling.tile());
+                        if (column < View.columns(tiling.view()) && row < rows) {
+                            long address = Tiles.address(row, column, tiling.view());
                             touched.add(lane / WARP * (1L << 32) + (HEADER + address * Float.BYTES) / SECTOR);
                             loads++;
                         }
@@ -165,27 +169,27 @@ class TilingTest {
     @MethodSource("all")
     void everyValueIsVisitedOnceAndLimitsHold(BatchShape shape, DeviceLimits device) {
         Tiling tiling = Tiling.of(shape, device);
-        int rows = Math.toIntExact(shape.n() * tiling.rowsPerSample());
-        assertThat((long) tiling.columns() * rows).isEqualTo(shape.elements());
-        assertThat(tiling.columns() / tiling.span()).isEqualTo(shape.c());
-        assertThat(tiling.tileColumns() % tiling.span())
+        int rows = Math.toIntExact(shape.n() * View.rowsPerSample(tiling.view()));
+        assertThat((long) View.columns(tiling.view()) * rows).isEqualTo(shape.elements());
+        assertThat(View.columns(tiling.view()) / View.span(tiling.view())).isEqualTo(shape.c());
+        assertThat(Tile.columns(tiling.tile()) % View.span(tiling.view()))
                 .as("whole features in a tile")
                 .isZero();
-        assertThat((long) tiling.groups() * Tiles.rowsPerGroup(rows, tiling.groups(), tiling.tileRows()))
+        assertThat((long) Tile.groups(tiling.tile()) * Tiles.rowsPerGroup(rows, tiling.tile()))
                 .isGreaterThanOrEqualTo(rows);
         for (WorkerGrid grid : new WorkerGrid[] {tiling.grid(), tiling.mergeGrid(device), tiling.featureGrid(device)}) {
             assertThat(grid.getLocalWork()[0]).isBetween(1L, (long) device.maxWorkGroup());
             assertThat(grid.getGlobalWork()[0] % grid.getLocalWork()[0]).isZero();
         }
         for (int tensors = 1; tensors <= 2; tensors++) {
-            Optional<Tiling.OnChip> chip = tiling.onChip(shape, tensors, device);
+            OptionalLong chip = tiling.onChip(shape, tensors, device);
             if (chip.isPresent()) {
-                Tiling.OnChip fits = chip.get();
-                int lanes = fits.tileColumns() * fits.tileRows();
+                long fits = chip.getAsLong();
+                int lanes = Tile.items(fits);
                 assertThat(lanes).isBetween(1, device.maxWorkGroup());
-                assertThat((long) fits.keep() * fits.tileRows()).isGreaterThanOrEqualTo(rows);
-                assertThat(4L * tensors * fits.keep() * lanes).isLessThan(device.localMemory());
-                assertThat(fits.tileColumns() % tiling.span()).isZero();
+                assertThat((long) Tile.keep(fits) * Tile.rows(fits)).isGreaterThanOrEqualTo(rows);
+                assertThat(4L * tensors * Tile.keep(fits) * lanes).isLessThan(device.localMemory());
+                assertThat(Tile.columns(fits) % View.span(tiling.view())).isZero();
             }
         }
     }

@@ -28,8 +28,8 @@ final class TrainingStep implements AutoCloseable {
         dx = Layers.filled(shape.elements(), Float.NaN);
         TaskGraph graph = new TaskGraph("step").transferToDevice(DataTransferMode.EVERY_EXECUTION, x, dy);
         GridScheduler grids = new GridScheduler();
-        norm.forward(graph, grids, x, y);
-        norm.backward(graph, grids, x, dy, dx);
+        norm.on(graph, grids).forward(x, y);
+        norm.on(graph, grids).backward(x, dy, dx);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y, dx);
         plan = BatchNormTasks.configure(new TornadoExecutionPlan(graph.snapshot()), grids, Layers.DEVICE);
     }

@@ -10,16 +10,17 @@ import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
-import org.batchnorm.spi.Normalization;
 import org.batchnorm.tornadovm.BatchNormTasks;
+import org.batchnorm.tornadovm.Pieces;
 import org.batchnorm.tornadovm.SampleCount;
-import org.batchnorm.tornadovm.kernels.MergeGradients;
+import org.batchnorm.tornadovm.Summaries;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /**
@@ -97,6 +98,7 @@ final class HostPlan {
     private final FloatArray x;
     private final FloatArray dy;
     private final FloatArray out;
+    private final DoubleArray summary;
     private final GridScheduler grids = new GridScheduler();
     private final TornadoExecutionPlan plan;
     private int executions;
@@ -111,6 +113,7 @@ final class HostPlan {
         this.x = array(key.x(), capacity);
         this.dy = operation.hasTwoInputs ? array(key.dy(), capacity) : x;
         this.out = result();
+        this.summary = Summaries.array(capacity.c());
         this.samples = SampleCount.atMost(Math.toIntExact(capacity.n()));
         this.tasks = new BatchNormTasks(
                 "norm",
@@ -129,44 +132,47 @@ final class HostPlan {
         if (operation.hasTwoInputs) {
             toDevice(graph, dy);
         }
+        Pieces pieces = tasks.on(graph, grids, samples);
         switch (operation) {
             case COLLECT_STATISTICS -> {
-                tasks.collectStatistics(graph, grids, x, samples);
-                toHost(graph, tasks.statistics());
+                pieces.collectStatistics(x, summary);
+                toHost(graph, summary);
             }
             case FORWARD -> {
-                tasks.forward(graph, grids, x, out, samples);
+                pieces.forward(x, out);
                 toDevice(graph, tasks.parameters());
                 toHost(graph, tasks.statistics());
             }
             case TRANSFORM -> {
-                tasks.transform(graph, grids, x, out, samples);
+                pieces.transform(x, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
             }
             case INFERENCE -> {
-                tasks.inference(graph, grids, x, out, samples);
+                pieces.inference(x, out);
                 toDevice(graph, tasks.parameters(), tasks.runningStatistics());
             }
             case REDUCE_GRADIENTS -> {
-                tasks.reduceGradients(graph, grids, x, dy, samples);
+                pieces.reduceGradients(x, dy, summary);
                 toDevice(graph, tasks.statistics());
-                toHost(graph, tasks.gradients());
+                toHost(graph, summary);
             }
             case INPUT_GRADIENT -> {
-                tasks.inputGradient(graph, grids, x, dy, out, samples);
-                toDevice(graph, tasks.statistics(), tasks.terms());
+                toDevice(graph, summary);
+                pieces.mergeGradients(summary);
+                pieces.inputGradient(x, dy, out);
+                toDevice(graph, tasks.parameters(), tasks.statistics());
             }
             case FROZEN_INPUT_GRADIENT -> {
-                tasks.frozenInputGradient(graph, grids, x, out, samples);
+                pieces.frozenInputGradient(x, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
             }
             case BACKWARD -> {
-                tasks.backward(graph, grids, x, dy, out, samples);
+                pieces.backward(x, dy, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
                 toHost(graph, tasks.gradients());
             }
             case FROZEN_BACKWARD -> {
-                tasks.frozenBackward(graph, grids, x, dy, out, samples);
+                pieces.frozenBackward(x, dy, out);
                 toDevice(graph, tasks.parameters(), tasks.statistics());
                 toHost(graph, tasks.gradients());
             }
@@ -265,25 +271,9 @@ final class HostPlan {
         put(tasks.statistics(), 3, statistics.rstd(), 0);
     }
 
-    /**
-     * What the gradient of the input needs of the sums, in double precision up to the last rounding; to be called after
-     * {@link #statistics}.
-     */
-    void terms(Normalization normalization, GradientSums sums) {
-        int c = key.capacity().c();
-        float[] gamma = normalization.gamma();
-        for (int i = 0; i < c; i++) {
-            MergeGradients.storeTerms(
-                    tasks.terms(),
-                    tasks.statistics(),
-                    i,
-                    c,
-                    gamma == null ? 1 : gamma[i],
-                    sums.dgamma()[i],
-                    sums.dbeta()[i],
-                    (double) sums.count(),
-                    normalization.eps());
-        }
+    /** The sums that {@link Operation#INPUT_GRADIENT} needs. */
+    void sums(GradientSums sums) {
+        Summaries.write(sums, summary);
     }
 
     void readStatistics(BatchStatistics statistics) {
@@ -293,22 +283,17 @@ final class HostPlan {
         get(tasks.statistics(), 3, statistics.rstd());
     }
 
-    /**
-     * The moments that the statistics came from. A variance beyond the range of float32 is taken from rstd, beside
-     * which eps is nothing then.
-     */
-    void readMoments(Moments moments, long count) {
-        int c = key.capacity().c();
-        FloatArray statistics = tasks.statistics();
-        for (int i = 0; i < c; i++) {
-            double variance = statistics.get(2 * c + i);
-            double rstd = statistics.get(3 * c + i);
-            moments.mean()[i] = (double) statistics.get(i) + statistics.get(c + i);
-            moments.m2()[i] = (variance == Double.POSITIVE_INFINITY ? 1 / (rstd * rstd) : variance) * count;
-        }
-        moments.count(count);
+    /** Of {@link Operation#COLLECT_STATISTICS}. */
+    void readMoments(Moments moments) {
+        Summaries.read(summary, moments);
     }
 
+    /** Of {@link Operation#REDUCE_GRADIENTS}. */
+    void readSums(GradientSums sums) {
+        Summaries.read(summary, sums);
+    }
+
+    /** Of a whole backward, which has only the gradients of γ and β. */
     void readGradients(GradientSums sums, long count) {
         int c = key.capacity().c();
         for (int i = 0; i < c; i++) {

@@ -1,7 +1,6 @@
 package org.batchnorm.tornadovm.backend;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
@@ -20,8 +19,7 @@ import org.jspecify.annotations.Nullable;
  * {@link TransferBuffer}.
  *
  * <p>Forward and backward are fused: one trip to the device each. The stages are trips of their own. Between them the
- * host holds moments and sums in double precision, but the device hands them out rounded: the mean as two float32, the
- * variance and the gradients of γ and β as one.
+ * host holds moments and sums in double precision, as the device computed them.
  */
 final class TornadoOperations implements BatchNormOperations {
     /** Of plans that hand out nothing in which eps is. */
@@ -45,24 +43,9 @@ final class TornadoOperations implements BatchNormOperations {
     @Override
     public void collectStatistics(Tensors tensors, Moments moments) {
         require(tensors);
-        BatchShape shape = tensors.shape();
-        long count = shape.valuesPerFeature();
-        if (count < 2) {
-            // A part of a batch may be so small; the device has no statistics of one value.
-            moments.clear();
-            copyMeansOfSingleValues(tensors.x(), moments);
-            return;
-        }
+        moments.clear();
         Work work = new Work(Operation.COLLECT_STATISTICS, ANY_EPS, tensors.x(), null, null);
-        run(work, plan -> {}, plan -> plan.readMoments(moments, count));
-    }
-
-    private static void copyMeansOfSingleValues(Batch x, Moments moments) {
-        MemorySegment values = x.segment();
-        moments.count(x.shape().valuesPerFeature());
-        for (int i = 0; i < x.shape().elements(); i++) {
-            moments.mean()[i] = values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        }
+        run(work, plan -> {}, plan -> plan.readMoments(moments));
     }
 
     @Override
@@ -97,10 +80,7 @@ final class TornadoOperations implements BatchNormOperations {
         require(tensors);
         Work work = new Work(Operation.REDUCE_GRADIENTS, ANY_EPS, tensors.x(), tensors.dy(), null);
         sums.clear();
-        run(
-                work,
-                plan -> plan.statistics(normalization.statistics()),
-                plan -> plan.readGradients(sums, work.valuesPerFeature()));
+        run(work, plan -> plan.statistics(normalization.statistics()), plan -> plan.readSums(sums));
     }
 
     @Override
@@ -117,10 +97,11 @@ final class TornadoOperations implements BatchNormOperations {
             return;
         }
         run(
-                new Work(Operation.INPUT_GRADIENT, ANY_EPS, tensors.x(), tensors.dy(), tensors.dx()),
+                new Work(Operation.INPUT_GRADIENT, normalization.eps(), tensors.x(), tensors.dy(), tensors.dx()),
                 plan -> {
+                    plan.parameters(normalization.gamma(), null);
                     plan.statistics(normalization.statistics());
-                    plan.terms(normalization, sums);
+                    plan.sums(sums);
                 },
                 plan -> {});
     }

@@ -30,14 +30,14 @@ final class BatchNormLayer implements ResidentLayer {
     public FloatArray addForward(Tasks tasks, FloatArray x) {
         input = x;
         FloatArray y = new FloatArray(tasks.capacity() * outputs());
-        norm.forward(tasks.graph(), tasks.grids(), x, y, tasks.samples());
+        norm.on(tasks.graph(), tasks.grids(), tasks.samples()).forward(x, y);
         return y;
     }
 
     @Override
     public FloatArray addInference(Tasks tasks, FloatArray x) {
         FloatArray y = new FloatArray(tasks.capacity() * outputs());
-        norm.inference(tasks.graph(), tasks.grids(), x, y, tasks.samples());
+        norm.on(tasks.graph(), tasks.grids(), tasks.samples()).inference(x, y);
         return y;
     }
 
@@ -47,7 +47,7 @@ final class BatchNormLayer implements ResidentLayer {
         if (input == null) {
             throw new IllegalStateException(norm.prefix() + ": the backward was added before the forward");
         }
-        norm.backward(tasks.graph(), tasks.grids(), input, dy, dy, tasks.samples());
+        norm.on(tasks.graph(), tasks.grids(), tasks.samples()).backward(input, dy, dy);
         return dy;
     }
 

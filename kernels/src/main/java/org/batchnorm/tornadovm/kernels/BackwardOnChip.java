@@ -27,7 +27,7 @@ public final class BackwardOnChip {
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param keep values of each tensor that a work-item keeps, ⌈rows / tileRows⌉ of the largest batch
+     * @param tile keeps ⌈rows / tileRows⌉ values of each tensor a work-item, of the largest batch
      */
     public static void backwardOnChip(
             KernelContext context,
@@ -38,22 +38,22 @@ public final class BackwardOnChip {
             FloatArray statistics,
             FloatArray gradients,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int keep,
+            long view,
+            long tile,
             double eps) {
-        int lanes = tileColumns * tileRows;
+        int columns = View.columns(view);
+        int span = View.span(view);
+        int features = View.features(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
+        int keep = Tile.keep(tile);
+        int lanes = Tile.items(tile);
         int lane = context.localIdx;
         int laneColumn = lane % tileColumns;
         int laneRow = lane / tileColumns;
         int column = context.groupIdx * tileColumns + laneColumn;
         int feature = column / span;
-        int features = columns / span;
-        int rows = samples.get(0) * rowsPerSample;
+        int rows = samples.get(0) * View.rowsPerSample(view);
 
         float[] keptDy = context.allocateFloatLocalArray(keep * lanes);
         float[] keptX = context.allocateFloatLocalArray(keep * lanes);
@@ -68,7 +68,7 @@ public final class BackwardOnChip {
         float[] offsets = context.allocateFloatLocalArray(tileColumns);
 
         int row = laneRow;
-        int count = column < columns ? Tiles.rowsOfWorkItem(rows, row, tileRows) : 0;
+        int count = column < columns ? Tiles.rowsOfWorkItem(rows, row, tile) : 0;
         double sum = 0;
         double product = 0;
         double distance = 0;
@@ -80,10 +80,10 @@ public final class BackwardOnChip {
             int chunks = count / (Tiles.LOADS / 2);
             int at = lane;
             for (int i = 0; i < chunks; i++) {
-                int a0 = Tiles.address(row, column, columns, spatial);
-                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
-                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
-                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                int a0 = Tiles.address(row, column, view);
+                int a1 = Tiles.address(row + tileRows, column, view);
+                int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                int a3 = Tiles.address(row + 3 * tileRows, column, view);
                 float g0 = dy.get(a0);
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
@@ -110,7 +110,7 @@ public final class BackwardOnChip {
                 at += Tiles.LOADS / 2 * lanes;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
-                int address = Tiles.address(row, column, columns, spatial);
+                int address = Tiles.address(row, column, view);
                 float g = dy.get(address);
                 float d = x.get(address) * unit - centre;
                 keptDy[at] = g;
@@ -176,7 +176,7 @@ public final class BackwardOnChip {
                 float g = keptDy[i * lanes + lane];
                 float d = keptX[i * lanes + lane];
                 dx.set(
-                        Tiles.address(row, column, columns, spatial),
+                        Tiles.address(row, column, view),
                         scale * (((g * unit - meanDy) - meanDyLow) - (d + offset) * slope));
                 row += tileRows;
             }

@@ -36,20 +36,19 @@ public final class CollectStatistics {
             DoubleArray partialMean,
             DoubleArray partialM2,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int groups) {
+            long view,
+            long tile) {
+        int columns = View.columns(view);
+        int span = View.span(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
         int lane = context.localIdx;
         int laneColumn = lane % tileColumns;
         int laneRow = lane / tileColumns;
         int group = context.groupIdy;
         int column = context.groupIdx * tileColumns + laneColumn;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
         int begin = TornadoMath.min(group * share, rows);
         int end = TornadoMath.min(begin + share, rows);
 
@@ -58,26 +57,26 @@ public final class CollectStatistics {
         double[] squares = context.allocateDoubleLocalArray(tileColumns * tileRows);
 
         int row = begin + laneRow;
-        int count = column < columns ? Tiles.rowsOfWorkItem(end, row, tileRows) : 0;
+        int count = column < columns ? Tiles.rowsOfWorkItem(end, row, tile) : 0;
         float shift = 0f;
         double sum = 0;
         double square = 0;
         if (count > 0) {
             shift = Tiles.shift(
-                    x.get(Tiles.address(row + count / 4 * tileRows, column, columns, spatial)),
-                    x.get(Tiles.address(row + count / 2 * tileRows, column, columns, spatial)),
-                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, columns, spatial)));
+                    x.get(Tiles.address(row + count / 4 * tileRows, column, view)),
+                    x.get(Tiles.address(row + count / 2 * tileRows, column, view)),
+                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, view)));
         }
         int chunks = count / Tiles.LOADS;
         for (int i = 0; i < chunks; i++) {
-            float x0 = x.get(Tiles.address(row, column, columns, spatial));
-            float x1 = x.get(Tiles.address(row + tileRows, column, columns, spatial));
-            float x2 = x.get(Tiles.address(row + 2 * tileRows, column, columns, spatial));
-            float x3 = x.get(Tiles.address(row + 3 * tileRows, column, columns, spatial));
-            float x4 = x.get(Tiles.address(row + 4 * tileRows, column, columns, spatial));
-            float x5 = x.get(Tiles.address(row + 5 * tileRows, column, columns, spatial));
-            float x6 = x.get(Tiles.address(row + 6 * tileRows, column, columns, spatial));
-            float x7 = x.get(Tiles.address(row + 7 * tileRows, column, columns, spatial));
+            float x0 = x.get(Tiles.address(row, column, view));
+            float x1 = x.get(Tiles.address(row + tileRows, column, view));
+            float x2 = x.get(Tiles.address(row + 2 * tileRows, column, view));
+            float x3 = x.get(Tiles.address(row + 3 * tileRows, column, view));
+            float x4 = x.get(Tiles.address(row + 4 * tileRows, column, view));
+            float x5 = x.get(Tiles.address(row + 5 * tileRows, column, view));
+            float x6 = x.get(Tiles.address(row + 6 * tileRows, column, view));
+            float x7 = x.get(Tiles.address(row + 7 * tileRows, column, view));
             float d0 = x0 - shift;
             float d1 = x1 - shift;
             float d2 = x2 - shift;
@@ -91,7 +90,7 @@ public final class CollectStatistics {
             row += Tiles.LOADS * tileRows;
         }
         for (int i = chunks * Tiles.LOADS; i < count; i++) {
-            float d = x.get(Tiles.address(row, column, columns, spatial)) - shift;
+            float d = x.get(Tiles.address(row, column, view)) - shift;
             sum += d;
             square += d * d;
             row += tileRows;
@@ -102,7 +101,7 @@ public final class CollectStatistics {
             square = 0;
             row = begin + laneRow;
             for (int i = 0; i < count; i++) {
-                double d = (double) x.get(Tiles.address(row, column, columns, spatial)) - shift;
+                double d = (double) x.get(Tiles.address(row, column, view)) - shift;
                 sum += d;
                 square += d * d;
                 row += tileRows;
@@ -140,7 +139,7 @@ public final class CollectStatistics {
                 mean = common + beyond;
                 m2 = featureSquare - featureSum * beyond;
             }
-            int at = group * (columns / span) + column / span;
+            int at = group * View.features(view) + column / span;
             partialMean.set(at, mean);
             partialM2.set(at, m2);
         }

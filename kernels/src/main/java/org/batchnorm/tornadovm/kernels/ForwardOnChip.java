@@ -26,7 +26,7 @@ public final class ForwardOnChip {
      * @param runningStatistics in and out, (2, C): mean, variance; untouched if untracked
      * @param numBatchesTracked in and out, (C); untouched if untracked
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param keep values that a work-item keeps, ⌈rows / tileRows⌉ of the largest batch
+     * @param tile keeps ⌈rows / tileRows⌉ values a work-item, of the largest batch
      * @param tracking as in {@link MergeStatistics}
      */
     public static void forwardOnChip(
@@ -38,24 +38,24 @@ public final class ForwardOnChip {
             FloatArray runningStatistics,
             LongArray numBatchesTracked,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int keep,
+            long view,
+            long tile,
             double eps,
             double momentum,
             int tracking) {
-        int lanes = tileColumns * tileRows;
+        int columns = View.columns(view);
+        int span = View.span(view);
+        int features = View.features(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
+        int keep = Tile.keep(tile);
+        int lanes = Tile.items(tile);
         int lane = context.localIdx;
         int laneColumn = lane % tileColumns;
         int laneRow = lane / tileColumns;
         int column = context.groupIdx * tileColumns + laneColumn;
         int feature = column / span;
-        int features = columns / span;
-        int rows = samples.get(0) * rowsPerSample;
+        int rows = samples.get(0) * View.rowsPerSample(view);
 
         float[] kept = context.allocateFloatLocalArray(keep * lanes);
         float[] shifts = context.allocateFloatLocalArray(lanes);
@@ -67,27 +67,27 @@ public final class ForwardOnChip {
         float[] scales = context.allocateFloatLocalArray(tileColumns);
 
         int row = laneRow;
-        int count = column < columns ? Tiles.rowsOfWorkItem(rows, row, tileRows) : 0;
+        int count = column < columns ? Tiles.rowsOfWorkItem(rows, row, tile) : 0;
         float shift = 0f;
         double sum = 0;
         double square = 0;
         if (count > 0) {
             shift = Tiles.shift(
-                    x.get(Tiles.address(row + count / 4 * tileRows, column, columns, spatial)),
-                    x.get(Tiles.address(row + count / 2 * tileRows, column, columns, spatial)),
-                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, columns, spatial)));
+                    x.get(Tiles.address(row + count / 4 * tileRows, column, view)),
+                    x.get(Tiles.address(row + count / 2 * tileRows, column, view)),
+                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, view)));
         }
         int chunks = count / Tiles.LOADS;
         int at = lane;
         for (int i = 0; i < chunks; i++) {
-            float x0 = x.get(Tiles.address(row, column, columns, spatial));
-            float x1 = x.get(Tiles.address(row + tileRows, column, columns, spatial));
-            float x2 = x.get(Tiles.address(row + 2 * tileRows, column, columns, spatial));
-            float x3 = x.get(Tiles.address(row + 3 * tileRows, column, columns, spatial));
-            float x4 = x.get(Tiles.address(row + 4 * tileRows, column, columns, spatial));
-            float x5 = x.get(Tiles.address(row + 5 * tileRows, column, columns, spatial));
-            float x6 = x.get(Tiles.address(row + 6 * tileRows, column, columns, spatial));
-            float x7 = x.get(Tiles.address(row + 7 * tileRows, column, columns, spatial));
+            float x0 = x.get(Tiles.address(row, column, view));
+            float x1 = x.get(Tiles.address(row + tileRows, column, view));
+            float x2 = x.get(Tiles.address(row + 2 * tileRows, column, view));
+            float x3 = x.get(Tiles.address(row + 3 * tileRows, column, view));
+            float x4 = x.get(Tiles.address(row + 4 * tileRows, column, view));
+            float x5 = x.get(Tiles.address(row + 5 * tileRows, column, view));
+            float x6 = x.get(Tiles.address(row + 6 * tileRows, column, view));
+            float x7 = x.get(Tiles.address(row + 7 * tileRows, column, view));
             kept[at] = x0;
             kept[at + lanes] = x1;
             kept[at + 2 * lanes] = x2;
@@ -110,7 +110,7 @@ public final class ForwardOnChip {
             at += Tiles.LOADS * lanes;
         }
         for (int i = chunks * Tiles.LOADS; i < count; i++) {
-            float value = x.get(Tiles.address(row, column, columns, spatial));
+            float value = x.get(Tiles.address(row, column, view));
             kept[at] = value;
             float d = value - shift;
             sum += d;
@@ -186,7 +186,7 @@ public final class ForwardOnChip {
             row = laneRow;
             for (int i = 0; i < count; i++) {
                 y.set(
-                        Tiles.address(row, column, columns, spatial),
+                        Tiles.address(row, column, view),
                         ((kept[i * lanes + lane] * unit - mean) - meanLow) * scale + beta);
                 row += tileRows;
             }

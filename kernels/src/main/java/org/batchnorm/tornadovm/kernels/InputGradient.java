@@ -22,7 +22,7 @@ public final class InputGradient {
      * @param dy in, the gradient of its output
      * @param dx out, the gradient of its input; may be x or dy
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
-     * @param terms in, (6, C), of {@link MergeGradients#storeTerms}
+     * @param terms in, (6, C), of {@link MergeGradients}
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      */
     public static void inputGradient(
@@ -33,22 +33,20 @@ public final class InputGradient {
             FloatArray statistics,
             FloatArray terms,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int groups) {
+            long view,
+            long tile) {
+        int columns = View.columns(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
         int lane = context.localIdx;
         int column = context.groupIdx * tileColumns + lane % tileColumns;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
         int begin = TornadoMath.min(context.groupIdy * share, rows);
         int end = TornadoMath.min(begin + share, rows);
         if (column < columns) {
-            int features = columns / span;
-            int feature = column / span;
+            int features = View.features(view);
+            int feature = column / View.span(view);
             float scale = terms.get(feature);
             float unitOfDy = terms.get(features + feature);
             float meanDy = terms.get(2 * features + feature);
@@ -58,13 +56,13 @@ public final class InputGradient {
             float mean = statistics.get(feature) * unitOfX;
             float meanLow = statistics.get(features + feature) * unitOfX;
             int row = begin + lane / tileColumns;
-            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int count = Tiles.rowsOfWorkItem(end, row, tile);
             int chunks = count / (Tiles.LOADS / 2);
             for (int i = 0; i < chunks; i++) {
-                int a0 = Tiles.address(row, column, columns, spatial);
-                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
-                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
-                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                int a0 = Tiles.address(row, column, view);
+                int a1 = Tiles.address(row + tileRows, column, view);
+                int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                int a3 = Tiles.address(row + 3 * tileRows, column, view);
                 float g0 = dy.get(a0);
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
@@ -88,89 +86,10 @@ public final class InputGradient {
                 row += Tiles.LOADS / 2 * tileRows;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
-                int at = Tiles.address(row, column, columns, spatial);
+                int at = Tiles.address(row, column, view);
                 float g = dy.get(at) * unitOfDy - meanDy;
                 float d = x.get(at) * unitOfX - mean;
                 dx.set(at, scale * ((g - meanDyLow) - (d - meanLow) * slope));
-                row += tileRows;
-            }
-        }
-        Tiles.countRun(context, samples);
-    }
-
-    /**
-     * Past frozen statistics, which do not depend on x: {@code dx = gamma · rstd · dy}, the derivative of inference
-     * (Ioffe &amp; Szegedy 2015, algorithm 2).
-     *
-     * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
-     * 1). <b>Bytes</b>: dy read and dx written once, 8 · N·C·S; 8 a work-item for its feature. <b>Backends</b>: needs
-     * float64, for a few operations a work-item, no local memory.
-     *
-     * @param dy in, the gradient of the output
-     * @param dx out, the gradient of the input; may be dy
-     * @param parameters in, (2, C): gamma, beta
-     * @param statistics in, (4, C): mean, meanLow, variance, rstd
-     * @param samples in and out, (2): N, {@link Tiles#countRun}
-     */
-    public static void frozenInputGradient(
-            KernelContext context,
-            FloatArray dy,
-            FloatArray dx,
-            FloatArray parameters,
-            FloatArray statistics,
-            IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int groups) {
-        int lane = context.localIdx;
-        int column = context.groupIdx * tileColumns + lane % tileColumns;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
-        int begin = TornadoMath.min(context.groupIdy * share, rows);
-        int end = TornadoMath.min(begin + share, rows);
-        if (column < columns) {
-            int features = columns / span;
-            int feature = column / span;
-            double factor = (double) parameters.get(feature) * statistics.get(3 * features + feature);
-            float unit = PerFeature.unit(0, factor, PerFeature.FAR_FROM_ONE);
-            float scale = (float) (factor / unit);
-            int row = begin + lane / tileColumns;
-            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
-            int chunks = count / Tiles.LOADS;
-            for (int i = 0; i < chunks; i++) {
-                int a0 = Tiles.address(row, column, columns, spatial);
-                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
-                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
-                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
-                int a4 = Tiles.address(row + 4 * tileRows, column, columns, spatial);
-                int a5 = Tiles.address(row + 5 * tileRows, column, columns, spatial);
-                int a6 = Tiles.address(row + 6 * tileRows, column, columns, spatial);
-                int a7 = Tiles.address(row + 7 * tileRows, column, columns, spatial);
-                float g0 = dy.get(a0);
-                float g1 = dy.get(a1);
-                float g2 = dy.get(a2);
-                float g3 = dy.get(a3);
-                float g4 = dy.get(a4);
-                float g5 = dy.get(a5);
-                float g6 = dy.get(a6);
-                float g7 = dy.get(a7);
-                dx.set(a0, scale * (g0 * unit));
-                dx.set(a1, scale * (g1 * unit));
-                dx.set(a2, scale * (g2 * unit));
-                dx.set(a3, scale * (g3 * unit));
-                dx.set(a4, scale * (g4 * unit));
-                dx.set(a5, scale * (g5 * unit));
-                dx.set(a6, scale * (g6 * unit));
-                dx.set(a7, scale * (g7 * unit));
-                row += Tiles.LOADS * tileRows;
-            }
-            for (int i = chunks * Tiles.LOADS; i < count; i++) {
-                int at = Tiles.address(row, column, columns, spatial);
-                dx.set(at, scale * (dy.get(at) * unit));
                 row += tileRows;
             }
         }

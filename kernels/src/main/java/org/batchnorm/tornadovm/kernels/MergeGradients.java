@@ -10,6 +10,9 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  * gradient needs of them.
  */
 public final class MergeGradients {
+    /** {@code about}: given statistics, and the sums are what is wanted; gradients and terms stay as they are. */
+    public static final int SUMS = 2;
+
     private MergeGradients() {}
 
     /**
@@ -28,34 +31,36 @@ public final class MergeGradients {
      * @param partialDy in, (groups, C)
      * @param partialDyX in, (groups, C)
      * @param partialX in, (groups, C); not read about given statistics
+     * @param wholeSums out, (2, C) and one more: dgamma, dbeta, and m; written for {@link #SUMS} only
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
-     * @param terms out, (6, C), of {@link #storeTerms}
+     * @param terms out, (6, C), for {@link InputGradient}
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param groups of {@link ReduceGradients}
-     * @param tileColumns features of a work-group
-     * @param tileRows work-items that share a feature's groups
-     * @param about as in {@link ReduceGradients}
+     * @param tile of {@link ReduceGradients}
+     * @param mergeTile its columns are features, and its rows work-items that share a feature's groups
+     * @param about as in {@link ReduceGradients}, or {@link #SUMS}
      */
     public static void mergeGradients(
             KernelContext context,
             DoubleArray partialDy,
             DoubleArray partialDyX,
             DoubleArray partialX,
+            DoubleArray wholeSums,
             FloatArray parameters,
             FloatArray statistics,
             FloatArray gradients,
             FloatArray terms,
             IntArray samples,
-            int rowsPerSample,
-            int features,
-            int span,
-            int groups,
-            int tileColumns,
-            int tileRows,
+            long view,
+            long tile,
+            long mergeTile,
             double eps,
             int about) {
+        int features = View.features(view);
+        int groups = Tile.groups(tile);
+        int tileColumns = Tile.columns(mergeTile);
+        int tileRows = Tile.rows(mergeTile);
         int lane = context.localIdx;
         int laneRow = lane / tileColumns;
         int feature = context.groupIdx * tileColumns + lane % tileColumns;
@@ -90,14 +95,22 @@ public final class MergeGradients {
         }
 
         if (laneRow == 0 && feature < features) {
-            double m = (double) samples.get(0) * rowsPerSample * span;
+            double m = (double) samples.get(0) * View.rowsPerSample(view) * View.span(view);
             float rstd = statistics.get(3 * features + feature);
             double dbeta = sums[lane];
             double dgamma = PerFeature.dgamma(products[lane], dbeta, distances[lane] / m, rstd)
                     / PerFeature.unitOfX(statistics.get(feature), rstd);
-            gradients.set(feature, (float) dgamma);
-            gradients.set(features + feature, (float) dbeta);
-            storeTerms(terms, statistics, feature, features, parameters.get(feature), dgamma, dbeta, m, eps);
+            if (about == SUMS) {
+                wholeSums.set(feature, dgamma);
+                wholeSums.set(features + feature, dbeta);
+                if (feature == 0) {
+                    wholeSums.set(2 * features, m);
+                }
+            } else {
+                gradients.set(feature, (float) dgamma);
+                gradients.set(features + feature, (float) dbeta);
+                storeTerms(terms, statistics, feature, features, parameters.get(feature), dgamma, dbeta, m, eps);
+            }
         }
         Tiles.countRun(context, samples);
     }
@@ -116,13 +129,13 @@ public final class MergeGradients {
      * </ol>
      *
      * With m = 2 dx cancels but for what eps does: there {@code gamma · eps · rstd³} stands for {@code gamma · rstd},
-     * and the slope is 0. It is compiled into the kernel above; the host calls it for gradients that were merged there.
+     * and the slope is 0. It is compiled into the kernel above and into {@link MergedGradients}.
      *
      * @param terms out, (6, C)
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param m values of which dgamma and dbeta are the sums
      */
-    public static void storeTerms(
+    static void storeTerms(
             FloatArray terms,
             FloatArray statistics,
             int feature,

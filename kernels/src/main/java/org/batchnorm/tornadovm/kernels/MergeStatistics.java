@@ -22,6 +22,9 @@ public final class MergeStatistics {
     /** {@code tracking}: the same with momentum = 1 / numBatchesTracked. */
     public static final int CUMULATIVE = 2;
 
+    /** {@code tracking}: the moments are what is wanted; statistics of any kind stay as they are. */
+    public static final int MOMENTS = 3;
+
     private MergeStatistics() {}
 
     /**
@@ -41,40 +44,41 @@ public final class MergeStatistics {
      *
      * @param partialMean in, (groups, C)
      * @param partialM2 in, (groups, C)
+     * @param moments out, (2, C) and one more: mean, M2, and m; written for {@link #MOMENTS} only
      * @param statistics out, (4, C): mean, meanLow, variance, rstd
      * @param runningStatistics in and out, (2, C): mean, variance; untouched if untracked
      * @param numBatchesTracked in and out, (C): one count per feature, all the same, so that no work-group reads what
      *     another one writes; untouched if untracked
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param groups of {@link CollectStatistics}
-     * @param groupTileRows tileRows of {@link CollectStatistics}
-     * @param tileColumns features of a work-group
-     * @param tileRows work-items that share a feature's groups
-     * @param tracking {@link #UNTRACKED}, {@link #EXPONENTIAL} or {@link #CUMULATIVE}
+     * @param tile of {@link CollectStatistics}
+     * @param mergeTile its columns are features, and its rows work-items that share a feature's groups
+     * @param tracking {@link #UNTRACKED}, {@link #EXPONENTIAL}, {@link #CUMULATIVE} or {@link #MOMENTS}
      */
     public static void mergeStatistics(
             KernelContext context,
             DoubleArray partialMean,
             DoubleArray partialM2,
+            DoubleArray moments,
             FloatArray statistics,
             FloatArray runningStatistics,
             LongArray numBatchesTracked,
             IntArray samples,
-            int rowsPerSample,
-            int features,
-            int span,
-            int groups,
-            int groupTileRows,
-            int tileColumns,
-            int tileRows,
+            long view,
+            long tile,
+            long mergeTile,
             double eps,
             double momentum,
             int tracking) {
+        int features = View.features(view);
+        int span = View.span(view);
+        int groups = Tile.groups(tile);
+        int tileColumns = Tile.columns(mergeTile);
+        int tileRows = Tile.rows(mergeTile);
         int lane = context.localIdx;
         int laneRow = lane / tileColumns;
         int feature = context.groupIdx * tileColumns + lane % tileColumns;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, groupTileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
 
         double[] sums = context.allocateDoubleLocalArray(tileColumns * tileRows);
         double[] squares = context.allocateDoubleLocalArray(tileColumns * tileRows);
@@ -107,18 +111,26 @@ public final class MergeStatistics {
             double beyond = sums[lane] / m;
             double mean = reference + beyond;
             double m2 = squares[lane] - sums[lane] * beyond;
-            PerFeature.store(
-                    statistics,
-                    runningStatistics,
-                    numBatchesTracked,
-                    feature,
-                    features,
-                    mean,
-                    m2,
-                    m,
-                    eps,
-                    momentum,
-                    tracking);
+            if (tracking == MOMENTS) {
+                moments.set(feature, m > 0 ? mean : 0);
+                moments.set(features + feature, m > 0 ? m2 : 0);
+                if (feature == 0) {
+                    moments.set(2 * features, m);
+                }
+            } else {
+                PerFeature.store(
+                        statistics,
+                        runningStatistics,
+                        numBatchesTracked,
+                        feature,
+                        features,
+                        mean,
+                        m2,
+                        m,
+                        eps,
+                        momentum,
+                        tracking);
+            }
         }
         Tiles.countRun(context, samples);
     }

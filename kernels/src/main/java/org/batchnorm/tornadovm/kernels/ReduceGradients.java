@@ -53,22 +53,21 @@ public final class ReduceGradients {
             DoubleArray partialDyX,
             DoubleArray partialX,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int groups,
+            long view,
+            long tile,
             int about) {
+        int columns = View.columns(view);
+        int span = View.span(view);
+        int features = View.features(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
         int lane = context.localIdx;
         int laneColumn = lane % tileColumns;
         int laneRow = lane / tileColumns;
         int group = context.groupIdy;
         int column = context.groupIdx * tileColumns + laneColumn;
-        int features = columns / span;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
         int begin = TornadoMath.min(group * share, rows);
         int end = TornadoMath.min(begin + share, rows);
 
@@ -85,13 +84,13 @@ public final class ReduceGradients {
             float mean = statistics.get(column / span) * unit;
             float centre = PerFeature.centre(mean, statistics.get(2 * features + column / span), rstd / unit);
             int row = begin + laneRow;
-            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int count = Tiles.rowsOfWorkItem(end, row, tile);
             int chunks = count / (Tiles.LOADS / 2);
             for (int i = 0; i < chunks; i++) {
-                int a0 = Tiles.address(row, column, columns, spatial);
-                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
-                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
-                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
+                int a0 = Tiles.address(row, column, view);
+                int a1 = Tiles.address(row + tileRows, column, view);
+                int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                int a3 = Tiles.address(row + 3 * tileRows, column, view);
                 float g0 = dy.get(a0);
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
@@ -109,7 +108,7 @@ public final class ReduceGradients {
                 row += Tiles.LOADS / 2 * tileRows;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
-                int at = Tiles.address(row, column, columns, spatial);
+                int at = Tiles.address(row, column, view);
                 float g = dy.get(at);
                 float d = x.get(at) * unit - centre;
                 sum += g;

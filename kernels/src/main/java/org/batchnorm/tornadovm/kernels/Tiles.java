@@ -31,7 +31,9 @@ public final class Tiles {
      * The address of a value: {@code row · columns + column} where columns are contiguous ({@code spatial = 1}), else,
      * with {@code row = n · spatial + s}, {@code (n · columns + column) · spatial + s}.
      */
-    public static int address(int row, int column, int columns, int spatial) {
+    public static int address(int row, int column, long view) {
+        int columns = View.columns(view);
+        int spatial = View.spatial(view);
         return spatial == 1
                 ? row * columns + column
                 : row + (row / spatial) * ((columns - 1) * spatial) + column * spatial;
@@ -41,17 +43,19 @@ public final class Tiles {
      * How many rows each work-group takes: all groups but the last few the same number, a multiple of what the group
      * loads at once.
      */
-    public static int rowsPerGroup(int rows, int groups, int tileRows) {
-        int step = LOADS * tileRows;
+    public static int rowsPerGroup(int rows, long tile) {
+        int step = LOADS * Tile.rows(tile);
+        int groups = Tile.groups(tile);
         int share = (rows + groups - 1) / groups;
         return (share + step - 1) / step * step;
     }
 
     /**
-     * How many of {@code rows} rows a work-item takes that starts at row {@code first} and goes on in steps of
-     * {@code tileRows}.
+     * How many of {@code rows} rows a work-item takes that starts at row {@code first} and goes on in steps of the
+     * tile's rows.
      */
-    static int rowsOfWorkItem(int rows, int first, int tileRows) {
+    static int rowsOfWorkItem(int rows, int first, long tile) {
+        int tileRows = Tile.rows(tile);
         return TornadoMath.max((rows - first + tileRows - 1) / tileRows, 0);
     }
 

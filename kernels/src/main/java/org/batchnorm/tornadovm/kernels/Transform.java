@@ -15,6 +15,9 @@ public final class Transform {
     /** {@code source}: normalize with running statistics (2, C). */
     public static final int RUNNING = 1;
 
+    /** {@code source}: scale only, with statistics (4, C); past frozen statistics that makes dx of dy. */
+    public static final int GRADIENT = 2;
+
     /**
      * {@code y = ((x − mean) − meanLow) · (gamma · rstd) + beta} (Ioffe &amp; Szegedy 2015, algorithm 1). The mean is
      * subtracted first and in two parts, so that a large one cancels exactly. Running statistics have no second part,
@@ -40,51 +43,55 @@ public final class Transform {
             FloatArray parameters,
             FloatArray statistics,
             IntArray samples,
-            int rowsPerSample,
-            int columns,
-            int spatial,
-            int span,
-            int tileColumns,
-            int tileRows,
-            int groups,
+            long view,
+            long tile,
             int source,
             double eps) {
+        int columns = View.columns(view);
+        int tileColumns = Tile.columns(tile);
+        int tileRows = Tile.rows(tile);
         int lane = context.localIdx;
         int column = context.groupIdx * tileColumns + lane % tileColumns;
-        int rows = samples.get(0) * rowsPerSample;
-        int share = Tiles.rowsPerGroup(rows, groups, tileRows);
+        int rows = samples.get(0) * View.rowsPerSample(view);
+        int share = Tiles.rowsPerGroup(rows, tile);
         int begin = TornadoMath.min(context.groupIdy * share, rows);
         int end = TornadoMath.min(begin + share, rows);
         if (column < columns) {
-            int features = columns / span;
-            int feature = column / span;
-            float mean = statistics.get(feature);
+            int features = View.features(view);
+            int feature = column / View.span(view);
+            float mean = 0f;
             float meanLow = 0f;
-            double rstd;
-            if (source == RUNNING) {
-                rstd = 1 / TornadoMath.sqrt(statistics.get(features + feature) + eps);
-            } else {
-                meanLow = statistics.get(features + feature);
-                rstd = statistics.get(3 * features + feature);
+            // What adds nothing to any value: of sums with 0, that of two -0 would be another one.
+            float beta = -0f;
+            if (source != GRADIENT) {
+                mean = statistics.get(feature);
+                beta = parameters.get(features + feature);
             }
+            if (source == BATCH) {
+                meanLow = statistics.get(features + feature);
+            }
+            double rstd = source == RUNNING
+                    ? 1 / TornadoMath.sqrt(statistics.get(features + feature) + eps)
+                    : statistics.get(3 * features + feature);
             double factor = parameters.get(feature) * rstd;
             float unit = PerFeature.unit(mean, factor, PerFeature.FAR_FROM_ONE);
-            mean *= unit;
-            meanLow *= unit;
+            if (source != GRADIENT) {
+                mean *= unit;
+                meanLow *= unit;
+            }
             float scale = (float) (factor / unit);
-            float beta = parameters.get(features + feature);
             int row = begin + lane / tileColumns;
-            int count = Tiles.rowsOfWorkItem(end, row, tileRows);
+            int count = Tiles.rowsOfWorkItem(end, row, tile);
             int chunks = count / Tiles.LOADS;
             for (int i = 0; i < chunks; i++) {
-                int a0 = Tiles.address(row, column, columns, spatial);
-                int a1 = Tiles.address(row + tileRows, column, columns, spatial);
-                int a2 = Tiles.address(row + 2 * tileRows, column, columns, spatial);
-                int a3 = Tiles.address(row + 3 * tileRows, column, columns, spatial);
-                int a4 = Tiles.address(row + 4 * tileRows, column, columns, spatial);
-                int a5 = Tiles.address(row + 5 * tileRows, column, columns, spatial);
-                int a6 = Tiles.address(row + 6 * tileRows, column, columns, spatial);
-                int a7 = Tiles.address(row + 7 * tileRows, column, columns, spatial);
+                int a0 = Tiles.address(row, column, view);
+                int a1 = Tiles.address(row + tileRows, column, view);
+                int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                int a3 = Tiles.address(row + 3 * tileRows, column, view);
+                int a4 = Tiles.address(row + 4 * tileRows, column, view);
+                int a5 = Tiles.address(row + 5 * tileRows, column, view);
+                int a6 = Tiles.address(row + 6 * tileRows, column, view);
+                int a7 = Tiles.address(row + 7 * tileRows, column, view);
                 float x0 = x.get(a0);
                 float x1 = x.get(a1);
                 float x2 = x.get(a2);
@@ -104,7 +111,7 @@ public final class Transform {
                 row += Tiles.LOADS * tileRows;
             }
             for (int i = chunks * Tiles.LOADS; i < count; i++) {
-                int at = Tiles.address(row, column, columns, spatial);
+                int at = Tiles.address(row, column, view);
                 y.set(at, ((x.get(at) * unit - mean) - meanLow) * scale + beta);
                 row += tileRows;
             }

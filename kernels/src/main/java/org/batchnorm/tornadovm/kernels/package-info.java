@@ -4,20 +4,12 @@
  *
  * <h2>One set of kernels for every layout</h2>
  *
- * A kernel sees the batch as {@code columns} × {@code rows}. {@link org.batchnorm.tornadovm.kernels.Tiles#address} is
- * the only place where the layouts differ:
- *
- * <table>
- *   <caption>What a column and a row are</caption>
- *   <tr><th>data</th><th>columns</th><th>span</th><th>spatial</th><th>rows</th></tr>
- *   <tr><td>(N, C), and channels-last (N, S, C)</td><td>C</td><td>1</td><td>1</td><td>N · S</td></tr>
- *   <tr><td>channels-first (N, C, S), large S</td><td>C</td><td>1</td><td>S</td><td>N · S</td></tr>
- *   <tr><td>channels-first (N, C, S), small S</td><td>C · S</td><td>S</td><td>1</td><td>N</td></tr>
- * </table>
- *
- * {@code span} adjacent columns make one feature. A work-group is a tile of {@code tileColumns} × {@code tileRows}
- * work-items that walks down the rows; neighbouring work-items stand on neighbouring addresses: on neighbouring columns
- * where these are contiguous, on neighbouring spatial positions ({@code tileColumns = 1}) where those are.
+ * A kernel sees the batch as {@code columns} × {@code rows}, of which it learns by a
+ * {@link org.batchnorm.tornadovm.kernels.View}; {@link org.batchnorm.tornadovm.kernels.Tiles#address} is the only place
+ * where the layouts differ. A work-group is a {@link org.batchnorm.tornadovm.kernels.Tile} of {@code tileColumns} ×
+ * {@code tileRows} work-items that walks down the rows; neighbouring work-items stand on neighbouring addresses: on
+ * neighbouring columns where these are contiguous, on neighbouring spatial positions ({@code tileColumns = 1}) where
+ * those are.
  *
  * <h2>Parameters that kernels share</h2>
  *
@@ -32,10 +24,10 @@
  *     'local' those of a work-group</td></tr>
  *   <tr><td>samples</td><td>in and out, (2): N of this execution, and the count of
  *     {@link org.batchnorm.tornadovm.kernels.Tiles#countRun}</td></tr>
- *   <tr><td>rowsPerSample</td><td>rows of one sample: 1 or S</td></tr>
- *   <tr><td>columns, spatial, span</td><td>as in the table above; C = columns / span</td></tr>
- *   <tr><td>tileColumns, tileRows</td><td>columns and rows of a work-group; whole features in a tile</td></tr>
- *   <tr><td>groups</td><td>work-groups that share the rows of a tile, the second dimension of the grid</td></tr>
+ *   <tr><td>view</td><td>a {@link org.batchnorm.tornadovm.kernels.View}: columns, span, spatial, rows of a
+ *     sample</td></tr>
+ *   <tr><td>tile</td><td>a {@link org.batchnorm.tornadovm.kernels.Tile}: tileColumns and tileRows, whole features; and
+ *     groups, the work-groups that share the rows of a tile, the second dimension of the grid</td></tr>
  *   <tr><td>eps</td><td>added to the variance</td></tr>
  * </table>
  *

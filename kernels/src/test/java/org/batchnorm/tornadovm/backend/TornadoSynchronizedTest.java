@@ -9,9 +9,9 @@ class TornadoSynchronizedTest extends SynchronizedContractTest {
         return "tornadovm";
     }
 
-    /** The halves of the device's backward take the mean that they are given, whatever dy's own. */
+    /** The steps of the device's backward take the mean of x as it is given, whatever dy's own. */
     @Override
     protected double largestMeanOfDy() {
-        return 3;
+        return 30;
     }
 }

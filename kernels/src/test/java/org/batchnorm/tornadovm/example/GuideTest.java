@@ -8,8 +8,12 @@ import java.nio.file.Path;
 import java.util.List;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Moments;
 import org.batchnorm.tornadovm.BatchNormTasks;
+import org.batchnorm.tornadovm.Summaries;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -18,6 +22,7 @@ import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.WorkerGrid1D;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** The program of the guide, GUIDE.md: it runs, and the guide prints it as it is here. */
@@ -46,7 +51,7 @@ class GuideTest {
         // Batch norm behind it: h never leaves the device.
         BatchNormTasks norm =
                 new BatchNormTasks("norm", BatchNormConfig.of(features), BatchShape.of(n, features), device);
-        norm.forward(graph, grids, h, y);
+        norm.on(graph, grids).forward(h, y);
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, y);
 
         // Your plan, set up so that NaN and sums keep their meaning on OpenCL.
@@ -58,6 +63,52 @@ class GuideTest {
     }
     // end::guide[]
 
+    // tag::devices[]
+    /** One batch, of which each device has a part, in its place of x; y likewise. */
+    static FloatArray[] normalizedTogether(FloatArray[] x, int features, TornadoDevice... devices) throws Exception {
+        FloatArray[] y = new FloatArray[x.length];
+        DoubleArray[] moments = new DoubleArray[x.length];
+        TornadoExecutionPlan[] plans = new TornadoExecutionPlan[x.length];
+        for (int i = 0; i < x.length; i++) {
+            y[i] = new FloatArray(x[i].getSize());
+            moments[i] = Summaries.array(features);
+            BatchShape part = BatchShape.of(x[i].getSize() / features, features);
+            BatchNormTasks norm = new BatchNormTasks("norm", BatchNormConfig.of(features), part, devices[i]);
+            GridScheduler grids = new GridScheduler();
+
+            // What the device finds in its part goes to the host.
+            TaskGraph collect = new TaskGraph("collect").transferToDevice(DataTransferMode.EVERY_EXECUTION, x[i]);
+            norm.on(collect, grids).collectStatistics(x[i], moments[i]);
+            collect.persistOnDevice(x[i]).transferToHost(DataTransferMode.EVERY_EXECUTION, moments[i]);
+
+            // What is so of the whole batch comes back.
+            TaskGraph forward = new TaskGraph("forward")
+                    .consumeFromDevice("collect", x[i])
+                    .transferToDevice(DataTransferMode.EVERY_EXECUTION, moments[i]);
+            norm.on(forward, grids).mergeStatistics(moments[i]);
+            norm.on(forward, grids).transform(x[i], y[i]);
+            forward.transferToHost(DataTransferMode.EVERY_EXECUTION, y[i]);
+
+            plans[i] = new TornadoExecutionPlan(collect.snapshot(), forward.snapshot());
+            BatchNormTasks.configure(plans[i], grids, devices[i]);
+        }
+
+        Moments whole = new Moments(features);
+        for (int i = 0; i < x.length; i++) {
+            plans[i].withGraph(0).execute();
+            Moments part = new Moments(features);
+            Summaries.read(moments[i], part);
+            whole.add(part);
+        }
+        for (int i = 0; i < x.length; i++) {
+            Summaries.write(whole, moments[i]);
+            plans[i].withGraph(1).execute();
+            plans[i].close();
+        }
+        return y;
+    }
+    // end::devices[]
+
     @Test
     void theGuidesProgramNormalizes() throws Exception {
         int n = 64;
@@ -66,12 +117,30 @@ class GuideTest {
         for (int i = 0; i < x.getSize(); i++) {
             x.set(i, (i * 37 % 101) / 10f);
         }
-        FloatArray y = normalizedSquares(x, n, features);
+        assertNormalized(features, normalizedSquares(x, n, features));
+    }
+
+    @Test
+    void theGuidesDevicesNormalizeTogether() throws Exception {
+        int features = 16;
+        FloatArray[] x = {new FloatArray(40 * features), new FloatArray(25 * features)};
+        for (int part = 0; part < x.length; part++) {
+            for (int i = 0; i < x[part].getSize(); i++) {
+                x[part].set(i, 50 * part + (i * 37 % 101) / 10f);
+            }
+        }
+        TornadoDevice device = TornadoExecutionPlan.getDevice(0, 0);
+        assertNormalized(features, normalizedTogether(x, features, device, device));
+    }
+
+    private static void assertNormalized(int features, FloatArray... y) {
+        float[] all = FloatArray.concat(y).toHeapArray();
+        int n = all.length / features;
         for (int feature = 0; feature < features; feature++) {
             double sum = 0;
             double squares = 0;
             for (int row = 0; row < n; row++) {
-                double value = y.get(row * features + feature);
+                double value = all[row * features + feature];
                 sum += value;
                 squares += value * value;
             }
@@ -80,12 +149,14 @@ class GuideTest {
         }
     }
 
-    @Test
-    void theGuidePrintsIt() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"guide", "devices"})
+    void theGuidePrintsIt(String tag) throws Exception {
         List<String> source = Files.readAllLines(
                 Path.of("src", "test", "java", "org", "batchnorm", "tornadovm", "example", "GuideTest.java"));
         String program = String.join(
-                        "\n", source.subList(line(source, "tag::guide[]") + 1, line(source, "end::guide[]")))
+                        "\n",
+                        source.subList(line(source, "tag::" + tag + "[]") + 1, line(source, "end::" + tag + "[]")))
                 .stripIndent();
         assertThat(Files.readString(Path.of("GUIDE.md"))).contains("```java\n" + program + "\n```");
     }

@@ -24,6 +24,7 @@ import org.batchnorm.data.BatchShape;
 import org.batchnorm.state.Tensor;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.DeviceLimits;
+import org.batchnorm.tornadovm.Summaries;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
@@ -36,6 +37,7 @@ import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.enums.ProfilerMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /**
@@ -88,16 +90,18 @@ final class TimedGraph implements AutoCloseable {
         switch (operation) {
             case INFERENCE -> {
                 timed.transferToDevice(mode, x);
-                norm.inference(timed, grids, x, output);
+                norm.on(timed, grids).inference(x, output);
             }
             case FORWARD -> {
                 timed.transferToDevice(mode, x);
-                norm.forward(timed, grids, x, output);
+                norm.on(timed, grids).forward(x, output);
             }
             case BACKWARD -> {
                 FloatArray dy = FloatArray.fromArray(inputs.dy());
                 before.transferToDevice(DataTransferMode.FIRST_EXECUTION, x);
-                norm.collectStatistics(before, grids, x);
+                DoubleArray moments = Summaries.array(shape.c());
+                norm.on(before, grids).collectStatistics(x, moments);
+                norm.on(before, grids).mergeStatistics(moments);
                 before.persistOnDevice(x);
                 if (way == Way.TRANSFERRED) {
                     timed.transferToDevice(mode, x, dy);
@@ -106,7 +110,7 @@ final class TimedGraph implements AutoCloseable {
                     timed.persistOnDevice(x);
                     timed.transferToDevice(mode, dy);
                 }
-                norm.backward(timed, grids, x, dy, output);
+                norm.on(timed, grids).backward(x, dy, output);
             }
             case COPY -> {
                 timed.transferToDevice(mode, x);

@@ -1,0 +1,362 @@
+package org.batchnorm.tornadovm;
+
+import java.util.function.Consumer;
+import org.batchnorm.tornadovm.kernels.BackwardOnChip;
+import org.batchnorm.tornadovm.kernels.CollectStatistics;
+import org.batchnorm.tornadovm.kernels.ForwardOnChip;
+import org.batchnorm.tornadovm.kernels.FrozenStatistics;
+import org.batchnorm.tornadovm.kernels.InputGradient;
+import org.batchnorm.tornadovm.kernels.MergeGradients;
+import org.batchnorm.tornadovm.kernels.MergeStatistics;
+import org.batchnorm.tornadovm.kernels.MergedGradients;
+import org.batchnorm.tornadovm.kernels.MergedStatistics;
+import org.batchnorm.tornadovm.kernels.ReduceGradients;
+import org.batchnorm.tornadovm.kernels.Transform;
+import uk.ac.manchester.tornado.api.GridScheduler;
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.WorkerGrid;
+import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/**
+ * A layer's kernels as tasks of one graph, each with its arguments and its grid: the only place where they meet. What
+ * is in a batch has been checked.
+ */
+final class KernelCalls {
+    private final LayerPlan plan;
+    private final LayerState state;
+    private final TaskGraph graph;
+    private final GridScheduler grids;
+    private final IntArray samples;
+    private final int samplesMode;
+    private final KernelContext context = new KernelContext();
+
+    /**
+     * Adds nothing yet.
+     *
+     * @param samplesMode when N travels to the device, of {@link DataTransferMode}
+     */
+    KernelCalls(
+            LayerPlan plan,
+            LayerState state,
+            TaskGraph graph,
+            GridScheduler grids,
+            SampleCount samples,
+            int samplesMode) {
+        this.plan = plan;
+        this.state = state;
+        this.graph = graph;
+        this.grids = grids;
+        this.samples = samples.array();
+        this.samplesMode = samplesMode;
+    }
+
+    void collectStatistics(FloatArray x) {
+        Tiling tiling = plan.tiling();
+        use(state.partialFirst, state.partialSecond);
+        add(
+                "collectStatistics",
+                tiling.grid(),
+                task -> graph.task(
+                        task,
+                        CollectStatistics::collectStatistics,
+                        context,
+                        x,
+                        state.partialFirst,
+                        state.partialSecond,
+                        samples,
+                        tiling.view(),
+                        tiling.tile()));
+    }
+
+    /**
+     * The statistics of the partial results.
+     *
+     * @param tracking of {@link MergeStatistics}
+     */
+    void mergeStatistics(int tracking) {
+        mergePartialStatistics("mergeStatistics", state.partialFirst, tracking);
+    }
+
+    /** The moments of the partial results. */
+    void mergeMoments(DoubleArray moments) {
+        mergePartialStatistics("mergeMoments", moments, MergeStatistics.MOMENTS);
+    }
+
+    /** Of the results, moments or all the others, only those that {@code tracking} asks for are written. */
+    private void mergePartialStatistics(String name, DoubleArray moments, int tracking) {
+        Tiling tiling = plan.tiling();
+        use(
+                state.statistics,
+                state.runningStatistics,
+                state.numBatchesTracked,
+                state.partialFirst,
+                state.partialSecond);
+        add(
+                name,
+                tiling.mergeGrid(plan.device()),
+                task -> graph.task(
+                        task,
+                        MergeStatistics::mergeStatistics,
+                        context,
+                        state.partialFirst,
+                        state.partialSecond,
+                        moments,
+                        state.statistics,
+                        state.runningStatistics,
+                        state.numBatchesTracked,
+                        samples,
+                        tiling.view(),
+                        tiling.tile(),
+                        tiling.mergeTile(plan.device()),
+                        plan.config().eps(),
+                        plan.config().momentum().orElse(0),
+                        tracking));
+    }
+
+    /** The statistics of moments that were merged elsewhere. */
+    void mergedStatistics(DoubleArray moments) {
+        use(state.statistics, state.runningStatistics, state.numBatchesTracked);
+        add(
+                "mergedStatistics",
+                plan.tiling().featureGrid(plan.device()),
+                task -> graph.task(
+                        task,
+                        MergedStatistics::mergedStatistics,
+                        context,
+                        moments,
+                        state.statistics,
+                        state.runningStatistics,
+                        state.numBatchesTracked,
+                        samples,
+                        plan.config().features(),
+                        plan.config().eps(),
+                        plan.config().momentum().orElse(0),
+                        plan.tracking()));
+    }
+
+    /** The running statistics in the place of a batch's. */
+    void freezeStatistics() {
+        state.use(graph, state.runningStatistics, state.statistics);
+        add(
+                "freezeStatistics",
+                plan.tiling().featureGrid(plan.device()),
+                task -> graph.task(
+                        task,
+                        FrozenStatistics::freezeStatistics,
+                        context,
+                        state.runningStatistics,
+                        state.statistics,
+                        plan.config().features(),
+                        plan.config().eps()));
+    }
+
+    /**
+     * One map of the batch.
+     *
+     * @param task its name, after the prefix
+     * @param statistics those that {@code source} says
+     * @param source of {@link Transform}
+     */
+    void transform(String task, FloatArray x, FloatArray y, FloatArray statistics, int source) {
+        Tiling tiling = plan.tiling();
+        use(state.parameters, statistics);
+        add(
+                task,
+                tiling.grid(),
+                name -> graph.task(
+                        name,
+                        Transform::transform,
+                        context,
+                        x,
+                        y,
+                        state.parameters,
+                        statistics,
+                        samples,
+                        tiling.view(),
+                        tiling.tile(),
+                        source,
+                        plan.config().eps()));
+    }
+
+    void forwardOnChip(FloatArray x, FloatArray y, long chip) {
+        Tiling tiling = plan.tiling();
+        use(state.parameters, state.statistics, state.runningStatistics, state.numBatchesTracked);
+        add(
+                "forwardOnChip",
+                tiling.onChipGrid(chip),
+                task -> graph.task(
+                        task,
+                        ForwardOnChip::forwardOnChip,
+                        context,
+                        x,
+                        y,
+                        state.parameters,
+                        state.statistics,
+                        state.runningStatistics,
+                        state.numBatchesTracked,
+                        samples,
+                        tiling.view(),
+                        chip,
+                        plan.config().eps(),
+                        plan.config().momentum().orElse(0),
+                        plan.tracking()));
+    }
+
+    /**
+     * The sums of the work-groups.
+     *
+     * @param about of {@link ReduceGradients}
+     */
+    void reduceGradients(FloatArray x, FloatArray dy, int about) {
+        Tiling tiling = plan.tiling();
+        use(state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
+        add(
+                "reduceGradients",
+                tiling.grid(),
+                task -> graph.task(
+                        task,
+                        ReduceGradients::reduceGradients,
+                        context,
+                        x,
+                        dy,
+                        state.statistics,
+                        state.partialFirst,
+                        state.partialSecond,
+                        state.partialThird,
+                        samples,
+                        tiling.view(),
+                        tiling.tile(),
+                        about));
+    }
+
+    /**
+     * The gradients of γ and β, and the terms of the input's, of the sums of the work-groups.
+     *
+     * @param about of {@link ReduceGradients}
+     */
+    void mergeGradients(int about) {
+        mergePartialGradients("mergeGradients", state.partialFirst, about);
+    }
+
+    /** The sums of the sums of the work-groups, about given statistics. */
+    void mergeSums(DoubleArray sums) {
+        mergePartialGradients("mergeSums", sums, MergeGradients.SUMS);
+    }
+
+    /** Of the results, sums or all the others, only those that {@code about} asks for are written. */
+    private void mergePartialGradients(String name, DoubleArray sums, int about) {
+        Tiling tiling = plan.tiling();
+        use(
+                state.parameters,
+                state.statistics,
+                state.gradients,
+                state.terms,
+                state.partialFirst,
+                state.partialSecond,
+                state.partialThird);
+        add(
+                name,
+                tiling.mergeGrid(plan.device()),
+                task -> graph.task(
+                        task,
+                        MergeGradients::mergeGradients,
+                        context,
+                        state.partialFirst,
+                        state.partialSecond,
+                        state.partialThird,
+                        sums,
+                        state.parameters,
+                        state.statistics,
+                        state.gradients,
+                        state.terms,
+                        samples,
+                        tiling.view(),
+                        tiling.tile(),
+                        tiling.mergeTile(plan.device()),
+                        plan.config().eps(),
+                        about));
+    }
+
+    /** The gradients of γ and β, and the terms of the input's, of sums that were merged elsewhere. */
+    void mergedGradients(DoubleArray sums) {
+        use(state.parameters, state.statistics, state.gradients, state.terms);
+        add(
+                "mergedGradients",
+                plan.tiling().featureGrid(plan.device()),
+                task -> graph.task(
+                        task,
+                        MergedGradients::mergedGradients,
+                        context,
+                        sums,
+                        state.parameters,
+                        state.statistics,
+                        state.gradients,
+                        state.terms,
+                        samples,
+                        plan.config().features(),
+                        plan.config().eps()));
+    }
+
+    void inputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+        Tiling tiling = plan.tiling();
+        use(state.statistics, state.terms);
+        add(
+                "inputGradient",
+                tiling.grid(),
+                task -> graph.task(
+                        task,
+                        InputGradient::inputGradient,
+                        context,
+                        x,
+                        dy,
+                        dx,
+                        state.statistics,
+                        state.terms,
+                        samples,
+                        tiling.view(),
+                        tiling.tile()));
+    }
+
+    void backwardOnChip(FloatArray x, FloatArray dy, FloatArray dx, long chip) {
+        Tiling tiling = plan.tiling();
+        use(state.parameters, state.statistics, state.gradients);
+        add(
+                "backwardOnChip",
+                tiling.onChipGrid(chip),
+                task -> graph.task(
+                        task,
+                        BackwardOnChip::backwardOnChip,
+                        context,
+                        x,
+                        dy,
+                        dx,
+                        state.parameters,
+                        state.statistics,
+                        state.gradients,
+                        samples,
+                        tiling.view(),
+                        chip,
+                        plan.config().eps()));
+    }
+
+    /** The arrays of the layer that a kernel is about to use, and N. */
+    private void use(Object... arrays) {
+        state.use(graph, arrays);
+        graph.transferToDevice(samplesMode, samples);
+    }
+
+    private void add(String task, WorkerGrid grid, Consumer<String> adder) {
+        String name = plan.prefix() + "_" + task;
+        String key = graph.getTaskGraphName() + "." + name;
+        if (grids.get(key) != null) {
+            throw new IllegalArgumentException("prefix: \"" + plan.prefix() + "\" given, but the grids have a task "
+                    + key + " already; give each layer and each graph a name of its own");
+        }
+        adder.accept(name);
+        grids.addWorkerGrid(key, grid);
+    }
+}

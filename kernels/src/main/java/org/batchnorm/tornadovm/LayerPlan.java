@@ -1,0 +1,98 @@
+package org.batchnorm.tornadovm;
+
+import java.util.OptionalLong;
+import java.util.regex.Pattern;
+import org.batchnorm.BatchNormConfig;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.tornadovm.kernels.MergeStatistics;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/**
+ * What of a layer is fixed before there is a graph: its name, configuration and largest batch, and how that is laid
+ * over the device.
+ *
+ * @param prefix what its task names begin with
+ * @param config the layer's configuration
+ * @param maxShape the shape of the largest batch
+ * @param device decides grids and work-group sizes
+ * @param tiling of maxShape on the device
+ */
+record LayerPlan(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device, Tiling tiling) {
+    private static final Pattern PREFIX = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
+
+    /**
+     * The plan of a layer.
+     *
+     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the
+     *     configuration, no values, or more than TornadoVM can address
+     */
+    static LayerPlan of(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
+        if (!PREFIX.matcher(prefix).matches()) {
+            throw new IllegalArgumentException("prefix: \"" + prefix
+                    + "\" given, must be letters, digits and underscores, and begin with no digit");
+        }
+        if (maxShape.c() != config.features()) {
+            throw new IllegalArgumentException("maxShape: " + maxShape + " has " + maxShape.c()
+                    + " features, the configuration has " + config.features());
+        }
+        if (maxShape.elements() < 1) {
+            throw new IllegalArgumentException(
+                    "maxShape: " + maxShape + " has no values, must have at least 1 sample and 1 position");
+        }
+        return new LayerPlan(prefix, config, maxShape, device, Tiling.of(maxShape, device));
+    }
+
+    /**
+     * The tile for one kernel that reads each of its tensors once, if that fits.
+     *
+     * @param tensors tensors of which a work-group keeps its part
+     */
+    OptionalLong onChip(int tensors) {
+        return tiling.onChip(maxShape, tensors, device);
+    }
+
+    /** How the running statistics follow: {@code tracking} of {@link MergeStatistics}. */
+    int tracking() {
+        if (!config.trackRunningStatistics()) {
+            return MergeStatistics.UNTRACKED;
+        }
+        return config.momentum().isPresent() ? MergeStatistics.EXPONENTIAL : MergeStatistics.CUMULATIVE;
+    }
+
+    // ---- checks
+
+    void requireTwoValues(SampleCount samples) {
+        if (maxShape.valuesPerFeature() < 2) {
+            throw new IllegalArgumentException(
+                    "maxShape: " + maxShape + " given, training expects more than 1 value per feature");
+        }
+        int least = maxShape.spatial() == 1 ? 2 : 1;
+        samples.requireAtLeast(least, "at least " + least + ", because training expects more than 1 value per feature");
+    }
+
+    void requireSamples(SampleCount samples) {
+        if (samples.max() > maxShape.n()) {
+            throw new IllegalArgumentException("samples: at most " + samples.max() + " given, the shape " + maxShape
+                    + " has at most " + maxShape.n());
+        }
+    }
+
+    void requireSize(String name, FloatArray array) {
+        if (array.getSize() < maxShape.elements()) {
+            throw new IllegalArgumentException(name + ": an array of " + array.getSize() + " values given, " + maxShape
+                    + " needs " + maxShape.elements());
+        }
+    }
+
+    void requireAffine(String what) {
+        if (!config.affine()) {
+            throw new IllegalStateException(what + ": the layer has no affine parameters");
+        }
+    }
+
+    void requireTracking(String what) {
+        if (!config.trackRunningStatistics()) {
+            throw new IllegalStateException(what + ": the layer tracks no running statistics");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+package org.batchnorm.tornadovm;
+
+import java.util.OptionalLong;
+import org.batchnorm.tornadovm.kernels.ReduceGradients;
+import org.batchnorm.tornadovm.kernels.Transform;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+
+/**
+ * What a layer can add to one task graph, of {@link BatchNormTasks#on}: each method adds the tasks of one operation.
+ *
+ * <p>The data are {@link FloatArray}s with at least as many values as the largest batch; an array that is too small, or
+ * with training a batch that would have only one value per feature, is refused with an
+ * {@link IllegalArgumentException}, and so is a second operation of the same name. In place means the same array twice.
+ */
+public final class Pieces {
+    private final LayerPlan plan;
+    private final LayerState state;
+    private final SampleCount samples;
+    private final KernelCalls kernels;
+
+    Pieces(LayerPlan plan, LayerState state, SampleCount samples, KernelCalls kernels) {
+        this.plan = plan;
+        this.state = state;
+        this.samples = samples;
+        this.kernels = kernels;
+    }
+
+    /**
+     * The training forward: the batch's statistics, {@code y = gamma · (x − mean) · rstd + beta} with them, and
+     * {@code running = (1 − momentum) · running + momentum · batch}.
+     *
+     * @param x in, the batch
+     * @param y out, the batch; may be x
+     */
+    public void forward(FloatArray x, FloatArray y) {
+        plan.requireTwoValues(samples);
+        plan.requireSize("x", x);
+        plan.requireSize("y", y);
+        OptionalLong onChip = plan.onChip(1);
+        if (onChip.isPresent()) {
+            kernels.forwardOnChip(x, y, onChip.getAsLong());
+            return;
+        }
+        kernels.collectStatistics(x);
+        kernels.mergeStatistics(plan.tracking());
+        kernels.transform("transform", x, y, state.statistics, Transform.BATCH);
+    }
+
+    /**
+     * The first step of a training forward in steps: the batch's moments, to be merged with those of others or not. A
+     * part of a batch may have one value per feature, or none.
+     *
+     * @param x in, the batch
+     * @param moments out, of {@link Summaries#array}
+     */
+    public void collectStatistics(FloatArray x, DoubleArray moments) {
+        plan.requireSize("x", x);
+        Summaries.requireSize("moments", moments, plan.config().features());
+        kernels.collectStatistics(x);
+        kernels.mergeMoments(moments);
+    }
+
+    /**
+     * The second step of a training forward in steps: {@link BatchNormTasks#statistics} of moments, be they of
+     * {@link #collectStatistics} or of more values than that has seen; and {@code running = (1 − momentum) · running +
+     * momentum · batch}.
+     *
+     * @param moments in, of at least 2 values per feature; {@link Summaries#array}
+     */
+    public void mergeStatistics(DoubleArray moments) {
+        Summaries.requireSize("moments", moments, plan.config().features());
+        kernels.mergedStatistics(moments);
+    }
+
+    /**
+     * The last step of a training forward in steps: {@code y = gamma · (x − mean) · rstd + beta} with the
+     * {@link BatchNormTasks#statistics} as they are, be they of {@link #mergeStatistics} or written by the caller.
+     *
+     * @param x in, the batch
+     * @param y out, the batch; may be x
+     */
+    public void transform(FloatArray x, FloatArray y) {
+        plan.requireSize("x", x);
+        plan.requireSize("y", y);
+        kernels.transform("transform", x, y, state.statistics, Transform.BATCH);
+    }
+
+    /**
+     * The training forward of a layer with frozen statistics: normalizes with the running statistics, leaves them
+     * alone, and keeps what {@link #frozenBackward} needs.
+     *
+     * @param x in, the batch
+     * @param y out, the batch; may be x
+     * @throws IllegalStateException if the layer tracks no statistics
+     */
+    public void frozenForward(FloatArray x, FloatArray y) {
+        if (!plan.config().trackRunningStatistics()) {
+            throw new IllegalStateException(
+                    "frozenForward: the layer tracks no running statistics and has none to normalize with");
+        }
+        plan.requireSize("x", x);
+        plan.requireSize("y", y);
+        kernels.freezeStatistics();
+        kernels.transform("transform", x, y, state.statistics, Transform.BATCH);
+    }
+
+    /**
+     * Inference: {@code y = gamma · (x − runningMean) / sqrt(runningVar + eps) + beta}, one kernel; nothing of the
+     * layer changes. Without tracked statistics it is {@link #forward}, which normalizes with the batch's own.
+     *
+     * @param x in, the batch
+     * @param y out, the batch; may be x
+     */
+    public void inference(FloatArray x, FloatArray y) {
+        if (!plan.config().trackRunningStatistics()) {
+            forward(x, y);
+            return;
+        }
+        plan.requireSize("x", x);
+        plan.requireSize("y", y);
+        kernels.transform("inference", x, y, state.runningStatistics, Transform.RUNNING);
+    }
+
+    /**
+     * Backward through the batch's statistics: {@link BatchNormTasks#gradients}, and the gradient of x, with x̂ the
+     * normalized x {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)}.
+     *
+     * @param x in, the batch that {@link #forward} got
+     * @param dy in, the gradient of its y
+     * @param dx out, the gradient of x; may be dy or x
+     */
+    public void backward(FloatArray x, FloatArray dy, FloatArray dx) {
+        plan.requireTwoValues(samples);
+        plan.requireSize("x", x);
+        plan.requireSize("dy", dy);
+        plan.requireSize("dx", dx);
+        OptionalLong onChip = plan.onChip(2);
+        if (onChip.isPresent()) {
+            kernels.backwardOnChip(x, dy, dx, onChip.getAsLong());
+            return;
+        }
+        kernels.reduceGradients(x, dy, ReduceGradients.BATCH);
+        kernels.mergeGradients(ReduceGradients.BATCH);
+        kernels.inputGradient(x, dy, dx);
+    }
+
+    /**
+     * The first step of a backward in steps: the sums over the batch, to be added to those of others or not, with the
+     * {@link BatchNormTasks#statistics} as they are. They may be those of a larger batch, so that the mean of x is
+     * taken as it is given; {@link #backward} knows better, and keeps digits of dgamma that this loses where dy has a
+     * mean of many deviations.
+     *
+     * @param x in, the batch that the forward got
+     * @param dy in, the gradient of its y
+     * @param sums out, of {@link Summaries#array}
+     */
+    public void reduceGradients(FloatArray x, FloatArray dy, DoubleArray sums) {
+        plan.requireSize("x", x);
+        plan.requireSize("dy", dy);
+        Summaries.requireSize("sums", sums, plan.config().features());
+        kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
+        kernels.mergeSums(sums);
+    }
+
+    /**
+     * The second step of a backward in steps: {@link BatchNormTasks#gradients} of sums, be they of
+     * {@link #reduceGradients} or over more values than that has seen.
+     *
+     * @param sums in, over all values that the {@link BatchNormTasks#statistics} are of; {@link Summaries#array}
+     */
+    public void mergeGradients(DoubleArray sums) {
+        Summaries.requireSize("sums", sums, plan.config().features());
+        kernels.mergedGradients(sums);
+    }
+
+    /**
+     * The last step of a backward in steps: the gradient of x through the batch's statistics, with the sums of
+     * {@link #mergeGradients}.
+     *
+     * @param x in, the batch that the forward got
+     * @param dy in, the gradient of its y
+     * @param dx out, the gradient of x; may be dy or x
+     */
+    public void inputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+        plan.requireSize("x", x);
+        plan.requireSize("dy", dy);
+        plan.requireSize("dx", dx);
+        kernels.inputGradient(x, dy, dx);
+    }
+
+    /**
+     * Backward past frozen statistics: {@link BatchNormTasks#gradients}, and {@code dx = gamma · rstd · dy}.
+     *
+     * @param x in, the batch that {@link #frozenForward} got
+     * @param dy in, the gradient of its y
+     * @param dx out, the gradient of x; may be dy or x
+     */
+    public void frozenBackward(FloatArray x, FloatArray dy, FloatArray dx) {
+        plan.requireSize("x", x);
+        plan.requireSize("dy", dy);
+        plan.requireSize("dx", dx);
+        kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
+        kernels.mergeGradients(ReduceGradients.GIVEN);
+        kernels.transform("inputGradient", dy, dx, state.statistics, Transform.GRADIENT);
+    }
+
+    /**
+     * The last step of a backward past frozen statistics in steps: {@code dx = gamma · rstd · dy}, with rstd of the
+     * {@link BatchNormTasks#statistics} as they are.
+     *
+     * @param dy in, the gradient of y
+     * @param dx out, the gradient of x; may be dy
+     */
+    public void frozenInputGradient(FloatArray dy, FloatArray dx) {
+        plan.requireSize("dy", dy);
+        plan.requireSize("dx", dx);
+        kernels.transform("inputGradient", dy, dx, state.statistics, Transform.GRADIENT);
+    }
+}
