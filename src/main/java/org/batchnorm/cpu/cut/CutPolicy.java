@@ -42,7 +42,7 @@ public final class CutPolicy {
     private static final int FEW_SAMPLES = 8;
 
     /**
-     * Divided by the number of samples, what (mean − shift)² may be of the variance: seldom is it a thirtieth of this.
+     * Divided by the number of samples, what (mean − shift)² may be of the variance: 32 times what it is on average.
      */
     private static final float FAR = 32;
 
