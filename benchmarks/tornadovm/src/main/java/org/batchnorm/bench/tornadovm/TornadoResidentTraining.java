@@ -10,12 +10,12 @@ import org.batchnorm.bench.network.Linear;
 import org.batchnorm.bench.network.Sequential;
 import org.batchnorm.bench.network.Sgd;
 import org.batchnorm.bench.network.Sigmoid;
+import org.batchnorm.bench.tornadovm.resident.Optimizer;
+import org.batchnorm.bench.tornadovm.resident.ResidentNetwork;
+import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Images;
 import org.batchnorm.bench.train.OptimizerKind;
 import org.batchnorm.bench.train.ResidentTraining;
 import org.batchnorm.bench.train.Settings;
-import org.batchnorm.tornadovm.example.Optimizer;
-import org.batchnorm.tornadovm.example.ResidentNetwork;
-import org.batchnorm.tornadovm.example.ResidentNetwork.Images;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 

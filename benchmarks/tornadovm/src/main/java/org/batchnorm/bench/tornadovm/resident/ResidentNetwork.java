@@ -1,11 +1,11 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.bench.tornadovm.resident;
 
 import java.util.ArrayList;
 import java.util.List;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.bench.tornadovm.resident.ResidentLayer.Trained;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.SampleCount;
-import org.batchnorm.tornadovm.example.ResidentLayer.Trained;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;

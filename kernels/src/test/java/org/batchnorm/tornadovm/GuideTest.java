@@ -1,4 +1,4 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.tornadovm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.util.List;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.tornadovm.BatchNormTasks;
 import org.junit.jupiter.api.Test;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
@@ -82,8 +81,8 @@ class GuideTest {
 
     @Test
     void theGuidePrintsIt() throws Exception {
-        List<String> source = Files.readAllLines(
-                Path.of("src", "test", "java", "org", "batchnorm", "tornadovm", "example", "GuideTest.java"));
+        List<String> source =
+                Files.readAllLines(Path.of("src", "test", "java", "org", "batchnorm", "tornadovm", "GuideTest.java"));
         String program = String.join(
                         "\n", source.subList(line(source, "tag::guide[]") + 1, line(source, "end::guide[]")))
                 .stripIndent();
