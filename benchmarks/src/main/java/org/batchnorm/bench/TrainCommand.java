@@ -5,7 +5,6 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.data.Digits;
@@ -166,19 +165,11 @@ final class TrainCommand implements Callable<Integer> {
         prepareOutput();
         try (Comparison comparison = resident
                 ? Comparison.resident(
-                        images, network, where, optimizer, settings, ResidentTraining.find(), residentDevice())
+                        images, network, where, optimizer, settings, ResidentTraining.find(), backend.residentDevice())
                 : Comparison.withAndWithout(images, network, where, optimizer, settings, this::batchNorm)) {
             train(comparison, images, settings, describeNetwork(images, where));
         }
         return ExitCode.OK;
-    }
-
-    private Optional<String> residentDevice() {
-        if (!backend.backend().orElse("tornadovm").equals("tornadovm")) {
-            throw new IllegalArgumentException("--backend: " + backend.backend().orElse("")
-                    + " given, must be tornadovm or left out with --resident, which trains on its device");
-        }
-        return backend.options().device();
     }
 
     private BatchNorm batchNorm(int features) {

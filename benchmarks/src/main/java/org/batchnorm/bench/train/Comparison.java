@@ -47,7 +47,10 @@ public final class Comparison implements AutoCloseable {
                 settings,
                 layer,
                 (name, host) -> new HostTrainee(
-                        name, host, optimizer.create(host.parameters(), settings.learningRate()), settings.steps()));
+                        name,
+                        host,
+                        optimizer.rule().optimizer(host.parameters(), settings.learningRate()),
+                        settings.steps()));
     }
 
     /**
@@ -71,7 +74,10 @@ public final class Comparison implements AutoCloseable {
             boolean hasBatchNorm = host.layers().stream().anyMatch(BatchNormLayer.class::isInstance);
             try (host) {
                 return new ResidentTrainee(
-                        name, training.open(host, data, optimizer, settings, device), hasBatchNorm, settings.steps());
+                        name,
+                        training.open(host, data, optimizer.rule(), settings, device),
+                        hasBatchNorm,
+                        settings.steps());
             }
         });
     }

@@ -8,14 +8,13 @@ import org.batchnorm.bench.network.Layer;
 import org.batchnorm.bench.network.LeakyReLU;
 import org.batchnorm.bench.network.Linear;
 import org.batchnorm.bench.network.Sequential;
-import org.batchnorm.bench.network.Sgd;
 import org.batchnorm.bench.network.Sigmoid;
 import org.batchnorm.bench.tornadovm.resident.Optimizer;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Images;
-import org.batchnorm.bench.train.OptimizerKind;
 import org.batchnorm.bench.train.ResidentTraining;
 import org.batchnorm.bench.train.Settings;
+import org.batchnorm.bench.train.UpdateRule;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
@@ -27,7 +26,7 @@ public final class TornadoResidentTraining implements ResidentTraining {
 
     @Override
     public ResidentModel open(
-            Sequential network, TrainTest data, OptimizerKind optimizer, Settings settings, Optional<String> device) {
+            Sequential network, TrainTest data, UpdateRule rule, Settings settings, Optional<String> device) {
         Devices.Device place = Devices.choose(device);
         return new Model(
                 place.description(),
@@ -37,7 +36,7 @@ public final class TornadoResidentTraining implements ResidentTraining {
                                 .toList(),
                         images(data.train()),
                         images(data.test()),
-                        optimizer(optimizer, settings.learningRate()),
+                        optimizer(rule, settings.learningRate()),
                         settings.batchSize(),
                         settings.steps(),
                         place.handle()));
@@ -58,10 +57,10 @@ public final class TornadoResidentTraining implements ResidentTraining {
         };
     }
 
-    private static Optimizer optimizer(OptimizerKind kind, double learningRate) {
-        return switch (kind) {
-            case SGD -> new Optimizer.Sgd(learningRate, Sgd.DEFAULT_MOMENTUM);
-            case ADAM -> new Optimizer.Adam(learningRate);
+    private static Optimizer optimizer(UpdateRule rule, double learningRate) {
+        return switch (rule) {
+            case UpdateRule.Descent descent -> new Optimizer.Sgd(learningRate, descent.momentum());
+            case UpdateRule.Adam adam -> new Optimizer.Adam(learningRate);
         };
     }
 
