@@ -9,9 +9,11 @@ import org.batchnorm.bench.network.LeakyReLU;
 import org.batchnorm.bench.network.Linear;
 import org.batchnorm.bench.network.Sequential;
 import org.batchnorm.bench.network.Sigmoid;
+import org.batchnorm.bench.tornadovm.resident.CudaGraphs;
 import org.batchnorm.bench.tornadovm.resident.Optimizer;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Images;
+import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Schedule;
 import org.batchnorm.bench.train.ResidentTraining;
 import org.batchnorm.bench.train.Settings;
 import org.batchnorm.bench.train.UpdateRule;
@@ -29,16 +31,15 @@ public final class TornadoResidentTraining implements ResidentTraining {
             Sequential network, TrainTest data, UpdateRule rule, Settings settings, Optional<String> device) {
         Devices.Device place = Devices.choose(device);
         return new Model(
-                place.description(),
+                place.description()
+                        + (CudaGraphs.recordedOn(place.handle()) ? ", each step a replayed CUDA graph" : ""),
                 new ResidentNetwork(
                         network.layers().stream()
                                 .map(TornadoResidentTraining::layer)
                                 .toList(),
                         images(data.train()),
                         images(data.test()),
-                        optimizer(rule, settings.learningRate()),
-                        settings.batchSize(),
-                        settings.steps(),
+                        new Schedule(optimizer(rule, settings.learningRate()), settings.batchSize(), settings.steps()),
                         place.handle()));
     }
 
