@@ -61,6 +61,19 @@ final class BackendArguments {
         return Optional.ofNullable(chosen);
     }
 
+    /**
+     * The device for training wholly on it; empty for the default.
+     *
+     * @throws IllegalArgumentException if a backend was asked for that has no devices
+     */
+    Optional<String> residentDevice() {
+        if (!backend().orElse(ON_DEVICE).equals(ON_DEVICE)) {
+            throw new IllegalArgumentException("--backend: " + backend().orElse("") + " given, must be " + ON_DEVICE
+                    + " or left out with --resident, which trains on its device");
+        }
+        return options().device();
+    }
+
     /** Says what to do where {@code name} is the backend for devices and not part of this build. */
     static void requireBuilt(String name) {
         if (name.equals(ON_DEVICE)

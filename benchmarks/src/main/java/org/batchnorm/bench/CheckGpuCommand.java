@@ -13,6 +13,7 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.batchnorm.bench.device.DeviceBench;
+import org.batchnorm.bench.device.DeviceModel;
 import org.batchnorm.bench.device.DeviceTable;
 import org.batchnorm.bench.device.DeviceTimer;
 import org.batchnorm.bench.device.DeviceTimer.Facts;
@@ -39,7 +40,8 @@ import picocli.CommandLine.Spec;
                     + "with each version of its kernels where more than one can do it. Every result is checked against double precision before it is timed.",
             "",
             "version: rows or planes (two stages), on-chip (x read once). kernels ms: the device's own clock, data resident; below, each kernel by itself. "
-                    + "GB/s: of the logical bytes (inference 2, forward 3, backward 5 tensors); of copy: their share of the copy kernel's. execute ms: wall clock "
+                    + "GB/s: of the logical bytes (inference 2, forward 3, backward 5 tensors); of copy: their share of the copy kernel's. /model: kernels ms over "
+                    + "those of the model, for a GPU that it knows. execute ms: wall clock "
                     + "without profiler, data resident; replayed ms: as a CUDA graph; transferred ms: data sent and read back with every execution. first ms: the "
                     + "first execution, with compilation.",
             "",
@@ -52,6 +54,7 @@ import picocli.CommandLine.Spec;
             "  batchnorm check-gpu",
             "  batchnorm check-gpu --device 0:1 --minutes 3 --json gpu.jsonl",
             "  batchnorm check-gpu --shape 65536x1024,1048576x8",
+            "  batchnorm check-gpu --model",
             "",
             "Exit codes: 0 all right; 1 a case or a measurement failed; 2 wrong usage."
         })
@@ -124,6 +127,14 @@ final class CheckGpuCommand implements Callable<Integer> {
             description = "The results file, to which is added after each measurement. Default: ${DEFAULT-VALUE}.")
     private Path json = Path.of("check-gpu.jsonl");
 
+    @Option(
+            names = "--model",
+            description = {
+                "Only print what each kernel must take on several GPUs, reckoned from its code and their data. Needs no device, but",
+                "TORNADOVM_HOME."
+            })
+    private boolean model;
+
     private long deadline;
 
     @Override
@@ -131,6 +142,9 @@ final class CheckGpuCommand implements Callable<Integer> {
         if (!(minutes > 0 && minutes <= 24 * 60)) {
             throw new IllegalArgumentException(
                     "--minutes: " + minutes + " given, must be more than 0 and at most " + 24 * 60);
+        }
+        if (model) {
+            return printModel();
         }
         deadline = System.nanoTime()
                 + Duration.ofMillis(Math.round(minutes * 60_000)).toNanos();
@@ -143,6 +157,15 @@ final class CheckGpuCommand implements Callable<Integer> {
         boolean passed = verify(out, timer.facts());
         boolean measured = measure(out, timer, chosen);
         return passed && measured ? ExitCode.OK : ExitCode.SOFTWARE;
+    }
+
+    private int printModel() {
+        DeviceModel known = DeviceModel.find()
+                .orElseThrow(() -> new BackendUnavailableException(
+                        "the model needs the kernels, which are not in this build; " + BackendArguments.HOW_TO_BUILD));
+        spec.commandLine().getOut().print(known.report());
+        spec.commandLine().getOut().flush();
+        return ExitCode.OK;
     }
 
     private List<BenchShape> shapes(Facts facts) {
@@ -240,7 +263,7 @@ final class CheckGpuCommand implements Callable<Integer> {
             out.flush();
         });
         Runtime.getRuntime().addShutdownHook(whenStopped);
-        DeviceTable table = new DeviceTable(out, timer.facts());
+        DeviceTable table = new DeviceTable(out, timer.facts(), DeviceModel.find());
         DeviceBench bench = new DeviceBench(
                 timer,
                 table,

@@ -3,6 +3,7 @@ package org.batchnorm.bench;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.data.Digits;
@@ -11,9 +12,11 @@ import org.batchnorm.bench.data.TrainTest;
 import org.batchnorm.bench.experiments.Experiment;
 import org.batchnorm.bench.experiments.ExperimentRun;
 import org.batchnorm.bench.experiments.Experiments;
+import org.batchnorm.bench.experiments.ResidentPlace;
 import org.batchnorm.bench.experiments.Scale;
 import org.batchnorm.bench.experiments.Setting;
 import org.batchnorm.bench.output.Progress;
+import org.batchnorm.bench.train.ResidentTraining;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -39,6 +42,7 @@ import picocli.CommandLine.Spec;
             "  batchnorm experiment",
             "  batchnorm experiment convergence --quick",
             "  batchnorm experiment convergence --data path/to/mnist --out mnist",
+            "  batchnorm experiment convergence --resident",
             "",
             "Exit codes: 0 done; 1 failure; 2 wrong usage or input."
         })
@@ -75,6 +79,13 @@ final class ExperimentCommand implements Callable<Integer> {
     private BackendArguments backend = new BackendArguments();
 
     @Option(
+            names = "--resident",
+            description = {
+                "convergence: train wholly on the device of the tornadovm backend as well, for fewer steps. Needs TORNADOVM_HOME."
+            })
+    private boolean resident;
+
+    @Option(
             names = "--out",
             paramLabel = "DIR",
             description = "Where the files go; made if missing. Default: out/experiments/NAME.")
@@ -94,7 +105,8 @@ final class ExperimentCommand implements Callable<Integer> {
                 load(),
                 quick ? Scale.QUICK : Scale.FULL,
                 seeds,
-                features -> backend.choose(BatchNorm.builder(features)));
+                features -> backend.choose(BatchNorm.builder(features)),
+                residentPlace(experiment));
         Path directory = out == null ? Path.of("out", "experiments", name) : out;
         ExperimentRun run = new ExperimentRun(experiment, setting, directory);
         screen.println(experiment.question());
@@ -109,6 +121,17 @@ final class ExperimentCommand implements Callable<Integer> {
         screen.println("The page is " + directory.resolve("README.md") + ".");
         screen.flush();
         return ExitCode.OK;
+    }
+
+    private Optional<ResidentPlace> residentPlace(Experiment experiment) {
+        if (!resident) {
+            return Optional.empty();
+        }
+        if (!experiment.trainsOnDevice()) {
+            throw new IllegalArgumentException("--resident: given with " + experiment.name()
+                    + ", must be left out but for " + String.join(", ", Experiments.namesOnDevice()));
+        }
+        return Optional.of(new ResidentPlace(ResidentTraining.find(), backend.residentDevice()));
     }
 
     private TrainTest load() throws IOException {

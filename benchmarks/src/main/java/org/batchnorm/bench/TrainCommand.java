@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.data.Digits;
@@ -216,7 +215,7 @@ final class TrainCommand implements Callable<Integer> {
                 optimizer,
                 plan.settings(),
                 ResidentTraining.find(),
-                residentDevice());
+                backend.residentDevice());
     }
 
     /** Trains as one of several ranks, the first of which prints and writes. */
@@ -261,14 +260,6 @@ final class TrainCommand implements Callable<Integer> {
 
     private static String place(Comparison comparison) {
         return comparison.trainees().getLast().place();
-    }
-
-    private Optional<String> residentDevice() {
-        if (!backend.backend().orElse("tornadovm").equals("tornadovm")) {
-            throw new IllegalArgumentException("--backend: " + backend.backend().orElse("")
-                    + " given, must be tornadovm or left out with --resident, which trains on its device");
-        }
-        return backend.options().device();
     }
 
     private BatchNorm batchNorm(int features) {

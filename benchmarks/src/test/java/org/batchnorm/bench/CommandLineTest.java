@@ -79,6 +79,14 @@ class CommandLineTest {
         assertThat(out.toString()).contains("0 of 3 runs to do");
     }
 
+    @Test
+    void residentIsForTheExperimentsThatTrainOnADevice() {
+        assertThat(run("experiment", "placement", "--quick", "--resident", "--out", directory.toString()))
+                .isEqualTo(2);
+        assertThat(err.toString()).contains("--resident: given with placement, must be left out but for convergence");
+        assertThat(directory).isEmptyDirectory();
+    }
+
     @ParameterizedTest
     @CsvSource({"placement,--seeds,0,'seeds: 0 given'", "placment,--seeds,1,'NAME: \"placment\" given, must be one of'"
     })

@@ -25,27 +25,33 @@ public final class DeviceTable {
 
     private final PrintWriter out;
     private final boolean replays;
+    private final String device;
+    private final Optional<DeviceModel> model;
     private final List<Share> large = new ArrayList<>();
 
     /**
      * A table.
      *
      * @param facts of the device, which decide the columns
+     * @param model what the kernels must take, if there is one and it knows the device
      */
-    public DeviceTable(PrintWriter out, Facts facts) {
+    public DeviceTable(PrintWriter out, Facts facts, Optional<DeviceModel> model) {
         this.out = out;
         this.replays = facts.replays();
+        this.device = facts.name();
+        this.model = model.filter(one -> one.knows(facts.name()));
         if (!replays) {
             out.println("Replay of CUDA graphs: not available on " + facts.backend() + ".");
             out.println();
         }
         out.printf(
-                "%-11s %-8s %11s %8s %8s %11s %s%14s %9s%n",
+                "%-11s %-8s %11s %8s %8s %s%11s %s%14s %9s%n",
                 "",
                 "version",
                 "kernels ms",
                 "GB/s",
                 "of copy",
+                this.model.isPresent() ? " /model " : "",
                 "execute ms",
                 replays ? "replayed ms " : "",
                 "transferred ms",
@@ -76,12 +82,13 @@ public final class DeviceTable {
         double share = bandwidth.orElse(Double.NaN) / copy.orElse(Double.NaN);
         out.printf(
                 Locale.ROOT,
-                "  %-9s %-8s %11.4f %8.1f %8s %11.4f %s%14s %9.0f%n",
+                "  %-9s %-8s %11.4f %8.1f %8s %s%11.4f %s%14s %9.0f%n",
                 operation,
                 resident.version().map(Version::label).orElse(""),
                 resident.kernel().isPresent() ? resident.kernel().get().medianMillis() : Double.NaN,
                 bandwidth.orElse(Double.NaN),
                 operation.baseline() || Double.isNaN(share) ? "" : String.format(Locale.ROOT, "%.0f %%", 100 * share),
+                model.isPresent() ? String.format("%7s ", overModel(operation, shape, resident)) : "",
                 resident.wall().medianMillis(),
                 replays ? String.format("%11s ", millis(replayed)) : "",
                 millis(transferred),
@@ -118,6 +125,16 @@ public final class DeviceTable {
             out.println("Least share of the copy's GB/s at 256 MiB and more: " + String.join(", ", least) + ".");
         }
         out.flush();
+    }
+
+    /** The kernels' time over the model's; empty for a copy. */
+    private String overModel(Operation operation, BenchShape shape, Timing timing) {
+        if (timing.version().isEmpty() || timing.kernel().isEmpty()) {
+            return "";
+        }
+        double modelled = model.orElseThrow()
+                .millis(device, operation, shape, timing.version().get());
+        return String.format(Locale.ROOT, "%.2f", timing.kernel().get().medianMillis() / modelled);
     }
 
     private static String millis(Optional<Timing> timing) {

@@ -14,6 +14,11 @@ public interface Experiment {
     /** What the experiment asks, in one line. */
     String question();
 
+    /** Whether it also trains wholly on a device, where the setting has one. */
+    default boolean trainsOnDevice() {
+        return false;
+    }
+
     /** What is compared. A run is one variant with one seed, independent of all others. */
     List<String> variants(Setting setting);
 

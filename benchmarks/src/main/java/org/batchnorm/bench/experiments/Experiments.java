@@ -28,6 +28,14 @@ public final class Experiments {
         return ALL.stream().map(Experiment::name).toList();
     }
 
+    /** The names of those that also train wholly on a device. */
+    public static List<String> namesOnDevice() {
+        return ALL.stream()
+                .filter(Experiment::trainsOnDevice)
+                .map(Experiment::name)
+                .toList();
+    }
+
     /**
      * The experiment of a name.
      *

@@ -15,6 +15,9 @@ record PyTorchReference(Range with, Range without) {
     /** By the number of steps. */
     static final SortedMap<Integer, PyTorchReference> BY_STEP = new TreeMap<>();
 
+    /** At 500 steps, without batch norm, four seeds do not tell the mean: these are 16 of PyTorch. */
+    static final Range LEAVING_THE_PLATEAU = new Range(18.30, 9.58, 31.17);
+
     static {
         add(100, new Range(81.15, 79.2, 82.8), new Range(10.16, 8.9, 11.4));
         add(500, new Range(90.17, 90.0, 90.4), new Range(12.98, 9.6, 16.3));

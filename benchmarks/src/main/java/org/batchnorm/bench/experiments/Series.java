@@ -103,6 +103,14 @@ final class Series {
                                 .orElseThrow())));
     }
 
+    /** The farthest that a mean is from another series' mean at the same x; both need a value at each x here. */
+    double farthestMean(Series other) {
+        return values.keySet().stream()
+                .mapToDouble(x -> Math.abs(mean(x) - other.mean(x)))
+                .max()
+                .orElseThrow();
+    }
+
     /** The largest x. */
     double last() {
         return values.lastKey();

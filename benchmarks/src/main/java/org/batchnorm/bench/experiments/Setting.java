@@ -1,5 +1,6 @@
 package org.batchnorm.bench.experiments;
 
+import java.util.Optional;
 import java.util.function.IntFunction;
 import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.bench.data.TrainTest;
@@ -12,8 +13,14 @@ import org.batchnorm.bench.network.BatchNormLayer;
  * @param scale how much of the experiment
  * @param seeds how many seeds, ≥ 1: 0, 1, and so on
  * @param builder makes the builder of a batch norm layer for a number of features, with the backend that was asked for
+ * @param resident a device to train on wholly, beside the host; empty for none
  */
-public record Setting(TrainTest data, Scale scale, int seeds, IntFunction<BatchNormBuilder> builder) {
+public record Setting(
+        TrainTest data,
+        Scale scale,
+        int seeds,
+        IntFunction<BatchNormBuilder> builder,
+        Optional<ResidentPlace> resident) {
 
     /**
      * Checks the number of seeds.
@@ -24,6 +31,11 @@ public record Setting(TrainTest data, Scale scale, int seeds, IntFunction<BatchN
         if (seeds < 1) {
             throw new IllegalArgumentException("seeds: " + seeds + " given, must be at least 1");
         }
+    }
+
+    /** The same on the host alone. */
+    Setting(TrainTest data, Scale scale, int seeds, IntFunction<BatchNormBuilder> builder) {
+        this(data, scale, seeds, builder, Optional.empty());
     }
 
     /** A batch norm layer with the defaults of the library. */

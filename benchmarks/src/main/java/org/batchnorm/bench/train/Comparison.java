@@ -50,7 +50,10 @@ public final class Comparison implements AutoCloseable {
                 settings,
                 layer,
                 (name, host) -> new HostTrainee(
-                        name, host, optimizer.create(host.parameters(), settings.learningRate()), settings.steps()),
+                        name,
+                        host,
+                        optimizer.rule().optimizer(host.parameters(), settings.learningRate()),
+                        settings.steps()),
                 WHOLE);
     }
 
@@ -77,7 +80,11 @@ public final class Comparison implements AutoCloseable {
                 settings,
                 features -> new BatchNormLayer(batchNorm.apply(features, timed)),
                 (name, host) -> new RankTrainee(
-                        name, host, optimizer.create(host.parameters(), settings.learningRate()), settings, timed),
+                        name,
+                        host,
+                        optimizer.rule().optimizer(host.parameters(), settings.learningRate()),
+                        settings,
+                        timed),
                 new Part(exchange.rank(), exchange.size()));
     }
 
@@ -102,7 +109,10 @@ public final class Comparison implements AutoCloseable {
             boolean hasBatchNorm = host.layers().stream().anyMatch(BatchNormLayer.class::isInstance);
             try (host) {
                 return new ResidentTrainee(
-                        name, training.open(host, data, optimizer, settings, device), hasBatchNorm, settings.steps());
+                        name,
+                        training.open(host, data, optimizer.rule(), settings, device),
+                        hasBatchNorm,
+                        settings.steps());
             }
         };
         return of(data, network, placement, settings, layer, resident, WHOLE);

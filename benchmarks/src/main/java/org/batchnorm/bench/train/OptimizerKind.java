@@ -1,34 +1,24 @@
 package org.batchnorm.bench.train;
 
-import java.util.List;
 import java.util.Locale;
-import org.batchnorm.bench.network.Adam;
-import org.batchnorm.bench.network.Optimizer;
-import org.batchnorm.bench.network.Parameter;
 import org.batchnorm.bench.network.Sgd;
 
 /** The optimizers that can be chosen. */
 public enum OptimizerKind {
     /** Stochastic gradient descent with momentum 0.9. */
-    SGD(0.05, 0.2) {
-        @Override
-        public Optimizer create(List<Parameter> parameters, double learningRate) {
-            return new Sgd(parameters, learningRate, Sgd.DEFAULT_MOMENTUM);
-        }
-    },
+    SGD(new UpdateRule.Descent(Sgd.DEFAULT_MOMENTUM), 0.05, 0.2),
 
     /** Adam with its paper's constants. */
-    ADAM(0.003, 0.01) {
-        @Override
-        public Optimizer create(List<Parameter> parameters, double learningRate) {
-            return new Adam(parameters, learningRate);
-        }
-    };
+    ADAM(new UpdateRule.Adam(), 0.003, 0.01);
+
+    @SuppressWarnings("ImmutableEnumChecker") // A record of numbers.
+    private final UpdateRule rule;
 
     private final double textbookLearningRate;
     private final double paperLearningRate;
 
-    OptimizerKind(double textbookLearningRate, double paperLearningRate) {
+    OptimizerKind(UpdateRule rule, double textbookLearningRate, double paperLearningRate) {
+        this.rule = rule;
         this.textbookLearningRate = textbookLearningRate;
         this.paperLearningRate = paperLearningRate;
     }
@@ -50,6 +40,8 @@ public enum OptimizerKind {
         };
     }
 
-    /** An optimizer of the given parameters. */
-    public abstract Optimizer create(List<Parameter> parameters, double learningRate);
+    /** What the optimizer does with a gradient. */
+    public UpdateRule rule() {
+        return rule;
+    }
 }

@@ -26,11 +26,11 @@ public interface ResidentTraining {
      * Puts a network and its data on a device.
      *
      * @param network layers and initial weights, which are copied
+     * @param rule the same for all parameters
      * @param device the device's id, as {@code batchnorm devices} lists it; empty for the default
      * @throws BackendUnavailableException if TornadoVM or the device cannot be used, with the remedy
      */
-    ResidentModel open(
-            Sequential network, TrainTest data, OptimizerKind optimizer, Settings settings, Optional<String> device);
+    ResidentModel open(Sequential network, TrainTest data, UpdateRule rule, Settings settings, Optional<String> device);
 
     /** A network on a device. */
     interface ResidentModel extends AutoCloseable {

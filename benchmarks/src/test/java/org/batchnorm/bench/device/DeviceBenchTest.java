@@ -122,7 +122,7 @@ class DeviceBenchTest {
 
     @Test
     void theSummaryNamesTheLeastShareOfLargeShapes() {
-        DeviceTable table = new DeviceTable(new PrintWriter(text, true), device.facts());
+        DeviceTable table = new DeviceTable(new PrintWriter(text, true), device.facts(), Optional.empty());
         DeviceBench bench = new DeviceBench(device, table, Rows.run("1"), stored::addAll, () -> now, Long.MAX_VALUE);
         bench.measure(LARGE);
         bench.measure(SMALL);
@@ -132,9 +132,49 @@ class DeviceBenchTest {
     }
 
     @Test
+    void theKernelsTimeIsShownOverTheModelsOfADeviceThatItKnows() {
+        DeviceModel model = new Model();
+        measureWith(model, LARGE);
+        // 0.03 ms measured.
+        assertThat(text.toString())
+                .contains("/model")
+                .containsPattern("forward +rows +0\\.0300 +[0-9.]+ +100 % +1\\.50 ");
+    }
+
+    @Test
+    void anUnknownDeviceIsComparedWithNoModel() {
+        device.name = "Testing 2000";
+        measureWith(new Model(), LARGE);
+        assertThat(text.toString()).contains("forward").doesNotContain("/model");
+    }
+
+    private void measureWith(DeviceModel model, BenchShape shape) {
+        DeviceTable table = new DeviceTable(new PrintWriter(text, true), device.facts(), Optional.of(model));
+        new DeviceBench(device, table, Rows.run("1"), stored::addAll, () -> now, Long.MAX_VALUE).measure(shape);
+    }
+
+    /** Knows one device, on which all takes 0.02 ms. */
+    private static final class Model implements DeviceModel {
+        @Override
+        public boolean knows(String device) {
+            return device.equals("Testing 1000");
+        }
+
+        @Override
+        public double millis(String device, Operation operation, BenchShape shape, DeviceTimer.Version version) {
+            return 0.02;
+        }
+
+        @Override
+        public String report() {
+            return "";
+        }
+    }
+
+    @Test
     void whatIsStoredCanBeReadBack() {
         Path file = folder.resolve("gpu.jsonl");
-        DeviceTable table = new DeviceTable(new PrintWriter(text, true), device.facts());
+        DeviceTable table = new DeviceTable(new PrintWriter(text, true), device.facts(), Optional.empty());
         new DeviceBench(device, table, Rows.run("1"), rows -> ResultsFile.append(file, rows), () -> now, Long.MAX_VALUE)
                 .measure(SMALL);
         assertThat(ResultsFile.read(file)).hasSizeGreaterThan(10);
@@ -149,7 +189,7 @@ class DeviceBenchTest {
         device.replays = replays;
         return new DeviceBench(
                 device,
-                new DeviceTable(new PrintWriter(text, true), device.facts()),
+                new DeviceTable(new PrintWriter(text, true), device.facts(), Optional.empty()),
                 Rows.run("1"),
                 stored::addAll,
                 () -> now,
@@ -167,6 +207,7 @@ class DeviceBenchTest {
 
     /** Needs 0.01 ms for each kernel, 0.02 ms for a copy; keeps small shapes on chip. */
     private final class Device implements DeviceTimer {
+        private String name = "Testing 1000";
         private boolean replays;
         private long seconds = 1;
         private int calls;
@@ -174,7 +215,7 @@ class DeviceBenchTest {
 
         @Override
         public Facts facts() {
-            return new Facts("0:0", "Testing 1000", "OPENCL", "driver 7", false, replays, 1L << 30, 4, 1024, 48 << 10);
+            return new Facts("0:0", name, "OPENCL", "driver 7", false, replays, 1L << 30, 4, 1024, 48 << 10);
         }
 
         @Override

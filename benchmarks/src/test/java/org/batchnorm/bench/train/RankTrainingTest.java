@@ -69,7 +69,7 @@ class RankTrainingTest {
             try (Trainee trainee = new RankTrainee(
                     "with",
                     network,
-                    OptimizerKind.SGD.create(parameters, 0.05),
+                    OptimizerKind.SGD.rule().optimizer(parameters, 0.05),
                     TWENTY_STEPS,
                     new TimedExchange(exchange))) {
                 assertThat(trainee.name()).isEqualTo("with");

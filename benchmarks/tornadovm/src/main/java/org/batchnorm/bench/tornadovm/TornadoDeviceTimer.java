@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import org.batchnorm.bench.device.DeviceTimer;
+import org.batchnorm.bench.tornadovm.resident.CudaGraphs;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
@@ -144,7 +145,7 @@ final class TornadoDeviceTimer implements DeviceTimer {
                     backend.toString(),
                     Drivers.describe(device),
                     device.getDeviceType() == TornadoDeviceType.CPU,
-                    backend == TornadoVMBackendType.PTX || backend == TornadoVMBackendType.CUDA,
+                    CudaGraphs.recordedOn(device),
                     device.getMaxGlobalMemory(),
                     physical.getDeviceMaxComputeUnits(),
                     DeviceLimits.of(device).maxWorkGroup(),

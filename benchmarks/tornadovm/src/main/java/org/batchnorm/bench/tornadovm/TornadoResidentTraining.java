@@ -8,14 +8,15 @@ import org.batchnorm.bench.network.Layer;
 import org.batchnorm.bench.network.LeakyReLU;
 import org.batchnorm.bench.network.Linear;
 import org.batchnorm.bench.network.Sequential;
-import org.batchnorm.bench.network.Sgd;
 import org.batchnorm.bench.network.Sigmoid;
-import org.batchnorm.bench.train.OptimizerKind;
+import org.batchnorm.bench.tornadovm.resident.CudaGraphs;
+import org.batchnorm.bench.tornadovm.resident.Optimizer;
+import org.batchnorm.bench.tornadovm.resident.ResidentNetwork;
+import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Images;
+import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Schedule;
 import org.batchnorm.bench.train.ResidentTraining;
 import org.batchnorm.bench.train.Settings;
-import org.batchnorm.tornadovm.example.Optimizer;
-import org.batchnorm.tornadovm.example.ResidentNetwork;
-import org.batchnorm.tornadovm.example.ResidentNetwork.Images;
+import org.batchnorm.bench.train.UpdateRule;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
@@ -27,19 +28,18 @@ public final class TornadoResidentTraining implements ResidentTraining {
 
     @Override
     public ResidentModel open(
-            Sequential network, TrainTest data, OptimizerKind optimizer, Settings settings, Optional<String> device) {
+            Sequential network, TrainTest data, UpdateRule rule, Settings settings, Optional<String> device) {
         Devices.Device place = Devices.choose(device);
         return new Model(
-                place.description(),
+                place.description()
+                        + (CudaGraphs.recordedOn(place.handle()) ? ", each step a replayed CUDA graph" : ""),
                 new ResidentNetwork(
                         network.layers().stream()
                                 .map(TornadoResidentTraining::layer)
                                 .toList(),
                         images(data.train()),
                         images(data.test()),
-                        optimizer(optimizer, settings.learningRate()),
-                        settings.batchSize(),
-                        settings.steps(),
+                        new Schedule(optimizer(rule, settings.learningRate()), settings.batchSize(), settings.steps()),
                         place.handle()));
     }
 
@@ -58,10 +58,10 @@ public final class TornadoResidentTraining implements ResidentTraining {
         };
     }
 
-    private static Optimizer optimizer(OptimizerKind kind, double learningRate) {
-        return switch (kind) {
-            case SGD -> new Optimizer.Sgd(learningRate, Sgd.DEFAULT_MOMENTUM);
-            case ADAM -> new Optimizer.Adam(learningRate);
+    private static Optimizer optimizer(UpdateRule rule, double learningRate) {
+        return switch (rule) {
+            case UpdateRule.Descent descent -> new Optimizer.Sgd(learningRate, descent.momentum());
+            case UpdateRule.Adam adam -> new Optimizer.Adam(learningRate);
         };
     }
 

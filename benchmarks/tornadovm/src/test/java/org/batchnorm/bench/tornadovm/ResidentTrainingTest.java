@@ -88,8 +88,8 @@ class ResidentTrainingTest {
     @Test
     void anUnknownDeviceIsToldWithThoseThatExist() {
         Settings settings = new Settings(10, 1, 1, 0.1, 1);
-        assertThatThrownBy(() ->
-                        ResidentTraining.find().open(small(), DIGITS, OptimizerKind.SGD, settings, Optional.of("7:7")))
+        assertThatThrownBy(() -> ResidentTraining.find()
+                        .open(small(), DIGITS, OptimizerKind.SGD.rule(), settings, Optional.of("7:7")))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("7:7")
                 .hasMessageContaining("0:0");
@@ -149,7 +149,7 @@ class ResidentTrainingTest {
             Sequential network, TrainTest images, OptimizerKind optimizer, Settings settings, List<int[]> batches) {
         try (network;
                 ResidentModel model =
-                        ResidentTraining.find().open(network, images, optimizer, settings, Optional.empty())) {
+                        ResidentTraining.find().open(network, images, optimizer.rule(), settings, Optional.empty())) {
             batches.forEach(model::step);
             double[] losses = new double[settings.steps()];
             float[] read = model.losses();
@@ -170,7 +170,7 @@ class ResidentTrainingTest {
             List<int[]> batches,
             UnaryOperator<Float> rounding) {
         try (network) {
-            Optimizer rule = optimizer.create(network.parameters(), settings.learningRate());
+            Optimizer rule = optimizer.rule().optimizer(network.parameters(), settings.learningRate());
             SoftmaxCrossEntropy loss = new SoftmaxCrossEntropy(network.outputs());
             int n = settings.batchSize();
             Sequential.Activations activations = network.activations(n);

@@ -1,11 +1,11 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.bench.tornadovm.resident;
 
 import java.util.ArrayList;
 import java.util.List;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.bench.tornadovm.resident.ResidentLayer.Trained;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.SampleCount;
-import org.batchnorm.tornadovm.example.ResidentLayer.Trained;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
@@ -20,8 +20,8 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /**
  * A classifier that trains wholly on the device. The images, the parameters, the optimizer's state, every activation
- * and the loss of every step live there; a step sends the indexes of its images and the learning rate, some hundred
- * bytes, and reads nothing back.
+ * and the loss of every step live there; a step is one {@code execute()} that sends the indexes of its images and the
+ * learning rate, some hundred bytes, and reads nothing back.
  *
  * <p>One plan holds two graphs, which share the parameters and the running statistics:
  *
@@ -33,15 +33,19 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
  *
  * test    batch ─▶ gather ─▶ layer ─▶ … ─▶ layer ─▶ score ─▶ host
  * </pre>
+ *
+ * Where TornadoVM's backend records {@link CudaGraphs}, the first execution of each graph is recorded and the others
+ * replay it. The kernels read the number of rows from the device's memory, and grids are those of the largest batch: so
+ * one recording serves batches of every size.
  */
 public final class ResidentNetwork implements AutoCloseable {
     private static final int TRAIN = 0;
     private static final int TEST = 1;
 
     private final int steps;
-    private final int batchSize;
     private final int testImages;
     private final Optimizer optimizer;
+    private final SampleCount trainSamples;
     private final SampleCount testSamples;
     private final IntArray trainBatch;
     private final IntArray testBatch;
@@ -58,25 +62,23 @@ public final class ResidentNetwork implements AutoCloseable {
      * @param layers first to last
      * @param train to train on
      * @param test to evaluate with
-     * @param optimizer the same for all parameters
-     * @param batchSize rows of a step
-     * @param steps the most that will be taken
+     * @param schedule how
      * @param device where everything runs
      * @throws IllegalArgumentException if the layers do not fit each other or the images
      */
-    public ResidentNetwork(
-            List<Layer> layers,
-            Images train,
-            Images test,
-            Optimizer optimizer,
-            int batchSize,
-            int steps,
-            TornadoDevice device) {
+    public ResidentNetwork(List<Layer> layers, Images train, Images test, Schedule schedule, TornadoDevice device) {
+        this(layers, train, test, schedule, device, CudaGraphs.recordedOn(device));
+    }
+
+    /** The same with or without replay. */
+    ResidentNetwork(
+            List<Layer> layers, Images train, Images test, Schedule schedule, TornadoDevice device, boolean replay) {
         requireFit(layers, train, test);
-        this.steps = steps;
-        this.batchSize = batchSize;
+        int batchSize = schedule.batchSize();
+        this.steps = schedule.steps();
         this.testImages = test.count();
-        this.optimizer = optimizer;
+        this.optimizer = schedule.optimizer();
+        this.trainSamples = SampleCount.atMost(batchSize);
         this.trainBatch = new IntArray(NetworkKernels.FIRST_IMAGE + batchSize);
         this.losses = new FloatArray(steps);
         losses.init(0);
@@ -91,22 +93,24 @@ public final class ResidentNetwork implements AutoCloseable {
         List<Object> shared = new ArrayList<>(List.of(classes));
         network.forEach(layer -> shared.addAll(layer.resident()));
 
-        Tasks trainTasks = new Tasks(new TaskGraph("train"), grids, SampleCount.atMost(batchSize));
+        Tasks trainTasks = new Tasks(new TaskGraph("train"), grids, trainSamples);
         addTraining(trainTasks, network, train, classes, shared);
         Tasks testTasks = new Tasks(new TaskGraph("test"), grids, testSamples);
         addTest(testTasks, network, test, classes, shared);
         this.plan = new TornadoExecutionPlan(
                 trainTasks.graph().snapshot(), testTasks.graph().snapshot());
         BatchNormTasks.configure(plan, grids, device);
+        if (replay) {
+            plan.withCUDAGraph();
+        }
     }
 
     private void addTraining(
             Tasks tasks, List<ResidentLayer> network, Images images, IntArray classes, List<Object> shared) {
         TaskGraph graph = tasks.graph();
-        graph.transferToDevice(
-                DataTransferMode.FIRST_EXECUTION, images.pixels(), images.labels(), losses, tasks.rows());
+        graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, images.pixels(), images.labels(), losses);
         graph.transferToDevice(DataTransferMode.FIRST_EXECUTION, shared.toArray());
-        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, trainBatch, rates);
+        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, trainBatch, rates, tasks.rows());
 
         FloatArray y = addGather(tasks, trainBatch, images);
         for (ResidentLayer layer : network) {
@@ -256,17 +260,19 @@ public final class ResidentNetwork implements AutoCloseable {
     /**
      * One step of training on the given images. Its loss stays on the device, see {@link #losses}.
      *
-     * @param images the indexes of a batch of images to train on
-     * @throws IllegalArgumentException if they are not a batch
+     * @param images the indexes of a batch of images to train on; fewer than the batch size are a smaller batch
+     * @throws IllegalArgumentException if they are more, or too few: with batch norm at least 2, else 1
      * @throws IllegalStateException if all steps have been taken
      */
     public void step(int[] images) {
-        if (images.length != batchSize) {
-            throw new IllegalArgumentException("images: " + images.length + " given, must be " + batchSize);
+        if (images.length < 1 || images.length > trainSamples.max()) {
+            throw new IllegalArgumentException(
+                    "images: " + images.length + " given, must be at least 1 and at most " + trainSamples.max());
         }
         if (stepsTaken == steps) {
             throw new IllegalStateException("the network was made for " + steps + " steps, and has taken them");
         }
+        trainSamples.set(images.length);
         trainBatch.set(0, stepsTaken);
         for (int i = 0; i < images.length; i++) {
             trainBatch.set(NetworkKernels.FIRST_IMAGE + i, images[i]);
@@ -320,6 +326,15 @@ public final class ResidentNetwork implements AutoCloseable {
             throw new IllegalStateException("the plan could not be closed", e);
         }
     }
+
+    /**
+     * How to train.
+     *
+     * @param optimizer the same for all parameters
+     * @param batchSize the most rows of a step
+     * @param steps the most that will be taken
+     */
+    public record Schedule(Optimizer optimizer, int batchSize, int steps) {}
 
     /** A layer to build. */
     public sealed interface Layer {

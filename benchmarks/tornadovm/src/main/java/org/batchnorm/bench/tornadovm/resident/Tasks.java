@@ -1,4 +1,4 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.bench.tornadovm.resident;
 
 import org.batchnorm.tornadovm.SampleCount;
 import uk.ac.manchester.tornado.api.GridScheduler;

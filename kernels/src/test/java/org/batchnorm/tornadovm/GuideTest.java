@@ -1,4 +1,4 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.tornadovm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
@@ -9,8 +9,6 @@ import java.util.List;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Moments;
-import org.batchnorm.tornadovm.BatchNormTasks;
-import org.batchnorm.tornadovm.Summaries;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -152,8 +150,8 @@ class GuideTest {
     @ParameterizedTest
     @ValueSource(strings = {"guide", "devices"})
     void theGuidePrintsIt(String tag) throws Exception {
-        List<String> source = Files.readAllLines(
-                Path.of("src", "test", "java", "org", "batchnorm", "tornadovm", "example", "GuideTest.java"));
+        List<String> source =
+                Files.readAllLines(Path.of("src", "test", "java", "org", "batchnorm", "tornadovm", "GuideTest.java"));
         String program = String.join(
                         "\n",
                         source.subList(line(source, "tag::" + tag + "[]") + 1, line(source, "end::" + tag + "[]")))

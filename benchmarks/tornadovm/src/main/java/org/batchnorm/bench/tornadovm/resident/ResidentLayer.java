@@ -1,4 +1,4 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.bench.tornadovm.resident;
 
 import java.util.List;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;

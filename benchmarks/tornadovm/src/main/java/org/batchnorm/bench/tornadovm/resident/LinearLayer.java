@@ -1,4 +1,4 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.bench.tornadovm.resident;
 
 import java.util.List;
 import org.jspecify.annotations.Nullable;

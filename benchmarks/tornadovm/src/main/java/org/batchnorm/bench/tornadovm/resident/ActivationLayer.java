@@ -1,4 +1,4 @@
-package org.batchnorm.tornadovm.example;
+package org.batchnorm.bench.tornadovm.resident;
 
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;

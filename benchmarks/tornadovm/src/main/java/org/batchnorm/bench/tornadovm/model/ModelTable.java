@@ -1,0 +1,92 @@
+package org.batchnorm.bench.tornadovm.model;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Operation;
+
+/** The model as a table, in Markdown: a line for each kernel of each shape, a column for each GPU. */
+final class ModelTable {
+
+    /** A textbook layer; medium; large; few features; small planes; large planes. */
+    static final List<String> SHAPES =
+            List.of("60x100", "4096x256", "65536x1024", "8388608x8", "64x2048x7x7", "64x256x64x64");
+
+    /** From so many times what its memory needs on, a kernel is called slow. */
+    private static final double SLOW = 1.15;
+
+    private ModelTable() {}
+
+    static String markdown() {
+        StringBuilder table = new StringBuilder("| shape | kernel |");
+        Gpu.ALL.forEach(gpu -> table.append(' ').append(gpu.name()).append(" |"));
+        table.append(" resident |\n| --- | --- |")
+                .append(" --- |".repeat(Gpu.ALL.size() + 1))
+                .append('\n');
+        for (String shape : SHAPES) {
+            for (Operation operation : Operation.ofBatchNorm()) {
+                lines(operation, shape, table);
+            }
+        }
+        return table.toString();
+    }
+
+    private static void lines(Operation operation, String shape, StringBuilder table) {
+        List<List<KernelTime>> byGpu = Gpu.ALL.stream()
+                .map(gpu -> GpuModel.kernels(operation, BenchShape.parse(shape), gpu))
+                .toList();
+        for (int kernel = 0; kernel < byGpu.getFirst().size(); kernel++) {
+            int line = kernel;
+            List<KernelTime> times = byGpu.stream().map(all -> all.get(line)).toList();
+            table.append("| ")
+                    .append(shape)
+                    .append(" | ")
+                    .append(times.getFirst().kernel())
+                    .append(" |");
+            times.forEach(time -> table.append(format(" %.1f %s |", time.micros(), time.limit())));
+            table.append(times.stream()
+                    .map(time -> format("%.0f", 100 * time.occupancy()))
+                    .collect(Collectors.joining(", ", " ", " % |\n")));
+        }
+    }
+
+    /** What takes longer than its memory: kernels, by what holds them up, and operations that are mostly launches. */
+    static String slow() {
+        Map<String, List<String>> found = new LinkedHashMap<>();
+        for (String shape : SHAPES) {
+            for (Operation operation : Operation.ofBatchNorm()) {
+                for (Gpu gpu : Gpu.ALL) {
+                    List<KernelTime> kernels = GpuModel.kernels(operation, BenchShape.parse(shape), gpu);
+                    kernels.stream()
+                            .filter(ModelTable::isSlow)
+                            .forEach(time -> found.computeIfAbsent(
+                                            time.kernel() + " by " + time.limit(), key -> new ArrayList<>())
+                                    .add(format("%s on %s %.1f", shape, gpu.name(), time.micros() / time.needed())));
+                    double all =
+                            kernels.stream().mapToDouble(KernelTime::micros).sum();
+                    double launches = kernels.size() * gpu.launchMicros();
+                    if (launches > all / 2) {
+                        found.computeIfAbsent(operation + " mostly launches", key -> new ArrayList<>())
+                                .add(format("%s on %s %.1f of %.1f µs", shape, gpu.name(), launches, all));
+                    }
+                }
+            }
+        }
+        return found.entrySet().stream()
+                .map(entry -> "- " + entry.getKey() + ": " + String.join("; ", entry.getValue()) + "\n")
+                .collect(Collectors.joining("", "How many times as long as launch and memory take:\n\n", ""));
+    }
+
+    private static boolean isSlow(KernelTime time) {
+        return !time.limit().equals("launch") && time.micros() > SLOW * time.needed();
+    }
+
+    @SuppressWarnings("AnnotateFormatMethod") // Tests make every line.
+    private static String format(String words, Object... values) {
+        return String.format(Locale.ROOT, words, values);
+    }
+}
