@@ -40,9 +40,6 @@ final class VectorReduction implements Reduction {
 
     private static final int STREAMS = SECOND ? 2 : 4;
 
-    /** Rows that are added to each other before they are added to the sums of a strip. */
-    private static final int QUAD = 4;
-
     VectorReduction() {}
 
     /** A copy for each variant. */
@@ -124,98 +121,119 @@ final class VectorReduction implements Reduction {
         s.product[j] += products;
     }
 
-    /**
-     * Goes down strips of columns. Four rows are added to each other before they are added to the sums; rows that are
-     * left over are added one by one.
-     */
+    /** Goes down strips of columns, two rows at a time: four vectors wide, then one, then one column. */
     private static void strips(Operands o, Rows r, Coefficients c, ColumnSums s) {
-        long quads = r.count & -QUAD;
-        for (long i = 0; i < quads; i += CutPolicy.STRIP_ROWS) {
-            strip(o, r, r.first + i * r.width, (int) Math.min(CutPolicy.STRIP_ROWS, quads - i), c, s);
+        long pairs = r.count & -2;
+        for (long i = 0; i < pairs; i += CutPolicy.STRIP_ROWS) {
+            long at = r.first + i * r.width;
+            int rows = (int) Math.min(CutPolicy.STRIP_ROWS, pairs - i);
+            int j = r.from;
+            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
+                fourStrips(o, r, at, rows, j, c);
+                addStrips(r.tile.a, j, s);
+            }
+            narrowStrips(o, r, at, rows, j, c, s);
         }
-        if (quads < r.count) {
-            addRest(o, r, r.first + quads * r.width, (int) (r.count - quads), c, s);
+        if (pairs < r.count) {
+            addRow(o, r, r.first + pairs * r.width, c, s);
         }
     }
 
-    /** Adds up strips as wide as a vector, all that there are side by side. */
-    private static void strip(Operands o, Rows r, long at, int rows, Coefficients c, ColumnSums s) {
+    /** The sums of four strips, into the lanes of the tile. */
+    private static void fourStrips(Operands o, Rows r, long at, int rows, int j, Coefficients c) {
         long width = r.width;
         Object x = o.x;
         Object dy = o.second;
-        int end = Species.end(r.from, r.to);
+        long xAt = o.xStart + at;
+        long dyAt = o.secondStart + at;
+        FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
+        FloatVector shift1 = FloatVector.fromArray(FLOATS, c.shift, j + LANES);
+        FloatVector shift2 = FloatVector.fromArray(FLOATS, c.shift, j + 2 * LANES);
+        FloatVector shift3 = FloatVector.fromArray(FLOATS, c.shift, j + 3 * LANES);
+        FloatVector g0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift0;
+        FloatVector g1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j + LANES) : shift1;
+        FloatVector g2 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j + 2 * LANES) : shift2;
+        FloatVector g3 = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j + 3 * LANES) : shift3;
         FloatVector zero = FloatVector.zero(FLOATS);
-        for (int j = r.from; j < end; j += LANES) {
-            FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
-            FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
-            FloatVector sum = zero;
-            FloatVector even = zero;
-            FloatVector odd = zero;
-            long xAt = o.xStart + at;
-            long dyAt = o.secondStart + at;
-            for (int i = 0; i < rows; i += QUAD) {
-                FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift);
-                FloatVector d1 = load(x, xAt + width, j).lanewise(SUB, shift);
-                FloatVector d2 = load(x, xAt + 2 * width, j).lanewise(SUB, shift);
-                FloatVector d3 = load(x, xAt + 3 * width, j).lanewise(SUB, shift);
-                FloatVector w0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g) : d0;
-                FloatVector w1 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g) : d1;
-                FloatVector w2 = SECOND ? load(dy, dyAt + 2 * width, j).lanewise(SUB, g) : d2;
-                FloatVector w3 = SECOND ? load(dy, dyAt + 3 * width, j).lanewise(SUB, g) : d3;
-                sum = w0.lanewise(ADD, w1).lanewise(ADD, w2.lanewise(ADD, w3)).lanewise(ADD, sum);
-                even = d2.lanewise(FMA, w2, d0.lanewise(FMA, w0, even));
-                odd = d3.lanewise(FMA, w3, d1.lanewise(FMA, w1, odd));
-                xAt += QUAD * width;
-                dyAt += QUAD * width;
-            }
-            add(s, j, zero.lanewise(ADD, sum));
-            add(s.product, j, zero.lanewise(ADD, even).lanewise(ADD, odd));
+        FloatVector sum0 = zero;
+        FloatVector sum1 = zero;
+        FloatVector sum2 = zero;
+        FloatVector sum3 = zero;
+        FloatVector product0 = zero;
+        FloatVector product1 = zero;
+        FloatVector product2 = zero;
+        FloatVector product3 = zero;
+        for (int i = 0; i < rows; i += 2) {
+            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(x, xAt, j + LANES).lanewise(SUB, shift1);
+            FloatVector d2 = load(x, xAt, j + 2 * LANES).lanewise(SUB, shift2);
+            FloatVector d3 = load(x, xAt, j + 3 * LANES).lanewise(SUB, shift3);
+            FloatVector e0 = load(x, xAt + width, j).lanewise(SUB, shift0);
+            FloatVector e1 = load(x, xAt + width, j + LANES).lanewise(SUB, shift1);
+            FloatVector e2 = load(x, xAt + width, j + 2 * LANES).lanewise(SUB, shift2);
+            FloatVector e3 = load(x, xAt + width, j + 3 * LANES).lanewise(SUB, shift3);
+            FloatVector v0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g0) : d0;
+            FloatVector v1 = SECOND ? load(dy, dyAt, j + LANES).lanewise(SUB, g1) : d1;
+            FloatVector v2 = SECOND ? load(dy, dyAt, j + 2 * LANES).lanewise(SUB, g2) : d2;
+            FloatVector v3 = SECOND ? load(dy, dyAt, j + 3 * LANES).lanewise(SUB, g3) : d3;
+            FloatVector w0 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g0) : e0;
+            FloatVector w1 = SECOND ? load(dy, dyAt + width, j + LANES).lanewise(SUB, g1) : e1;
+            FloatVector w2 = SECOND ? load(dy, dyAt + width, j + 2 * LANES).lanewise(SUB, g2) : e2;
+            FloatVector w3 = SECOND ? load(dy, dyAt + width, j + 3 * LANES).lanewise(SUB, g3) : e3;
+            sum0 = v0.lanewise(ADD, w0).lanewise(ADD, sum0);
+            sum1 = v1.lanewise(ADD, w1).lanewise(ADD, sum1);
+            sum2 = v2.lanewise(ADD, w2).lanewise(ADD, sum2);
+            sum3 = v3.lanewise(ADD, w3).lanewise(ADD, sum3);
+            product0 = e0.lanewise(FMA, w0, d0.lanewise(FMA, v0, product0));
+            product1 = e1.lanewise(FMA, w1, d1.lanewise(FMA, v1, product1));
+            product2 = e2.lanewise(FMA, w2, d2.lanewise(FMA, v2, product2));
+            product3 = e3.lanewise(FMA, w3, d3.lanewise(FMA, v3, product3));
+            xAt += 2 * width;
+            dyAt += 2 * width;
         }
-        for (int j = end; j < r.to; j++) {
-            stripOfColumn(o, width, at + j, rows, j, c, s);
-        }
+        zero.lanewise(ADD, sum0).intoArray(r.tile.a, 0);
+        zero.lanewise(ADD, sum1).intoArray(r.tile.a, LANES);
+        zero.lanewise(ADD, sum2).intoArray(r.tile.a, 2 * LANES);
+        zero.lanewise(ADD, sum3).intoArray(r.tile.a, 3 * LANES);
+        zero.lanewise(ADD, product0).intoArray(r.tile.a, 4 * LANES);
+        zero.lanewise(ADD, product1).intoArray(r.tile.a, 5 * LANES);
+        zero.lanewise(ADD, product2).intoArray(r.tile.a, 6 * LANES);
+        zero.lanewise(ADD, product3).intoArray(r.tile.a, 7 * LANES);
     }
 
-    /** The same of one column. */
-    private static void stripOfColumn(
-            Operands o, long width, long start, int rows, int j, Coefficients c, ColumnSums s) {
-        float sum = 0;
-        float even = 0;
-        float odd = 0;
-        for (long at = start; at < start + rows * width; at += QUAD * width) {
-            float d0 = distance(o, at, j, c);
-            float d1 = distance(o, at + width, j, c);
-            float d2 = distance(o, at + 2 * width, j, c);
-            float d3 = distance(o, at + 3 * width, j, c);
-            float w0 = weight(o, at, j, c);
-            float w1 = weight(o, at + width, j, c);
-            float w2 = weight(o, at + 2 * width, j, c);
-            float w3 = weight(o, at + 3 * width, j, c);
-            sum += (w0 + w1) + (w2 + w3);
-            even = Math.fma(d2, w2, Math.fma(d0, w0, even));
-            odd = Math.fma(d3, w3, Math.fma(d1, w1, odd));
-        }
-        s.add(j, sum);
-        s.product[j] += even + odd;
+    /** Adds the sums of four strips; in the same method as these it would be more than the compiler inlines. */
+    private static void addStrips(float[] lanes, int j, ColumnSums s) {
+        add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
+        add(s, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
+        add(s, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
+        add(s, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
+        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 4 * LANES));
+        add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 5 * LANES));
+        add(s.product, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 6 * LANES));
+        add(s.product, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 7 * LANES));
     }
 
-    /** Adds up less than four rows. */
-    private static void addRest(Operands o, Rows r, long at, int rows, Coefficients c, ColumnSums s) {
+    /** Adds up strips as wide as a vector, and columns, from column {@code from} on. */
+    private static void narrowStrips(Operands o, Rows r, long at, int rows, int from, Coefficients c, ColumnSums s) {
         long width = r.width;
-        int end = Species.end(r.from, r.to);
+        int end = Species.end(from, r.to);
         FloatVector zero = FloatVector.zero(FLOATS);
-        for (int j = r.from; j < end; j += LANES) {
+        for (int j = from; j < end; j += LANES) {
             FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
             FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
             FloatVector sum = zero;
             FloatVector product = zero;
-            for (int i = 0; i < rows; i++) {
-                FloatVector d = load(o.x, o.xStart + at + i * width, j).lanewise(SUB, shift);
-                FloatVector w = SECOND
-                        ? load(o.second, o.secondStart + at + i * width, j).lanewise(SUB, g)
-                        : d;
-                sum = w.lanewise(ADD, sum);
-                product = d.lanewise(FMA, w, product);
+            long xAt = o.xStart + at;
+            long dyAt = o.secondStart + at;
+            for (int i = 0; i < rows; i += 2) {
+                FloatVector d = load(o.x, xAt, j).lanewise(SUB, shift);
+                FloatVector e = load(o.x, xAt + width, j).lanewise(SUB, shift);
+                FloatVector v = SECOND ? load(o.second, dyAt, j).lanewise(SUB, g) : d;
+                FloatVector w = SECOND ? load(o.second, dyAt + width, j).lanewise(SUB, g) : e;
+                sum = v.lanewise(ADD, w).lanewise(ADD, sum);
+                product = e.lanewise(FMA, w, d.lanewise(FMA, v, product));
+                xAt += 2 * width;
+                dyAt += 2 * width;
             }
             add(s, j, zero.lanewise(ADD, sum));
             add(s.product, j, zero.lanewise(ADD, product));
@@ -223,13 +241,39 @@ final class VectorReduction implements Reduction {
         for (int j = end; j < r.to; j++) {
             float sum = 0;
             float product = 0;
-            for (int i = 0; i < rows; i++) {
-                float w = weight(o, at + i * width + j, j, c);
-                sum += w;
-                product = Math.fma(distance(o, at + i * width + j, j, c), w, product);
+            for (long row = at + j; row < at + rows * width; row += 2 * width) {
+                float v = weight(o, row, j, c);
+                float w = weight(o, row + width, j, c);
+                sum += v + w;
+                product = Math.fma(distance(o, row + width, j, c), w, Math.fma(distance(o, row, j, c), v, product));
             }
             s.add(j, sum);
             s.product[j] += product;
+        }
+    }
+
+    /** Adds the last row where their number is odd. */
+    private static void addRow(Operands o, Rows r, long at, Coefficients c, ColumnSums s) {
+        int wide = r.to - (r.to - r.from) % (2 * LANES);
+        for (int j = r.from; j < wide; j += 2 * LANES) {
+            int k = j + LANES;
+            FloatVector d = load(o.x, o.xStart + at, j).lanewise(SUB, FloatVector.fromArray(FLOATS, c.shift, j));
+            FloatVector e = load(o.x, o.xStart + at, k).lanewise(SUB, FloatVector.fromArray(FLOATS, c.shift, k));
+            FloatVector v = d;
+            FloatVector w = e;
+            if (SECOND) {
+                v = load(o.second, o.secondStart + at, j).lanewise(SUB, FloatVector.fromArray(FLOATS, c.dyShift, j));
+                w = load(o.second, o.secondStart + at, k).lanewise(SUB, FloatVector.fromArray(FLOATS, c.dyShift, k));
+            }
+            add(s, j, v);
+            add(s, k, w);
+            add(s.product, j, d.lanewise(MUL, v));
+            add(s.product, k, e.lanewise(MUL, w));
+        }
+        for (int j = wide; j < r.to; j++) {
+            float w = weight(o, at + j, j, c);
+            s.add(j, w);
+            s.product[j] += distance(o, at + j, j, c) * w;
         }
     }
 
