@@ -42,7 +42,7 @@ class ResidentTrainingTest {
     /**
      * Training amplifies rounding. How much is measured, not assumed: in other networks on the host every step rounds
      * every parameter another way, by one unit in the last place, and the device may not stray further from the first
-     * than three times as far as they have by then.
+     * than three times as far as they do.
      */
     @Test
     void theTextbookNetworkFollowsTheHostForAHundredSteps() {
@@ -239,16 +239,26 @@ class ResidentTrainingTest {
 
     private record Runs(Run host, Run device, List<Run> twins) {
 
+        /**
+         * The first steps agree but for rounding. Later a value may round to the other side of the activation's kink,
+         * in the one run sooner than in the other: as far as that moves the twins at any step, it may move the device.
+         */
         void requireLossesAsCloseAsTwins() {
-            double strayed = 0;
+            double strayed = twins.stream().mapToDouble(this::strayed).max().orElseThrow();
             for (int step = 0; step < host.losses.length; step++) {
-                for (Run twin : twins) {
-                    strayed = Math.max(strayed, Math.abs(twin.losses[step] - host.losses[step]));
-                }
+                double rounding = 1e-5 * host.losses[step];
                 assertThat(device.losses[step])
                         .as("loss of step %d", step + 1)
-                        .isCloseTo(host.losses[step], within(Math.max(3 * strayed, 1e-5 * host.losses[step])));
+                        .isCloseTo(host.losses[step], within(step < 5 ? rounding : Math.max(3 * strayed, rounding)));
             }
+        }
+
+        private double strayed(Run twin) {
+            double strayed = 0;
+            for (int step = 0; step < host.losses.length; step++) {
+                strayed = Math.max(strayed, Math.abs(twin.losses[step] - host.losses[step]));
+            }
+            return strayed;
         }
     }
 }
