@@ -82,9 +82,11 @@ final class NetworkKernels {
             xTile[tileRow * TILE + tileColumn] = left;
             weightTile[tileRow * TILE + tileColumn] = right;
             context.localBarrier();
+            float part = 0f;
             for (int k = 0; k < TILE; k++) {
-                sum += xTile[tileRow * TILE + k] * weightTile[k * TILE + tileColumn];
+                part += xTile[tileRow * TILE + k] * weightTile[k * TILE + tileColumn];
             }
+            sum += part;
             context.localBarrier();
         }
         if (row < rows && column < outputs) {
@@ -128,9 +130,11 @@ final class NetworkKernels {
             dyTile[tileRow * TILE + tileColumn] = left;
             weightTile[tileRow * TILE + tileColumn] = right;
             context.localBarrier();
+            float part = 0f;
             for (int k = 0; k < TILE; k++) {
-                sum += dyTile[tileRow * TILE + k] * weightTile[tileColumn * TILE + k];
+                part += dyTile[tileRow * TILE + k] * weightTile[tileColumn * TILE + k];
             }
+            sum += part;
             context.localBarrier();
         }
         if (row < rows && column < inputs) {
@@ -179,9 +183,11 @@ final class NetworkKernels {
             xTile[tileRow * TILE + tileColumn] = left;
             dyTile[tileRow * TILE + tileColumn] = right;
             context.localBarrier();
+            float part = 0f;
             for (int k = 0; k < TILE; k++) {
-                sum += xTile[k * TILE + tileRow] * dyTile[k * TILE + tileColumn];
+                part += xTile[k * TILE + tileRow] * dyTile[k * TILE + tileColumn];
             }
+            sum += part;
             context.localBarrier();
         }
         if (input <= inputs && column < outputs) {
