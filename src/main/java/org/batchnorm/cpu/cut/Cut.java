@@ -73,11 +73,6 @@ public final class Cut {
         return new Cut(shape);
     }
 
-    /** Rows of the data, of which the matrix may fold several into one. */
-    public long dataRows() {
-        return rows * columns.fold + looseRows;
-    }
-
     /** Whether whole rows of the data are sampled; else the values of each channel. */
     public boolean samplesRows() {
         return byRows && columns.repeat == 1;

@@ -184,8 +184,8 @@ public final class CutPolicy {
     // ---- samples
 
     /** How many values of each feature are sampled. */
-    public static int samples(Cut cut) {
-        long values = cut.samplesRows() ? cut.dataRows() : cut.shape.valuesPerFeature();
+    public static int samples(BatchShape shape) {
+        long values = shape.valuesPerFeature();
         return (int) Math.clamp(values / VALUES_PER_SAMPLE, Math.min(values, FEW_SAMPLES), SAMPLES);
     }
 
@@ -261,7 +261,7 @@ public final class CutPolicy {
      * that it may be.
      */
     public static float far(Cut cut) {
-        return FAR / samples(cut);
+        return FAR / samples(cut.shape);
     }
 
     /** Into how many parts the features are cut to be merged. */

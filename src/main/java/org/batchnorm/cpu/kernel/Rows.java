@@ -17,7 +17,7 @@ public final class Rows {
     /** Streams, which are places from which rows are read at once, for a reduction: 1, or {@link Reduction#streams}. */
     public int streams;
 
-    /** The distance between the streams; for samples, between the sampled rows. */
+    /** The distance between the streams. */
     public long apart;
 
     /** The first column. */

@@ -19,31 +19,36 @@ public final class Shift {
      */
     public static final float COARSENESS = 0x1.8p21f;
 
+    /** {@code (v + INTEGER) − INTEGER} rounds v to an integer. */
+    private static final float INTEGER = 0x1.8p23f;
+
     /** A shift of dy is believed to be no further from the mean than so many spreads of the samples. */
     private static final float SPREADS = 8;
 
     private Shift() {}
 
     /**
-     * Whether a shift of dy is plainly wrong: more than half of it, and by far more than the samples differed. A shift
-     * of 0 is not: where most gradients are 0, the samples may well have been.
+     * Leaves a shift only to those features whose mean of dy is not near 0: at least half a spread. The sum of dy,
+     * which is dbeta, would lose digits by another, and the products gain few.
      */
-    public static boolean isWrong(float shift, float spread, double wrong) {
-        return Math.abs(wrong) > allowed(Math.abs(shift), spread) && shift != 0;
+    public static void keepSignificant(Coefficients c, int from, int to) {
+        for (int i = from; i < to; i++) {
+            float distance = Math.abs(c.dyShift[i]) / (c.spread[i] + Float.MIN_NORMAL);
+            c.dyShift[i] *= Math.min((distance + INTEGER) - INTEGER, 1);
+        }
     }
 
-    private static float allowed(float size, float spread) {
-        return size / 2 + spread * SPREADS;
-    }
-
-    /** Whether no shift of dy {@link #isWrong} at a quick look, without a branch. */
+    /**
+     * Whether no shift of dy is plainly wrong, by the sums about it: by more than half, and by far more than the
+     * samples differed. A shift of 0 is not: where most gradients are 0, the samples may well have been.
+     */
     public static boolean areRight(Coefficients c, double[] sum, double count, int from, int to) {
         double perValue = 1 / count;
         float least = 0;
         for (int i = from; i < to; i++) {
             float size = Math.abs(c.dyShift[i]);
             float wrong = Math.abs((float) (sum[i] * perValue));
-            least = Math.min(least, (allowed(size, c.spread[i]) - wrong) * size);
+            least = Math.min(least, (size / 2 + c.spread[i] * SPREADS - wrong) * size);
         }
         return least >= 0;
     }
@@ -86,13 +91,5 @@ public final class Shift {
      */
     public static float near(double mean, double deviation) {
         return rounded((float) mean, (float) deviation);
-    }
-
-    /** The same for the features {@code from} to {@code to}, whose mean and variance are known. */
-    public static void near(float[] mean, float[] variance, float[] shift, int from, int to) {
-        for (int c = from; c < to; c++) {
-            float coarse = (float) Math.sqrt(variance[c]) * COARSENESS;
-            shift[c] = (mean[c] + coarse) - coarse;
-        }
     }
 }

@@ -54,8 +54,12 @@ public sealed class ReduceGradients extends Operation permits Backward {
     public final void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
         float[] mean = features.statistics.mean();
         if (isAboutBatchMean()) {
-            Shift.near(mean, features.statistics.variance(), into.shift, from, to);
+            for (int i = from; i < to; i++) {
+                into.shift[i] =
+                        Shift.near(mean[i], Math.sqrt(features.statistics.variance()[i]));
+            }
             Samples.take(cut, reduced, kernels(), scratch, into, from, to);
+            Shift.keepSignificant(into, from, to);
         } else {
             System.arraycopy(mean, from, into.shift, from, to - from);
             Arrays.fill(into.dyShift, from, to, 0);
@@ -74,7 +78,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
         boolean moved = false;
         for (int i = from; i < to; i++) {
             double wrong = sums.sum[i] / features.count;
-            if (Shift.isWrong(c.dyShift[i], c.spread[i], wrong) && Double.isFinite(wrong)) {
+            if (Double.isFinite(wrong) && !Shift.areRight(c, sums.sum, (double) features.count, i, i + 1)) {
                 c.dyShift[i] = Shift.near(c.dyShift[i] + wrong, Math.abs(wrong) * LEAST_DEVIATION);
                 moved = true;
             }

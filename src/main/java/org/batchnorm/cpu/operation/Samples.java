@@ -14,36 +14,27 @@ final class Samples {
 
     /**
      * Takes the samples of the features {@code from} to {@code to}, and their shift: of dy where there is one, else of
-     * x.
+     * x. They are spread over the rows, or over the images, at a later position in each, and over few images several in
+     * each.
      */
     static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
         long[] positions = scratch.tile.positions;
+        long spatial = cut.samplesRows() ? 1 : cut.shape.spatial();
+        int samples = CutPolicy.samples(cut.shape);
+        long apart = cut.shape.valuesPerFeature() / samples + (cut.shape.n() >= samples ? spatial / samples : 0);
+        for (int i = 0; i < samples; i++) {
+            positions[i] = i * apart / spatial * cut.features * spatial + i * apart % spatial;
+        }
         if (cut.samplesRows()) {
-            int samples = CutPolicy.samples(cut);
-            for (int i = 0; i < samples; i++) {
-                positions[i] = cut.dataRows() / samples * i * cut.features;
-            }
             scratch.columns(cut.features, from, to).rows(0, samples);
             kernels.sampling(o, CutPolicy.isRare(cut.shape)).sample(o, scratch, into);
             return;
         }
-        int samples = spread(cut, positions);
         Object memory = o.hasSecond() ? o.second : o.x;
         float[] shift = o.hasSecond() ? into.dyShift : into.shift;
         long start = o.hasSecond() ? o.secondStart : o.xStart;
         for (int c = from; c < to; c++) {
             Shift.sample(memory, start + c * cut.shape.spatial(), positions, samples, shift, into, c);
         }
-    }
-
-    /** Spreads samples over the images, at a later position in each, and over few images several in each. */
-    private static int spread(Cut cut, long[] positions) {
-        long spatial = cut.shape.spatial();
-        int samples = CutPolicy.samples(cut);
-        long apart = cut.shape.valuesPerFeature() / samples + (cut.shape.n() >= samples ? spatial / samples : 0);
-        for (int i = 0; i < samples; i++) {
-            positions[i] = i * apart / spatial * cut.imageApart() + i * apart % spatial;
-        }
-        return samples;
     }
 }

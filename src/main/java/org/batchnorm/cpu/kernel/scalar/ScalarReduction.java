@@ -70,14 +70,12 @@ final class ScalarReduction implements Reduction {
     /** {@link Shift} of the columns. */
     private static void shift(Tile tile, float perSample, int length) {
         float[] first = tile.coefficients.shift;
-        float[] sum = tile.b;
         float[] distances = tile.c;
-        float[] shift = tile.a;
         for (int j = 0; j < length; j++) {
-            float mean = first[j] + sum[j] * perSample;
+            float mean = first[j] + tile.b[j] * perSample;
             float spread = distances[j] * perSample;
             float coarse = spread * Shift.COARSENESS;
-            shift[j] = (mean + coarse) - coarse;
+            tile.a[j] = (mean + coarse) - coarse;
             distances[j] = spread;
         }
     }
@@ -108,7 +106,8 @@ final class ScalarReduction implements Reduction {
                 read(o, row, r.tile, piece);
                 add(r.tile, piece);
             } else if (second) {
-                readTwo(o, row, r.apart, r.tile, piece);
+                read(o, row, r.tile, piece);
+                readOther(o, row + r.apart, r.tile, piece);
                 addTwo(r.tile, piece);
             } else {
                 readFour(o, row, r.apart, r.tile, piece);
@@ -176,14 +175,10 @@ final class ScalarReduction implements Reduction {
         Memory.read(o.x, at + 3 * apart, tile.d, length);
     }
 
-    /** Copies two pieces of each input. */
-    private static void readTwo(Operands o, long position, long apart, Tile tile, int length) {
-        long xAt = o.xStart + position;
-        long dyAt = o.secondStart + position;
-        Memory.read(o.x, xAt, tile.a, length);
-        Memory.read(o.second, dyAt, tile.b, length);
-        Memory.read(o.x, xAt + apart, tile.c, length);
-        Memory.read(o.second, dyAt + apart, tile.d, length);
+    /** Copies another piece of each input. */
+    private static void readOther(Operands o, long position, Tile tile, int length) {
+        Memory.read(o.x, o.xStart + position, tile.c, length);
+        Memory.read(o.second, o.secondStart + position, tile.d, length);
     }
 
     private void add(Tile tile, int length) {

@@ -64,7 +64,6 @@ final class VectorReduction implements Reduction {
         Object dy = o.second;
         float[] shift = c.shift;
         float[] dyShift = c.dyShift;
-        float[] product = s.product;
         long apart = r.apart;
         int end = Species.end(r.from, r.to);
         long xAt = o.xStart + r.first;
@@ -90,9 +89,7 @@ final class VectorReduction implements Reduction {
                     products = products.lanewise(ADD, d3.lanewise(FMA, d3, d2.lanewise(MUL, d2)));
                 }
                 add(s, j, added);
-                FloatVector.fromArray(FLOATS, product, j)
-                        .lanewise(ADD, products)
-                        .intoArray(product, j);
+                add(s.product, j, products);
             }
             for (int j = end; j < r.to; j++) {
                 addColumn(o, r.first + i * r.width + j, apart, j, c, s);
@@ -104,16 +101,13 @@ final class VectorReduction implements Reduction {
 
     /** One column of as many rows as there are streams. */
     private static void addColumn(Operands o, long at, long apart, int j, Coefficients c, ColumnSums s) {
-        float m = c.shift[j];
-        float d0 = o.x(at) - m;
-        float d1 = o.x(at + apart) - m;
-        float w0 = SECOND ? o.second(at) - c.dyShift[j] : d0;
-        float w1 = SECOND ? o.second(at + apart) - c.dyShift[j] : d1;
-        float added = w0 + w1;
-        float products = Math.fma(d1, w1, d0 * w0);
+        float d1 = distance(o, at + apart, j, c);
+        float w1 = weight(o, at + apart, j, c);
+        float added = weight(o, at, j, c) + w1;
+        float products = Math.fma(d1, w1, distance(o, at, j, c) * weight(o, at, j, c));
         if (!SECOND) {
-            float d2 = o.x(at + 2 * apart) - m;
-            float d3 = o.x(at + 3 * apart) - m;
+            float d2 = distance(o, at + 2 * apart, j, c);
+            float d3 = distance(o, at + 3 * apart, j, c);
             added += d2 + d3;
             products += Math.fma(d3, d3, d2 * d2);
         }
@@ -135,15 +129,13 @@ final class VectorReduction implements Reduction {
             narrowStrips(o, r, at, rows, j, c, s);
         }
         if (pairs < r.count) {
-            addRow(o, r, r.first + pairs * r.width, c, s);
+            narrowStrips(o, r, r.first + pairs * r.width, 1, r.from, c, s);
         }
     }
 
     /** The sums of four strips, into the lanes of the tile. */
     private static void fourStrips(Operands o, Rows r, long at, int rows, int j, Coefficients c) {
         long width = r.width;
-        Object x = o.x;
-        Object dy = o.second;
         long xAt = o.xStart + at;
         long dyAt = o.secondStart + at;
         FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
@@ -164,22 +156,24 @@ final class VectorReduction implements Reduction {
         FloatVector product2 = zero;
         FloatVector product3 = zero;
         for (int i = 0; i < rows; i += 2) {
-            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
-            FloatVector d1 = load(x, xAt, j + LANES).lanewise(SUB, shift1);
-            FloatVector d2 = load(x, xAt, j + 2 * LANES).lanewise(SUB, shift2);
-            FloatVector d3 = load(x, xAt, j + 3 * LANES).lanewise(SUB, shift3);
-            FloatVector e0 = load(x, xAt + width, j).lanewise(SUB, shift0);
-            FloatVector e1 = load(x, xAt + width, j + LANES).lanewise(SUB, shift1);
-            FloatVector e2 = load(x, xAt + width, j + 2 * LANES).lanewise(SUB, shift2);
-            FloatVector e3 = load(x, xAt + width, j + 3 * LANES).lanewise(SUB, shift3);
-            FloatVector v0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g0) : d0;
-            FloatVector v1 = SECOND ? load(dy, dyAt, j + LANES).lanewise(SUB, g1) : d1;
-            FloatVector v2 = SECOND ? load(dy, dyAt, j + 2 * LANES).lanewise(SUB, g2) : d2;
-            FloatVector v3 = SECOND ? load(dy, dyAt, j + 3 * LANES).lanewise(SUB, g3) : d3;
-            FloatVector w0 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g0) : e0;
-            FloatVector w1 = SECOND ? load(dy, dyAt + width, j + LANES).lanewise(SUB, g1) : e1;
-            FloatVector w2 = SECOND ? load(dy, dyAt + width, j + 2 * LANES).lanewise(SUB, g2) : e2;
-            FloatVector w3 = SECOND ? load(dy, dyAt + width, j + 3 * LANES).lanewise(SUB, g3) : e3;
+            FloatVector d0 = load(o.x, xAt, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(o.x, xAt, j + LANES).lanewise(SUB, shift1);
+            FloatVector d2 = load(o.x, xAt, j + 2 * LANES).lanewise(SUB, shift2);
+            FloatVector d3 = load(o.x, xAt, j + 3 * LANES).lanewise(SUB, shift3);
+            FloatVector e0 = load(o.x, xAt + width, j).lanewise(SUB, shift0);
+            FloatVector e1 = load(o.x, xAt + width, j + LANES).lanewise(SUB, shift1);
+            FloatVector e2 = load(o.x, xAt + width, j + 2 * LANES).lanewise(SUB, shift2);
+            FloatVector e3 = load(o.x, xAt + width, j + 3 * LANES).lanewise(SUB, shift3);
+            FloatVector v0 = SECOND ? load(o.second, dyAt, j).lanewise(SUB, g0) : d0;
+            FloatVector v1 = SECOND ? load(o.second, dyAt, j + LANES).lanewise(SUB, g1) : d1;
+            FloatVector v2 = SECOND ? load(o.second, dyAt, j + 2 * LANES).lanewise(SUB, g2) : d2;
+            FloatVector v3 = SECOND ? load(o.second, dyAt, j + 3 * LANES).lanewise(SUB, g3) : d3;
+            FloatVector w0 = SECOND ? load(o.second, dyAt + width, j).lanewise(SUB, g0) : e0;
+            FloatVector w1 = SECOND ? load(o.second, dyAt + width, j + LANES).lanewise(SUB, g1) : e1;
+            FloatVector w2 =
+                    SECOND ? load(o.second, dyAt + width, j + 2 * LANES).lanewise(SUB, g2) : e2;
+            FloatVector w3 =
+                    SECOND ? load(o.second, dyAt + width, j + 3 * LANES).lanewise(SUB, g3) : e3;
             sum0 = v0.lanewise(ADD, w0).lanewise(ADD, sum0);
             sum1 = v1.lanewise(ADD, w1).lanewise(ADD, sum1);
             sum2 = v2.lanewise(ADD, w2).lanewise(ADD, sum2);
@@ -213,9 +207,14 @@ final class VectorReduction implements Reduction {
         add(s.product, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 7 * LANES));
     }
 
-    /** Adds up strips as wide as a vector, and columns, from column {@code from} on. */
+    /**
+     * Adds up strips as wide as a vector, and columns, from column {@code from} on. A single row is added to itself,
+     * and half of that is taken.
+     */
     private static void narrowStrips(Operands o, Rows r, long at, int rows, int from, Coefficients c, ColumnSums s) {
-        long width = r.width;
+        long width = rows == 1 ? 0 : r.width;
+        float half = rows == 1 ? 0.5f : 1;
+        FloatVector share = FloatVector.broadcast(FLOATS, half);
         int end = Species.end(from, r.to);
         FloatVector zero = FloatVector.zero(FLOATS);
         for (int j = from; j < end; j += LANES) {
@@ -235,45 +234,21 @@ final class VectorReduction implements Reduction {
                 xAt += 2 * width;
                 dyAt += 2 * width;
             }
-            add(s, j, zero.lanewise(ADD, sum));
-            add(s.product, j, zero.lanewise(ADD, product));
+            add(s, j, zero.lanewise(ADD, sum).lanewise(MUL, share));
+            add(s.product, j, zero.lanewise(ADD, product).lanewise(MUL, share));
         }
         for (int j = end; j < r.to; j++) {
             float sum = 0;
             float product = 0;
-            for (long row = at + j; row < at + rows * width; row += 2 * width) {
+            for (int i = 0; i < rows; i += 2) {
+                long row = at + j + i * width;
                 float v = weight(o, row, j, c);
                 float w = weight(o, row + width, j, c);
                 sum += v + w;
                 product = Math.fma(distance(o, row + width, j, c), w, Math.fma(distance(o, row, j, c), v, product));
             }
-            s.add(j, sum);
-            s.product[j] += product;
-        }
-    }
-
-    /** Adds the last row where their number is odd. */
-    private static void addRow(Operands o, Rows r, long at, Coefficients c, ColumnSums s) {
-        int wide = r.to - (r.to - r.from) % (2 * LANES);
-        for (int j = r.from; j < wide; j += 2 * LANES) {
-            int k = j + LANES;
-            FloatVector d = load(o.x, o.xStart + at, j).lanewise(SUB, FloatVector.fromArray(FLOATS, c.shift, j));
-            FloatVector e = load(o.x, o.xStart + at, k).lanewise(SUB, FloatVector.fromArray(FLOATS, c.shift, k));
-            FloatVector v = d;
-            FloatVector w = e;
-            if (SECOND) {
-                v = load(o.second, o.secondStart + at, j).lanewise(SUB, FloatVector.fromArray(FLOATS, c.dyShift, j));
-                w = load(o.second, o.secondStart + at, k).lanewise(SUB, FloatVector.fromArray(FLOATS, c.dyShift, k));
-            }
-            add(s, j, v);
-            add(s, k, w);
-            add(s.product, j, d.lanewise(MUL, v));
-            add(s.product, k, e.lanewise(MUL, w));
-        }
-        for (int j = wide; j < r.to; j++) {
-            float w = weight(o, at + j, j, c);
-            s.add(j, w);
-            s.product[j] += distance(o, at + j, j, c) * w;
+            s.add(j, sum * half);
+            s.product[j] += product * half;
         }
     }
 
