@@ -215,13 +215,11 @@ final class ScalarReduction implements Reduction {
         float[] b = tile.d;
         float[] shift = tile.coefficients.shift;
         float[] dyShift = tile.coefficients.dyShift;
-        float[] sum = tile.sum;
-        float[] product = tile.product;
         for (int j = 0; j < length; j++) {
             float wa = a[j] - dyShift[j];
             float wb = b[j] - dyShift[j];
-            sum[j] += wa + wb;
-            product[j] += wa * (xa[j] - shift[j]) + wb * (xb[j] - shift[j]);
+            tile.sum[j] += wa + wb;
+            tile.product[j] += wa * (xa[j] - shift[j]) + wb * (xb[j] - shift[j]);
         }
     }
 

@@ -150,81 +150,78 @@ final class VectorElementwise implements Elementwise {
         return touched;
     }
 
-    /** Goes down strips of columns: four vectors wide, then one, then one column. */
+    /** Goes down strips of columns: two vectors wide, then one, then one column. */
     private static void strips(Operands o, Rows r, Coefficients c) {
         for (long i = 0; i < r.count; i += STRIP_ROWS) {
             long row = r.first + i * r.width;
             int rows = (int) Math.min(STRIP_ROWS, r.count - i);
             int j = r.from;
-            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
-                fourStrips(o, row, rows, r.width, j, c);
+            for (; j + 2 * LANES <= r.to; j += 2 * LANES) {
+                twoStrips(o, r, row, rows, j, c);
             }
-            for (; j + LANES <= r.to; j += LANES) {
-                FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
-                FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
-                FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
-                FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
-                FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
-                long at = row;
-                for (int n = 0; n < rows; n++) {
-                    FloatVector dy = SECOND ? load(o.second, o.secondStart + at, j) : m;
-                    store(map(load(o.x, o.xStart + at, j), dy, m, g, k, a, b), o.out, o.outStart + at, j);
-                    at += r.width;
-                }
+            narrowStrips(o, r, row, rows, j, c);
+        }
+    }
+
+    /** Strips as wide as a vector, and columns, from column {@code from} on. */
+    private static void narrowStrips(Operands o, Rows r, long row, int rows, int from, Coefficients c) {
+        Object x = o.x;
+        Object dy = o.second;
+        Object out = o.out;
+        int end = Species.end(from, r.to);
+        for (int j = from; j < end; j += LANES) {
+            FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
+            FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
+            FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
+            FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
+            FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+            long xAt = o.xStart + row;
+            long dyAt = o.secondStart + row;
+            long outAt = o.outStart + row;
+            for (int i = 0; i < rows; i++) {
+                FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
+                store(map(load(x, xAt, j), dy0, m, g, k, a, b), out, outAt, j);
+                xAt += r.width;
+                dyAt += r.width;
+                outAt += r.width;
             }
-            for (; j < r.to; j++) {
-                for (int n = 0; n < rows; n++) {
-                    two(o, row + (long) n * r.width + j, 0, c, j);
-                }
+        }
+        for (int j = end; j < r.to; j++) {
+            for (int i = 0; i < rows; i++) {
+                two(o, row + (long) i * r.width + j, 0, c, j);
             }
         }
     }
 
-    private static void fourStrips(Operands o, long row, int rows, int width, int j, Coefficients c) {
+    /** Two strips; of four, the compiler made objects of some vectors in every second process. */
+    private static void twoStrips(Operands o, Rows r, long row, int rows, int j, Coefficients c) {
         Object x = o.x;
         Object dy = o.second;
         Object out = o.out;
         long xAt = o.xStart + row;
         long dyAt = o.secondStart + row;
         long outAt = o.outStart + row;
-        int k = j + LANES;
-        int l = k + LANES;
-        int m = l + LANES;
-        FloatVector centre0 = FloatVector.fromArray(FLOATS, c.centre, j);
-        FloatVector centre1 = FloatVector.fromArray(FLOATS, c.centre, k);
-        FloatVector centre2 = FloatVector.fromArray(FLOATS, c.centre, l);
-        FloatVector centre3 = FloatVector.fromArray(FLOATS, c.centre, m);
-        FloatVector scale0 = FloatVector.fromArray(FLOATS, c.scale, j);
-        FloatVector scale1 = FloatVector.fromArray(FLOATS, c.scale, k);
-        FloatVector scale2 = FloatVector.fromArray(FLOATS, c.scale, l);
-        FloatVector scale3 = FloatVector.fromArray(FLOATS, c.scale, m);
-        FloatVector offset0 = FloatVector.fromArray(FLOATS, c.offset, j);
-        FloatVector offset1 = FloatVector.fromArray(FLOATS, c.offset, k);
-        FloatVector offset2 = FloatVector.fromArray(FLOATS, c.offset, l);
-        FloatVector offset3 = FloatVector.fromArray(FLOATS, c.offset, m);
-        FloatVector dyCentre0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : centre0;
-        FloatVector dyCentre1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, k) : centre1;
-        FloatVector dyCentre2 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, l) : centre2;
-        FloatVector dyCentre3 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, m) : centre3;
-        FloatVector slope0 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : centre0;
-        FloatVector slope1 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, k) : centre1;
-        FloatVector slope2 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, l) : centre2;
-        FloatVector slope3 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, m) : centre3;
-        long at = 0;
+        int l = j + LANES;
+        FloatVector m0 = FloatVector.fromArray(FLOATS, c.centre, j);
+        FloatVector m1 = FloatVector.fromArray(FLOATS, c.centre, l);
+        FloatVector a0 = FloatVector.fromArray(FLOATS, c.scale, j);
+        FloatVector a1 = FloatVector.fromArray(FLOATS, c.scale, l);
+        FloatVector b0 = FloatVector.fromArray(FLOATS, c.offset, j);
+        FloatVector b1 = FloatVector.fromArray(FLOATS, c.offset, l);
+        FloatVector g0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m0;
+        FloatVector g1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, l) : m1;
+        FloatVector k0 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m0;
+        FloatVector k1 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, l) : m1;
         for (int i = 0; i < rows; i++) {
-            FloatVector dy0 = SECOND ? load(dy, dyAt + at, j) : centre0;
-            FloatVector dy1 = SECOND ? load(dy, dyAt + at, k) : centre1;
-            FloatVector dy2 = SECOND ? load(dy, dyAt + at, l) : centre2;
-            FloatVector dy3 = SECOND ? load(dy, dyAt + at, m) : centre3;
-            FloatVector v0 = map(load(x, xAt + at, j), dy0, centre0, dyCentre0, slope0, scale0, offset0);
-            FloatVector v1 = map(load(x, xAt + at, k), dy1, centre1, dyCentre1, slope1, scale1, offset1);
-            FloatVector v2 = map(load(x, xAt + at, l), dy2, centre2, dyCentre2, slope2, scale2, offset2);
-            FloatVector v3 = map(load(x, xAt + at, m), dy3, centre3, dyCentre3, slope3, scale3, offset3);
-            store(v0, out, outAt + at, j);
-            store(v1, out, outAt + at, k);
-            store(v2, out, outAt + at, l);
-            store(v3, out, outAt + at, m);
-            at += width;
+            FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m0;
+            FloatVector dy1 = SECOND ? load(dy, dyAt, l) : m1;
+            FloatVector v0 = map(load(x, xAt, j), dy0, m0, g0, k0, a0, b0);
+            FloatVector v1 = map(load(x, xAt, l), dy1, m1, g1, k1, a1, b1);
+            store(v0, out, outAt, j);
+            store(v1, out, outAt, l);
+            xAt += r.width;
+            dyAt += r.width;
+            outAt += r.width;
         }
     }
 

@@ -136,6 +136,8 @@ final class VectorReduction implements Reduction {
     /** The sums of four strips, into the lanes of the tile. */
     private static void fourStrips(Operands o, Rows r, long at, int rows, int j, Coefficients c) {
         long width = r.width;
+        Object x = o.x;
+        Object dy = o.second;
         long xAt = o.xStart + at;
         long dyAt = o.secondStart + at;
         FloatVector shift0 = FloatVector.fromArray(FLOATS, c.shift, j);
@@ -156,24 +158,22 @@ final class VectorReduction implements Reduction {
         FloatVector product2 = zero;
         FloatVector product3 = zero;
         for (int i = 0; i < rows; i += 2) {
-            FloatVector d0 = load(o.x, xAt, j).lanewise(SUB, shift0);
-            FloatVector d1 = load(o.x, xAt, j + LANES).lanewise(SUB, shift1);
-            FloatVector d2 = load(o.x, xAt, j + 2 * LANES).lanewise(SUB, shift2);
-            FloatVector d3 = load(o.x, xAt, j + 3 * LANES).lanewise(SUB, shift3);
-            FloatVector e0 = load(o.x, xAt + width, j).lanewise(SUB, shift0);
-            FloatVector e1 = load(o.x, xAt + width, j + LANES).lanewise(SUB, shift1);
-            FloatVector e2 = load(o.x, xAt + width, j + 2 * LANES).lanewise(SUB, shift2);
-            FloatVector e3 = load(o.x, xAt + width, j + 3 * LANES).lanewise(SUB, shift3);
-            FloatVector v0 = SECOND ? load(o.second, dyAt, j).lanewise(SUB, g0) : d0;
-            FloatVector v1 = SECOND ? load(o.second, dyAt, j + LANES).lanewise(SUB, g1) : d1;
-            FloatVector v2 = SECOND ? load(o.second, dyAt, j + 2 * LANES).lanewise(SUB, g2) : d2;
-            FloatVector v3 = SECOND ? load(o.second, dyAt, j + 3 * LANES).lanewise(SUB, g3) : d3;
-            FloatVector w0 = SECOND ? load(o.second, dyAt + width, j).lanewise(SUB, g0) : e0;
-            FloatVector w1 = SECOND ? load(o.second, dyAt + width, j + LANES).lanewise(SUB, g1) : e1;
-            FloatVector w2 =
-                    SECOND ? load(o.second, dyAt + width, j + 2 * LANES).lanewise(SUB, g2) : e2;
-            FloatVector w3 =
-                    SECOND ? load(o.second, dyAt + width, j + 3 * LANES).lanewise(SUB, g3) : e3;
+            FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift0);
+            FloatVector d1 = load(x, xAt, j + LANES).lanewise(SUB, shift1);
+            FloatVector d2 = load(x, xAt, j + 2 * LANES).lanewise(SUB, shift2);
+            FloatVector d3 = load(x, xAt, j + 3 * LANES).lanewise(SUB, shift3);
+            FloatVector e0 = load(x, xAt + width, j).lanewise(SUB, shift0);
+            FloatVector e1 = load(x, xAt + width, j + LANES).lanewise(SUB, shift1);
+            FloatVector e2 = load(x, xAt + width, j + 2 * LANES).lanewise(SUB, shift2);
+            FloatVector e3 = load(x, xAt + width, j + 3 * LANES).lanewise(SUB, shift3);
+            FloatVector v0 = SECOND ? load(dy, dyAt, j).lanewise(SUB, g0) : d0;
+            FloatVector v1 = SECOND ? load(dy, dyAt, j + LANES).lanewise(SUB, g1) : d1;
+            FloatVector v2 = SECOND ? load(dy, dyAt, j + 2 * LANES).lanewise(SUB, g2) : d2;
+            FloatVector v3 = SECOND ? load(dy, dyAt, j + 3 * LANES).lanewise(SUB, g3) : d3;
+            FloatVector w0 = SECOND ? load(dy, dyAt + width, j).lanewise(SUB, g0) : e0;
+            FloatVector w1 = SECOND ? load(dy, dyAt + width, j + LANES).lanewise(SUB, g1) : e1;
+            FloatVector w2 = SECOND ? load(dy, dyAt + width, j + 2 * LANES).lanewise(SUB, g2) : e2;
+            FloatVector w3 = SECOND ? load(dy, dyAt + width, j + 3 * LANES).lanewise(SUB, g3) : e3;
             sum0 = v0.lanewise(ADD, w0).lanewise(ADD, sum0);
             sum1 = v1.lanewise(ADD, w1).lanewise(ADD, sum1);
             sum2 = v2.lanewise(ADD, w2).lanewise(ADD, sum2);
