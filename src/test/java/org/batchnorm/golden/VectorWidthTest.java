@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.util.List;
 import java.util.stream.Stream;
 import org.batchnorm.ChildJvm;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The backend {@code vector} gives the bits of the file whatever the width of the vectors. */
+@Tag("thorough")
 class VectorWidthTest {
     private static final int SECONDS = 60;
 

@@ -2,7 +2,6 @@ package org.batchnorm.bench.train;
 
 import java.util.List;
 import org.batchnorm.bench.data.Dataset;
-import org.batchnorm.bench.network.BatchNormLayer;
 import org.batchnorm.bench.network.Optimizer;
 import org.batchnorm.bench.network.Parameter;
 import org.batchnorm.bench.network.Sequential;
@@ -13,16 +12,11 @@ import org.batchnorm.bench.network.SoftmaxCrossEntropy;
  * every batch. Batch norm takes the statistics of the whole batch, the loss is divided by the whole batch's rows, and
  * the gradients are added up over the ranks. So every rank takes the same step, with the same bits.
  */
-final class RankTrainee implements Trainee {
-    private final String name;
-    private final Classifier classifier;
-    private final Optimizer optimizer;
-    private final List<BatchNormLayer> batchNorms;
+final class RankTrainee extends NetworkTrainee {
     private final TimedExchange exchange;
     private final int batchSize;
     private final List<Parameter> parameters;
     private final float[] packed;
-    private final Curve curve;
 
     /**
      * A network about to be trained; it starts from rank 0's parameters.
@@ -32,19 +26,12 @@ final class RankTrainee implements Trainee {
      * @param settings the same on every rank
      */
     RankTrainee(String name, Sequential network, Optimizer optimizer, Settings settings, TimedExchange exchange) {
-        this.name = name;
-        this.classifier = new Classifier(network);
-        this.optimizer = optimizer;
-        this.batchNorms = network.layers().stream()
-                .filter(BatchNormLayer.class::isInstance)
-                .map(BatchNormLayer.class::cast)
-                .toList();
+        super(name, network, optimizer, settings.steps());
         this.exchange = exchange;
         this.batchSize = settings.batchSize();
         this.parameters = network.parameters();
         this.packed =
                 new float[parameters.stream().mapToInt(p -> p.value().length).sum()];
-        this.curve = new Curve(settings.steps());
         startFromRankZero();
     }
 
@@ -54,26 +41,6 @@ final class RankTrainee implements Trainee {
         }
         exchange.allReduce(packed);
         unpack(parameters.stream().map(Parameter::value).toList());
-    }
-
-    @Override
-    public String name() {
-        return name;
-    }
-
-    @Override
-    public Curve curve() {
-        return curve;
-    }
-
-    @Override
-    public boolean hasBatchNorm() {
-        return !batchNorms.isEmpty();
-    }
-
-    @Override
-    public String place() {
-        return batchNorms.isEmpty() ? "" : batchNorms.getFirst().backendName();
     }
 
     /**
@@ -90,8 +57,11 @@ final class RankTrainee implements Trainee {
         addUpGradients();
         optimizer.step();
         double loss = addUp(lossSum)[0] / batchSize;
-        curve.addStep(
-                loss, System.nanoTime() - start, batchNormNanos() - batchNormBefore, exchange.nanos() - exchangeBefore);
+        curve().addStep(
+                        loss,
+                        System.nanoTime() - start,
+                        batchNormNanos() - batchNormBefore,
+                        exchange.nanos() - exchangeBefore);
     }
 
     /** All in one exchange: each takes as long for a few values as for thousands. */
@@ -135,15 +105,6 @@ final class RankTrainee implements Trainee {
         Part part = new Part(exchange.rank(), exchange.size());
         SoftmaxCrossEntropy.Score score = classifier.sums(test.range(part.start(test.size()), part.end(test.size())));
         double[] sums = addUp(score.lossSum(), score.correct());
-        curve.addEvaluation(sums[0] / test.size(), sums[1] / test.size());
-    }
-
-    private long batchNormNanos() {
-        return batchNorms.stream().mapToLong(BatchNormLayer::nanos).sum();
-    }
-
-    @Override
-    public void close() {
-        classifier.close();
+        curve().addEvaluation(sums[0] / test.size(), sums[1] / test.size());
     }
 }

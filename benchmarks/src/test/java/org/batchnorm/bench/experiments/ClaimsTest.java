@@ -8,6 +8,7 @@ import java.util.Locale;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.data.Digits;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
  * The direction of each claim, in every one of four seeds and with a margin, on the digits: in the brief form or, with
  * {@code -Pexperiments}, in the quick one.
  */
+@Tag("thorough")
 class ClaimsTest {
     private static final Scale SCALE =
             Scale.valueOf(System.getProperty("batchnorm.experiments", "brief").toUpperCase(Locale.ROOT));
