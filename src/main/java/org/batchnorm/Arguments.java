@@ -24,13 +24,18 @@ record Arguments(String owner, int features) {
 
     /** Checks what a backward operation reads and writes. */
     void requireBackward(Batch x, Batch dy, Batch dx) {
-        requireInput(x);
-        requireReadable("dy", dy);
-        requireShapeOf("dy", dy, x);
+        requireGradient(x, dy);
         requireWritable("dx", dx);
         requireShapeOf("dx", dx, x);
         requireSameOrDisjoint("x", x, "dx", dx);
         requireSameOrDisjoint("dy", dy, "dx", dx);
+    }
+
+    /** Checks what the gradients of γ and β are reduced of. */
+    void requireGradient(Batch x, Batch dy) {
+        requireInput(x);
+        requireReadable("dy", dy);
+        requireShapeOf("dy", dy, x);
     }
 
     /** Checks the input x alone. */

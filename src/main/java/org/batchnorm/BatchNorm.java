@@ -53,17 +53,17 @@ import org.jspecify.annotations.Nullable;
  * names the argument, what was given and what would be right, before anything is changed.
  */
 public final class BatchNorm implements AutoCloseable {
-    private final BatchNormFunction function;
-    private final OneThread oneThread;
-    private final LayerState state;
+    final BatchNormFunction function;
+    final OneThread oneThread;
+    final LayerState state;
     private final GradientSums sums;
     private final SavedStatistics ownSaved;
     private final Spare<SavedStatistics> spareStatistics;
 
     private volatile BatchNormConfig config;
     private Mode mode = Mode.TRAINING;
-    private boolean useBatchStatistics = true;
-    private boolean updateRunningStatistics = true;
+    boolean useBatchStatistics = true;
+    boolean updateRunningStatistics = true;
 
     BatchNorm(BatchNormConfig config, Backends.OpenBackend backend) {
         int c = config.features();

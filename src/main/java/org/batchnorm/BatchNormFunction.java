@@ -40,9 +40,9 @@ public final class BatchNormFunction implements AutoCloseable {
     public static final String LOG_NOT_FINITE_PROPERTY = "org.batchnorm.logNotFinite";
 
     private final double eps;
-    private final Arguments arguments;
+    final Arguments arguments;
     private final String backendName;
-    private final BatchNormOperations operations;
+    final BatchNormOperations operations;
     private final Spare<Workspace> workspaces;
     private final boolean logsNotFinite = Boolean.getBoolean(LOG_NOT_FINITE_PROPERTY);
     private volatile @Nullable Normalization given;
@@ -298,7 +298,7 @@ public final class BatchNormFunction implements AutoCloseable {
         }
     }
 
-    private void lookAt(BatchStatistics ofBatch) {
+    void lookAt(BatchStatistics ofBatch) {
         if (logsNotFinite) {
             Remark.onNotFinite(ofBatch);
         }

@@ -36,7 +36,7 @@ final class SynchronizedOperations implements BatchNormOperations {
     private final Moments ofRank;
     private final GradientSums sums;
     private final GradientSums sumsOfRank;
-    private final BatchStatistics ofOwnValues;
+    private final PartGradients gradientsOfRank;
 
     /** The moments of this rank's own values, for the backwards of forwards in flight. */
     private final Map<BatchStatistics, Moments> ownMoments = new WeakHashMap<>();
@@ -51,7 +51,7 @@ final class SynchronizedOperations implements BatchNormOperations {
         this.ofRank = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfRank = new GradientSums(features);
-        this.ofOwnValues = new BatchStatistics(features);
+        this.gradientsOfRank = new PartGradients(backend, features);
         this.mine = new double[HEADER + 2 * features];
         this.all = new double[exchange.size() * mine.length];
     }
@@ -118,32 +118,10 @@ final class SynchronizedOperations implements BatchNormOperations {
             backend.backward(tensors, normalization, own);
             return;
         }
-        reduceAboutOwnMean(tensors, normalization, ofForward, own);
+        gradientsOfRank.reduce(tensors, normalization, ofForward, own);
         gather(BACKWARD, own.count(), own.dgamma(), own.dbeta());
         addUp();
         backend.inputGradient(tensors, normalization, sums);
-    }
-
-    /**
-     * The gradients of γ and β of this rank's values. A backend keeps the digits of dγ, whatever the mean of dy, where
-     * it reduces about the mean of the very values that it has. So this goes by their own mean μ′ first:
-     *
-     * <pre>{@code Σ dy · (x − μ) = Σ dy · (x − μ′) + (μ′ − μ) · Σ dy}</pre>
-     */
-    private void reduceAboutOwnMean(Tensors tensors, Normalization all, Moments ofForward, GradientSums own) {
-        if (ofForward.count() == 0) {
-            own.clear();
-            return;
-        }
-        BatchStatistics ofAll = all.statistics();
-        ofOwnValues.set(ofForward, all.eps());
-        backend.reduceGradients(tensors, new Normalization(all.gamma(), all.beta(), all.eps(), ofOwnValues, true), own);
-        for (int c = 0; c < own.dgamma().length; c++) {
-            double sum = own.dgamma()[c] / ofOwnValues.rstd()[c];
-            double mean = (double) ofAll.mean()[c] + ofAll.meanLow()[c];
-            double moved = (ofForward.mean()[c] - mean) * own.dbeta()[c];
-            own.dgamma()[c] = (sum + moved) * ofAll.rstd()[c];
-        }
     }
 
     private void addUp() {

@@ -35,6 +35,11 @@ public final class Tensors {
         return set(x, y, null, null);
     }
 
+    /** The tensors of {@code reduceGradients} alone: x, that of the forward, and dy. */
+    public Tensors reduce(Batch x, Batch dy) {
+        return set(x, null, dy, null);
+    }
+
     /**
      * The tensors of {@code reduceGradients}, {@code inputGradient} and {@code backward}.
      *

@@ -56,9 +56,13 @@ public final class TransformCoefficients {
         }
     }
 
-    /** Whether {@code x − mean} may overflow float32: no value is farther from the mean than sqrt(m) deviations. */
+    /**
+     * Whether {@code x − mean} may overflow float32: no value is farther from the mean than sqrt(m) deviations. These
+     * values may be a part of those m that the statistics are of.
+     */
     static boolean mayOverflow(PerFeature f, int feature) {
-        return Math.sqrt((double) f.count) / f.statistics.rstd()[feature] > OVERFLOWS_BEYOND;
+        double m = Math.max(f.count, f.statistics.count());
+        return Math.sqrt(m) / f.statistics.rstd()[feature] > OVERFLOWS_BEYOND;
     }
 
     /**
