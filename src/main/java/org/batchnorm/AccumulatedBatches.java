@@ -75,16 +75,16 @@ public final class AccumulatedBatches {
     /**
      * Of a layer, whose parameters, momentum and switches are taken as they are when they are used.
      *
-     * @throws IllegalArgumentException if the layer's statistics are those of several ranks
+     * @throws IllegalArgumentException if the layer's statistics are those of several ranks or of ghost batches
      */
     public AccumulatedBatches(BatchNorm layer) {
         Arguments.requireGiven("layer", layer, "a BatchNorm");
         this.layer = layer;
         this.function = layer.function;
         this.operations = function.operations;
-        if (operations instanceof SynchronizedOperations) {
-            throw new IllegalArgumentException("layer: built with synchronizedBy, which exchanges the statistics of"
-                    + " each batch; must be a layer without, as these are merged over several batches");
+        if (operations instanceof TrainingOperations) {
+            throw new IllegalArgumentException("layer: built with synchronizedBy or ghostBatch, which make statistics"
+                    + " of other values than a batch's; must be a layer without, as these merge those of batches");
         }
         int features = function.features();
         this.saved = new SavedStatistics(features);

@@ -274,7 +274,7 @@ public final class BatchNorm implements AutoCloseable {
 
     private void follow(@Nullable RunningStatistics running, SavedStatistics ofBatch) {
         if (running != null) {
-            running.update(ofBatch.statistics(), config.momentum());
+            GhostOperations.follow(function.operations, ofBatch.statistics(), running, config.momentum());
         }
     }
 

@@ -107,8 +107,8 @@ public final class BatchNormFunction implements AutoCloseable {
         Workspace workspace = workspaces.take();
         try {
             Normalization normalization = saved.normalization(parameters, eps, true);
-            if (operations instanceof SynchronizedOperations ofAll && !exchanges) {
-                ofAll.forwardAlone(workspace.tensors.forward(x, y), normalization);
+            if (operations instanceof TrainingOperations training && !exchanges) {
+                training.forwardAlone(workspace.tensors.forward(x, y), normalization);
             } else {
                 operations.forward(workspace.tensors.forward(x, y), normalization);
             }
@@ -282,18 +282,23 @@ public final class BatchNormFunction implements AutoCloseable {
         requireNotOneValuePerFeature(x, true);
         Workspace workspace = workspaces.take();
         try {
-            Moments moments = workspace.moments();
-            operations.collectStatistics(workspace.tensors.collect(x), moments);
-            statistics.set(moments, eps);
+            if (operations instanceof GhostOperations ofSlices) {
+                ofSlices.collectStatistics(workspace.tensors.collect(x), statistics, eps);
+            } else {
+                Moments moments = workspace.moments();
+                operations.collectStatistics(workspace.tensors.collect(x), moments);
+                statistics.set(moments, eps);
+            }
         } finally {
             giveBack(workspace);
         }
         lookAt(statistics);
     }
 
-    /** Of statistics of several ranks, they tell after the exchange. */
     private void requireNotOneValuePerFeature(Batch x, boolean exchanges) {
-        if (!exchanges || !(operations instanceof SynchronizedOperations)) {
+        if (exchanges && operations instanceof TrainingOperations training) {
+            training.requireNotOneValuePerFeature(x.shape());
+        } else {
             Arguments.requireNotOneValuePerFeature(x.shape());
         }
     }

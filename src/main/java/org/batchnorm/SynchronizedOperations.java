@@ -23,7 +23,7 @@ import org.batchnorm.spi.Tensors;
  * <p>A rank without values takes part in both. The gradients of γ and β are those of the rank's own values: their sum
  * over the ranks is what the whole batch gives.
  */
-final class SynchronizedOperations implements BatchNormOperations {
+final class SynchronizedOperations implements TrainingOperations {
     private static final int FORWARD = 1;
     private static final int BACKWARD = 2;
 
@@ -90,8 +90,13 @@ final class SynchronizedOperations implements BatchNormOperations {
         backend.transform(tensors, normalization);
     }
 
+    /** The ranks tell after the exchange. */
+    @Override
+    public void requireNotOneValuePerFeature(BatchShape shape) {}
+
     /** Forward of this rank's values as a batch of their own, which exchanges nothing; nor will its backward. */
-    synchronized void forwardAlone(Tensors tensors, Normalization normalization) {
+    @Override
+    public synchronized void forwardAlone(Tensors tensors, Normalization normalization) {
         ownMoments.remove(normalization.statistics());
         backend.forward(tensors, normalization);
     }

@@ -75,6 +75,12 @@ public final class Step {
         }
     }
 
+    /** Leaves out a result. */
+    public Step without(Quantity quantity) {
+        results.remove(quantity);
+        return this;
+    }
+
     /** One of the results. */
     public float[] get(Quantity quantity) {
         return results.get(quantity);

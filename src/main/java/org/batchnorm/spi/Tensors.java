@@ -73,6 +73,22 @@ public final class Tensors {
         return this;
     }
 
+    /** All of these tensors, of some of the samples alone. */
+    public Tensors samples(long from, long count) {
+        Tensors some = new Tensors();
+        some.x = samples(x, from, count);
+        some.y = samples(y, from, count);
+        some.dy = samples(dy, from, count);
+        some.dx = samples(dx, from, count);
+        some.residual = samples(residual, from, count);
+        some.dresidual = samples(dresidual, from, count);
+        return some;
+    }
+
+    private static @Nullable Batch samples(@Nullable Batch batch, long from, long count) {
+        return batch == null ? null : batch.samples(from, count);
+    }
+
     /** Lets go of all of them. */
     public void clear() {
         x = null;
