@@ -136,6 +136,19 @@ public final class Step {
                 .isWithinBarOf(batch, gamma, beta, statistics.mean(), statistics.rstd(), true);
     }
 
+    /** The same without saved statistics, which {@link #of} leaves out. */
+    public Step isWithinBarOfResults(Values batch, BatchNormConfig config) {
+        double[] x = Reference.widen(batch.x());
+        Reference.Statistics statistics = Reference.statistics(shape, x, config.eps());
+        return isWithinBarOf(
+                batch,
+                Reference.widen(batch.weight()),
+                Reference.widen(batch.bias()),
+                statistics.mean(),
+                statistics.rstd(),
+                true);
+    }
+
     /**
      * The results are within the bar of the {@link Reference}'s for a layer that normalizes with the given running
      * statistics.
