@@ -66,7 +66,7 @@ final class GhostOperations implements TrainingOperations {
         long last = shape.n() % size == 0 ? size : shape.n() % size;
         if (shape.n() > 0 && last * shape.spatial() == 1) {
             throw new IllegalArgumentException("shape: expected more than 1 value per feature to take batch statistics"
-                    + " from, the last of the ghost batches of " + size + " samples of " + shape + " has 1");
+                    + " from, the last of the ghost batches of size " + size + " of " + shape + " has 1");
         }
     }
 

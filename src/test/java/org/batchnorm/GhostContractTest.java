@@ -321,7 +321,7 @@ public abstract class GhostContractTest {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> ghost.forward(new float[9 * C], untouched, BatchShape.of(9, C)))
                     .withMessage("shape: expected more than 1 value per feature to take batch statistics from,"
-                            + " the last of the ghost batches of 4 samples of (9, 5) has 1");
+                            + " the last of the ghost batches of size 4 of (9, 5) has 1");
             assertThat(untouched).containsOnly(0);
             assertThat(ghost.numBatchesTracked()).isEqualTo(2);
             float[] dx = new float[8 * C];
@@ -331,7 +331,7 @@ public abstract class GhostContractTest {
         try (BatchNorm single = builder(C).ghostBatch(1).build()) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> single.forward(batch.x(), new float[8 * C], batch.shape()))
-                    .withMessageContaining("ghost batches of 1 samples of (8, 5) has 1");
+                    .withMessageContaining("ghost batches of size 1 of (8, 5) has 1");
         }
     }
 

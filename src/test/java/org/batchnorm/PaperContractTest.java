@@ -42,8 +42,8 @@ public abstract class PaperContractTest {
     }
 
     /**
-     * "By setting γ = sqrt(Var[x]) and β = E[x], we could recover the original activations, if that were the optimal
-     * thing to do." With eps the γ that does is {@code sqrt(Var[x] + eps)}.
+     * "[…] by setting γ = sqrt(Var[x]) and β = E[x], we could recover the original activations, if that were the
+     * optimal thing to do." With eps the γ that does is {@code sqrt(Var[x] + eps)}.
      */
     @ParameterizedTest
     @MethodSource("shapes")
@@ -68,10 +68,10 @@ public abstract class PaperContractTest {
     }
 
     /**
-     * "Once the network has been trained, we use the normalization … with the population, rather than mini-batch,
-     * statistics", so that "the output depends only on the input, deterministically". The bits of a sample are the same
-     * alone and in every batch: of any size, at any position, whatever its neighbours are, in both layouts and in every
-     * kind of memory.
+     * In inference, "we want the output to depend only on the input, deterministically. For this, once the network has
+     * been trained, we use the normalization […] using the population, rather than mini-batch, statistics." The bits of
+     * a sample are the same alone and in every batch: of any size, at any position, whatever its neighbours are, in
+     * both layouts and in every kind of memory.
      */
     @ParameterizedTest
     @CsvSource({"1, 1", "19, 1", "129, 1", "3, 55", "7, 16", "2, 2500"})
