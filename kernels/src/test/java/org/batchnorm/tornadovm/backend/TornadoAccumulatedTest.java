@@ -1,8 +1,10 @@
 package org.batchnorm.tornadovm.backend;
 
 import org.batchnorm.AccumulatedContractTest;
+import org.junit.jupiter.api.Tag;
 
 /** Accumulated batches on the backend {@code tornadovm}. */
+@Tag("thorough")
 class TornadoAccumulatedTest extends AccumulatedContractTest {
     @Override
     protected String backend() {

@@ -5,8 +5,10 @@ import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormOperations;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 
 /** What the paper says, on the backend {@code tornadovm}. */
+@Tag("thorough")
 class TornadoPaperTest extends PaperContractTest {
     private BatchNormOperations keptOpen;
 
