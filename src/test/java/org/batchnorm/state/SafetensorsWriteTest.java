@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -133,13 +132,26 @@ class SafetensorsWriteTest {
     @Test
     void aFailureOnTheWayLeavesTheOldFileAndNothingBeside() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "old");
-        assertThatThrownBy(() -> ReplacedFile.write(file, channel -> {
-                    channel.write(ByteBuffer.allocate(100));
+        assertThatThrownBy(() -> ReplacedFile.write(file, out -> {
+                    out.write(new byte[100_000]);
                     throw new IOException("No space left on device");
                 }))
                 .isInstanceOf(FileSystemException.class)
                 .hasMessage(file + ": cannot be written: No space left on device");
         assertThat(file).hasContent("old");
+        assertThat(children(folder)).containsExactly(file);
+    }
+
+    /** As archives and pictures do that are written to a stream. */
+    @Test
+    void whoWritesTheContentsMayCloseTheStream() throws IOException {
+        Path file = folder.resolve("file");
+        ReplacedFile.write(file, out -> {
+            out.write('a');
+            out.close();
+            out.write('b');
+        });
+        assertThat(file).hasContent("ab");
         assertThat(children(folder)).containsExactly(file);
     }
 

@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
-import org.batchnorm.bench.output.AtomicFile;
+import org.batchnorm.state.ReplacedFile;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -54,7 +54,7 @@ public final class CurveFiles {
 
     /** Writes the CSV: a line a network and step; the test columns are empty where there was no evaluation. */
     public void writeCsv(Path directory) throws IOException {
-        AtomicFile.write(directory.resolve("curves.csv"), out -> {
+        ReplacedFile.write(directory.resolve("curves.csv"), out -> {
             PrintWriter csv = new PrintWriter(out, false, StandardCharsets.UTF_8);
             csv.print(CSV_HEADER + "\n");
             for (Trainee trainee : trainees) {
@@ -95,7 +95,8 @@ public final class CurveFiles {
 
     private static void write(Path directory, String name, XYChart chart) throws IOException {
         for (String format : List.of("png", "svg")) {
-            AtomicFile.write(directory.resolve(name + "." + format), out -> ChartEncoder.saveChart(chart, out, format));
+            ReplacedFile.write(
+                    directory.resolve(name + "." + format), out -> ChartEncoder.saveChart(chart, out, format));
         }
     }
 
