@@ -66,16 +66,17 @@ public final class ReplacedFile {
 
     /** Where the file is, behind all symbolic links; it need not exist. */
     private static Path target(Path file) throws IOException {
+        // Asked first of what was given: the links of standard output and of pipes name no path that there is.
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            String what = Files.isDirectory(file) ? "a folder" : "no regular file";
+            throw new FileSystemException(file.toString(), null, "is " + what);
+        }
         Path target = file.toAbsolutePath();
         for (int links = 0; Files.isSymbolicLink(target); links++) {
             if (links == MOST_LINKS) {
                 throw new FileSystemException(file.toString(), null, "more than " + MOST_LINKS + " symbolic links");
             }
             target = target.resolveSibling(Files.readSymbolicLink(target));
-        }
-        if (Files.exists(target) && !Files.isRegularFile(target)) {
-            String what = Files.isDirectory(target) ? "a folder" : "no regular file";
-            throw new FileSystemException(file.toString(), null, "is " + what);
         }
         return target;
     }

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -115,6 +116,22 @@ class SafetensorsWriteTest {
         Assumptions.assumeTrue(Files.exists(device));
         refused(device, "is no regular file");
         assertThat(Files.isRegularFile(device)).isFalse();
+    }
+
+    /** Linux shows what a process has open as links; those of pipes name no path. */
+    @Test
+    void aPipeIsNoRegularFile() throws IOException {
+        Path open = Path.of("/proc/self/fd");
+        Assumptions.assumeTrue(Files.isDirectory(open));
+        List<Path> pipes = new ArrayList<>();
+        for (Path link : children(open)) {
+            if (Files.isSymbolicLink(link)
+                    && Files.readSymbolicLink(link).toString().contains("pipe:")) {
+                pipes.add(link);
+            }
+        }
+        Assumptions.assumeFalse(pipes.isEmpty());
+        pipes.forEach(pipe -> refused(pipe, "is no regular file"));
     }
 
     @Test
