@@ -38,6 +38,7 @@ public final class CurveFiles {
     static final int MOST_POINTS = 600;
 
     private static final double OFF_THE_STEPS = 0.3;
+    private static final double SAME_STEP = 1e-6;
 
     private final String title;
     private final List<Trainee> trainees;
@@ -141,9 +142,14 @@ public final class CurveFiles {
                 .build();
         chart.getStyler().setChartBackgroundColor(Color.WHITE);
         chart.getStyler().setXAxisMin(0.0);
-        chart.getStyler().setXAxisTickLabelsFormattingFunction(step -> String.format(Locale.ROOT, "%.0f", step));
+        chart.getStyler().setXAxisTickLabelsFormattingFunction(CurveFiles::wholeSteps);
         chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
         return chart;
+    }
+
+    /** Of few steps XChart sets ticks at tenths of them, which get no label. */
+    private static String wholeSteps(double step) {
+        return Math.abs(step - Math.rint(step)) < SAME_STEP ? String.format(Locale.ROOT, "%.0f", step) : "";
     }
 
     /** One line; where the network diverged there is none. */
