@@ -2,6 +2,7 @@ package org.batchnorm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -147,6 +148,18 @@ public final class Step {
                 statistics.mean(),
                 statistics.rstd(),
                 true);
+    }
+
+    /** The running statistics of a new layer, after this batch alone, are within the bar. */
+    public Step isWithinBarOfFirstBatch(Values batch, BatchNormConfig config) {
+        double momentum = config.momentum().orElse(1);
+        Reference.Statistics statistics = Reference.statistics(shape, Reference.widen(batch.x()), config.eps());
+        double[] unbiased = Reference.unbiased(statistics.variance(), shape.valuesPerFeature());
+        double[] ones = new double[shape.c()];
+        Arrays.fill(ones, 1);
+        double[] mean = Reference.updateRunning(new double[shape.c()], statistics.mean(), momentum);
+        return isWithinBar(Quantity.RUNNING_MEAN, mean, Rounded.runningMean(shape, statistics.variance(), momentum))
+                .isWithinBar(Quantity.RUNNING_VAR, Reference.updateRunning(ones, unbiased, momentum));
     }
 
     /**
