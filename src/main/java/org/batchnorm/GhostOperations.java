@@ -62,6 +62,11 @@ final class GhostOperations implements TrainingOperations {
     }
 
     @Override
+    public BatchNormOperations backend() {
+        return backend;
+    }
+
+    @Override
     public void requireNotOneValuePerFeature(BatchShape shape) {
         long last = shape.n() % size == 0 ? size : shape.n() % size;
         if (shape.n() > 0 && last * shape.spatial() == 1) {
@@ -114,38 +119,6 @@ final class GhostOperations implements TrainingOperations {
             backend.backward(slice(tensors, i), ofSlice, ofForward.sums);
             sums.add(ofForward.sums);
         }
-    }
-
-    // The stages take a batch as a whole.
-
-    @Override
-    public void collectStatistics(Tensors tensors, Moments moments) {
-        backend.collectStatistics(tensors, moments);
-    }
-
-    @Override
-    public void transform(Tensors tensors, Normalization normalization) {
-        backend.transform(tensors, normalization);
-    }
-
-    @Override
-    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-        backend.reduceGradients(tensors, normalization, sums);
-    }
-
-    @Override
-    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
-        backend.inputGradient(tensors, normalization, sums);
-    }
-
-    @Override
-    public boolean prefers(BatchShape shape) {
-        return backend.prefers(shape);
-    }
-
-    @Override
-    public void close() {
-        backend.close();
     }
 
     private Tensors slice(Tensors tensors, int i) {

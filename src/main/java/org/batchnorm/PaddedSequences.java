@@ -52,10 +52,16 @@ public final class PaddedSequences {
      * Sequences for a layer, whose mode, parameters and statistics are as they are.
      *
      * @param padding what is written to the padding of y and dx
+     * @throws IllegalArgumentException if the layer's statistics are those of ghost batches
      */
     public PaddedSequences(BatchNorm layer, Padding padding) {
         Arguments.requireGiven("layer", layer, "a BatchNorm");
         Arguments.requireGiven("padding", padding, "ZERO or UNTOUCHED");
+        if (layer.function.operations instanceof GhostOperations) {
+            throw new IllegalArgumentException(
+                    "layer: built with ghostBatch, which takes slices of samples; must be a layer"
+                            + " without, as the positions that count are given to it as one batch");
+        }
         this.layer = layer;
         this.padding = padding;
         this.saved = new SavedStatistics(layer.config().features());
@@ -113,11 +119,11 @@ public final class PaddedSequences {
                             + " x that was made before the forward");
         }
         BatchShape packed = packedShape(shape, lengths);
-        shape = null;
-        overwrittenInput = null;
         copy(x, packedX, false);
         copy(dy, packedOut, false);
         layer.backward(packedX, packedOut, packedOut, packed, saved);
+        shape = null;
+        overwrittenInput = null;
         copy(dx, packedOut, true);
     }
 

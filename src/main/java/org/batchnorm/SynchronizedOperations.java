@@ -56,6 +56,11 @@ final class SynchronizedOperations implements TrainingOperations {
         this.all = new double[exchange.size() * mine.length];
     }
 
+    @Override
+    public BatchNormOperations backend() {
+        return backend;
+    }
+
     /** The moments of all ranks' values. */
     @Override
     public synchronized void collectStatistics(Tensors tensors, Moments into) {
@@ -102,21 +107,6 @@ final class SynchronizedOperations implements TrainingOperations {
     }
 
     @Override
-    public void transform(Tensors tensors, Normalization normalization) {
-        backend.transform(tensors, normalization);
-    }
-
-    @Override
-    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums into) {
-        backend.reduceGradients(tensors, normalization, into);
-    }
-
-    @Override
-    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums ofAll) {
-        backend.inputGradient(tensors, normalization, ofAll);
-    }
-
-    @Override
     public synchronized void backward(Tensors tensors, Normalization normalization, GradientSums own) {
         Moments ofForward = ownMoments.get(normalization.statistics());
         if (!normalization.throughStatistics() || ofForward == null) {
@@ -158,15 +148,5 @@ final class SynchronizedOperations implements TrainingOperations {
         System.arraycopy(all, start, first, 0, first.length);
         System.arraycopy(all, start + first.length, second, 0, second.length);
         return (long) all[start - 1];
-    }
-
-    @Override
-    public boolean prefers(BatchShape shape) {
-        return backend.prefers(shape);
-    }
-
-    @Override
-    public void close() {
-        backend.close();
     }
 }

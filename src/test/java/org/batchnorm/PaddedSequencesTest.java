@@ -203,6 +203,15 @@ class PaddedSequencesTest {
         }
     }
 
+    @Test
+    void ghostBatchesAreRefused() {
+        try (BatchNorm layer = BatchNorm.builder(C).ghostBatch(2).build()) {
+            assertThatThrownBy(() -> new PaddedSequences(layer, Padding.ZERO))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("layer: built with ghostBatch");
+        }
+    }
+
     /** A sentence's results do not depend on how far its batch is padded. */
     @Test
     void moreOfPaddingChangesNothing() {
