@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -18,6 +17,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * <p>The child JVMs run with {@code -Xbatch}: calls wait for the compiler. So what is compiled, and when, depends on
  * the calls alone, not on what else the machine has to do.
  */
+@Tag("thorough")
 class AllocationTest {
     /** So few values that the caller works alone: rows folded into one with one left over, m = 2, one lot, runs. */
     private static final List<String> SMALL =
@@ -33,21 +33,12 @@ class AllocationTest {
     /** The same for several threads. The second one has many features to merge, and merges once a call. */
     private static final List<String> EARLY_SHARED = List.of("first:400:200:1", "first:40:2777:1");
 
-    /** Rows of one block, of groups, and runs, for every build; all the others are thorough. */
-    private static final List<String> FEW = List.of("first:61:200:1", "first:40:2777:1", "first:11:3:2491");
-
     private static final int WARM_UP_MILLIS = 10_000;
     private static final int CALLS = 200;
     private static final int FIRST_CALLS = 1000;
     private static final long MOST_BYTES_OF_FIRST_CALLS = 256 * 1024;
     private static final int SECONDS = 300;
 
-    @Test
-    void warmOperationsOnVectorsAllocateNothing() throws Exception {
-        requireNoBytes("vector", 2, FEW);
-    }
-
-    @Tag("thorough")
     @ParameterizedTest
     @CsvSource({"vector, 1", "vector, 2", "scalar, 2"})
     void warmOperationsAllocateNothing(String backend, int threads) throws Exception {
@@ -68,7 +59,6 @@ class AllocationTest {
                 .isEmpty();
     }
 
-    @Tag("thorough")
     @ParameterizedTest
     @CsvSource({"vector, 1", "vector, 2", "scalar, 1"})
     void firstOperationsAllocateLittle(String backend, int threads) throws Exception {

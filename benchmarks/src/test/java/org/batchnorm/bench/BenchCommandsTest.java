@@ -13,6 +13,7 @@ import org.batchnorm.bench.results.ResultsFile;
 import org.batchnorm.bench.results.Rows;
 import org.batchnorm.bench.workload.Operation;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,6 +45,16 @@ class BenchCommandsTest {
 
     @Test
     void benchChecksMeasuresAndStores() {
+        benchStoresTheSamplesOfAllForks(1);
+    }
+
+    @Tag("thorough")
+    @Test
+    void benchMeasuresInSeveralProcesses() {
+        benchStoresTheSamplesOfAllForks(2);
+    }
+
+    private void benchStoresTheSamplesOfAllForks(int forks) {
         Path json = folder.resolve("results.jsonl");
         int exit = run(
                 "bench",
@@ -52,7 +63,7 @@ class BenchCommandsTest {
                 "--backend=scalar",
                 "--threads=1",
                 "--memory=heap",
-                "--forks=2",
+                "--forks=" + forks,
                 "--samples=2",
                 "--sample-time=1",
                 "--warmup=4",
@@ -65,7 +76,7 @@ class BenchCommandsTest {
                 .extracting(row -> row.point().operation())
                 .containsExactly(Operation.COPY, Operation.STREAM, Operation.FORWARD);
         assertThat(rows.getLast().result().copyShare()).isPositive();
-        assertThat(rows.getLast().result().samples()).isEqualTo(4);
+        assertThat(rows.getLast().result().samples()).isEqualTo(2 * forks);
         assertThat(rows.getLast().result().allocatedBytes()).isNotNull();
     }
 
