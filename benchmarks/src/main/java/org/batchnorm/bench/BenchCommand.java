@@ -66,10 +66,10 @@ final class BenchCommand implements Callable<Integer> {
             names = "--peers",
             arity = "0..1",
             split = ",",
-            fallbackValue = "libtorch,onednn,nd4j,djl",
+            fallbackValue = PeerProcess.ALL,
             paramLabel = "NAME",
-            description =
-                    "Measures other libraries too: all, or those named (libtorch, onednn, nd4j, djl). Build them with: mvn -Ppeers package -DskipTests")
+            description = "Measures other libraries too: all, or those named (" + PeerProcess.ALL
+                    + "). Build them with: mvn -Ppeers package -DskipTests")
     private List<String> peers = List.of();
 
     @Option(

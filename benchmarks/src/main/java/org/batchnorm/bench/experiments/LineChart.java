@@ -1,20 +1,17 @@
 package org.batchnorm.bench.experiments;
 
-import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
-import java.math.BigDecimal;
-import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.List;
+import org.batchnorm.bench.plot.Axes;
+import org.batchnorm.bench.plot.Look;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.XYSeries.XYSeriesRenderStyle;
 import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler;
-import org.knowm.xchart.style.lines.SeriesLines;
-import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** Lines of means over the seeds, each on a band from the smallest to the largest value. */
@@ -22,27 +19,6 @@ final class LineChart {
     private static final int WIDTH = 560;
     private static final int HEIGHT = 380;
     private static final int BAND_ALPHA = 60;
-
-    /**
-     * Okabe and Ito's colours, which colour-blind readers tell apart; the markers tell them apart in black and white.
-     */
-    private static final List<Color> COLORS = List.of(
-            new Color(0x0072B2),
-            new Color(0xD55E00),
-            new Color(0x009E73),
-            new Color(0xCC79A7),
-            new Color(0x56B4E9),
-            new Color(0xE69F00),
-            new Color(0x000000));
-
-    private static final List<Marker> MARKERS = List.of(
-            SeriesMarkers.CIRCLE,
-            SeriesMarkers.SQUARE,
-            SeriesMarkers.DIAMOND,
-            SeriesMarkers.TRIANGLE_UP,
-            SeriesMarkers.TRIANGLE_DOWN,
-            SeriesMarkers.CROSS,
-            SeriesMarkers.PLUS);
 
     private final XYChart chart;
     private boolean logarithmicX;
@@ -64,22 +40,7 @@ final class LineChart {
         styler.setChartTitleFont(new Font(Font.SANS_SERIF, Font.BOLD, 12));
         styler.setLegendPosition(Styler.LegendPosition.InsideSE);
         styler.setMarkerSize(5);
-        // A formatter of our own keeps XChart from setting ticks at multiples of the data's own spacing.
-        styler.setXAxisTickLabelsFormattingFunction(LineChart::tick);
-        styler.setYAxisTickLabelsFormattingFunction(LineChart::tick);
-        // Solid lines: of a dotted one the SVG would hold every dot.
-        styler.setPlotGridLinesStroke(new BasicStroke(0.5f));
-        styler.setPlotGridLinesColor(new Color(0xDDDDDD));
-    }
-
-    private static String tick(double value) {
-        boolean plain = value == 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6);
-        return plain
-                ? new BigDecimal(value)
-                        .round(new MathContext(6))
-                        .stripTrailingZeros()
-                        .toPlainString()
-                : Page.format("%.0e", value);
+        Axes.style(styler);
     }
 
     /** With decades on the x axis; points at x ≤ 0 are left out. */
@@ -122,13 +83,8 @@ final class LineChart {
         if (xs.isEmpty()) {
             return this;
         }
-        Color color = COLORS.get(look % COLORS.size());
-        addBand(name, series, xs, color);
-        XYSeries line = chart.addSeries(name, xs, xs.stream().map(series::mean).toList());
-        line.setMarker(MARKERS.get(look % MARKERS.size()));
-        line.setMarkerColor(color);
-        line.setLineColor(color);
-        line.setLineStyle(SeriesLines.SOLID);
+        addBand(name, series, xs, Look.of(look).color());
+        Look.of(look).on(chart.addSeries(name, xs, xs.stream().map(series::mean).toList()));
         return this;
     }
 

@@ -18,8 +18,11 @@ import org.batchnorm.bench.workload.Samples;
 /** A peer's process, seen from the harness. It stays alive between measurements and sleeps while it is not asked. */
 public final class PeerProcess implements AutoCloseable {
 
-    /** The peers there are: their modules' names under {@code benchmarks/peers}. */
-    public static final List<String> NAMES = List.of("libtorch", "onednn", "nd4j", "djl");
+    /** The peers there are, separated by commas: their modules' names under {@code benchmarks/peers}. */
+    public static final String ALL = "libtorch,onednn,onnxruntime,nd4j,djl";
+
+    /** The same as a list. */
+    public static final List<String> NAMES = List.of(ALL.split(","));
 
     private final ObjectMapper json = new ObjectMapper();
     private final String name;

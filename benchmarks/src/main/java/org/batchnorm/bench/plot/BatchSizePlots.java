@@ -1,6 +1,5 @@
 package org.batchnorm.bench.plot;
 
-import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
 import java.io.IOException;
@@ -8,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,35 +28,39 @@ import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
-import org.knowm.xchart.style.Styler.LegendLayout;
-import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.lines.SeriesLines;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
  * One picture an operation, over the batch sizes of {@link ShapeGrid#batchSweep()}: time, GB/s of logical bytes, and
  * how much faster than each other library; a row of charts for each number of threads on each machine and, on each
- * device, for each clock.
+ * device, for each clock. All that is written is large: a page shows the picture at two thirds of its size.
  */
 public final class BatchSizePlots {
-    private static final int WIDTH = 560;
+    private static final int WIDTH = 450;
     private static final int HEIGHT = 420;
-    private static final int COLUMNS = 3;
+    private static final int MARKER_SIZE = 9;
+    private static final float LINE_WIDTH = 2.5f;
+    private static final Font TITLE = new Font(Font.SANS_SERIF, Font.BOLD, 19);
+    private static final Font LABEL = new Font(Font.SANS_SERIF, Font.PLAIN, 18);
 
-    /** Small enough for a machine's name and the number of threads. */
-    private static final Font TITLE = new Font(Font.SANS_SERIF, Font.BOLD, 11);
+    /** A line looks the same in every picture, as far as its library is among these. */
+    private static final Map<String, Look> LOOKS = Map.of(
+            "libtorch", Look.of(0),
+            "vector", Look.of(1),
+            "onednn", Look.of(2),
+            "djl", Look.of(3),
+            "onnxruntime", Look.of(4),
+            "nd4j", Look.of(5),
+            "scalar", Look.of(6),
+            // The colour of "vector" again.
+            "vector off-heap", Look.of(8));
 
-    /** A line's colour is its library's in every chart. */
-    private static final Map<String, Color> COLOURS = Map.of(
-            "vector", new Color(0xD62728),
-            "scalar", new Color(0xFF9896),
-            "tornadovm", new Color(0x9467BD),
-            "libtorch", new Color(0xFF7F0E),
-            "onednn", new Color(0x1F77B4),
-            "nd4j", new Color(0x2CA02C),
-            "djl", new Color(0x8C564B),
-            "pytorch eager", new Color(0xE377C2),
-            "pytorch compiled", new Color(0x7F7F7F));
+    /** The line at 1 among the ratios; above it ours is faster. */
+    private static final String EQUAL = "as fast as ours";
 
+    private static final long FIRST_BATCH = ShapeGrid.batchSweep().getFirst().n();
+    private static final long LAST_BATCH = ShapeGrid.batchSweep().getLast().n();
     private static final List<String> FORMATS = List.of("png", "svg");
 
     private BatchSizePlots() {}
@@ -72,12 +76,12 @@ public final class BatchSizePlots {
         List<Path> written = new ArrayList<>();
         Files.createDirectories(folder);
         for (Operation operation : Operation.ofBatchNorm()) {
-            List<XYChart> charts = charts(operation, rows);
+            List<ChartRow> charts = charts(operation, rows);
             if (!charts.isEmpty()) {
-                ChartGrid grid = new ChartGrid(charts, COLUMNS);
+                ChartRows picture = new ChartRows(charts);
                 for (String format : FORMATS) {
                     Path file = folder.resolve(operation.label() + "." + format);
-                    ReplacedFile.write(file, out -> ChartEncoder.saveChart(grid, out, format));
+                    ReplacedFile.write(file, out -> ChartEncoder.saveChart(picture, out, format));
                     written.add(file);
                 }
             }
@@ -85,8 +89,8 @@ public final class BatchSizePlots {
         return written;
     }
 
-    /** The charts of an operation, a row of them after the other. */
-    static List<XYChart> charts(Operation operation, Collection<Measurement> rows) {
+    /** The charts of an operation. */
+    static List<ChartRow> charts(Operation operation, Collection<Measurement> rows) {
         List<Measurement> sweep = rows.stream()
                 .filter(row -> row.point().operation() == operation
                         && ShapeGrid.batchSweep().contains(row.point().shape())
@@ -94,11 +98,10 @@ public final class BatchSizePlots {
                         // Kernels do not know how their data came.
                         && (row.point().resident() || row.point().clock().equals("wall")))
                 .toList();
-        List<XYChart> charts = new ArrayList<>();
+        List<ChartRow> charts = new ArrayList<>();
         for (String place : places(sweep)) {
-            charts.addAll(charts(
-                    operation,
-                    place,
+            charts.add(row(
+                    operation + ", " + place,
                     sweep.stream().filter(row -> place(row).equals(place)).toList()));
         }
         return charts;
@@ -117,10 +120,11 @@ public final class BatchSizePlots {
                 : point.device() + (point.clock().equals("kernel") ? ", kernel time" : ", wall time");
     }
 
-    private static List<XYChart> charts(Operation operation, String place, List<Measurement> rows) {
-        XYChart time = chart(operation + ", " + place, "ms", true);
-        XYChart bandwidth = chart(operation + ", " + place, "GB/s of logical bytes", false);
-        XYChart ratio = chart("their time by ours, " + place, "ratio (above 1: we are faster)", true);
+    private static ChartRow row(String heading, List<Measurement> rows) {
+        XYChart time = chart("time in ms", true);
+        XYChart bandwidth = chart("GB/s of logical bytes", false);
+        XYChart ratio = chart("their time / ours", true);
+        Axes.labelWithinDecades(ratio.getStyler());
         Map<String, SortedMap<Long, Measurement>> series = new LinkedHashMap<>();
         for (Measurement row : Comparison.newest(rows).values()) {
             series.computeIfAbsent(name(row.point()), name -> new TreeMap<>())
@@ -131,7 +135,9 @@ public final class BatchSizePlots {
             add(bandwidth, name, byBatch, row -> row.result().gigabytesPerSecond());
         });
         addRatios(ratio, rows);
-        return List.of(time, bandwidth, ratio);
+        List<XYChart> charts = List.of(time, bandwidth, ratio);
+        giveLooks(charts);
+        return new ChartRow(heading, charts);
     }
 
     private static void addRatios(XYChart chart, List<Measurement> rows) {
@@ -157,8 +163,22 @@ public final class BatchSizePlots {
                                 .put(ratio.fastest().point().shape().n(), ratio.value())));
         onDevice.forEach((name, byBatch) -> drawRatios(chart, name, byBatch));
         if (!libraries.isEmpty()) {
-            XYSeries one = chart.addSeries("as fast", List.of(1L, 65_536L), List.of(1.0, 1.0));
-            one.setMarker(SeriesMarkers.NONE).setLineColor(Color.GRAY);
+            XYSeries one = chart.addSeries(EQUAL, List.of(FIRST_BATCH, LAST_BATCH), List.of(1.0, 1.0));
+            one.setMarker(SeriesMarkers.NONE).setLineColor(Color.GRAY).setLineStyle(SeriesLines.SOLID);
+        }
+    }
+
+    /** A line has one look in all charts of a row: its library's, or another that no other line has. */
+    private static void giveLooks(List<XYChart> charts) {
+        Map<String, Look> looks = new HashMap<>(LOOKS);
+        for (XYChart chart : charts) {
+            for (XYSeries line : chart.getSeriesCollection()) {
+                line.setLineWidth(LINE_WIDTH);
+                if (!line.getName().equals(EQUAL)) {
+                    looks.computeIfAbsent(line.getName(), name -> Look.of(looks.size() + 1))
+                            .on(line);
+                }
+            }
         }
     }
 
@@ -180,12 +200,7 @@ public final class BatchSizePlots {
     }
 
     private static void draw(XYChart chart, String name, List<Long> batchSizes, List<Double> values) {
-        XYSeries series = chart.addSeries(name, batchSizes, values);
-        series.setMarker(SeriesMarkers.CIRCLE);
-        Color colour = COLOURS.get(name);
-        if (colour != null) {
-            series.setMarkerColor(colour).setLineColor(colour);
-        }
+        chart.addSeries(name, batchSizes, values);
     }
 
     /**
@@ -211,27 +226,26 @@ public final class BatchSizePlots {
         return one.result().milliseconds() <= other.result().milliseconds() ? one : other;
     }
 
-    private static XYChart chart(String title, String yAxis, boolean logarithmic) {
+    private static XYChart chart(String title, boolean logarithmic) {
         XYChart chart = new XYChartBuilder()
                 .width(WIDTH)
                 .height(HEIGHT)
                 .title(title)
                 .xAxisTitle("batch size N, C = " + ShapeGrid.SWEEP_FEATURES)
-                .yAxisTitle(yAxis)
                 .build();
+        Axes.style(chart.getStyler());
         chart.getStyler()
                 .setXAxisLogarithmic(true)
                 .setYAxisLogarithmic(logarithmic)
-                // Drawn through: a dashed line is a path of hundreds of pieces in the SVG.
-                .setPlotGridLinesStroke(new BasicStroke(0.5f))
-                .setPlotGridLinesColor(Color.LIGHT_GRAY)
+                .setXAxisMin((double) FIRST_BATCH)
+                .setXAxisMax((double) LAST_BATCH)
+                .setAxisTitleFont(LABEL)
+                .setAxisTickLabelsFont(LABEL)
                 .setChartTitleFont(TITLE)
                 .setChartBackgroundColor(Color.WHITE)
                 .setPlotBorderVisible(false)
-                .setLegendPosition(LegendPosition.OutsideS)
-                .setLegendLayout(LegendLayout.Horizontal)
-                .setLegendBorderColor(Color.WHITE)
-                .setMarkerSize(5);
+                .setLegendVisible(false)
+                .setMarkerSize(MARKER_SIZE);
         return chart;
     }
 }

@@ -16,12 +16,12 @@ import org.batchnorm.bench.workload.Operation;
 /**
  * How much faster we are than others: the time of the fastest peer by ours, medians, on the same operation, shape,
  * layout, device and number of threads, in the same run. A peer's time is that of its fastest variant (libtorch: eager
- * or out; oneDNN: either layout of the same memory).
+ * or out; oneDNN: either layout of the same memory; ONNX Runtime: its output allocated or not).
  */
 public final class Ratios {
 
-    /** The native libraries, by which the speed is judged. */
-    public static final Set<String> NATIVE = Set.of("libtorch", "onednn");
+    /** The native libraries, by which the speed is judged; ONNX Runtime on images in inference alone. */
+    public static final Set<String> NATIVE = Set.of("libtorch", "onednn", "onnxruntime");
 
     /** Java libraries as their users call them, judged apart. */
     public static final Set<String> JAVA = Set.of("nd4j", "djl");

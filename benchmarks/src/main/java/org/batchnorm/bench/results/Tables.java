@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.batchnorm.bench.results.Measurement.Point;
 import org.batchnorm.bench.results.Measurement.Result;
 import org.batchnorm.bench.results.Ratios.Ratio;
@@ -116,7 +117,13 @@ public final class Tables {
             return lines;
         }
         lines.add("");
-        lines.add("Time of the fastest native library (libtorch, oneDNN) by ours, `float[]`; above 1 we are faster:");
+        String libraries = networks.stream()
+                .map(row -> row.point().library())
+                .filter(Ratios.NATIVE::contains)
+                .distinct()
+                .sorted()
+                .collect(Collectors.joining(", "));
+        lines.add("Time of the fastest native library (" + libraries + ") by ours, `float[]`; above 1 we are faster:");
         lines.add("");
         lines.addAll(ratios(Ratios.of(networks, DEFAULT_VARIANT, DEFAULT_MEMORY, Ratios.NATIVE)));
         for (String library : new TreeSet<>(Ratios.JAVA)) {

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
+import org.batchnorm.bench.plot.Look;
 import org.batchnorm.state.ReplacedFile;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
@@ -29,8 +30,9 @@ public final class CurveFiles {
             List.of("curves.csv", "accuracy.png", "accuracy.svg", "loss.png", "loss.svg");
 
     private static final String CSV_HEADER = "network,step,training_loss,test_loss,test_accuracy";
-    private static final List<Color> COLORS = List.of(new Color(0xD55E00), new Color(0x0072B2));
-    private static final List<Color> PALE_COLORS = List.of(new Color(0xF2C4A3), new Color(0xA3CBE6));
+    /** With batch norm, without: as the experiments' pictures have them. */
+    private static final List<Look> LOOKS = List.of(Look.of(1), Look.of(0));
+
     private static final int WIDTH = 900;
     private static final int HEIGHT = 540;
 
@@ -107,7 +109,7 @@ public final class CurveFiles {
         for (int i = 0; i < trainees.size(); i++) {
             Trainee trainee = trainees.get(i);
             add(chart, trainee, trainee.name() + " batch norm", (before, evaluation) -> 100 * evaluation.testAccuracy())
-                    .setLineColor(COLORS.get(i));
+                    .setLineColor(LOOKS.get(i).color());
         }
         return chart;
     }
@@ -120,13 +122,13 @@ public final class CurveFiles {
             Trainee trainee = trainees.get(i);
             String name = trainee.name() + " batch norm, training";
             add(chart, trainee, name, (before, at) -> trainee.curve().meanTrainingLoss(before, at.step()))
-                    .setLineColor(PALE_COLORS.get(i))
+                    .setLineColor(LOOKS.get(i).pale())
                     .setLineWidth(1);
         }
         for (int i = 0; i < trainees.size(); i++) {
             Trainee trainee = trainees.get(i);
             add(chart, trainee, trainee.name() + " batch norm, test", (before, evaluation) -> evaluation.testLoss())
-                    .setLineColor(COLORS.get(i));
+                    .setLineColor(LOOKS.get(i).color());
         }
         return chart;
     }

@@ -2,6 +2,7 @@ package org.batchnorm.bench.plot;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.awt.Color;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,8 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.batchnorm.bench.results.Libraries;
 import org.batchnorm.bench.results.Measurement;
@@ -52,10 +52,12 @@ class BatchSizePlotsTest {
 
         assertThat(written).containsExactly(folder.resolve("plots/forward.png"), folder.resolve("plots/forward.svg"));
         var picture = ImageIO.read(written.get(0).toFile());
-        assertThat(picture.getWidth()).isEqualTo(3 * 560);
-        assertThat(picture.getHeight()).isEqualTo(2 * 420);
+        assertThat(picture.getWidth()).isEqualTo(3 * 450);
+        // Of each number of threads a heading, the charts and a legend.
+        assertThat(picture.getHeight()).isGreaterThan(2 * 420).isLessThan(2 * 600);
         // Its text is drawn as outlines.
-        assertThat(Files.readString(written.get(1))).contains("<svg", "viewBox=\"0 0 1680 840\"", "<path");
+        assertThat(Files.readString(written.get(1)))
+                .contains("<svg", "viewBox=\"0 0 1350 " + picture.getHeight() + "\"", "<path");
     }
 
     @Test
@@ -76,27 +78,21 @@ class BatchSizePlotsTest {
             }
         }
 
-        Map<String, Set<String>> lines = new HashMap<>();
-        BatchSizePlots.charts(Operation.FORWARD, rows)
-                .forEach(chart -> lines.put(
-                        chart.getTitle(),
-                        chart.getSeriesCollection().stream()
-                                .map(XYSeries::getName)
-                                .collect(Collectors.toSet())));
-        assertThat(lines)
-                .containsEntry(
-                        "forward, NVIDIA H200, kernel time",
-                        Set.of(
-                                "tornadovm-cuda-rows",
-                                "tornadovm-cuda-on-chip",
-                                "pytorch eager",
-                                "pytorch eager, cold",
-                                "pytorch compiled",
-                                "pytorch compiled, cold"))
-                .containsEntry(
-                        "their time by ours, NVIDIA H200, kernel time",
-                        Set.of("pytorch eager", "pytorch compiled", "as fast"))
-                .containsEntry("forward, NVIDIA H200, wall time", Set.of("pytorch eager", "pytorch compiled"));
+        List<ChartRow> charts = BatchSizePlots.charts(Operation.FORWARD, rows);
+        assertThat(charts)
+                .extracting(ChartRow::heading)
+                .containsExactly("forward, NVIDIA H200, kernel time", "forward, NVIDIA H200, wall time");
+        assertThat(names(charts.get(0).charts().get(0)))
+                .containsExactlyInAnyOrder(
+                        "tornadovm-cuda-rows",
+                        "tornadovm-cuda-on-chip",
+                        "pytorch eager",
+                        "pytorch eager, cold",
+                        "pytorch compiled",
+                        "pytorch compiled, cold");
+        assertThat(names(charts.get(0).charts().get(2)))
+                .containsExactlyInAnyOrder("pytorch eager", "pytorch compiled", "as fast as ours");
+        assertThat(names(charts.get(1).charts().get(0))).containsExactlyInAnyOrder("pytorch eager", "pytorch compiled");
         assertThat(BatchSizePlots.draw(rows, folder)).hasSize(2);
     }
 
@@ -107,13 +103,75 @@ class BatchSizePlotsTest {
                 Rows.ours(Rows.run("1"), Operation.FORWARD, "64x256", 1, 2),
                 Rows.ours(other, Operation.FORWARD, "64x256", 1, 1));
         assertThat(BatchSizePlots.charts(Operation.FORWARD, rows))
-                .extracting(XYChart::getTitle)
-                .contains("forward, machine, 1 thread", "forward, another machine, 1 thread");
+                .extracting(ChartRow::heading)
+                .containsExactly("forward, another machine, 1 thread", "forward, machine, 1 thread");
+    }
+
+    @Test
+    void aLineLooksTheSameInAllChartsOfARowAndLikeNoOther() {
+        List<Measurement> rows = new ArrayList<>();
+        List<String> peers = List.of("djl", "libtorch", "nd4j", "onednn", "onnxruntime", "a new library");
+        peers.forEach(peer -> rows.add(Rows.peer(Rows.run("1"), peer, "op", Operation.FORWARD, "64x256", 1, 2)));
+        rows.add(Rows.ours(Rows.run("1"), Operation.FORWARD, "64x256", 1, 1));
+        ChartRow row = BatchSizePlots.charts(Operation.FORWARD, rows).getFirst();
+
+        Map<String, Look> looks = new HashMap<>();
+        for (XYChart chart : row.charts()) {
+            for (XYSeries line : chart.getSeriesCollection()) {
+                Look look = new Look(line.getLineColor(), line.getMarker());
+                assertThat(looks.getOrDefault(line.getName(), look)).isEqualTo(look);
+                looks.put(line.getName(), look);
+            }
+        }
+        assertThat(looks).hasSize(peers.size() + 2);
+        assertThat(looks.values()).doesNotHaveDuplicates();
+    }
+
+    @Test
+    void theLegendHasEveryLineOnceAndEndsWithinThePicture() {
+        List<Measurement> rows = new ArrayList<>();
+        for (int i = 0; i < 15; i++) {
+            rows.add(
+                    Rows.peer(Rows.run("1"), "a library of a long name " + i, "op", Operation.FORWARD, "64x256", 1, 2));
+        }
+        ChartRow row = BatchSizePlots.charts(Operation.FORWARD, rows).getFirst();
+
+        assertThat(row.legend())
+                .hasSizeGreaterThan(1)
+                .allSatisfy(line -> assertThat(
+                                line.stream().mapToInt(ChartRow::width).sum())
+                        .isLessThan(row.width()));
+        assertThat(row.legend().stream().flatMap(List::stream).map(XYSeries::getName))
+                .doesNotHaveDuplicates()
+                // And the line at 1.
+                .hasSize(15 + 1);
+    }
+
+    @Test
+    void ticksAreWrittenOut() {
+        assertThat(Axes.tick(10_000)).isEqualTo("10000");
+        assertThat(Axes.tick(0.001)).isEqualTo("0.001");
+        assertThat(Axes.tick(0.30000000000000004)).isEqualTo("0.3");
+        assertThat(Axes.tick(-2.5)).isEqualTo("-2.5");
+        assertThat(Axes.tick(0)).isEqualTo("0");
+        assertThat(Axes.tick(1e-5)).isEqualTo("1e-05");
+    }
+
+    @Test
+    void looksDifferUntilEveryColourHasHadEveryMarker() {
+        assertThat(IntStream.range(0, Look.COUNT).mapToObj(Look::of)).doesNotHaveDuplicates();
+        assertThat(IntStream.range(0, 7).mapToObj(Look::of).map(Look::color)).doesNotHaveDuplicates();
+        assertThat(Look.of(Look.COUNT)).isEqualTo(Look.of(0));
+        assertThat(Look.of(0).pale()).isEqualTo(new Color(0xAAD0E5));
     }
 
     @Test
     void drawsNothingOfShapesOutsideTheSweep() throws IOException {
         List<Measurement> rows = List.of(Rows.ours(Rows.run("1"), Operation.FORWARD, "32x128", 1, 1));
         assertThat(BatchSizePlots.draw(rows, folder)).isEmpty();
+    }
+
+    private static List<String> names(XYChart chart) {
+        return chart.getSeriesCollection().stream().map(XYSeries::getName).toList();
     }
 }
