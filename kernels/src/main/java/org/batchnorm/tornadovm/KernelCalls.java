@@ -209,9 +209,19 @@ final class KernelCalls {
     /**
      * The sums of the work-groups.
      *
-     * @param about of {@link ReduceGradients}
+     * @param about {@link ReduceGradients#BATCH} or {@link ReduceGradients#GIVEN}
      */
     void reduceGradients(FloatArray x, FloatArray dy, int about) {
+        use(state.noMoments);
+        reduceGradients(x, dy, state.noMoments, about);
+    }
+
+    /** The sums of the work-groups of a part of a batch, whose moments are its own. */
+    void reducePartGradients(FloatArray x, FloatArray dy, DoubleArray moments) {
+        reduceGradients(x, dy, moments, ReduceGradients.PART);
+    }
+
+    private void reduceGradients(FloatArray x, FloatArray dy, DoubleArray moments, int about) {
         Tiling tiling = plan.tiling();
         use(state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
         add(
@@ -227,6 +237,7 @@ final class KernelCalls {
                         state.partialFirst,
                         state.partialSecond,
                         state.partialThird,
+                        moments,
                         samples,
                         tiling.view(),
                         tiling.tile(),
@@ -242,9 +253,13 @@ final class KernelCalls {
         mergePartialGradients("mergeGradients", state.partialFirst, about);
     }
 
-    /** The sums of the sums of the work-groups, about given statistics. */
-    void mergeSums(DoubleArray sums) {
-        mergePartialGradients("mergeSums", sums, MergeGradients.SUMS);
+    /**
+     * The sums of the sums of the work-groups.
+     *
+     * @param about {@link MergeGradients#SUMS} or {@link MergeGradients#SUMS_OF_PART}
+     */
+    void mergeSums(DoubleArray sums, int about) {
+        mergePartialGradients("mergeSums", sums, about);
     }
 
     /** Of the results, sums or all the others, only those that {@code about} asks for are written. */

@@ -46,6 +46,9 @@ final class LayerState {
     final DoubleArray partialSecond;
     final DoubleArray partialThird;
 
+    /** In the place of moments that a kernel does not read: of the others none, which it may write. */
+    final DoubleArray noMoments;
+
     private final BatchNormConfig config;
     private final DeviceArrays onDevice = new DeviceArrays();
 
@@ -63,9 +66,11 @@ final class LayerState {
         this.partialFirst = new DoubleArray(partials);
         this.partialSecond = new DoubleArray(partials);
         this.partialThird = new DoubleArray(partials);
+        this.noMoments = new DoubleArray(1);
         gradients.init(0);
         statistics.init(0);
         terms.init(0);
+        noMoments.init(0);
         fill(parameters, 0, c, 1);
         fill(parameters, c, c, 0);
         runningStatistics.init(0);

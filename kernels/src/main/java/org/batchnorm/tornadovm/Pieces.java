@@ -1,6 +1,7 @@
 package org.batchnorm.tornadovm;
 
 import java.util.OptionalLong;
+import org.batchnorm.tornadovm.kernels.MergeGradients;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import org.batchnorm.tornadovm.kernels.Transform;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
@@ -147,9 +148,9 @@ public final class Pieces {
 
     /**
      * The first step of a backward in steps: the sums over the batch, to be added to those of others or not, with the
-     * {@link BatchNormTasks#statistics} as they are. They may be those of a larger batch, so that the mean of x is
-     * taken as it is given; {@link #backward} knows better, and keeps digits of dgamma that this loses where dy has a
-     * mean of many deviations.
+     * {@link BatchNormTasks#statistics} as they are. They may be any, so that the mean of x is taken as it is given,
+     * and digits of dgamma are lost where dy has a mean of many deviations. Where they are the batch's, or those of a
+     * larger one, {@link #reduceGradients(FloatArray, FloatArray, DoubleArray, DoubleArray)} keeps these.
      *
      * @param x in, the batch that the forward got
      * @param dy in, the gradient of its y
@@ -160,7 +161,25 @@ public final class Pieces {
         plan.requireSize("dy", dy);
         Summaries.requireSize("sums", sums, plan.config().features());
         kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
-        kernels.mergeSums(sums);
+        kernels.mergeSums(sums, MergeGradients.SUMS);
+    }
+
+    /**
+     * The same of x whose own moments are known, and of a batch whose statistics were merged of these and those of the
+     * other parts: as {@link #backward} this keeps the digits of dgamma whatever the mean of dy.
+     *
+     * @param x in, the batch that the forward got
+     * @param dy in, the gradient of its y
+     * @param moments in, of {@link #collectStatistics} of this x alone, not the merged ones
+     * @param sums out, of {@link Summaries#array}
+     */
+    public void reduceGradients(FloatArray x, FloatArray dy, DoubleArray moments, DoubleArray sums) {
+        plan.requireSize("x", x);
+        plan.requireSize("dy", dy);
+        Summaries.requireSize("moments", moments, plan.config().features());
+        Summaries.requireSize("sums", sums, plan.config().features());
+        kernels.reducePartGradients(x, dy, moments);
+        kernels.mergeSums(sums, MergeGradients.SUMS_OF_PART);
     }
 
     /**

@@ -25,6 +25,10 @@ record Tiling(long view, long tile) {
     private static final int LARGE_SPATIAL = 16;
 
     private static final int WARP = 32;
+
+    /** Neighbouring values that memory hands out at once, 32 bytes. */
+    private static final int SECTOR = 8;
+
     private static final int WORK_GROUP = 256;
     private static final int LARGEST_WORK_GROUP = 512;
 
@@ -96,7 +100,7 @@ record Tiling(long view, long tile) {
         long rows = shape.n() * View.rowsPerSample(view);
         boolean planes = View.spatial(view) > 1;
         int span = View.span(view);
-        for (int target = WARP; target >= (planes ? WARP : WARP / 2); target /= 2) {
+        for (int target = WARP; target >= (planes ? WARP : SECTOR); target /= 2) {
             int width = planes ? 1 : Math.max(span, Math.min(View.columns(view), target) / span * span);
             int most = Math.min(LARGEST_WORK_GROUP, device.maxWorkGroup()) / width;
             long busy = Math.ceilDiv(rows, 2L * Tiles.LOADS);

@@ -33,6 +33,8 @@ final class GeneratedCodeMain {
                 pieces.reduceGradients(x, dy, summary);
                 pieces.mergeGradients(summary);
             });
+            DoubleArray moments = Summaries.array(layout.shape.c());
+            compile(layout, "part", x, out, pieces -> pieces.reduceGradients(x, dy, moments, summary));
         }
     }
 

@@ -195,6 +195,22 @@ class GeneratedCodeTest {
         assertThat(gradients.straight().stores).isEqualTo(Map.of("gradients", 2, "terms", 6, "samples", 1));
     }
 
+    /** The gradients of a part of a batch cost what a batch's do, and one number a feature more. */
+    @ParameterizedTest
+    @EnumSource
+    void aPartsGradientsAreReadOnce(Layout layout) {
+        Kernel reduce = kernel(layout, "part", "reduceGradients");
+        assertMoves(reduce.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
+        assertMoves(reduce.loops().get(1), 1, Set.of("x", "dy"), Set.of());
+        assertNoBatchIn(reduce.straight());
+        assertThat(reduce.straight().loads).containsEntry("moments", 1);
+        assertThat(reduce.straight().stores)
+                .isEqualTo(Map.of("partialDy", 1, "partialDyX", 1, "partialX", 1, "samples", 1));
+        Kernel sums = kernel(layout, "part", "mergeGradients");
+        assertMoves(sums.loops().get(0), 1, Set.of("partialDy", "partialDyX", "partialX"), Set.of());
+        assertThat(sums.straight().stores).isEqualTo(Map.of("wholeSums", 3, "samples", 1));
+    }
+
     /** About given statistics the sum of the distances is not needed. */
     @ParameterizedTest
     @EnumSource

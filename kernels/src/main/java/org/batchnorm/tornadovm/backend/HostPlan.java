@@ -48,6 +48,8 @@ final class HostPlan {
         TRANSFORM(false, true),
         INFERENCE(false, true),
         REDUCE_GRADIENTS(true, false),
+        /** With the statistics of this very batch. */
+        REDUCE_BATCH_GRADIENTS(true, false),
         INPUT_GRADIENT(true, true),
         /** Its one input is dy, which stands in the place of x. */
         FROZEN_INPUT_GRADIENT(false, true),
@@ -99,6 +101,7 @@ final class HostPlan {
     private final FloatArray dy;
     private final FloatArray out;
     private final DoubleArray summary;
+    private final DoubleArray moments;
     private final GridScheduler grids = new GridScheduler();
     private final TornadoExecutionPlan plan;
     private int executions;
@@ -114,6 +117,7 @@ final class HostPlan {
         this.dy = operation.hasTwoInputs ? array(key.dy(), capacity) : x;
         this.out = result();
         this.summary = Summaries.array(capacity.c());
+        this.moments = Summaries.array(capacity.c());
         this.samples = SampleCount.atMost(Math.toIntExact(capacity.n()));
         this.tasks = new BatchNormTasks(
                 "norm",
@@ -153,6 +157,12 @@ final class HostPlan {
             }
             case REDUCE_GRADIENTS -> {
                 pieces.reduceGradients(x, dy, summary);
+                toDevice(graph, tasks.statistics());
+                toHost(graph, summary);
+            }
+            case REDUCE_BATCH_GRADIENTS -> {
+                toDevice(graph, moments);
+                pieces.reduceGradients(x, dy, moments, summary);
                 toDevice(graph, tasks.statistics());
                 toHost(graph, summary);
             }
@@ -271,6 +281,14 @@ final class HostPlan {
         put(tasks.statistics(), 3, statistics.rstd(), 0);
     }
 
+    /** The statistics and the moments that {@link Operation#REDUCE_BATCH_GRADIENTS} needs. */
+    void batchStatistics(BatchStatistics ofBatch) {
+        statistics(ofBatch);
+        Moments same = new Moments(key.capacity().c());
+        ofBatch.copyTo(same);
+        Summaries.write(same, moments);
+    }
+
     /** The sums that {@link Operation#INPUT_GRADIENT} needs. */
     void sums(GradientSums sums) {
         Summaries.write(sums, summary);
@@ -288,7 +306,7 @@ final class HostPlan {
         Summaries.read(summary, moments);
     }
 
-    /** Of {@link Operation#REDUCE_GRADIENTS}. */
+    /** Of {@link Operation#REDUCE_GRADIENTS} and {@link Operation#REDUCE_BATCH_GRADIENTS}. */
     void readSums(GradientSums sums) {
         Summaries.read(summary, sums);
     }

@@ -7,6 +7,7 @@ import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Normalization;
@@ -78,9 +79,22 @@ final class TornadoOperations implements BatchNormOperations {
     @Override
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
         require(tensors);
-        Work work = new Work(Operation.REDUCE_GRADIENTS, ANY_EPS, tensors.x(), tensors.dy(), null);
+        BatchStatistics statistics = normalization.statistics();
+        boolean ofBatch = normalization.throughStatistics()
+                && statistics.count() == tensors.x().shape().valuesPerFeature();
+        Operation operation = ofBatch ? Operation.REDUCE_BATCH_GRADIENTS : Operation.REDUCE_GRADIENTS;
+        Work work = new Work(operation, ANY_EPS, tensors.x(), tensors.dy(), null);
         sums.clear();
-        run(work, plan -> plan.statistics(normalization.statistics()), plan -> plan.readSums(sums));
+        run(
+                work,
+                plan -> {
+                    if (ofBatch) {
+                        plan.batchStatistics(statistics);
+                    } else {
+                        plan.statistics(statistics);
+                    }
+                },
+                plan -> plan.readSums(sums));
     }
 
     @Override

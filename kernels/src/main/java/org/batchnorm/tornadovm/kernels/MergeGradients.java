@@ -13,6 +13,9 @@ public final class MergeGradients {
     /** {@code about}: given statistics, and the sums are what is wanted; gradients and terms stay as they are. */
     public static final int SUMS = 2;
 
+    /** {@code about}: the sums are what is wanted, those of {@link ReduceGradients#PART}. */
+    public static final int SUMS_OF_PART = 3;
+
     private MergeGradients() {}
 
     /**
@@ -31,7 +34,7 @@ public final class MergeGradients {
      * @param partialDy in, (groups, C)
      * @param partialDyX in, (groups, C)
      * @param partialX in, (groups, C); not read about given statistics
-     * @param wholeSums out, (2, C) and one more: dgamma, dbeta, and m; written for {@link #SUMS} only
+     * @param wholeSums out, (2, C) and one more: dgamma, dbeta, and m; written where sums are wanted only
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
@@ -39,7 +42,7 @@ public final class MergeGradients {
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param tile of {@link ReduceGradients}
      * @param mergeTile its columns are features, and its rows work-items that share a feature's groups
-     * @param about as in {@link ReduceGradients}, or {@link #SUMS}
+     * @param about {@link ReduceGradients#BATCH}, {@link ReduceGradients#GIVEN}, {@link #SUMS} or {@link #SUMS_OF_PART}
      */
     public static void mergeGradients(
             KernelContext context,
@@ -76,7 +79,7 @@ public final class MergeGradients {
             for (int group = laneRow; group < groups; group += tileRows) {
                 sum += partialDy.get(group * features + feature);
                 product += partialDyX.get(group * features + feature);
-                if (about == ReduceGradients.BATCH) {
+                if (about == ReduceGradients.BATCH || about == SUMS_OF_PART) {
                     distance += partialX.get(group * features + feature);
                 }
             }
@@ -100,7 +103,7 @@ public final class MergeGradients {
             double dbeta = sums[lane];
             double dgamma = PerFeature.dgamma(products[lane], dbeta, distances[lane] / m, rstd)
                     / PerFeature.unitOfX(statistics.get(feature), rstd);
-            if (about == SUMS) {
+            if (about >= SUMS) {
                 wholeSums.set(feature, dgamma);
                 wholeSums.set(features + feature, dbeta);
                 if (feature == 0) {

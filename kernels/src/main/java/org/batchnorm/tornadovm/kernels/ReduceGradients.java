@@ -18,6 +18,14 @@ public final class ReduceGradients {
     /** {@code about}: the statistics were given, or are those of a batch of which these values are a part. */
     public static final int GIVEN = 1;
 
+    /**
+     * {@code about}: the statistics are those of a batch of which these values are a part, and the part's own mean is
+     * known. dgamma is a covariance, as with {@link #BATCH}, moved from the part's mean to that of all: {@code Σ dy·d −
+     * Σdy · (Σd / n − (meanOfPart − mean))}. What the parts' sums of d lose to rounding costs nothing, and the moves of
+     * all parts add up to what they are, also where dy has a mean of many deviations.
+     */
+    public static final int PART = 2;
+
     private ReduceGradients() {}
 
     /**
@@ -40,9 +48,12 @@ public final class ReduceGradients {
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param partialDy out, (groups, C)
      * @param partialDyX out, (groups, C)
-     * @param partialX out, (groups, C); untouched about given statistics
+     * @param partialX out, (groups, C): Σd, less {@code n_g · (meanOfPart − mean)} of a {@link #PART}; untouched about
+     *     given statistics
+     * @param moments in, (2, C) and one more: the mean of these values, and what is not read; read for a {@link #PART}
+     *     only
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param about {@link #BATCH} or {@link #GIVEN}
+     * @param about {@link #BATCH}, {@link #GIVEN} or {@link #PART}
      */
     public static void reduceGradients(
             KernelContext context,
@@ -52,6 +63,7 @@ public final class ReduceGradients {
             DoubleArray partialDy,
             DoubleArray partialDyX,
             DoubleArray partialX,
+            DoubleArray moments,
             IntArray samples,
             long view,
             long tile,
@@ -144,10 +156,17 @@ public final class ReduceGradients {
                 featureProduct += products[lane + i];
                 featureDistance += distances[lane + i];
             }
-            int at = group * features + column / span;
+            int feature = column / span;
+            if (about == PART) {
+                float mean = statistics.get(feature);
+                double apart = (moments.get(feature) - mean) - statistics.get(features + feature);
+                double unit = PerFeature.unitOfX(mean, statistics.get(3 * features + feature));
+                featureDistance -= Tiles.finiteOrZero((end - begin) * span * unit * apart);
+            }
+            int at = group * features + feature;
             partialDy.set(at, featureSum);
             partialDyX.set(at, featureProduct);
-            if (about == BATCH) {
+            if (about != GIVEN) {
                 partialX.set(at, featureDistance);
             }
         }

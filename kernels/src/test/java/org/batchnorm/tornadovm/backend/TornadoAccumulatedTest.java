@@ -10,10 +10,4 @@ class TornadoAccumulatedTest extends AccumulatedContractTest {
     protected String backend() {
         return TornadoBackend.NAME;
     }
-
-    /** The device reduces dy as it is, so dγ loses digits of a feature where dy has a large mean. */
-    @Override
-    protected double largestMeanOfDy() {
-        return 3;
-    }
 }

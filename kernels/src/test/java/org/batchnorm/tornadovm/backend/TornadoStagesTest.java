@@ -224,7 +224,8 @@ class TornadoStagesTest {
             operations.transform(tensors.forward(x, y), given);
             check(Quantity.Y, y.array(), expectedY);
             operations.reduceGradients(tensors.backward(x, dy, dx), given, sumsOfGiven);
-            assertThat(sumsOfGiven.dgamma()).isEqualTo(sums.dgamma());
+            check(Quantity.DWEIGHT, floats(sumsOfGiven.dgamma()), expected.dgamma());
+            assertThat(sumsOfGiven.dbeta()).isEqualTo(sums.dbeta());
             operations.inputGradient(tensors.backward(x, dy, dx), given, sumsOfGiven);
             check(Quantity.DX, dx.array(), expected.dx());
             Arrays.fill(dx.array(), Float.NaN);

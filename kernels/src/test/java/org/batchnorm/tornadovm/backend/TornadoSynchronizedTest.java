@@ -8,10 +8,4 @@ class TornadoSynchronizedTest extends SynchronizedContractTest {
     protected String backend() {
         return "tornadovm";
     }
-
-    /** The steps of the device's backward take the mean of x as it is given, whatever dy's own. */
-    @Override
-    protected double largestMeanOfDy() {
-        return 30;
-    }
 }
