@@ -7,8 +7,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import jdk.incubator.vector.FloatVector;
 import org.batchnorm.LayerCalls.Kind;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -38,11 +40,22 @@ class GoldenBitsTest {
             write(backend, directory);
             return;
         }
+        compare(backend, inputs -> GoldenResults.of(inputs, backend, Kind.ARRAY, 1));
+    }
+
+    @Tag("thorough")
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void onEveryMemoryAndWithTwoThreadsToo(String backend) {
+        compare(backend, inputs -> results(inputs, backend));
+    }
+
+    private static void compare(String backend, Function<GoldenInputs, Map<GoldenResults.Key, float[]>> compute) {
         Map<GoldenFile.Key, GoldenFile.Value> golden = new LinkedHashMap<>(GoldenFile.read(backend));
         List<String> differences = new ArrayList<>();
         for (GoldenCase each : GoldenCase.ALL) {
             GoldenInputs inputs = new GoldenInputs(each);
-            Map<GoldenResults.Key, float[]> results = results(inputs, backend);
+            Map<GoldenResults.Key, float[]> results = compute.apply(inputs);
             Map<GoldenResults.Key, double[]> expected = null;
             for (Map.Entry<GoldenResults.Key, float[]> result : results.entrySet()) {
                 GoldenFile.Key key = new GoldenFile.Key(each.toString(), result.getKey());
