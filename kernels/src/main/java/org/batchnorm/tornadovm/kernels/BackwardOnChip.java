@@ -119,11 +119,13 @@ public final class BackwardOnChip {
                     float four = Pairs.sum(g0, g1, g2, g3);
                     float next = sumHigh + four;
                     sumLow += Pairs.lost(g0, g1, g2, g3) + Pairs.lost(sumHigh, four, next);
-                    sumHigh = next;
+                    sumHigh = next + sumLow;
+                    sumLow -= sumHigh - next;
                     four = Pairs.sum(d0, d1, d2, d3);
                     next = distanceHigh + four;
                     distanceLow += Pairs.lost(d0, d1, d2, d3) + Pairs.lost(distanceHigh, four, next);
-                    distanceHigh = next;
+                    distanceHigh = next + distanceLow;
+                    distanceLow -= distanceHigh - next;
                     four = Pairs.sum(p0, p1, p2, p3);
                     next = productHigh + four;
                     productLow += Pairs.lost(p0, p1, p2, p3) + Pairs.lost(productHigh, four, next);
@@ -132,7 +134,8 @@ public final class BackwardOnChip {
                             Pairs.added(g1, d1, p1),
                             Pairs.added(g2, d2, p2),
                             Pairs.added(g3, d3, p3));
-                    productHigh = next;
+                    productHigh = next + productLow;
+                    productLow -= productHigh - next;
                     size += Pairs.sum(
                             TornadoMath.abs(p0), TornadoMath.abs(p1), TornadoMath.abs(p2), TornadoMath.abs(p3));
                     row += Tiles.LOADS / 2 * tileRows;

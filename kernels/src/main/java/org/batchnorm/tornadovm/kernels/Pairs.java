@@ -9,7 +9,8 @@ import uk.ac.manchester.tornado.api.math.TornadoMath;
  * <pre>{@code
  * float next = high + value;
  * low += Pairs.lost(high, value, next);
- * high = next;
+ * high = next + low; // so that the lower part stays small
+ * low -= high - next;
  * }</pre>
  *
  * What rounding loses of a sum of two floats, and of a product, is a float (Knuth 1969, 4.2.2, theorem B; Dekker 1971;

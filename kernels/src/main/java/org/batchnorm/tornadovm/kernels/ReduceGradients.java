@@ -50,8 +50,8 @@ public final class ReduceGradients {
      * {@link PerFeature#unitOfX}.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
-     * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S; partial results written, 24 · groups · C. <b>Local memory</b>:
-     * 24 bytes a work-item.
+     * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S, or twice where pairs were too short; partial results written, 24
+     * · groups · C. <b>Local memory</b>: 24 bytes a work-item.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
@@ -139,11 +139,13 @@ public final class ReduceGradients {
                     float four = Pairs.sum(g0, g1, g2, g3);
                     float next = sumHigh + four;
                     sumLow += Pairs.lost(g0, g1, g2, g3) + Pairs.lost(sumHigh, four, next);
-                    sumHigh = next;
+                    sumHigh = next + sumLow;
+                    sumLow -= sumHigh - next;
                     four = Pairs.sum(d0, d1, d2, d3);
                     next = distanceHigh + four;
                     distanceLow += Pairs.lost(d0, d1, d2, d3) + Pairs.lost(distanceHigh, four, next);
-                    distanceHigh = next;
+                    distanceHigh = next + distanceLow;
+                    distanceLow -= distanceHigh - next;
                     four = Pairs.sum(p0, p1, p2, p3);
                     next = productHigh + four;
                     productLow += Pairs.lost(p0, p1, p2, p3) + Pairs.lost(productHigh, four, next);
@@ -152,7 +154,8 @@ public final class ReduceGradients {
                             Pairs.added(g1, d1, p1),
                             Pairs.added(g2, d2, p2),
                             Pairs.added(g3, d3, p3));
-                    productHigh = next;
+                    productHigh = next + productLow;
+                    productLow -= productHigh - next;
                     size += Pairs.sum(
                             TornadoMath.abs(p0), TornadoMath.abs(p1), TornadoMath.abs(p2), TornadoMath.abs(p3));
                     row += Tiles.LOADS / 2 * tileRows;

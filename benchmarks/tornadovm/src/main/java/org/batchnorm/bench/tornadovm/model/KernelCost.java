@@ -31,10 +31,10 @@ record KernelCost(
             "transform", new KernelCost(1, 1, 8, 56, 0, 0, 0, 0),
             "inference", new KernelCost(1, 1, 8, 56, 0, 0, 0, 0),
             "forwardOnChip", new KernelCost(1, 1, 8, 58, 0.25, 0.25, 0, 0),
-            "reduceGradients", new KernelCost(2, 0, 8, 42, 0, 0, 26, 3),
+            "reduceGradients", new KernelCost(2, 0, 8, 48, 0, 0, 28, 3),
             "mergeGradients", new KernelCost(0, 0, 6, 46, 0, 0, 0, 3),
             "inputGradient", new KernelCost(2, 1, 8, 48, 0, 0, 0, 0),
-            "backwardOnChip", new KernelCost(2, 1, 8, 48, 0, 0, 26, 0));
+            "backwardOnChip", new KernelCost(2, 1, 8, 58, 0, 0, 28, 0));
 
     /** The cost of a kernel by its name. */
     static KernelCost of(String kernel) {

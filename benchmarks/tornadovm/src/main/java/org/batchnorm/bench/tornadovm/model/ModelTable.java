@@ -17,7 +17,7 @@ final class ModelTable {
      */
     static final List<String> SHAPES = List.of(
             "60x100",
-            "640x256",
+            "600x256",
             "1024x256",
             "4096x256",
             "65536x1024",

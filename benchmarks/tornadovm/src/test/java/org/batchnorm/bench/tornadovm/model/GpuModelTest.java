@@ -42,13 +42,13 @@ class GpuModelTest {
         assertThat(inference.limit()).isEqualTo("memory");
     }
 
-    /** 2^20 values, 26 operations of float32 each at 128 a clock, on 128 units at 2.5 GHz. */
+    /** 2^20 values, 28 operations of float32 each at 128 a clock, on 128 units at 2.5 GHz. */
     @Test
     void pairsOfFloat32DoNotHoldAConsumersGpuUp() {
         KernelTime gradients =
                 GpuModel.kernels(Operation.BACKWARD, MEDIUM, RTX_4090).getFirst();
         assertThat(gradients.kernel()).isEqualTo("reduceGradients");
-        assertThat(gradients.arithmeticMicros()).isCloseTo(0.6656, within(0.0001));
+        assertThat(gradients.arithmeticMicros()).isCloseTo(0.7168, within(0.0001));
         assertThat(gradients.limit()).isEqualTo("memory");
         assertThat(GpuModel.kernels(Operation.BACKWARD, MEDIUM, H100).getFirst().limit())
                 .isEqualTo("memory");
