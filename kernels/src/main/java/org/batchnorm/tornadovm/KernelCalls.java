@@ -241,7 +241,13 @@ final class KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        about));
+                        about,
+                        kindOfSums()));
+    }
+
+    /** On a CPU float64 costs what float32 does. */
+    private int kindOfSums() {
+        return plan.device().cpu() ? ReduceGradients.FLOAT64 : ReduceGradients.PAIRS;
     }
 
     /**
@@ -355,6 +361,7 @@ final class KernelCalls {
                         samples,
                         tiling.view(),
                         chip,
+                        kindOfSums(),
                         plan.config().eps()));
     }
 

@@ -29,6 +29,11 @@ record Tiling(long view, long tile) {
     /** Neighbouring values that memory hands out at once, 32 bytes. */
     private static final int SECTOR = 8;
 
+    /**
+     * Bytes of local memory that are left free: from compute capability 8.0 on CUDA takes so many of a work-group's.
+     */
+    private static final int RESERVED = 1 << 10;
+
     private static final int WORK_GROUP = 256;
     private static final int LARGEST_WORK_GROUP = 512;
 
@@ -107,7 +112,7 @@ record Tiling(long view, long tile) {
             int tileRows = Math.clamp(Math.max(busy, WORK_GROUP / 4 / width), 1, Math.max(1, most));
             long keep = Math.ceilDiv(rows, (long) tileRows);
             long bytes = width * (tileRows * (4L * tensors * (keep + 1) + 16) + 8L * (tensors + 1));
-            if (most >= 1 && bytes <= device.localMemory()) {
+            if (most >= 1 && bytes <= device.localMemory() - RESERVED) {
                 return OptionalLong.of(Tile.keeping((int) keep, width, tileRows));
             }
         }

@@ -13,7 +13,9 @@ import org.batchnorm.tornadovm.kernels.Tile;
 import org.batchnorm.tornadovm.kernels.Tiles;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
@@ -35,7 +37,7 @@ class HardValuesTest {
     private static final DeviceLimits FEW_WORK_ITEMS = new DeviceLimits(1, 16, 0, true);
 
     static Stream<DeviceLimits> forms() {
-        return Stream.of(Layers.TWO_STAGES, Layers.OWN);
+        return Stream.of(Layers.TWO_STAGES, Layers.OWN, Layers.AS_GPU);
     }
 
     // ---- the sampled shift may be an outlier
@@ -84,15 +86,16 @@ class HardValuesTest {
 
     // ---- dy has a mean, as a loss gives it; or is of no consequence to dx
 
-    static Stream<BatchShape> batches() {
-        return Stream.of(BatchShape.of(4096, 16), BatchShape.of(300, 16), BatchShape.channelsFirst(9, 8, 3, 3));
+    static Stream<Arguments> batches() {
+        return Stream.of(BatchShape.of(4096, 16), BatchShape.of(300, 16), BatchShape.channelsFirst(9, 8, 3, 3))
+                .flatMap(shape -> Stream.of(Layers.OWN, Layers.AS_GPU).map(limits -> Arguments.of(shape, limits)));
     }
 
     @ParameterizedTest
     @MethodSource("batches")
-    void theGradientOfGammaKeepsItsDigitsWhereDyHasAMean(BatchShape shape) throws Exception {
+    void theGradientOfGammaKeepsItsDigitsWhereDyHasAMean(BatchShape shape, DeviceLimits limits) throws Exception {
         Random random = new Random(1);
-        try (TrainingStep step = new TrainingStep(shape, Layers.OWN)) {
+        try (TrainingStep step = new TrainingStep(shape, limits)) {
             for (double meanOfX : new double[] {0, 3}) {
                 for (double mean : new double[] {0, 3, 30, 1e5}) {
                     step.run(i -> meanOfX + random.nextGaussian(), i -> mean + random.nextGaussian());
@@ -102,11 +105,25 @@ class HardValuesTest {
         }
     }
 
+    /** Sums of sixteen thousand values by one work-item, in float64 and in pairs of float32. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void longSumsKeepTheirDigits(boolean cpu) throws Exception {
+        Random random = new Random(5);
+        BatchShape shape = BatchShape.of(1 << 18, 1);
+        try (TrainingStep step = new TrainingStep(shape, new DeviceLimits(1, 16, 0, cpu))) {
+            for (double mean : new double[] {0, 3, 1e5}) {
+                step.run(i -> 3 + random.nextGaussian(), i -> mean + random.nextGaussian());
+                step.check("mean of dy " + mean);
+            }
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("batches")
-    void nothingIsLeftOfADyThatIsConstantOrLinearInX(BatchShape shape) throws Exception {
+    void nothingIsLeftOfADyThatIsConstantOrLinearInX(BatchShape shape, DeviceLimits limits) throws Exception {
         Random random = new Random(2);
-        try (TrainingStep step = new TrainingStep(shape, Layers.OWN)) {
+        try (TrainingStep step = new TrainingStep(shape, limits)) {
             step.run(i -> random.nextGaussian(), i -> 1);
             step.check("dy constant");
             step.run(i -> 100 + random.nextGaussian(), i -> 0.7 + 0.3 * step.x.get(i));

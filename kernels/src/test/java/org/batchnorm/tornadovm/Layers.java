@@ -22,6 +22,9 @@ final class Layers {
     /** The device's own limits. */
     static final DeviceLimits OWN = DeviceLimits.of(DEVICE);
 
+    /** The same of a GPU, whose sums of gradients are pairs of float32. */
+    static final DeviceLimits AS_GPU = new DeviceLimits(OWN.computeUnits(), 1024, OWN.localMemory(), false);
+
     /** Many compute units, so that even small batches are shared by many work-groups, and nothing fits on chip. */
     static final DeviceLimits TWO_STAGES = new DeviceLimits(64, 512, 0, false);
 

@@ -47,7 +47,7 @@ final class Meeting {
                     of("single samples", BatchShape.of(2, 10), Layers.OWN, 1, 1),
                     of("planes", planes, Layers.TWO_STAGES, 2, 1, 4),
                     of("small planes", smallPlanes, Layers.OWN, 20, 20),
-                    new Cut("a mean of dy", columns, Layers.OWN, new int[] {17, 7}, 30),
+                    new Cut("a mean of dy", columns, Layers.AS_GPU, new int[] {17, 7}, 30),
                     new Cut("a large mean of dy", columns, Layers.TWO_STAGES, new int[] {17, 7}, 1e5),
                     new Cut("a large mean of dy, small planes", smallPlanes, Layers.OWN, new int[] {9, 31}, 1e5));
         }

@@ -1,6 +1,7 @@
 package org.batchnorm.tornadovm.kernels;
 
 import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
@@ -28,6 +29,7 @@ public final class BackwardOnChip {
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param tile keeps ⌈rows / tileRows⌉ values of each tensor a work-item, of the largest batch
+     * @param kind of sums, of {@link ReduceGradients}
      */
     public static void backwardOnChip(
             KernelContext context,
@@ -40,6 +42,7 @@ public final class BackwardOnChip {
             IntArray samples,
             long view,
             long tile,
+            int kind,
             double eps) {
         int columns = View.columns(view);
         int span = View.span(view);
@@ -77,8 +80,103 @@ public final class BackwardOnChip {
             float unit = PerFeature.unitOfX(statistics.get(feature), rstd);
             float mean = statistics.get(feature) * unit;
             float centre = PerFeature.centre(mean, statistics.get(2 * features + feature), rstd / unit);
-            int chunks = count / (Tiles.LOADS / 2);
+            int left = count;
             int at = lane;
+            if (kind == ReduceGradients.PAIRS) {
+                float sumHigh = 0f;
+                float sumLow = 0f;
+                float distanceHigh = 0f;
+                float distanceLow = 0f;
+                float productHigh = 0f;
+                float productLow = 0f;
+                float size = 0f;
+                int chunks = count / (Tiles.LOADS / 2);
+                for (int i = 0; i < chunks; i++) {
+                    int a0 = Tiles.address(row, column, view);
+                    int a1 = Tiles.address(row + tileRows, column, view);
+                    int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                    int a3 = Tiles.address(row + 3 * tileRows, column, view);
+                    float g0 = dy.get(a0);
+                    float g1 = dy.get(a1);
+                    float g2 = dy.get(a2);
+                    float g3 = dy.get(a3);
+                    float d0 = x.get(a0) * unit - centre;
+                    float d1 = x.get(a1) * unit - centre;
+                    float d2 = x.get(a2) * unit - centre;
+                    float d3 = x.get(a3) * unit - centre;
+                    keptDy[at] = g0;
+                    keptDy[at + lanes] = g1;
+                    keptDy[at + 2 * lanes] = g2;
+                    keptDy[at + 3 * lanes] = g3;
+                    keptX[at] = d0;
+                    keptX[at + lanes] = d1;
+                    keptX[at + 2 * lanes] = d2;
+                    keptX[at + 3 * lanes] = d3;
+                    float p0 = Pairs.product(g0, d0);
+                    float p1 = Pairs.product(g1, d1);
+                    float p2 = Pairs.product(g2, d2);
+                    float p3 = Pairs.product(g3, d3);
+                    float four = Pairs.sum(g0, g1, g2, g3);
+                    float next = sumHigh + four;
+                    sumLow += Pairs.lost(g0, g1, g2, g3) + Pairs.lost(sumHigh, four, next);
+                    sumHigh = next + sumLow;
+                    sumLow -= sumHigh - next;
+                    four = Pairs.sum(d0, d1, d2, d3);
+                    next = distanceHigh + four;
+                    distanceLow += Pairs.lost(d0, d1, d2, d3) + Pairs.lost(distanceHigh, four, next);
+                    distanceHigh = next + distanceLow;
+                    distanceLow -= distanceHigh - next;
+                    four = Pairs.sum(p0, p1, p2, p3);
+                    next = productHigh + four;
+                    productLow += Pairs.lost(p0, p1, p2, p3) + Pairs.lost(productHigh, four, next);
+                    productLow -= Pairs.sum(
+                            Pairs.added(g0, d0, p0),
+                            Pairs.added(g1, d1, p1),
+                            Pairs.added(g2, d2, p2),
+                            Pairs.added(g3, d3, p3));
+                    productHigh = next + productLow;
+                    productLow -= productHigh - next;
+                    size += Pairs.sum(
+                            TornadoMath.abs(p0), TornadoMath.abs(p1), TornadoMath.abs(p2), TornadoMath.abs(p3));
+                    row += Tiles.LOADS / 2 * tileRows;
+                    at += Tiles.LOADS / 2 * lanes;
+                }
+                for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
+                    int address = Tiles.address(row, column, view);
+                    float g = dy.get(address);
+                    float d = x.get(address) * unit - centre;
+                    keptDy[at] = g;
+                    keptX[at] = d;
+                    float p = Pairs.product(g, d);
+                    float next = sumHigh + g;
+                    sumLow += Pairs.lost(sumHigh, g, next);
+                    sumHigh = next;
+                    next = distanceHigh + d;
+                    distanceLow += Pairs.lost(distanceHigh, d, next);
+                    distanceHigh = next;
+                    next = productHigh + p;
+                    productLow += Pairs.lost(productHigh, p, next) - Pairs.added(g, d, p);
+                    productHigh = next;
+                    size += TornadoMath.abs(p);
+                    row += tileRows;
+                    at += lanes;
+                }
+                if (Pairs.reliability(sumHigh, distanceHigh, size, count) >= 0) {
+                    sum = Pairs.whole(sumHigh, sumLow);
+                    distance = Pairs.whole(distanceHigh, distanceLow);
+                    product = Pairs.whole(productHigh, productLow);
+                    left = 0;
+                }
+                for (int i = 0; i < left; i++) {
+                    float g = keptDy[i * lanes + lane];
+                    float d = keptX[i * lanes + lane];
+                    sum += g;
+                    distance += d;
+                    product += (double) g * d;
+                }
+                left = 0;
+            }
+            int chunks = left / (Tiles.LOADS / 2);
             for (int i = 0; i < chunks; i++) {
                 int a0 = Tiles.address(row, column, view);
                 int a1 = Tiles.address(row + tileRows, column, view);
@@ -109,7 +207,7 @@ public final class BackwardOnChip {
                 row += Tiles.LOADS / 2 * tileRows;
                 at += Tiles.LOADS / 2 * lanes;
             }
-            for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
+            for (int i = chunks * (Tiles.LOADS / 2); i < left; i++) {
                 int address = Tiles.address(row, column, view);
                 float g = dy.get(address);
                 float d = x.get(address) * unit - centre;

@@ -26,6 +26,15 @@ public final class ReduceGradients {
      */
     public static final int PART = 2;
 
+    /** {@code kind} of sums: float64, value by value. */
+    public static final int FLOAT64 = 0;
+
+    /**
+     * {@code kind} of sums: pairs of float32, which cost a GPU as good as nothing where float64 is slow. The few
+     * work-items for which that was not enough go over their rows once more, in float64.
+     */
+    public static final int PAIRS = 1;
+
     private ReduceGradients() {}
 
     /**
@@ -37,11 +46,12 @@ public final class ReduceGradients {
      *       about given statistics, {@code Σ dy·(x − mean)} as {@code Σ dy·d + (c − mean)·Σdy}.
      * </ul>
      *
-     * The sums cancel, so they are float64; d is float32, in the unit of {@link PerFeature#unitOfX}.
+     * The sums cancel, so they are float64, or as good ({@link Pairs}); d is float32, in the unit of
+     * {@link PerFeature#unitOfX}.
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
-     * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S; partial results written, 24 · groups · C. <b>Local memory</b>:
-     * 24 bytes a work-item.
+     * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S, or twice where pairs were too short; partial results written, 24
+     * · groups · C. <b>Local memory</b>: 24 bytes a work-item.
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
@@ -54,6 +64,7 @@ public final class ReduceGradients {
      *     only
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param about {@link #BATCH}, {@link #GIVEN} or {@link #PART}
+     * @param kind {@link #FLOAT64} or {@link #PAIRS}
      */
     public static void reduceGradients(
             KernelContext context,
@@ -67,7 +78,8 @@ public final class ReduceGradients {
             IntArray samples,
             long view,
             long tile,
-            int about) {
+            int about,
+            int kind) {
         int columns = View.columns(view);
         int span = View.span(view);
         int features = View.features(view);
@@ -97,7 +109,83 @@ public final class ReduceGradients {
             float centre = PerFeature.centre(mean, statistics.get(2 * features + column / span), rstd / unit);
             int row = begin + laneRow;
             int count = Tiles.rowsOfWorkItem(end, row, tile);
-            int chunks = count / (Tiles.LOADS / 2);
+            int left = count;
+            if (kind == PAIRS) {
+                float sumHigh = 0f;
+                float sumLow = 0f;
+                float distanceHigh = 0f;
+                float distanceLow = 0f;
+                float productHigh = 0f;
+                float productLow = 0f;
+                float size = 0f;
+                int chunks = count / (Tiles.LOADS / 2);
+                for (int i = 0; i < chunks; i++) {
+                    int a0 = Tiles.address(row, column, view);
+                    int a1 = Tiles.address(row + tileRows, column, view);
+                    int a2 = Tiles.address(row + 2 * tileRows, column, view);
+                    int a3 = Tiles.address(row + 3 * tileRows, column, view);
+                    float g0 = dy.get(a0);
+                    float g1 = dy.get(a1);
+                    float g2 = dy.get(a2);
+                    float g3 = dy.get(a3);
+                    float d0 = x.get(a0) * unit - centre;
+                    float d1 = x.get(a1) * unit - centre;
+                    float d2 = x.get(a2) * unit - centre;
+                    float d3 = x.get(a3) * unit - centre;
+                    float p0 = Pairs.product(g0, d0);
+                    float p1 = Pairs.product(g1, d1);
+                    float p2 = Pairs.product(g2, d2);
+                    float p3 = Pairs.product(g3, d3);
+                    float four = Pairs.sum(g0, g1, g2, g3);
+                    float next = sumHigh + four;
+                    sumLow += Pairs.lost(g0, g1, g2, g3) + Pairs.lost(sumHigh, four, next);
+                    sumHigh = next + sumLow;
+                    sumLow -= sumHigh - next;
+                    four = Pairs.sum(d0, d1, d2, d3);
+                    next = distanceHigh + four;
+                    distanceLow += Pairs.lost(d0, d1, d2, d3) + Pairs.lost(distanceHigh, four, next);
+                    distanceHigh = next + distanceLow;
+                    distanceLow -= distanceHigh - next;
+                    four = Pairs.sum(p0, p1, p2, p3);
+                    next = productHigh + four;
+                    productLow += Pairs.lost(p0, p1, p2, p3) + Pairs.lost(productHigh, four, next);
+                    productLow -= Pairs.sum(
+                            Pairs.added(g0, d0, p0),
+                            Pairs.added(g1, d1, p1),
+                            Pairs.added(g2, d2, p2),
+                            Pairs.added(g3, d3, p3));
+                    productHigh = next + productLow;
+                    productLow -= productHigh - next;
+                    size += Pairs.sum(
+                            TornadoMath.abs(p0), TornadoMath.abs(p1), TornadoMath.abs(p2), TornadoMath.abs(p3));
+                    row += Tiles.LOADS / 2 * tileRows;
+                }
+                for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
+                    int address = Tiles.address(row, column, view);
+                    float g = dy.get(address);
+                    float d = x.get(address) * unit - centre;
+                    float p = Pairs.product(g, d);
+                    float next = sumHigh + g;
+                    sumLow += Pairs.lost(sumHigh, g, next);
+                    sumHigh = next;
+                    next = distanceHigh + d;
+                    distanceLow += Pairs.lost(distanceHigh, d, next);
+                    distanceHigh = next;
+                    next = productHigh + p;
+                    productLow += Pairs.lost(productHigh, p, next) - Pairs.added(g, d, p);
+                    productHigh = next;
+                    size += TornadoMath.abs(p);
+                    row += tileRows;
+                }
+                if (Pairs.reliability(sumHigh, distanceHigh, size, count) >= 0) {
+                    sum = Pairs.whole(sumHigh, sumLow);
+                    distance = Pairs.whole(distanceHigh, distanceLow);
+                    product = Pairs.whole(productHigh, productLow);
+                    left = 0;
+                }
+                row = begin + laneRow;
+            }
+            int chunks = kind == PAIRS ? 0 : left / (Tiles.LOADS / 2);
             for (int i = 0; i < chunks; i++) {
                 int a0 = Tiles.address(row, column, view);
                 int a1 = Tiles.address(row + tileRows, column, view);
@@ -119,7 +207,7 @@ public final class ReduceGradients {
                 product += (double) g3 * d3;
                 row += Tiles.LOADS / 2 * tileRows;
             }
-            for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
+            for (int i = chunks * (Tiles.LOADS / 2); i < left; i++) {
                 int at = Tiles.address(row, column, view);
                 float g = dy.get(at);
                 float d = x.get(at) * unit - centre;

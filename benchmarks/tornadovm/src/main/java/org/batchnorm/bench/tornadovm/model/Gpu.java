@@ -40,16 +40,22 @@ public record Gpu(
      * @param sharedKibibytes of shared memory
      * @param float64PerClock additions, multiplications and fused ones of float64
      * @param conversionsPerClock conversions from and to float64
+     * @param float32PerClock as float64PerClock, of float32
      */
     public record Unit(
-            int workItems, int workGroups, int sharedKibibytes, double float64PerClock, double conversionsPerClock) {}
+            int workItems,
+            int workGroups,
+            int sharedKibibytes,
+            double float64PerClock,
+            double conversionsPerClock,
+            double float32PerClock) {}
 
     /** Those that the tables show. */
     public static final List<Gpu> ALL = List.of(
-            new Gpu("H100", "H100", 132, 1.75, 3350, 50, 5500, 700, 2, new Unit(2048, 32, 228, 64, 16)),
-            new Gpu("H200", "H200", 132, 1.75, 4800, 50, 5500, 700, 2, new Unit(2048, 32, 228, 64, 16)),
-            new Gpu("A100", "A100", 108, 1.41, 2039, 40, 4000, 700, 2.5, new Unit(2048, 32, 164, 32, 16)),
-            new Gpu("RTX 4090", "4090", 128, 2.5, 1008, 72, 4000, 600, 2, new Unit(1536, 24, 100, 2, 2)));
+            new Gpu("H100", "H100", 132, 1.75, 3350, 50, 5500, 700, 2, new Unit(2048, 32, 228, 64, 16, 128)),
+            new Gpu("H200", "H200", 132, 1.75, 4800, 50, 5500, 700, 2, new Unit(2048, 32, 228, 64, 16, 128)),
+            new Gpu("A100", "A100", 108, 1.41, 2039, 40, 4000, 700, 2.5, new Unit(2048, 32, 164, 32, 16, 64)),
+            new Gpu("RTX 4090", "4090", 128, 2.5, 1008, 72, 4000, 600, 2, new Unit(1536, 24, 100, 2, 2, 128)));
 
     /** What grids are made for. */
     public DeviceLimits limits() {

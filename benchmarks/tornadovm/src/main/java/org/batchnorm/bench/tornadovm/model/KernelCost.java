@@ -12,20 +12,29 @@ import java.util.Map;
  * @param registers of a work-item
  * @param conversions to float64, a value
  * @param float64 operations in float64, a value
+ * @param float32 those of sums in pairs of float32, a value; other float32 operations are few and not counted
  * @param partials arrays of partial results, float64, that it writes or reads
  */
-record KernelCost(int reads, int writes, int loads, int registers, double conversions, double float64, int partials) {
+record KernelCost(
+        int reads,
+        int writes,
+        int loads,
+        int registers,
+        double conversions,
+        double float64,
+        double float32,
+        int partials) {
 
     private static final Map<String, KernelCost> BY_KERNEL = Map.of(
-            "collectStatistics", new KernelCost(1, 0, 8, 48, 0.25, 0.25, 2),
-            "mergeStatistics", new KernelCost(0, 0, 4, 42, 0, 0, 2),
-            "transform", new KernelCost(1, 1, 8, 56, 0, 0, 0),
-            "inference", new KernelCost(1, 1, 8, 56, 0, 0, 0),
-            "forwardOnChip", new KernelCost(1, 1, 8, 58, 0.25, 0.25, 0),
-            "reduceGradients", new KernelCost(2, 0, 8, 42, 2, 3, 3),
-            "mergeGradients", new KernelCost(0, 0, 6, 46, 0, 0, 3),
-            "inputGradient", new KernelCost(2, 1, 8, 48, 0, 0, 0),
-            "backwardOnChip", new KernelCost(2, 1, 8, 48, 2, 3, 0));
+            "collectStatistics", new KernelCost(1, 0, 8, 48, 0.25, 0.25, 0, 2),
+            "mergeStatistics", new KernelCost(0, 0, 4, 42, 0, 0, 0, 2),
+            "transform", new KernelCost(1, 1, 8, 56, 0, 0, 0, 0),
+            "inference", new KernelCost(1, 1, 8, 56, 0, 0, 0, 0),
+            "forwardOnChip", new KernelCost(1, 1, 8, 58, 0.25, 0.25, 0, 0),
+            "reduceGradients", new KernelCost(2, 0, 8, 48, 0, 0, 28, 3),
+            "mergeGradients", new KernelCost(0, 0, 6, 46, 0, 0, 0, 3),
+            "inputGradient", new KernelCost(2, 1, 8, 48, 0, 0, 0, 0),
+            "backwardOnChip", new KernelCost(2, 1, 8, 58, 0, 0, 28, 0));
 
     /** The cost of a kernel by its name. */
     static KernelCost of(String kernel) {

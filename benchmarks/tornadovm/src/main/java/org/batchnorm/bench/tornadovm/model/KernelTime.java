@@ -12,15 +12,15 @@ import org.batchnorm.tornadovm.Launch;
  *       operation fit into it;
  *   <li>{@code in flight}: the bytes that it reads, times the latency, over those that the resident work-items have in
  *       flight (Little's law), one latency at least;
- *   <li>{@code float64}: conversions and operations, one after the other, on the multiprocessors that have a
- *       work-group.
+ *   <li>{@code arithmetic}: conversions and operations in float64 and those of pairs of float32, one after the other,
+ *       on the multiprocessors that have a work-group.
  * </ul>
  *
  * @param kernel its name
  * @param launchMicros of its start
  * @param memoryMicros see above
  * @param flightMicros see above
- * @param float64Micros see above
+ * @param arithmeticMicros see above
  * @param occupancy resident work-items over those that a multiprocessor can have
  */
 record KernelTime(
@@ -28,7 +28,7 @@ record KernelTime(
         double launchMicros,
         double memoryMicros,
         double flightMicros,
-        double float64Micros,
+        double arithmeticMicros,
         double occupancy) {
     private static final double USABLE = 0.9;
     private static final int REGISTERS = 65_536;
@@ -64,7 +64,8 @@ record KernelTime(
                 gpu.latencyNanos() / 1e3 * Math.max(1, read / inFlight),
                 values
                         * (cost.conversions() / gpu.unit().conversionsPerClock()
-                                + cost.float64() / gpu.unit().float64PerClock())
+                                + cost.float64() / gpu.unit().float64PerClock()
+                                + cost.float32() / gpu.unit().float32PerClock())
                         / busy,
                 Math.min(1, (double) resident * launch.workGroup() / gpu.unit().workItems()));
     }
@@ -80,7 +81,7 @@ record KernelTime(
     }
 
     double micros() {
-        return launchMicros + Math.max(memoryMicros, Math.max(flightMicros, float64Micros));
+        return launchMicros + Math.max(memoryMicros, Math.max(flightMicros, arithmeticMicros));
     }
 
     /** The time if nothing but its launch and its bytes held it up. */
@@ -94,7 +95,7 @@ record KernelTime(
                         "launch", launchMicros,
                         "memory", memoryMicros,
                         "in flight", flightMicros,
-                        "float64", float64Micros)
+                        "arithmetic", arithmeticMicros)
                 .entrySet()
                 .stream()
                 .max(Comparator.comparingDouble(Map.Entry::getValue))

@@ -12,9 +12,19 @@ import org.batchnorm.bench.workload.Operation;
 /** The model as a table, in Markdown: a line for each kernel of each shape, a column for each GPU. */
 final class ModelTable {
 
-    /** A textbook layer; medium; large; few features; small planes; large planes. */
-    static final List<String> SHAPES =
-            List.of("60x100", "4096x256", "65536x1024", "8388608x8", "64x2048x7x7", "64x256x64x64");
+    /**
+     * A textbook layer; about the most that stay on chip; medium; large; few features; planes: small, medium, large.
+     */
+    static final List<String> SHAPES = List.of(
+            "60x100",
+            "600x256",
+            "1024x256",
+            "4096x256",
+            "65536x1024",
+            "8388608x8",
+            "64x2048x7x7",
+            "64x256x14x14",
+            "64x256x64x64");
 
     /** From so many times what its memory needs on, a kernel is called slow. */
     private static final double SLOW = 1.15;
