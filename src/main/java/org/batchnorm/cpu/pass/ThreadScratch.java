@@ -24,7 +24,8 @@ final class ThreadScratch {
     /** Of the columns where a feature has several; of the features where the thread makes them for itself. */
     final Coefficients coefficients = new Coefficients();
 
-    private final PerFeature features = new PerFeature();
+    /** What goes with them. */
+    final PerFeature features = new PerFeature();
 
     /** The sums of all partials, where the thread merges all for itself. */
     final Sums sums = new Sums();
@@ -42,17 +43,11 @@ final class ThreadScratch {
     }
 
     /** The operation's parameters, with results that nobody reads: so no two threads write the same. */
-    PerFeature withoutResults(Operation operation) {
+    void takeWithoutResults(Operation operation) {
         features.set(operation.features);
-        if (!operation.readsStatistics()) {
+        if (!operation.isGradient()) {
             features.statistics = unread;
         }
         features.gradients = unreadGradients;
-        return features;
-    }
-
-    /** Lets go of the caller's memory. */
-    void forget() {
-        features.clear();
     }
 }
