@@ -9,7 +9,6 @@ import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
-import org.batchnorm.cpu.kernel.scalar.WideElementwise;
 import org.batchnorm.cpu.operation.Operation;
 
 /** The pass that maps the inputs to the output, a block at a time. */
@@ -84,7 +83,8 @@ final class MapPass extends Pass {
             while (!wide && end < to && !isWide(c, end)) {
                 end++;
             }
-            Elementwise kernel = wide ? new WideElementwise(f, operation.isGradient(), i) : operation.elementwise();
+            Elementwise kernel =
+                    wide ? scratch.of(participant).wide.of(f, operation.isGradient(), i) : operation.elementwise();
             map(partial, i, end, participant, kernel);
         }
     }

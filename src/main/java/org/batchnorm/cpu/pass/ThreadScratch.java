@@ -6,6 +6,7 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
+import org.batchnorm.cpu.kernel.scalar.WideElementwise;
 import org.batchnorm.cpu.operation.Operation;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -20,6 +21,9 @@ final class ThreadScratch {
 
     /** The runs of the kernel call under way. */
     final Runs runs = new Runs(tile);
+
+    /** The map of the wide feature at hand. */
+    final WideElementwise wide = new WideElementwise();
 
     /** Of the columns where a feature has several; of the features where the thread makes them for itself. */
     final Coefficients coefficients = new Coefficients();

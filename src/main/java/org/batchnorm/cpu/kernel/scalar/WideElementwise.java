@@ -8,20 +8,26 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Wide;
 
-/** {@link Elementwise} of one {@link Wide} feature, in double precision, with coefficients of its own. */
+/**
+ * {@link Elementwise} of one {@link Wide} feature, in double precision, with coefficients of its own. Each participant
+ * of an operation has one of these and sets it anew for every feature.
+ */
 public final class WideElementwise implements Elementwise {
-    private final double centre;
-    private final double dyCentre;
-    private final double slope;
-    private final double scale;
-    private final double offset;
+    private double centre;
+    private double dyCentre;
+    private double slope;
+    private double scale;
+    private double offset;
+
+    /** A map for many features, one after the other. */
+    public WideElementwise() {}
 
     /**
-     * The map of a feature.
+     * Takes a feature.
      *
      * @param ofGradient whether the output is dx; else it is y
      */
-    public WideElementwise(PerFeature f, boolean ofGradient, int feature) {
+    public WideElementwise of(PerFeature f, boolean ofGradient, int feature) {
         double rstd = InDouble.rstd(f, feature);
         double mean = (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
         boolean frozen = ofGradient && !f.throughStatistics;
@@ -35,6 +41,7 @@ public final class WideElementwise implements Elementwise {
             slope = ofGradient ? -f.gradients.dgamma()[feature] * rstd / f.count : 0;
             scale = f.gamma[feature] * rstd;
         }
+        return this;
     }
 
     @Override
