@@ -24,6 +24,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -338,17 +339,23 @@ def read(file):
 
 
 def append(file, rows):
-    """Adds rows to a results file, which a reader never sees half written."""
+    """Adds rows to a results file, which a reader never sees half written; what a failure leaves is the old file."""
     everything = {identity(row): row for row in read(file)}
     for row in rows:
         everything.pop(identity(row), None)
         everything[identity(row)] = row
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name("." + file.name + ".part")
-    with open(part, "w", encoding="utf-8") as out:
-        for row in everything.values():
-            out.write(json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n")
-    os.replace(part, file)
+    target = file.resolve()  # A symbolic link stays one.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".results-{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8") as out:
+            for row in everything.values():
+                out.write(json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n")
+        if target.exists():
+            shutil.copymode(target, part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def main():

@@ -263,7 +263,8 @@ public abstract class BatchNormContractTest {
     @ParameterizedTest
     @MethodSource("gradientShapes")
     void gradientsAgreeWithFiniteDifferences(BatchShape shape) {
-        Values batch = Values.random(shape, shape.hashCode());
+        // Of the name, as the hash of an enum is another one in every run.
+        Values batch = Values.random(shape, shape.toString().hashCode());
         double[] x = Reference.widen(batch.x());
         double[] weight = Reference.widen(batch.weight());
         double[] bias = Reference.widen(batch.bias());

@@ -18,7 +18,7 @@
  * are seen as the <b>rows</b> and <b>columns</b> of a matrix, other data as <b>runs</b>: the positions of one channel
  * of one image. A <b>shift</b> is a value near a feature's mean that is subtracted before anything is added up, and a
  * <b>partial sum</b> is the sum over one part of the rows or runs. A feature is <b>suspect</b> where its sums may have
- * lost too many digits.
+ * lost too many digits, and <b>wide</b> where float32 does not hold what the map needs of it.
  */
 @NullMarked
 package org.batchnorm.cpu;

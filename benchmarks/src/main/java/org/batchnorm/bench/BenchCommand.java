@@ -235,6 +235,12 @@ final class BenchCommand implements Callable<Integer> {
                         .map(BenchShape::parse)
                         .map(BenchShape::requireArray)
                         .toList();
+        chosenShapes.forEach(shape -> chosenOperations.stream()
+                .filter(operation -> !ShapeGrid.measurable(operation, shape))
+                .forEach(operation -> spec.commandLine()
+                        .getErr()
+                        .println("left out: " + operation.label() + " of " + shape
+                                + ", one value of each feature; training needs two")));
         List<String> chosenMemories = memories == null
                 ? quick
                         ? List.of(OperationBenchmark.HEAP)

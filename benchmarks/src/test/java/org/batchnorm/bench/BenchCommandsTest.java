@@ -104,6 +104,14 @@ class BenchCommandsTest {
         assertThat(err.toString()).contains(named);
     }
 
+    /** One value of each feature has no batch statistics. */
+    @Test
+    void benchSaysWhatItLeavesOut() {
+        assertThat(run("bench", "--shape=1x5", "--operation=forward", "--backend=scalar", "--threads=1"))
+                .isZero();
+        assertThat(err.toString()).contains("left out: forward of 1x5");
+    }
+
     @Test
     void compareNamesWhatBecameSlower() {
         Path before = folder.resolve("before.jsonl");

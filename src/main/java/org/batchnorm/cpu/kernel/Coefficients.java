@@ -22,7 +22,7 @@ public final class Coefficients {
     /** What it subtracts from dy: the mean of dy, rounded to float32. */
     public float[] dyCentre = {};
 
-    /** The factor: gamma · rstd; in the gradient through m = 2 values, gamma · eps · rstd³. */
+    /** The factor: gamma · rstd. */
     public float[] scale = {};
 
     /** The factor of x in the gradient: −rstd · dgamma / m. */
@@ -31,8 +31,14 @@ public final class Coefficients {
     /** What is added: beta (0 in the gradient), less what rounding took from the means, scaled. */
     public float[] offset = {};
 
-    /** Makes room for {@code columns} columns; the contents are lost where that needs new arrays. */
+    /**
+     * Whether there may be a {@link Wide} feature; the scale of one is NaN, and its other coefficients mean nothing.
+     */
+    public boolean haveWide;
+
+    /** Makes room for {@code columns} columns; the contents are lost. */
     public void reserve(int columns) {
+        haveWide = false;
         if (shift.length < columns) {
             shift = new float[columns];
             dyShift = new float[columns];
@@ -73,6 +79,7 @@ public final class Coefficients {
         columns.expand(ofFeatures.centre, centre);
         columns.expand(ofFeatures.scale, scale);
         columns.expand(ofFeatures.offset, offset);
+        haveWide = ofFeatures.haveWide;
         if (second) {
             columns.expand(ofFeatures.dyCentre, dyCentre);
             columns.expand(ofFeatures.slope, slope);

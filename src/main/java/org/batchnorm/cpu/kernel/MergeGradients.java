@@ -15,9 +15,7 @@ package org.batchnorm.cpu.kernel;
  * <p>Two values determine their mean and variance, so that the gradient through the statistics of m = 2 values would be
  * zero but for eps. The general formula finds that remainder as the difference of nearly equal numbers and loses all of
  * its digits. With {@code d = (x₁ − x₂) / 2}, {@code rstd = 1 / sqrt(d² + eps)} and {@code 1 − d² · rstd² = eps ·
- * rstd²} it is
- *
- * <pre>{@code dx = gamma · eps · rstd³ · (dy − dbeta / 2)}</pre>
+ * rstd²} it is {@code dx = gamma · eps · rstd³ · (dy − dbeta / 2)}, in double precision: see {@link Wide}.
  */
 public interface MergeGradients {
     /**
@@ -26,8 +24,8 @@ public interface MergeGradients {
      * @param sums in
      * @param f in: count, gamma, eps, statistics, throughStatistics; out: the gradients
      * @param c in: the shifts; out: centre, scale and offset, and, through the statistics, dyCentre and slope
-     * @return whether all gradients are finite in float32. Others must be made again in double precision, as they may
-     *     be infinite or NaN only because a float32 product or sum overflowed
+     * @return whether all gradients are finite in float32, and no feature is {@link Wide}. Other gradients must be made
+     *     again in double precision, as they may be infinite or NaN only because a float32 product or sum overflowed
      */
     boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to);
 }

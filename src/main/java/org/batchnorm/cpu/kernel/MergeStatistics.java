@@ -22,7 +22,7 @@ public interface MergeStatistics {
      * @param sums in
      * @param f in: count, gamma, beta, eps, far; out: the statistics
      * @param c in: the shift; out: centre, scale and offset
-     * @return whether no feature is suspect at a quick look, which may also take others for suspect
+     * @return whether no feature is suspect or {@link Wide} at a quick look, which may also take others for suspect
      */
     boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to);
 }

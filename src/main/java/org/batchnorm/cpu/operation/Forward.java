@@ -7,6 +7,7 @@ import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Memory;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
@@ -39,6 +40,7 @@ public final class Forward extends StatisticsOperation {
                 InDouble.statistics(cut.shape, reduced, f, into, i);
             }
         }
+        Wide.mark(f, into, false, from, to);
     }
 
     @Override

@@ -102,8 +102,10 @@ public abstract class Operation {
         return false;
     }
 
-    /** Whether merging reads statistics, as the backward does; else it makes them. */
-    public boolean readsStatistics() {
+    /**
+     * Whether the results are gradients, for which statistics are read; else, where values are reduced, they are made.
+     */
+    public boolean isGradient() {
         return false;
     }
 

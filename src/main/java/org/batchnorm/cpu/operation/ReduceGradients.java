@@ -10,6 +10,7 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Shift;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
@@ -97,6 +98,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
                 InDouble.gradients(cut.shape, reduced, f, into, i);
             }
         }
+        Wide.mark(f, into, f.throughStatistics, from, to);
     }
 
     @Override
@@ -105,7 +107,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
     }
 
     @Override
-    public final boolean readsStatistics() {
+    public final boolean isGradient() {
         return true;
     }
 }

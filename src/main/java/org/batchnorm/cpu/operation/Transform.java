@@ -4,6 +4,7 @@ import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.TransformCoefficients;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
@@ -29,9 +30,9 @@ public final class Transform extends Operation {
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
         if (f.throughStatistics) {
             TransformCoefficients.ofBatch(f, into, 0, cut.features);
-            TransformCoefficients.keepInRange(f, into, 0, cut.features);
         } else {
             TransformCoefficients.ofGiven(f, into, 0, cut.features);
         }
+        Wide.mark(f, into, false, 0, cut.features);
     }
 }

@@ -1,10 +1,12 @@
 package org.batchnorm.cpu.pass;
 
+import org.batchnorm.cpu.cut.Columns;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.operation.Operation;
@@ -40,16 +42,17 @@ final class MapPass extends Pass {
     @Override
     public void prepare(int participant) {
         Coefficients own = scratch.of(participant).coefficients;
-        Coefficients ofFeatures = makesOwnCoefficients() ? own : scratch.coefficients;
+        boolean makesOwn = makesOwnCoefficients();
+        if (makesOwn || cut.columns.isExpanded()) {
+            own.reserve(cut.columns.width);
+        }
         if (mergesAll) {
             merge.mergeAll(participant);
-        } else if (makesOwnCoefficients()) {
-            own.reserve(cut.columns.width);
+        } else if (makesOwn) {
             operation.prepareMap(cut, operation.features, own);
         }
         if (cut.columns.isExpanded()) {
-            own.reserve(cut.columns.width);
-            own.expand(ofFeatures, cut.columns, operation.mapped.hasSecond());
+            own.expand(makesOwn ? own : scratch.coefficients, cut.columns, operation.mapped.hasSecond());
         }
     }
 
@@ -63,35 +66,62 @@ final class MapPass extends Pass {
         map(cut.partialOf(block), cut.firstFeature(block), cut.endFeature(block), participant);
     }
 
-    /** Maps the features {@code from} to {@code to} of those rows or images that belong to one partial sum. */
+    /**
+     * Maps the features {@code from} to {@code to} of those rows or images that belong to one partial sum. Each wide
+     * one is taken alone.
+     */
     void map(int partial, int from, int to, int participant) {
-        if (cut.byRows) {
-            mapRows(cut.rowPartOf(partial), from, to, participant);
-        } else {
-            mapImages(partial, from, to, participant);
+        Coefficients c = coefficients(participant);
+        if (!c.haveWide) {
+            map(partial, from, to, participant, operation.elementwise());
+            return;
+        }
+        PerFeature f = mergesAll ? merge.features(participant) : operation.features;
+        for (int i = from, end; i < to; i = end) {
+            boolean wide = isWide(c, i);
+            end = i + 1;
+            while (!wide && end < to && !isWide(c, end)) {
+                end++;
+            }
+            Elementwise kernel =
+                    wide ? scratch.of(participant).wide.of(f, operation.isGradient(), i) : operation.elementwise();
+            map(partial, i, end, participant, kernel);
         }
     }
 
-    private void mapRows(int part, int from, int to, int participant) {
-        Elementwise kernel = operation.elementwise();
+    private boolean isWide(Coefficients c, int feature) {
+        return Float.isNaN(c.scale[cut.columns.first(feature)]);
+    }
+
+    private void map(int partial, int from, int to, int participant, Elementwise kernel) {
+        if (cut.byRows) {
+            mapRows(cut.rowPartOf(partial), from, to, participant, kernel);
+        } else {
+            mapImages(partial, from, to, participant, kernel);
+        }
+    }
+
+    private void mapRows(int part, int from, int to, int participant, Elementwise kernel) {
         Operands operands = operation.mapped;
         Coefficients c = coefficients(participant);
         Rows rows = scratch.of(participant).rows;
         rows.cached = operands.hasSecond() ? CutPolicy.isCached(cut.shape, 3) : CutPolicy.fitsFirstLevel(cut.shape, 2);
         rows.fourAtOnce = CutPolicy.mapsFourRows(cut);
-        int width = cut.columns.width;
+        Columns columns = cut.columns;
+        // Rows are not folded where some features are taken alone.
+        int ofDataRow = columns.ofDataRow();
+        int width = c.haveWide ? ofDataRow : columns.width;
+        int end = c.haveWide ? columns.first(to) : columns.end(to);
         long first = cut.firstRow(part);
-        rows.columns(width, cut.columns.first(from), cut.columns.end(to));
-        kernel.rows(operands, rows.rows(first * width, cut.endRow(part) - first), c);
+        long count = (cut.endRow(part) - first) * (columns.width / width);
+        kernel.rows(operands, rows.columns(width, columns.first(from), end).rows(first * columns.width, count), c);
         if (cut.hasLooseRows(part)) {
-            int columns = cut.columns.ofDataRow();
-            rows.columns(columns, 0, columns).rows(cut.rows * width, cut.looseRows);
-            kernel.rows(operands, rows, c);
+            rows.columns(ofDataRow, columns.first(from), Math.min(end, ofDataRow));
+            kernel.rows(operands, rows.rows(cut.rows * columns.width, cut.looseRows), c);
         }
     }
 
-    private void mapImages(int partial, int from, int to, int participant) {
-        Elementwise kernel = operation.elementwise();
+    private void mapImages(int partial, int from, int to, int participant, Elementwise kernel) {
         Operands operands = operation.mapped;
         Coefficients c = coefficients(participant);
         Runs runs = scratch.of(participant).runs;

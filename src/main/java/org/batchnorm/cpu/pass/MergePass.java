@@ -58,13 +58,17 @@ final class MergePass extends Pass {
     void mergeAll(int participant) {
         ThreadScratch own = scratch.of(participant);
         own.reserveMerge(cut.features);
-        own.coefficients.reserve(cut.columns.width);
+        own.takeWithoutResults(operation);
         scratch.sums.total(own.sums, 0, cut.features, own.tile.a);
-        PerFeature features = participant == 0 ? operation.features : own.withoutResults(operation);
+        PerFeature features = features(participant);
         own.coefficients.copyShift(scratch.coefficients, cut.features);
         if (!operation.merge(cut, own.sums, features, own.coefficients, 0, cut.features)) {
             operation.mergeAgain(cut, own.sums, features, own.coefficients, 0, cut.features);
         }
-        own.forget();
+    }
+
+    /** What a participant merges into, where each merges all features. */
+    PerFeature features(int participant) {
+        return participant == 0 ? operation.features : scratch.of(participant).features;
     }
 }

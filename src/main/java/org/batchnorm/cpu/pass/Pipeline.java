@@ -71,6 +71,7 @@ public final class Pipeline {
                 runPasses(operation, cut, threads);
             }
         } finally {
+            scratch.forget();
             operation.end();
         }
     }

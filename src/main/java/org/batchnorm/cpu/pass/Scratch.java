@@ -28,6 +28,13 @@ final class Scratch {
         }
     }
 
+    /** Lets go of the caller's memory. */
+    void forget() {
+        for (ThreadScratch each : ofThread) {
+            each.features.clear();
+        }
+    }
+
     /** A participant's own. */
     ThreadScratch of(int participant) {
         return ofThread[participant];

@@ -6,6 +6,7 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
+import org.batchnorm.cpu.kernel.scalar.WideElementwise;
 import org.batchnorm.cpu.operation.Operation;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -21,10 +22,14 @@ final class ThreadScratch {
     /** The runs of the kernel call under way. */
     final Runs runs = new Runs(tile);
 
+    /** The map of the wide feature at hand. */
+    final WideElementwise wide = new WideElementwise();
+
     /** Of the columns where a feature has several; of the features where the thread makes them for itself. */
     final Coefficients coefficients = new Coefficients();
 
-    private final PerFeature features = new PerFeature();
+    /** What goes with them. */
+    final PerFeature features = new PerFeature();
 
     /** The sums of all partials, where the thread merges all for itself. */
     final Sums sums = new Sums();
@@ -42,17 +47,11 @@ final class ThreadScratch {
     }
 
     /** The operation's parameters, with results that nobody reads: so no two threads write the same. */
-    PerFeature withoutResults(Operation operation) {
+    void takeWithoutResults(Operation operation) {
         features.set(operation.features);
-        if (!operation.readsStatistics()) {
+        if (!operation.isGradient()) {
             features.statistics = unread;
         }
         features.gradients = unreadGradients;
-        return features;
-    }
-
-    /** Lets go of the caller's memory. */
-    void forget() {
-        features.clear();
     }
 }

@@ -25,7 +25,6 @@ public final class InDouble {
         f.statistics.variance()[feature] = (float) variance;
         f.statistics.rstd()[feature] = (float) (1 / Math.sqrt(variance + f.eps));
         TransformCoefficients.ofBatch(f, c, feature, feature + 1);
-        TransformCoefficients.keepInRange(f, c, feature, feature + 1);
     }
 
     /** The moments of a feature, in two passes over its values. */
@@ -48,9 +47,16 @@ public final class InDouble {
             product += dy * (o.x(at) - mean);
         }
         gradients.dbeta()[feature] = sum;
-        gradients.dgamma()[feature] = product * f.statistics.rstd()[feature];
+        gradients.dgamma()[feature] = product * rstd(f, feature);
         ScalarMergeGradients.coefficients(f, c, feature, feature + 1);
-        ScalarMergeGradients.keepInRange(f, c, feature, feature + 1);
+    }
+
+    /** rstd as it is kept; where float32 does not hold it, made of the variance. */
+    static double rstd(PerFeature f, int feature) {
+        float kept = f.statistics.rstd()[feature];
+        float variance = f.statistics.variance()[feature];
+        boolean holds = kept >= Float.MIN_NORMAL && kept <= Float.MAX_VALUE;
+        return holds || !Float.isFinite(variance) ? kept : 1 / Math.sqrt(variance + f.eps);
     }
 
     private static double mean(BatchShape shape, Operands o, int feature) {

@@ -1,15 +1,13 @@
 package org.batchnorm.cpu.kernel.scalar;
 
-import java.util.Arrays;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.MergeGradients;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Wide;
 
 /** {@link MergeGradients} in plain loops. */
 public final class ScalarMergeGradients implements MergeGradients {
-    private static final int TWO_VALUES = 2;
-
     /** The merge, which has no state of its own. */
     public ScalarMergeGradients() {}
 
@@ -18,7 +16,10 @@ public final class ScalarMergeGradients implements MergeGradients {
         addShift(sums.sum, c.dyShift, (double) f.count, f.gradients.dbeta(), from, to);
         correct(sums, f, c.shift, from, to);
         coefficients(f, c, from, to);
-        return areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to);
+        // Through statistics, the look at what is wide finds what is not finite, too.
+        return Wide.isNone(f, c, f.throughStatistics, from, to)
+                && (f.throughStatistics
+                        || (areFinite(f.gradients.dbeta(), from, to) && areFinite(f.gradients.dgamma(), from, to)));
     }
 
     /** From the gradients of the parameters to the coefficients of the input's. */
@@ -34,36 +35,8 @@ public final class ScalarMergeGradients implements MergeGradients {
         System.arraycopy(f.statistics.mean(), from, c.centre, from, to - from);
         TransformCoefficients.multiply(f.gamma, rstd, c.scale, from, to);
         centres(dbeta, perValue, c.dyCentre, c.offset, from, to);
-        if (f.count == TWO_VALUES) {
-            Arrays.fill(c.slope, from, to, 0);
-            scalesOfTwo(f.gamma, rstd, f.eps, c.scale, from, to);
-        } else {
-            slopes(f.gradients.dgamma(), rstd, -perValue, c.slope, from, to);
-        }
+        slopes(f.gradients.dgamma(), rstd, -perValue, c.slope, from, to);
         offsets(c, meanLow, from, to);
-        if (!areFinite(dbeta, from, to)) {
-            for (int i = from; i < to; i++) {
-                if (!Double.isFinite(dbeta[i])) {
-                    // What rounding took from an infinite mean is NaN, and would make NaN of an infinite dx.
-                    c.offset[i] = 0;
-                }
-            }
-        }
-    }
-
-    /**
-     * As {@link TransformCoefficients#keepInRange}, of the gradient through statistics: {@code (dy − dyCentre) + x ·
-     * slope}.
-     */
-    public static void keepInRange(PerFeature f, Coefficients c, int from, int to) {
-        for (int i = from; i < to; i++) {
-            if (f.throughStatistics && TransformCoefficients.mayOverflow(f, i)) {
-                double dyMean = f.gradients.dbeta()[i] / f.count;
-                c.dyCentre[i] = (float) (dyMean + f.statistics.mean()[i] * (double) c.slope[i]);
-                c.centre[i] = 0;
-                c.offset[i] = 0;
-            }
-        }
     }
 
     // One simple loop for each step: so the compiler makes vector code of them.
@@ -94,13 +67,6 @@ public final class ScalarMergeGradients implements MergeGradients {
         for (int c = from; c < to; c++) {
             double distance = ((double) mean[c] - shift[c]) + meanLow[c];
             dgamma[c] = (product[c] - distance * sum[c]) * rstd[c];
-        }
-    }
-
-    private static void scalesOfTwo(float[] gamma, float[] rstd, double eps, float[] scale, int from, int to) {
-        for (int c = from; c < to; c++) {
-            double r = rstd[c];
-            scale[c] = (float) (gamma[c] * r * eps * r * r);
         }
     }
 

@@ -6,6 +6,7 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rstd;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Suspect;
+import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.spi.BatchStatistics;
 
 /** {@link MergeStatistics} in plain loops. */
@@ -21,7 +22,8 @@ public final class ScalarMergeStatistics implements MergeStatistics {
         variances(sums, perValue, statistics.variance(), from, to);
         Rstd.of(statistics.variance(), f.eps, statistics.rstd(), from, to);
         TransformCoefficients.ofBatch(f, c, from, to);
-        return noneIsSuspect(sums.sum, perValue, statistics.variance(), f.far, from, to);
+        return noneIsSuspect(sums.sum, perValue, statistics.variance(), f.far, from, to)
+                && Wide.isNone(f, c, false, from, to);
     }
 
     // One simple loop for each step: so the compiler makes vector code of them.

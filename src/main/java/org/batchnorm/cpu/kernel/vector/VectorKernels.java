@@ -20,8 +20,6 @@ public final class VectorKernels implements Kernels {
     private final Kernels plain = new ScalarKernels();
     private final MergeStatistics mergeStatistics =
             Species.HAS_HALVES ? new VectorMergeStatistics(plain.mergeStatistics(true)) : plain.mergeStatistics(true);
-    private final MergeGradients mergeGradients =
-            Species.HAS_HALVES ? new VectorMergeGradients(plain.mergeGradients(true)) : plain.mergeGradients(true);
 
     /** The kernels, which have no state of their own. */
     public VectorKernels() {}
@@ -53,6 +51,6 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public MergeGradients mergeGradients(boolean rare) {
-        return rare ? plain.mergeGradients(true) : mergeGradients;
+        return plain.mergeGradients(rare);
     }
 }

@@ -1,7 +1,9 @@
 package org.batchnorm.cpu.kernel.vector;
 
+import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.DIV;
+import static jdk.incubator.vector.VectorOperators.FMA;
 import static jdk.incubator.vector.VectorOperators.MIN;
 import static jdk.incubator.vector.VectorOperators.MUL;
 import static jdk.incubator.vector.VectorOperators.SQRT;
@@ -16,6 +18,7 @@ import org.batchnorm.cpu.kernel.MergeStatistics;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Suspect;
+import org.batchnorm.cpu.kernel.Wide;
 
 /**
  * {@link MergeStatistics} on the Vector API. The one idea: all steps in one loop, with the same roundings as in the
@@ -28,7 +31,7 @@ final class VectorMergeStatistics implements MergeStatistics {
      * Features that one call merges: not many, because the compiler takes up a method the sooner the more often it is
      * called, and merging is slow until then.
      */
-    static final int AT_ONCE = 128;
+    private static final int AT_ONCE = 128;
 
     private final MergeStatistics plain;
 
@@ -61,8 +64,11 @@ final class VectorMergeStatistics implements MergeStatistics {
         FloatVector added = FloatVector.broadcast(HALVES, (float) f.eps);
         FloatVector far = FloatVector.broadcast(HALVES, Suspect.STRICTER / f.far);
         FloatVector large = FloatVector.broadcast(HALVES, Suspect.TOWARDS_OVERFLOW);
+        FloatVector fromUnderflow = FloatVector.broadcast(HALVES, Wide.FROM_UNDERFLOW);
+        FloatVector normal = FloatVector.broadcast(HALVES, Float.MIN_NORMAL);
         FloatVector tiny = FloatVector.broadcast(HALVES, Suspect.TINY);
-        // Below 0, or NaN, where a feature is suspect. Not a mask: what works on masks is slow until it is compiled,
+        // Below 0, or NaN, where a feature is suspect or wide: of those that are not suspect no mean is large. Not a
+        // mask: what works on masks is slow until it is compiled,
         // and takes long to be compiled.
         FloatVector least = zero;
         for (int c = from; c < to; c += LANES) {
@@ -75,7 +81,9 @@ final class VectorMergeStatistics implements MergeStatistics {
                     DoubleVector.fromArray(DOUBLES, sums.product, c).lanewise(MUL, share);
             FloatVector v = Species.narrow(meanSquare.lanewise(SUB, delta.lanewise(MUL, delta)));
             FloatVector r = one.lanewise(DIV, v.lanewise(ADD, added).lanewise(SQRT));
-            FloatVector a = r.lanewise(MUL, FloatVector.fromArray(HALVES, f.gamma, c));
+            FloatVector gamma = FloatVector.fromArray(HALVES, f.gamma, c);
+            FloatVector a = r.lanewise(MUL, gamma);
+            FloatVector size = a.lanewise(ABS);
             high.intoArray(mean, c);
             high.intoArray(coefficients.centre, c);
             low.intoArray(meanLow, c);
@@ -88,9 +96,12 @@ final class VectorMergeStatistics implements MergeStatistics {
             FloatVector distance = Species.narrow(delta);
             FloatVector needed =
                     distance.lanewise(MUL, distance).lanewise(MUL, far).lanewise(ADD, tiny);
-            least = v.lanewise(MUL, large)
+            FloatVector room = size.lanewise(
+                    SUB, gamma.lanewise(ABS).lanewise(MUL, fromUnderflow).lanewise(MIN, normal));
+            least = v.lanewise(FMA, large, size)
                     .lanewise(MUL, zero)
                     .lanewise(ADD, v.lanewise(SUB, needed))
+                    .lanewise(MIN, room)
                     .lanewise(MIN, least);
         }
         return zero.lanewise(ADD, least).reduceLanes(ADD) == 0;

@@ -67,8 +67,7 @@ class VectorKernelsTest {
                 Access.class,
                 VectorReduction.class,
                 VectorElementwise.class,
-                VectorMergeStatistics.class,
-                VectorMergeGradients.class
+                VectorMergeStatistics.class
             })
     void useNoMethodsThatShapesOfVectorsShare(Class<?> kernel) throws IOException {
         Set<String> shared = new TreeSet<>();

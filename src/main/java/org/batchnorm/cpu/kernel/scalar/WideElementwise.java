@@ -1,0 +1,70 @@
+package org.batchnorm.cpu.kernel.scalar;
+
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Elementwise;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Rows;
+import org.batchnorm.cpu.kernel.Runs;
+import org.batchnorm.cpu.kernel.Wide;
+
+/**
+ * {@link Elementwise} of one {@link Wide} feature, in double precision, with coefficients of its own. Each participant
+ * of an operation has one of these and sets it anew for every feature.
+ */
+public final class WideElementwise implements Elementwise {
+    private double centre;
+    private double dyCentre;
+    private double slope;
+    private double scale;
+    private double offset;
+
+    /** A map for many features, one after the other. */
+    public WideElementwise() {}
+
+    /**
+     * Takes a feature.
+     *
+     * @param ofGradient whether the output is dx; else it is y
+     */
+    public WideElementwise of(PerFeature f, boolean ofGradient, int feature) {
+        double rstd = InDouble.rstd(f, feature);
+        double mean = (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
+        boolean frozen = ofGradient && !f.throughStatistics;
+        centre = frozen ? 0 : mean;
+        dyCentre = ofGradient ? f.gradients.dbeta()[feature] / f.count : 0;
+        offset = ofGradient ? 0 : f.beta[feature];
+        if (ofGradient && !frozen && f.count <= Wide.TWO_VALUES) {
+            slope = 0;
+            scale = f.gamma[feature] * rstd * f.eps * rstd * rstd;
+        } else {
+            slope = ofGradient ? -f.gradients.dgamma()[feature] * rstd / f.count : 0;
+            scale = f.gamma[feature] * rstd;
+        }
+        return this;
+    }
+
+    @Override
+    public void rows(Operands o, Rows r, Coefficients c) {
+        for (int j = r.from; j < r.to; j++) {
+            map(o, r.first + j, r.count, r.width);
+        }
+    }
+
+    @Override
+    public void runs(Operands o, Runs r, Coefficients c) {
+        for (long i = 0; i < r.images; i++) {
+            map(o, r.first + i * r.imageApart, r.length, 1);
+        }
+    }
+
+    private void map(Operands o, long first, long count, long apart) {
+        for (long at = first; at < first + count * apart; at += apart) {
+            double t = o.x(at) - centre;
+            if (o.hasSecond()) {
+                t = (o.second(at) - dyCentre) + t * slope;
+            }
+            o.out(at, (float) (t * scale + offset));
+        }
+    }
+}
