@@ -3,6 +3,8 @@ package org.batchnorm;
 import java.lang.foreign.MemorySegment;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activations;
+import org.batchnorm.spi.Backends;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,6 +73,20 @@ record Arguments(String owner, int features) {
         if (values != null && values.length != features) {
             throw new IllegalArgumentException(name + ": float[" + values.length
                     + "] given, must have one value for each of the " + owner + "'s " + features + " features");
+        }
+    }
+
+    /** Refuses activations that a backend does not do. */
+    static void requireDone(Activations activations, Backends.OpenBackend backend) {
+        if (!activations.areNone() && !backend.operations().doesActivations()) {
+            backend.operations().close();
+            throw new IllegalArgumentException((activations.output().isNone() ? "inputActivation" : "activation")
+                    + ": given, but "
+                    + (backend.operations() instanceof SynchronizedOperations
+                            ? "synchronized statistics"
+                            : "the backend " + backend.name())
+                    + " do none; do it outside of the layer, or choose the backend auto, vector or"
+                    + " scalar without synchronizedBy");
         }
     }
 

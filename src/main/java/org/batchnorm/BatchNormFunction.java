@@ -1,6 +1,8 @@
 package org.batchnorm;
 
 import org.batchnorm.data.Batch;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
@@ -48,12 +50,13 @@ public final class BatchNormFunction implements AutoCloseable {
     private volatile @Nullable Normalization given;
     private volatile boolean closed;
 
-    BatchNormFunction(Arguments arguments, double eps, Backends.OpenBackend backend) {
+    BatchNormFunction(Arguments arguments, double eps, Activations activations, Backends.OpenBackend backend) {
+        Arguments.requireDone(activations, backend);
         this.arguments = arguments;
         this.eps = eps;
         this.backendName = backend.name();
         this.operations = backend.operations();
-        this.workspaces = new Spare<>(() -> new Workspace(arguments.features()));
+        this.workspaces = new Spare<>(() -> new Workspace(arguments.features(), activations));
     }
 
     /**
@@ -353,12 +356,13 @@ public final class BatchNormFunction implements AutoCloseable {
 
     /** What one call needs beside the caller's data; used again, so that a call allocates nothing. */
     private static final class Workspace {
-        final Tensors tensors = new Tensors();
+        final Tensors tensors;
         private final int features;
         private @Nullable Moments moments;
         private @Nullable GradientSums sums;
 
-        Workspace(int features) {
+        Workspace(int features, Activations activations) {
+            this.tensors = new Tensors(activations);
             this.features = features;
         }
 
@@ -385,6 +389,7 @@ public final class BatchNormFunction implements AutoCloseable {
     public static final class Builder {
         private final int features;
         private double eps = BatchNormConfig.DEFAULT_EPS;
+        private Activations activations = Activations.NONE;
         private final BackendChoice choice = new BackendChoice();
 
         private Builder(int features) {
@@ -394,6 +399,18 @@ public final class BatchNormFunction implements AutoCloseable {
         /** Added to the variance before the square root; finite, &gt; 0; default 1e-5. */
         public Builder eps(double eps) {
             this.eps = eps;
+            return this;
+        }
+
+        /** The activation after batch norm, as {@link BatchNormBuilder#activation(Activation)}. */
+        public Builder activation(Activation activation) {
+            activations = activations.withOutput(activation);
+            return this;
+        }
+
+        /** The activation before batch norm, as {@link BatchNormBuilder#inputActivation(Activation)}. */
+        public Builder inputActivation(Activation activation) {
+            activations = activations.withInput(activation);
             return this;
         }
 
@@ -425,7 +442,7 @@ public final class BatchNormFunction implements AutoCloseable {
         public BatchNormFunction build() {
             BatchNormConfig.requireFeatures(features);
             BatchNormConfig.requireEps(eps);
-            return new BatchNormFunction(new Arguments("function", features), eps, choice.open());
+            return new BatchNormFunction(new Arguments("function", features), eps, activations, choice.open());
         }
     }
 }

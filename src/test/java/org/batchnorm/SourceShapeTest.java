@@ -27,7 +27,7 @@ class SourceShapeTest {
     private static final Path MAIN = Path.of("src", "main");
 
     /** Lines of code: comments and imports cost nothing. */
-    private static final int ENGINE_CODE = 3_500;
+    private static final int ENGINE_CODE = 3_900;
 
     private static final Path ENGINE = Path.of("src", "main", "java", "org", "batchnorm", "cpu");
 

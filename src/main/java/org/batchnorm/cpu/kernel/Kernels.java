@@ -16,6 +16,9 @@ public interface Kernels {
     /** The map of x alone, {@code transform}, or, if the operands have dy, of both, {@code inputGradient}. */
     Elementwise elementwise(Operands operands);
 
+    /** Activations, which a {@link Fusion} does beside batch normalization. */
+    ActivationLoops activationLoops();
+
     /**
      * The merge of statistics.
      *

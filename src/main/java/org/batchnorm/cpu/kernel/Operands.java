@@ -29,12 +29,16 @@ public final class Operands {
     /** Where the output begins. */
     public long outStart;
 
+    /** What is done to the values before kernels work on them; null: nothing. */
+    public @Nullable Fusion fusion;
+
     private boolean inArrays;
     private boolean inNative;
     private boolean hasSecond;
 
     /** Takes the tensors of an operation; null where it has none. */
     public void set(Batch newX, @Nullable Batch newSecond, @Nullable Batch newOut) {
+        fusion = null;
         inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
         x = memory(newX);
@@ -50,6 +54,25 @@ public final class Operands {
         inNative = Memory.isNative(x)
                 && (newSecond == null || Memory.isNative(second))
                 && (newOut == null || Memory.isNative(out));
+    }
+
+    /** Takes arrays; null where there is none. */
+    void set(float[] newX, float @Nullable [] newSecond, float[] newOut) {
+        inArrays = true;
+        inNative = false;
+        hasSecond = newSecond != null;
+        x = newX;
+        if (newSecond != null) {
+            second = newSecond;
+        }
+        out = newOut;
+    }
+
+    /** Sets where all tensors begin: before their arrays, where the first column that these have is not the first. */
+    void startAt(long start) {
+        xStart = start;
+        secondStart = start;
+        outStart = start;
     }
 
     private Object memory(Batch batch) {

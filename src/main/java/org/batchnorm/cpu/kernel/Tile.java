@@ -2,6 +2,7 @@ package org.batchnorm.cpu.kernel;
 
 import java.util.Arrays;
 import org.batchnorm.cpu.cut.CutPolicy;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Scratch memory of one thread: small arrays into which the scalar kernels copy a piece of the values at a time. The
@@ -46,9 +47,21 @@ public final class Tile {
     /** What the vector kernels read ahead of their stores: left here, so that the compiler keeps the reading. */
     public int touched;
 
+    private @Nullable Stage stage;
+
     /** A tile of zeros. */
     public Tile() {
         coefficients.reserve(LENGTH);
+    }
+
+    /** For operations that do more than batch normalization; made when the first comes. */
+    Stage stage() {
+        Stage own = stage;
+        if (own == null) {
+            own = new Stage(this);
+            stage = own;
+        }
+        return own;
     }
 
     /**

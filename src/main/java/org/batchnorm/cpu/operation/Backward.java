@@ -20,6 +20,7 @@ public final class Backward extends ReduceGradients {
     public Backward of(Kernels kernels, Tensors tensors, Normalization normalization, GradientSums into, Cut cut) {
         super.of(kernels, tensors, normalization, into, cut);
         mapGradient(tensors, normalization);
+        mapped.fusion = reduced.fusion;
         return this;
     }
 

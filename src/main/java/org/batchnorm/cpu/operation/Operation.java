@@ -5,6 +5,9 @@ import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Elementwise;
+import org.batchnorm.cpu.kernel.FusedElementwise;
+import org.batchnorm.cpu.kernel.FusedReduction;
+import org.batchnorm.cpu.kernel.Fusion;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
@@ -30,6 +33,9 @@ public abstract class Operation {
     /** The parameters of the features, and where their results go. */
     public final PerFeature features = new PerFeature();
 
+    private final Fusion fusion = new Fusion();
+    private final FusedReduction fusedReduction = new FusedReduction(fusion);
+    private final FusedElementwise fusedMap = new FusedElementwise(fusion);
     private @Nullable Kernels kernels;
     private float[] ones = {};
     private float[] zeros = {};
@@ -114,12 +120,17 @@ public abstract class Operation {
 
     /** The kernel that reduces. */
     public final Reduction reduction() {
-        return kernels().reduction(reduced);
+        return reduced.fusion != null ? fusedReduction : kernels().reduction(reduced);
+    }
+
+    /** The reduction that takes samples; {@code rare} as {@link Kernels#sampling} has it. */
+    final Reduction sampling(boolean rare) {
+        return reduced.fusion != null ? fusedReduction : kernels().sampling(reduced, rare);
     }
 
     /** The kernel that maps. */
     public final Elementwise elementwise() {
-        return kernels().elementwise(mapped);
+        return mapped.fusion != null ? fusedMap : kernels().elementwise(mapped);
     }
 
     /** The backend's kernels. */
@@ -143,6 +154,7 @@ public abstract class Operation {
     /** Begins an operation that needs no parameters. */
     protected final void begin(Kernels newKernels, Cut cut) {
         kernels = newKernels;
+        fusion.kernels(newKernels);
         features.count = cut.shape.valuesPerFeature();
         features.far = CutPolicy.far(cut);
     }
@@ -156,10 +168,32 @@ public abstract class Operation {
         }
     }
 
+    /** Takes what an operation on x does beside batch normalization; its tensors have been set. */
+    final void fuseForward(Tensors tensors) {
+        fusion.forward(tensors, maps);
+        if (fusion.isActive()) {
+            // An activation after batch normalization does not change what is reduced.
+            reduced.fusion = fusion.input().isNone() ? null : fusion;
+            mapped.fusion = fusion;
+        }
+    }
+
+    /** The same for one on x and dy, whose parameters have been set too. */
+    final void fuseBackward(Tensors tensors, Cut cut) {
+        fusion.backward(tensors, maps);
+        if (fusion.isActive()) {
+            reduced.fusion = fusion;
+            mapped.fusion = fusion;
+            Transform.coefficients(features, fusion.forwardCoefficients(cut.features), cut.features);
+            fusion.expand(cut);
+        }
+    }
+
     /** Lets go of the caller's memory. */
     public void end() {
         reduced.clear();
         mapped.clear();
+        fusion.clear();
         features.clear();
     }
 

@@ -22,16 +22,21 @@ public final class Transform extends Operation {
     public Transform of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
         begin(kernels, normalization, cut);
         mapped.set(tensors.x(), null, tensors.y());
+        fuseForward(tensors);
         return this;
     }
 
     @Override
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
+        coefficients(f, into, cut.features);
+    }
+
+    static void coefficients(PerFeature f, Coefficients into, int features) {
         if (f.throughStatistics) {
-            TransformCoefficients.ofBatch(f, into, 0, cut.features);
-            TransformCoefficients.keepInRange(f, into, 0, cut.features);
+            TransformCoefficients.ofBatch(f, into, 0, features);
+            TransformCoefficients.keepInRange(f, into, 0, features);
         } else {
-            TransformCoefficients.ofGiven(f, into, 0, cut.features);
+            TransformCoefficients.ofGiven(f, into, 0, features);
         }
     }
 }

@@ -36,7 +36,7 @@ final class ScalarElementwise implements Elementwise {
                 } else {
                     transform(tile.a, tile.coefficients, piece);
                 }
-                Memory.write(tile.a, o.out, o.outStart + r.first + i * r.width + j, piece);
+                Memory.write(tile.a, 0, o.out, o.outStart + r.first + i * r.width + j, piece);
             }
         }
     }
@@ -60,14 +60,14 @@ final class ScalarElementwise implements Elementwise {
             } else {
                 transform(tile.a, c, channel, piece);
             }
-            Memory.write(tile.a, o.out, o.outStart + run + j, piece);
+            Memory.write(tile.a, 0, o.out, o.outStart + run + j, piece);
         }
     }
 
     private void read(Operands o, long position, Tile tile, int length) {
-        Memory.read(o.x, o.xStart + position, tile.a, length);
+        Memory.read(o.x, o.xStart + position, tile.a, 0, length);
         if (second) {
-            Memory.read(o.second, o.secondStart + position, tile.b, length);
+            Memory.read(o.second, o.secondStart + position, tile.b, 0, length);
         }
     }
 

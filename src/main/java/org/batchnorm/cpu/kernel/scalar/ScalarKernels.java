@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.kernel.scalar;
 
+import org.batchnorm.cpu.kernel.ActivationLoops;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.MergeGradients;
@@ -9,6 +10,7 @@ import org.batchnorm.cpu.kernel.Reduction;
 
 /** The kernels of the backend {@code scalar}. */
 public final class ScalarKernels implements Kernels {
+    private final ActivationLoops activationLoops = new ScalarActivationLoops();
     private final Reduction ofValues = new ScalarReduction(false);
     private final Reduction ofGradients = new ScalarReduction(true);
     private final Elementwise transform = new ScalarElementwise(false);
@@ -32,6 +34,11 @@ public final class ScalarKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return operands.hasSecond() ? inputGradient : transform;
+    }
+
+    @Override
+    public ActivationLoops activationLoops() {
+        return activationLoops;
     }
 
     @Override

@@ -46,11 +46,11 @@ final class ScalarReduction implements Reduction {
         float[] first = tile.coefficients.shift;
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
-            Memory.read(memory, start + j, first, length);
+            Memory.read(memory, start + j, first, 0, length);
             Arrays.fill(tile.b, 0, length, 0);
             Arrays.fill(tile.c, 0, length, 0);
             for (int i = 1; i < samples; i++) {
-                Memory.read(memory, start + tile.positions[i] + j, tile.a, length);
+                Memory.read(memory, start + tile.positions[i] + j, tile.a, 0, length);
                 addSample(tile.a, first, tile.b, tile.c, length);
             }
             shift(tile, 1f / samples, length);
@@ -160,25 +160,25 @@ final class ScalarReduction implements Reduction {
 
     /** Copies a piece of each input. */
     private void read(Operands o, long position, Tile tile, int length) {
-        Memory.read(o.x, o.xStart + position, tile.a, length);
+        Memory.read(o.x, o.xStart + position, tile.a, 0, length);
         if (second) {
-            Memory.read(o.second, o.secondStart + position, tile.b, length);
+            Memory.read(o.second, o.secondStart + position, tile.b, 0, length);
         }
     }
 
     /** Copies four pieces of x. */
     private static void readFour(Operands o, long position, long apart, Tile tile, int length) {
         long at = o.xStart + position;
-        Memory.read(o.x, at, tile.a, length);
-        Memory.read(o.x, at + apart, tile.b, length);
-        Memory.read(o.x, at + 2 * apart, tile.c, length);
-        Memory.read(o.x, at + 3 * apart, tile.d, length);
+        Memory.read(o.x, at, tile.a, 0, length);
+        Memory.read(o.x, at + apart, tile.b, 0, length);
+        Memory.read(o.x, at + 2 * apart, tile.c, 0, length);
+        Memory.read(o.x, at + 3 * apart, tile.d, 0, length);
     }
 
     /** Copies another piece of each input. */
     private static void readOther(Operands o, long position, Tile tile, int length) {
-        Memory.read(o.x, o.xStart + position, tile.c, length);
-        Memory.read(o.second, o.secondStart + position, tile.d, length);
+        Memory.read(o.x, o.xStart + position, tile.c, 0, length);
+        Memory.read(o.second, o.secondStart + position, tile.d, 0, length);
     }
 
     private void add(Tile tile, int length) {

@@ -1,6 +1,7 @@
 package org.batchnorm.cpu.kernel.vector;
 
 import java.util.List;
+import org.batchnorm.cpu.kernel.ActivationLoops;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.MergeGradients;
@@ -18,6 +19,7 @@ public final class VectorKernels implements Kernels {
     private final List<Reduction> reductions = VectorReduction.copies();
     private final List<Elementwise> maps = VectorElementwise.copies();
     private final Kernels plain = new ScalarKernels();
+    private final ActivationLoops activationLoops = new VectorActivationLoops();
     private final MergeStatistics mergeStatistics =
             Species.HAS_HALVES ? new VectorMergeStatistics(plain.mergeStatistics(true)) : plain.mergeStatistics(true);
     private final MergeGradients mergeGradients =
@@ -44,6 +46,11 @@ public final class VectorKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return maps.get(Variant.numberOf(operands));
+    }
+
+    @Override
+    public ActivationLoops activationLoops() {
+        return activationLoops;
     }
 
     @Override
