@@ -12,6 +12,15 @@ public final class FusedElementwise implements Elementwise {
     @Override
     public void rows(Operands o, Rows r, Coefficients c) {
         Stage stage = r.tile.stage();
+        if (Stage.isDirect(fusion, r.width)) {
+            int together = Stage.countOf(r.width);
+            for (long i = 0; i < r.count; i += together) {
+                Operands piece = stage.directRows(fusion, o, r, i, (int) Math.min(together, r.count - i));
+                fusion.kernels().elementwise(piece).rows(piece, stage.rows, c);
+                stage.finishDirect(fusion, r.from);
+            }
+            return;
+        }
         int columns = Stage.columnsOf(r.to - r.from);
         int rows = Stage.countOf(columns);
         for (long i = 0; i < r.count; i += rows) {
@@ -29,6 +38,20 @@ public final class FusedElementwise implements Elementwise {
     @Override
     public void runs(Operands o, Runs r, Coefficients c) {
         Stage stage = r.tile.stage();
+        if (Stage.isDirect(fusion, 1)) {
+            for (int channel = r.from; channel < r.to; channel++) {
+                for (long i = 0; i < r.images; i++) {
+                    long run = r.first + (channel - r.from) * r.channelApart + i * r.imageApart;
+                    for (int at = 0; at < r.length; at += Stage.SIZE) {
+                        int length = Math.min(Stage.SIZE, r.length - at);
+                        Operands piece = stage.directRun(fusion, o, run + at, length, channel);
+                        fusion.kernels().elementwise(piece).runs(piece, stage.runs, c);
+                        stage.finishDirect(fusion, 0);
+                    }
+                }
+            }
+            return;
+        }
         int images = Stage.countOf(r.length);
         for (int channel = r.from; channel < r.to; channel++) {
             long run = r.first + (channel - r.from) * r.channelApart;

@@ -68,6 +68,29 @@ public final class Operands {
         out = newOut;
     }
 
+    /** Takes what another has in arrays. */
+    void set(Operands other) {
+        set((float[]) other.x, other.hasSecond ? (float[]) other.second : null, (float[]) other.out);
+        xStart = other.xStart;
+        secondStart = other.secondStart;
+        outStart = other.outStart;
+    }
+
+    /** Takes another x. */
+    void x(float[] newX, long start) {
+        x = newX;
+        xStart = start;
+    }
+
+    /** Takes another second input; null: none. */
+    void second(float @Nullable [] newSecond, long start) {
+        hasSecond = newSecond != null;
+        if (newSecond != null) {
+            second = newSecond;
+            secondStart = start;
+        }
+    }
+
     /** Sets where all tensors begin: before their arrays, where the first column that these have is not the first. */
     void startAt(long start) {
         xStart = start;

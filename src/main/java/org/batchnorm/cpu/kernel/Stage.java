@@ -6,7 +6,7 @@ package org.batchnorm.cpu.kernel;
  */
 public final class Stage {
     /** The values of a piece. */
-    static final int SIZE = 2048;
+    static final int SIZE = 8192;
 
     /** The length of the arrays: longer, so that none begins near a multiple of 4 KB from where another begins. */
     private static final int LENGTH = SIZE + 188;
@@ -29,6 +29,9 @@ public final class Stage {
     /** Of the piece, for a kernel of dy alone. */
     private final Operands gradient = new Operands();
 
+    /** Of a piece where it lies, with the thread's copies of what becomes of it. */
+    private final Operands direct = new Operands();
+
     /** The rows of the piece. */
     final Rows rows;
 
@@ -44,11 +47,86 @@ public final class Stage {
 
     Stage(Tile tile) {
         rows = new Rows(tile);
-        rows.cached = true;
         runs = new Runs(tile);
         one.set(x, null, z);
         two.set(x, dy, z);
         gradient.set(dy, null, z);
+    }
+
+    /**
+     * Whether a piece can be worked on where it lies, and only what becomes of it before batch normalization is copied:
+     * all tensors are in arrays. Rows must not be longer than a piece.
+     */
+    static boolean isDirect(Fusion fusion, int width) {
+        return fusion.tensors.inArrays() && width <= SIZE;
+    }
+
+    /** Takes rows where they lie, and sets the operands for a kernel on them. */
+    Operands directRows(Fusion fusion, Operands o, Rows r, long from, int newCount) {
+        rows.columns(r.width, r.from, r.to).rows(r.first + from * r.width, newCount);
+        rows.cached = false;
+        rows.fourAtOnce = r.fourAtOnce;
+        take(rows.first + r.from, r.width, newCount, r.to - r.from);
+        activate(fusion, r.from);
+        if (fusion.needsForward()) {
+            fusion.kernels().activationLoops().gradients(direct, fusion, rows, dy);
+            direct.second(dy, -rows.first);
+        }
+        return ofMap(o);
+    }
+
+    /** Takes a run where it lies, and sets the operands for a kernel on it. */
+    Operands directRun(Fusion fusion, Operands o, long at, int newLength, int channel) {
+        runs.channels(channel, channel + 1, 0).images(1, 0).values(at, newLength);
+        take(at, newLength, 1, newLength);
+        activate(fusion, 0);
+        if (fusion.needsForward()) {
+            fusion.kernels().activationLoops().gradients(direct, fusion, runs, dy);
+            direct.second(dy, -at);
+        }
+        return ofMap(o);
+    }
+
+    /** Begins with the tensors as they are; of x, input(x) if that is another. */
+    private void activate(Fusion fusion, int column) {
+        Operands all = fusion.tensors;
+        direct.set(all);
+        if (!fusion.input().isNone()) {
+            ActivationLoops loops = fusion.kernels().activationLoops();
+            float[] from = (float[]) all.x;
+            int at = (int) (all.xStart + first);
+            for (int i = 0; i < count; i++) {
+                int row = i * (int) apart;
+                System.arraycopy(from, at + row, x, column + row, length);
+                loops.apply(fusion.input(), x, column + row, length);
+            }
+            direct.x(x, column - first);
+        }
+    }
+
+    /** With given statistics the map has one input, which is dy. */
+    private Operands ofMap(Operands o) {
+        if (direct.hasSecond() && !o.hasSecond()) {
+            direct.x((float[]) direct.second, direct.secondStart);
+            direct.second(null, 0);
+        }
+        return direct;
+    }
+
+    /** What comes after a map has written the rows or the run. */
+    void finishDirect(Fusion fusion, int column) {
+        Operands all = fusion.tensors;
+        float[] out = (float[]) all.out;
+        int at = (int) (all.outStart + first);
+        ActivationLoops loops = fusion.kernels().activationLoops();
+        for (int i = 0; i < count; i++) {
+            int row = i * (int) apart;
+            if (!all.hasSecond() && !fusion.output().isNone()) {
+                loops.apply(fusion.output(), out, at + row, length);
+            } else if (all.hasSecond() && !fusion.input().isNone()) {
+                loops.applyDerivative(fusion.input(), x, column + row, out, at + row, length);
+            }
+        }
     }
 
     /** How many columns a piece takes of so many. */
@@ -64,6 +142,7 @@ public final class Stage {
     /** Takes rows: the columns that follow {@code from}, whose first value lies at {@code newFirst}. */
     Stage rows(long newFirst, long newApart, int newCount, int from, int columns) {
         take(newFirst, newApart, newCount, columns);
+        rows.cached = true;
         rows.columns(columns, from, from + columns).rows(0, newCount);
         startAt(-from);
         return this;
@@ -98,7 +177,9 @@ public final class Stage {
     void read(Fusion fusion, boolean byRows) {
         Operands all = fusion.tensors;
         read(all.x, all.xStart, x);
-        ActivationLoops.apply(fusion.input(), x, count * length);
+        if (!fusion.input().isNone()) {
+            fusion.kernels().activationLoops().apply(fusion.input(), x, 0, count * length);
+        }
         if (!all.hasSecond()) {
             return;
         }
@@ -111,7 +192,7 @@ public final class Stage {
             } else {
                 transform.runs(one, runs, forward);
             }
-            fusion.kernels().activationLoops().applyDerivative(fusion.output(), z, dy, count * length);
+            fusion.kernels().activationLoops().applyDerivative(fusion.output(), z, 0, dy, 0, count * length);
         }
     }
 
@@ -140,10 +221,10 @@ public final class Stage {
         Operands all = fusion.tensors;
         if (all.hasSecond()) {
             if (!fusion.input().isNone()) {
-                fusion.kernels().activationLoops().applyDerivative(fusion.input(), x, z, count * length);
+                fusion.kernels().activationLoops().applyDerivative(fusion.input(), x, 0, z, 0, count * length);
             }
         } else {
-            ActivationLoops.apply(fusion.output(), z, count * length);
+            fusion.kernels().activationLoops().apply(fusion.output(), z, 0, count * length);
         }
         if (apart == length) {
             Memory.write(z, 0, all.out, all.outStart + first, count * length);
