@@ -80,6 +80,6 @@ final class ScalarActivationLoops implements ActivationLoops {
         // All ones where the value is greater than 0, which its bits are then too; zero elsewhere.
         int positive = (-bits & ~bits) >> SIGN;
         int scaled = slope == 0 ? 0 : Float.floatToRawIntBits(dy * slope);
-        return Float.intBitsToFloat(Float.floatToRawIntBits(dy) & positive | scaled & ~positive);
+        return Float.intBitsToFloat((Float.floatToRawIntBits(dy) & positive) | (scaled & ~positive));
     }
 }
