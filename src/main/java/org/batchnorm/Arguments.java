@@ -5,6 +5,7 @@ import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormOperations;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,13 +27,18 @@ record Arguments(String owner, int features) {
 
     /** Checks what a backward operation reads and writes. */
     void requireBackward(Batch x, Batch dy, Batch dx) {
-        requireInput(x);
-        requireReadable("dy", dy);
-        requireShapeOf("dy", dy, x);
+        requireGradient(x, dy);
         requireWritable("dx", dx);
         requireShapeOf("dx", dx, x);
         requireSameOrDisjoint("x", x, "dx", dx);
         requireSameOrDisjoint("dy", dy, "dx", dx);
+    }
+
+    /** Checks what the gradients of γ and β are reduced of. */
+    void requireGradient(Batch x, Batch dy) {
+        requireInput(x);
+        requireReadable("dy", dy);
+        requireShapeOf("dy", dy, x);
     }
 
     /** Checks the input x alone. */
@@ -76,17 +82,22 @@ record Arguments(String owner, int features) {
         }
     }
 
-    /** Refuses activations that a backend does not do. */
+    /**
+     * Refuses activations that a backend does not do. Synchronized statistics go without one after batch norm: a rank
+     * reduces its gradients about the mean of its own values, of which the sign of the output cannot be told.
+     */
     static void requireDone(Activations activations, Backends.OpenBackend backend) {
-        if (!activations.areNone() && !backend.operations().doesActivations()) {
-            backend.operations().close();
+        BatchNormOperations operations = backend.operations();
+        if (!activations.areNone() && !operations.doesActivations()) {
+            operations.close();
             throw new IllegalArgumentException((activations.output().isNone() ? "inputActivation" : "activation")
-                    + ": given, but "
-                    + (backend.operations() instanceof SynchronizedOperations
-                            ? "synchronized statistics"
-                            : "the backend " + backend.name())
-                    + " do none; do it outside of the layer, or choose the backend auto, vector or"
-                    + " scalar without synchronizedBy");
+                    + ": given, but the backend " + backend.name() + " does none; do it outside of the layer, or choose"
+                    + " the backend auto, vector or scalar");
+        }
+        if (!activations.output().isNone() && operations instanceof SynchronizedOperations) {
+            operations.close();
+            throw new IllegalArgumentException("activation: given, but synchronized statistics are not made with one"
+                    + " after batch norm; do it outside of the layer, or build it without synchronizedBy");
         }
     }
 

@@ -52,17 +52,17 @@ import org.jspecify.annotations.Nullable;
  * names the argument, what was given and what would be right, before anything is changed.
  */
 public final class BatchNorm implements AutoCloseable {
-    private final BatchNormFunction function;
-    private final OneThread oneThread;
-    private final LayerState state;
+    final BatchNormFunction function;
+    final OneThread oneThread;
+    final LayerState state;
     private final GradientSums sums;
     private final SavedStatistics ownSaved;
     private final Spare<SavedStatistics> spareStatistics;
 
     private volatile BatchNormConfig config;
     private Mode mode = Mode.TRAINING;
-    private boolean useBatchStatistics = true;
-    private boolean updateRunningStatistics = true;
+    boolean useBatchStatistics = true;
+    boolean updateRunningStatistics = true;
 
     BatchNorm(BatchNormConfig config, BatchNormFunction function) {
         int c = config.features();
@@ -273,7 +273,7 @@ public final class BatchNorm implements AutoCloseable {
 
     private void follow(@Nullable RunningStatistics running, SavedStatistics ofBatch) {
         if (running != null) {
-            running.update(ofBatch.statistics(), config.momentum());
+            GhostOperations.follow(function.operations, ofBatch.statistics(), running, config.momentum());
         }
     }
 

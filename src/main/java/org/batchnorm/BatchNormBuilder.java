@@ -18,6 +18,7 @@ public final class BatchNormBuilder {
     private boolean trackRunningStatistics = true;
     private @Nullable StatisticsExchange exchange;
     private Activations activations = Activations.NONE;
+    private int ghostBatch;
     private final BackendChoice choice = new BackendChoice();
 
     BatchNormBuilder(int features) {
@@ -130,6 +131,25 @@ public final class BatchNormBuilder {
     }
 
     /**
+     * Takes statistics of each slice of {@code size} samples apart: ghost batches (Hoffer, Hubara &amp; Soudry 2017),
+     * with which a large batch keeps the noise of small ones. A training forward normalizes each slice as a batch of
+     * its own, the first {@code size} samples, the next and so on; the last may be smaller. Backward differentiates
+     * each through its own statistics, and adds up their gradients of γ and β in double precision. The running
+     * statistics follow the slices in order, as one batch each, which {@link BatchNorm#numBatchesTracked()} counts.
+     * Batch statistics in inference mode are those of the whole batch. Not to be had together with
+     * {@link #synchronizedBy}. Like the backend, it is no part of the {@link BatchNormConfig}.
+     *
+     * @param size samples, ≥ 1; a slice that would have one value per feature is refused in training
+     */
+    public BatchNormBuilder ghostBatch(int size) {
+        if (size < 1) {
+            throw new IllegalArgumentException("ghostBatch: " + size + " given, must be at least 1 sample");
+        }
+        this.ghostBatch = size;
+        return this;
+    }
+
+    /**
      * Builds the layer.
      *
      * @throws IllegalArgumentException if a value is out of range or no backend has the given name
@@ -138,12 +158,20 @@ public final class BatchNormBuilder {
      */
     public BatchNorm build() {
         BatchNormConfig config = new BatchNormConfig(features, eps, momentum, affine, trackRunningStatistics);
-        Backends.OpenBackend backend = choice.open();
-        if (exchange != null) {
-            BatchNormOperations ofAll = new SynchronizedOperations(backend.operations(), exchange, features);
-            backend = new Backends.OpenBackend(backend.name(), ofAll);
+        if (exchange != null && ghostBatch > 0) {
+            throw new IllegalArgumentException("ghostBatch: " + ghostBatch + " given together with synchronizedBy; must"
+                    + " be one of them, statistics of slices of a batch or of the batches of all ranks");
         }
+        Backends.OpenBackend open = choice.open();
+        Backends.OpenBackend backend = new Backends.OpenBackend(open.name(), inTraining(open.operations()));
         return new BatchNorm(
                 config, new BatchNormFunction(new Arguments("layer", features), eps, activations, backend));
+    }
+
+    private BatchNormOperations inTraining(BatchNormOperations backend) {
+        if (exchange != null) {
+            return new SynchronizedOperations(backend, exchange, features);
+        }
+        return ghostBatch > 0 ? new GhostOperations(backend, ghostBatch, features) : backend;
     }
 }

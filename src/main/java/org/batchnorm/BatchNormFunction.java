@@ -42,9 +42,10 @@ public final class BatchNormFunction implements AutoCloseable {
     public static final String LOG_NOT_FINITE_PROPERTY = "org.batchnorm.logNotFinite";
 
     private final double eps;
-    private final Arguments arguments;
+    final Arguments arguments;
     private final String backendName;
-    private final BatchNormOperations operations;
+    final BatchNormOperations operations;
+    final Activations activations;
     private final Spare<Workspace> workspaces;
     private final boolean logsNotFinite = Boolean.getBoolean(LOG_NOT_FINITE_PROPERTY);
     private volatile @Nullable Normalization given;
@@ -56,6 +57,7 @@ public final class BatchNormFunction implements AutoCloseable {
         this.eps = eps;
         this.backendName = backend.name();
         this.operations = backend.operations();
+        this.activations = activations;
         this.workspaces = new Spare<>(() -> new Workspace(arguments.features(), activations));
     }
 
@@ -110,8 +112,8 @@ public final class BatchNormFunction implements AutoCloseable {
         Workspace workspace = workspaces.take();
         try {
             Normalization normalization = saved.normalization(parameters, eps, true);
-            if (operations instanceof SynchronizedOperations ofAll && !exchanges) {
-                ofAll.forwardAlone(workspace.tensors.forward(x, y), normalization);
+            if (operations instanceof TrainingOperations training && !exchanges) {
+                training.forwardAlone(workspace.tensors.forward(x, y), normalization);
             } else {
                 operations.forward(workspace.tensors.forward(x, y), normalization);
             }
@@ -285,23 +287,28 @@ public final class BatchNormFunction implements AutoCloseable {
         requireNotOneValuePerFeature(x, true);
         Workspace workspace = workspaces.take();
         try {
-            Moments moments = workspace.moments();
-            operations.collectStatistics(workspace.tensors.collect(x), moments);
-            statistics.set(moments, eps);
+            if (operations instanceof GhostOperations ofSlices) {
+                ofSlices.collectStatistics(workspace.tensors.collect(x), statistics, eps);
+            } else {
+                Moments moments = workspace.moments();
+                operations.collectStatistics(workspace.tensors.collect(x), moments);
+                statistics.set(moments, eps);
+            }
         } finally {
             giveBack(workspace);
         }
         lookAt(statistics);
     }
 
-    /** Of statistics of several ranks, they tell after the exchange. */
     private void requireNotOneValuePerFeature(Batch x, boolean exchanges) {
-        if (!exchanges || !(operations instanceof SynchronizedOperations)) {
+        if (exchanges && operations instanceof TrainingOperations training) {
+            training.requireNotOneValuePerFeature(x.shape());
+        } else {
             Arguments.requireNotOneValuePerFeature(x.shape());
         }
     }
 
-    private void lookAt(BatchStatistics ofBatch) {
+    void lookAt(BatchStatistics ofBatch) {
         if (logsNotFinite) {
             Remark.onNotFinite(ofBatch);
         }
@@ -352,37 +359,6 @@ public final class BatchNormFunction implements AutoCloseable {
     private void giveBack(Workspace workspace) {
         workspace.tensors.clear();
         workspaces.giveBack(workspace);
-    }
-
-    /** What one call needs beside the caller's data; used again, so that a call allocates nothing. */
-    private static final class Workspace {
-        final Tensors tensors;
-        private final int features;
-        private @Nullable Moments moments;
-        private @Nullable GradientSums sums;
-
-        Workspace(int features, Activations activations) {
-            this.tensors = new Tensors(activations);
-            this.features = features;
-        }
-
-        Moments moments() {
-            Moments own = moments;
-            if (own == null) {
-                own = new Moments(features);
-                moments = own;
-            }
-            return own;
-        }
-
-        GradientSums sums() {
-            GradientSums own = sums;
-            if (own == null) {
-                own = new GradientSums(features);
-                sums = own;
-            }
-            return own;
-        }
     }
 
     /** Builds a function; what is not set has its default. */

@@ -87,21 +87,18 @@ public final class PopulationStatistics {
      * Adds the batch that a forward has normalized with its own statistics.
      *
      * @param saved filled by that forward; it stays so. Its variance is in float32. With statistics of several ranks
-     *     they are those of all ranks' values: one rank's population has them all
+     *     they are those of all ranks' values: one rank's population has them all. Each ghost batch is a batch
      * @throws IllegalArgumentException if they are of another number of features
      * @throws IllegalStateException if they are not those of a batch, or its backward has emptied them
      */
     public void add(SavedStatistics saved) {
         Arguments.requireGiven("saved", saved, "a SavedStatistics");
         requireFeatures("saved", saved.features());
-        long count = saved.requireOfBatch();
-        BatchStatistics statistics = saved.statistics();
-        for (int c = 0; c < means.length; c++) {
-            ofBatch.mean()[c] = (double) statistics.mean()[c] + statistics.meanLow()[c];
-            ofBatch.m2()[c] = (double) statistics.variance()[c] * count;
+        saved.requireOfBatch();
+        for (BatchStatistics statistics : saved.ofEach()) {
+            statistics.copyTo(ofBatch);
+            add(ofBatch);
         }
-        ofBatch.count(count);
-        add(ofBatch);
     }
 
     /**

@@ -59,7 +59,14 @@ final class RunningStatistics {
         for (int c = 0; c < mean.length; c++) {
             double batchMean = (double) batch.mean()[c] + batch.meanLow()[c];
             mean[c] = (float) (kept * mean[c] + newest * batchMean);
-            variance[c] = (float) (kept * variance[c] + newestVariance * batch.variance()[c]);
+            variance[c] = (float) (kept * variance[c] + newestVariance * variance(batch, c));
         }
+    }
+
+    /** Of finite values so far apart that float32 cannot hold it, rstd still tells; eps is nothing beside it. */
+    private static double variance(BatchStatistics batch, int c) {
+        float variance = batch.variance()[c];
+        double rstd = batch.rstd()[c];
+        return variance == Float.POSITIVE_INFINITY && rstd > 0 ? 1 / (rstd * rstd) : variance;
     }
 }

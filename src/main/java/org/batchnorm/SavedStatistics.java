@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.util.Arrays;
+import java.util.List;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BatchStatistics;
@@ -51,14 +52,16 @@ public final class SavedStatistics {
         return filledBy != null;
     }
 
-    /** The mean with which the last forward normalized, (C); a copy. */
+    /**
+     * The mean with which the last forward normalized, (C); a copy. Of ghost batches it is that of all their values.
+     */
     public float[] mean() {
         return statistics.mean().clone();
     }
 
     /**
      * The variance with which the last forward normalized, (C); a copy. That of a batch is the biased one, with divisor
-     * m.
+     * m. Of ghost batches it is that of all their values.
      */
     public float[] variance() {
         return statistics.variance().clone();
@@ -111,14 +114,20 @@ public final class SavedStatistics {
         overwrittenInput = x.overlap(y) > 0 ? y : null;
     }
 
-    /** Checks that a forward with the statistics of its batch has filled this, and tells the values of each feature. */
-    long requireOfBatch() {
+    /** Checks that a forward with the statistics of its batch has filled this. */
+    void requireOfBatch() {
         if (shape == null || !throughStatistics) {
             throw new IllegalStateException(
                     "saved: " + (shape == null ? "no forward has filled it" : "filled with given statistics")
                             + "; give that of a forward with the batch's statistics, before its backward");
         }
-        return statistics.count();
+    }
+
+    /** The statistics of each ghost batch, or of the batch. */
+    List<BatchStatistics> ofEach() {
+        return filledBy != null && filledBy.operations instanceof GhostOperations ofSlices
+                ? ofSlices.ofEach(statistics)
+                : List.of(statistics);
     }
 
     void empty() {

@@ -23,7 +23,7 @@ import org.batchnorm.spi.Tensors;
  * <p>A rank without values takes part in both. The gradients of γ and β are those of the rank's own values: their sum
  * over the ranks is what the whole batch gives.
  */
-final class SynchronizedOperations implements BatchNormOperations {
+final class SynchronizedOperations implements TrainingOperations {
     private static final int FORWARD = 1;
     private static final int BACKWARD = 2;
 
@@ -36,7 +36,7 @@ final class SynchronizedOperations implements BatchNormOperations {
     private final Moments ofRank;
     private final GradientSums sums;
     private final GradientSums sumsOfRank;
-    private final BatchStatistics ofOwnValues;
+    private final PartGradients gradientsOfRank;
 
     /** The moments of this rank's own values, for the backwards of forwards in flight. */
     private final Map<BatchStatistics, Moments> ownMoments = new WeakHashMap<>();
@@ -51,9 +51,14 @@ final class SynchronizedOperations implements BatchNormOperations {
         this.ofRank = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfRank = new GradientSums(features);
-        this.ofOwnValues = new BatchStatistics(features);
+        this.gradientsOfRank = new PartGradients(backend, features);
         this.mine = new double[HEADER + 2 * features];
         this.all = new double[exchange.size() * mine.length];
+    }
+
+    @Override
+    public BatchNormOperations backend() {
+        return backend;
     }
 
     /** The moments of all ranks' values. */
@@ -90,25 +95,15 @@ final class SynchronizedOperations implements BatchNormOperations {
         backend.transform(tensors, normalization);
     }
 
+    /** The ranks tell after the exchange. */
+    @Override
+    public void requireNotOneValuePerFeature(BatchShape shape) {}
+
     /** Forward of this rank's values as a batch of their own, which exchanges nothing; nor will its backward. */
-    synchronized void forwardAlone(Tensors tensors, Normalization normalization) {
+    @Override
+    public synchronized void forwardAlone(Tensors tensors, Normalization normalization) {
         ownMoments.remove(normalization.statistics());
         backend.forward(tensors, normalization);
-    }
-
-    @Override
-    public void transform(Tensors tensors, Normalization normalization) {
-        backend.transform(tensors, normalization);
-    }
-
-    @Override
-    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums into) {
-        backend.reduceGradients(tensors, normalization, into);
-    }
-
-    @Override
-    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums ofAll) {
-        backend.inputGradient(tensors, normalization, ofAll);
     }
 
     @Override
@@ -118,32 +113,10 @@ final class SynchronizedOperations implements BatchNormOperations {
             backend.backward(tensors, normalization, own);
             return;
         }
-        reduceAboutOwnMean(tensors, normalization, ofForward, own);
+        gradientsOfRank.reduce(tensors, normalization, ofForward, own);
         gather(BACKWARD, own.count(), own.dgamma(), own.dbeta());
         addUp();
         backend.inputGradient(tensors, normalization, sums);
-    }
-
-    /**
-     * The gradients of γ and β of this rank's values. A backend keeps the digits of dγ, whatever the mean of dy, where
-     * it reduces about the mean of the very values that it has. So this goes by their own mean μ′ first:
-     *
-     * <pre>{@code Σ dy · (x − μ) = Σ dy · (x − μ′) + (μ′ − μ) · Σ dy}</pre>
-     */
-    private void reduceAboutOwnMean(Tensors tensors, Normalization all, Moments ofForward, GradientSums own) {
-        if (ofForward.count() == 0) {
-            own.clear();
-            return;
-        }
-        BatchStatistics ofAll = all.statistics();
-        ofOwnValues.set(ofForward, all.eps());
-        backend.reduceGradients(tensors, new Normalization(all.gamma(), all.beta(), all.eps(), ofOwnValues, true), own);
-        for (int c = 0; c < own.dgamma().length; c++) {
-            double sum = own.dgamma()[c] / ofOwnValues.rstd()[c];
-            double mean = (double) ofAll.mean()[c] + ofAll.meanLow()[c];
-            double moved = (ofForward.mean()[c] - mean) * own.dbeta()[c];
-            own.dgamma()[c] = (sum + moved) * ofAll.rstd()[c];
-        }
     }
 
     private void addUp() {
@@ -175,15 +148,5 @@ final class SynchronizedOperations implements BatchNormOperations {
         System.arraycopy(all, start, first, 0, first.length);
         System.arraycopy(all, start + first.length, second, 0, second.length);
         return (long) all[start - 1];
-    }
-
-    @Override
-    public boolean prefers(BatchShape shape) {
-        return backend.prefers(shape);
-    }
-
-    @Override
-    public void close() {
-        backend.close();
     }
 }

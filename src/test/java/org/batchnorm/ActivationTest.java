@@ -9,11 +9,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.conformance.Rounded;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
@@ -43,7 +46,7 @@ class ActivationTest {
             new Activations(Activation.NONE, Activation.leakyRelu(0.01)),
             new Activations(Activation.leakyRelu(0.1), Activation.NONE),
             new Activations(Activation.relu(), Activation.leakyRelu(0.2)),
-            new Activations(Activation.leakyRelu(2), Activation.relu()));
+            new Activations(Activation.leakyRelu(1.5), Activation.relu()));
 
     static Stream<Arguments> cases() {
         List<Arguments> cases = new ArrayList<>();
@@ -83,6 +86,32 @@ class ActivationTest {
 
             double[] rstd = Reference.rstd(Reference.widen(layer.runningVar()), LayerCalls.EPS);
             isWithinBar(step, batch, composed, activations, Reference.widen(layer.runningMean()), rstd, false);
+        }
+    }
+
+    /** Without fusion there are more passes over memory, but no other bit. */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void theBitsAreThoseOfSeparatePasses(String backend, BatchShape shape, Activations activations) {
+        for (Mode mode : List.of(Mode.TRAINING, Mode.FROZEN)) {
+            Values batch = Values.random(shape, 7);
+            Values composed = composed(backend, batch, activations, mode);
+            try (BatchNorm layer = layer(backend, shape, activations);
+                    BatchNorm plain = layer(backend, shape, Activations.NONE)) {
+                Step step = Step.run(layer.mode(mode), batch);
+                Step separate = Step.run(plain.mode(mode), composed);
+
+                float[] dx = separate.get(Quantity.DX).clone();
+                for (int i = 0; i < dx.length; i++) {
+                    dx[i] = activations.input().gradient(dx[i], batch.x()[i]);
+                }
+                assertThat(step.get(Quantity.Y)).isEqualTo(applied(activations.output(), separate.get(Quantity.Y)));
+                assertThat(step.get(Quantity.DX)).as("%s", mode).isEqualTo(dx);
+                assertThat(step.get(Quantity.DWEIGHT)).isEqualTo(separate.get(Quantity.DWEIGHT));
+                assertThat(step.get(Quantity.DBIAS)).isEqualTo(separate.get(Quantity.DBIAS));
+                assertThat(layer.runningMean()).isEqualTo(plain.runningMean());
+                assertThat(layer.runningVar()).isEqualTo(plain.runningVar());
+            }
         }
     }
 
@@ -204,6 +233,90 @@ class ActivationTest {
                         .build())
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("activation: given, but synchronized statistics");
+        try (BatchNorm layer =
+                BatchNorm.builder(3).activation(Activation.relu()).build()) {
+            assertThatThrownBy(() -> new AccumulatedBatches(layer))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("layer: built with activation, after batch norm");
+            assertThatThrownBy(() -> Folding.of(layer))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("layer: built with activation or inputActivation");
+        }
+    }
+
+    /** Each slice as a batch of its own. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void ghostBatches(String backend) {
+        BatchShape slice = BatchShape.of(40, 33);
+        Activations both = new Activations(Activation.leakyRelu(0.1), Activation.relu());
+        Values first = Values.random(slice, 9);
+        Values random = Values.random(slice, 10);
+        Values second = new Values(slice, random.x(), random.dy(), first.weight(), first.bias());
+        float[] x = Arrays.copyOf(first.x(), 2 * first.x().length);
+        float[] dy = Arrays.copyOf(first.dy(), x.length);
+        System.arraycopy(second.x(), 0, x, first.x().length, first.x().length);
+        System.arraycopy(second.dy(), 0, dy, first.x().length, first.x().length);
+        Values joined = new Values(BatchShape.of(80, 33), x, dy, first.weight(), first.bias());
+        try (BatchNorm layer = layer(backend, slice, both);
+                BatchNorm ghost = builder(backend, slice, both).ghostBatch(40).build()) {
+            Step whole = Step.run(ghost, joined);
+            for (int i = 0; i < 2; i++) {
+                Step step = Step.run(layer, i == 0 ? first : second);
+                for (Quantity q : List.of(Quantity.Y, Quantity.DX)) {
+                    float[] part = Arrays.copyOfRange(whole.get(q), i * 40 * 33, (i + 1) * 40 * 33);
+                    assertThat(part).as("%s of slice %d", q, i).isEqualTo(step.get(q));
+                }
+            }
+        }
+    }
+
+    /** Statistics and gradients of ranks and of micro-batches are those of input(x). */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void microBatchesBehindAnActivation(String backend) {
+        BatchShape shape = BatchShape.of(50, 7);
+        Activations before = new Activations(Activation.leakyRelu(0.2), Activation.NONE);
+        Values batch = Values.random(shape, 11);
+        try (BatchNorm layer = layer(backend, shape, before);
+                BatchNorm rank = builder(backend, shape, before)
+                        .synchronizedBy(InProcessExchange.group(1, Duration.ofSeconds(20))
+                                .getFirst())
+                        .build()) {
+            Step expected = Step.run(layer, batch);
+            isClose(Step.run(rank, batch), expected);
+
+            layer.zeroGradients();
+            float[] y = new float[batch.x().length];
+            float[] dx = new float[batch.x().length];
+            AccumulatedBatches micro = new AccumulatedBatches(layer);
+            List<Consumer<Batch[]>> sweeps = List.of(
+                    b -> micro.collectStatistics(b[0]),
+                    b -> micro.transform(b[0], b[1]),
+                    b -> micro.reduceGradients(b[0], b[2]),
+                    b -> micro.inputGradient(b[0], b[2], b[3]));
+            for (int i = 0; i < sweeps.size(); i++) {
+                if (i == 1) {
+                    micro.mergeStatistics();
+                } else if (i == 3) {
+                    micro.mergeGradients();
+                }
+                for (int half = 0; half < 2; half++) {
+                    int from = half * 25;
+                    sweeps.get(i)
+                            .accept(Stream.of(batch.x(), y, batch.dy(), dx)
+                                    .map(values -> Batch.of(values, shape).samples(from, 25))
+                                    .toArray(Batch[]::new));
+                }
+            }
+            isClose(Step.of(layer, shape, y, dx), expected);
+        }
+    }
+
+    private static void isClose(Step step, Step expected) {
+        for (Quantity q : List.of(Quantity.Y, Quantity.DX, Quantity.DWEIGHT, Quantity.DBIAS)) {
+            assertThat(step.get(q)).as("%s", q).containsExactly(expected.get(q), offset(1e-5f));
+        }
     }
 
     // ---- the same without fusion
@@ -215,7 +328,7 @@ class ActivationTest {
             float[] z = y(plain.mode(mode), inner);
             float[] dy = batch.dy().clone();
             for (int i = 0; i < dy.length; i++) {
-                dy[i] *= activations.output().derivative(z[i]);
+                dy[i] = activations.output().gradient(dy[i], z[i]);
             }
             return inner.withDy(dy);
         }

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
@@ -23,6 +24,7 @@ import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.Layout;
 import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -218,6 +220,9 @@ class BadInputTest {
                 nothing("dx", layer -> layer.backward(segment, segment, null, SHAPE)),
                 nothing("state", layer -> layer.loadState(null)),
                 nothing("options", layer -> layer.loadState(Map.of(), null)),
+                nothing("state", layer -> layer.loadState(Collections.singletonMap(null, Tensor.ofLong(1)))),
+                nothing("prefix", layer -> LoadOptions.strict().prefix(null)),
+                nothing("population", layer -> layer.setRunningStatistics(null)),
                 nothing("config", layer -> BatchNorm.builder(null)),
                 nothing("config", layer -> BatchNorm.of(null)),
                 nothing("momentum", layer -> new BatchNormConfig(2, 1e-5, null, true, true)),

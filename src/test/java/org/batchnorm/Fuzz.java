@@ -45,7 +45,9 @@ public final class Fuzz {
             Values values = values(shape, regimeOfX, regimeOfDy, random);
             try (BatchNorm layer =
                     builders.apply(shape.c()).threads(1 + number % 2).build()) {
-                Step.run(layer, values).isWithinBarOfTraining(values, layer.config());
+                Step.run(layer, values)
+                        .isWithinBarOfTraining(values, layer.config())
+                        .isWithinBarOfFirstBatch(values, layer.config());
             } catch (AssertionError e) {
                 failures.add("case " + number + ", " + shape + ", x " + regimeOfX + ", dy " + regimeOfDy + ": "
                         + e.getMessage());

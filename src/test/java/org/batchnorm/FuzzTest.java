@@ -9,7 +9,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * {@link Fuzz} of the CPU backends, on shapes of every kind. The first 400 cases are within the bar; of 6,000 about one
- * in three hundred has a feature that is not.
+ * in four hundred has a feature that is not.
  */
 class FuzzTest {
     private static final int CASES = 400;

@@ -2,6 +2,7 @@ package org.batchnorm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -75,6 +76,12 @@ public final class Step {
         }
     }
 
+    /** Leaves out a result. */
+    public Step without(Quantity quantity) {
+        results.remove(quantity);
+        return this;
+    }
+
     /** One of the results. */
     public float[] get(Quantity quantity) {
         return results.get(quantity);
@@ -128,6 +135,31 @@ public final class Step {
         return isWithinBar(Quantity.MEAN, statistics.mean(), Rounded.mean(shape, statistics.variance()))
                 .isWithinBar(Quantity.RSTD, statistics.rstd())
                 .isWithinBarOf(batch, gamma, beta, statistics.mean(), statistics.rstd(), true);
+    }
+
+    /** The same without saved statistics, which {@link #of} leaves out. */
+    public Step isWithinBarOfResults(Values batch, BatchNormConfig config) {
+        double[] x = Reference.widen(batch.x());
+        Reference.Statistics statistics = Reference.statistics(shape, x, config.eps());
+        return isWithinBarOf(
+                batch,
+                Reference.widen(batch.weight()),
+                Reference.widen(batch.bias()),
+                statistics.mean(),
+                statistics.rstd(),
+                true);
+    }
+
+    /** The running statistics of a new layer, after this batch alone, are within the bar. */
+    public Step isWithinBarOfFirstBatch(Values batch, BatchNormConfig config) {
+        double momentum = config.momentum().orElse(1);
+        Reference.Statistics statistics = Reference.statistics(shape, Reference.widen(batch.x()), config.eps());
+        double[] unbiased = Reference.unbiased(statistics.variance(), shape.valuesPerFeature());
+        double[] ones = new double[shape.c()];
+        Arrays.fill(ones, 1);
+        double[] mean = Reference.updateRunning(new double[shape.c()], statistics.mean(), momentum);
+        return isWithinBar(Quantity.RUNNING_MEAN, mean, Rounded.runningMean(shape, statistics.variance(), momentum))
+                .isWithinBar(Quantity.RUNNING_VAR, Reference.updateRunning(ones, unbiased, momentum));
     }
 
     /**

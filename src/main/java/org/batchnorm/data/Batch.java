@@ -99,6 +99,23 @@ public final class Batch {
         return new Batch(shape, type, array, array == null ? 0 : memory.address() / Float.BYTES, memory);
     }
 
+    /**
+     * A view of some of the samples, which lie together in every layout.
+     *
+     * @param from the first of them
+     * @param count how many
+     * @throws IllegalArgumentException if the batch does not have them
+     */
+    public Batch samples(long from, long count) {
+        if (from < 0 || count < 0 || count > shape.n() - from) {
+            throw new IllegalArgumentException("samples: " + count + " from " + from + " on given, must be within the "
+                    + shape.n() + " of shape " + shape);
+        }
+        BatchShape part = new BatchShape(count, shape.c(), shape.spatial(), shape.layout());
+        long sample = shape.c() * shape.spatial() * type.bytes();
+        return of("samples", segment().asSlice(from * sample, count * sample), type, part);
+    }
+
     /** N, C, S and layout. */
     public BatchShape shape() {
         return shape;

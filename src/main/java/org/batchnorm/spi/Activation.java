@@ -53,6 +53,16 @@ public record Activation(float negativeSlope) {
         return v > 0 ? 1 : negativeSlope;
     }
 
+    /**
+     * The gradient by {@code v}: {@code derivative(v) · gradient}, where ReLU makes 0 of an infinite gradient, too.
+     *
+     * @param gradient that by {@code of(v)}
+     * @param v or {@code of(v)}, which is positive where v is
+     */
+    public float gradient(float gradient, float v) {
+        return v > 0 ? gradient : negativeSlope == 0 ? 0 : negativeSlope * gradient;
+    }
+
     @Override
     public String toString() {
         return isNone() ? "none" : negativeSlope == 0 ? "relu" : "leakyRelu(" + negativeSlope + ")";

@@ -66,6 +66,15 @@ public final class BatchStatistics {
         }
     }
 
+    /** Sets moments from them, with the mean as it is kept and {@code m2 = variance · count}. */
+    public void copyTo(Moments moments) {
+        for (int c = 0; c < mean.length; c++) {
+            moments.mean()[c] = (double) mean[c] + meanLow[c];
+            moments.m2()[c] = (double) variance[c] * count;
+        }
+        moments.count(count);
+    }
+
     /**
      * The values of each feature of which these are the statistics: m. Where a batch has as many, a backend may take
      * them for the batch's own.

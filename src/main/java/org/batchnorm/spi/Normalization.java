@@ -37,6 +37,11 @@ public final class Normalization {
         this.throughStatistics = throughStatistics;
     }
 
+    /** The same but with the statistics of other values, which are those of the batch. */
+    public Normalization withStatistics(BatchStatistics ofOthers) {
+        return new Normalization(gamma, beta, eps, ofOthers, true);
+    }
+
     /** γ, (C); null: ones. */
     public float @Nullable [] gamma() {
         return gamma;

@@ -52,6 +52,11 @@ public final class Tensors {
         return set(x, y, null, null);
     }
 
+    /** The tensors of {@code reduceGradients} alone: x, that of the forward, and dy. */
+    public Tensors reduce(Batch x, Batch dy) {
+        return set(x, null, dy, null);
+    }
+
     /**
      * The tensors of {@code reduceGradients}, {@code inputGradient} and {@code backward}.
      *
@@ -83,6 +88,22 @@ public final class Tensors {
         residual = null;
         dresidual = null;
         return this;
+    }
+
+    /** All of these tensors, of some of the samples alone. */
+    public Tensors samples(long from, long count) {
+        Tensors some = new Tensors(activations);
+        some.x = samples(x, from, count);
+        some.y = samples(y, from, count);
+        some.dy = samples(dy, from, count);
+        some.dx = samples(dx, from, count);
+        some.residual = samples(residual, from, count);
+        some.dresidual = samples(dresidual, from, count);
+        return some;
+    }
+
+    private static @Nullable Batch samples(@Nullable Batch batch, long from, long count) {
+        return batch == null ? null : batch.samples(from, count);
     }
 
     /** Lets go of all of them. */

@@ -122,6 +122,9 @@ public final class BatchNormState {
         tensors.keySet().forEach(name -> own.add(options.prefix() + name));
         Set<String> ofLayer = new TreeSet<>();
         for (String name : given) {
+            if (name == null) {
+                throw new IllegalArgumentException("state: null given, must be the name of a tensor");
+            }
             if (name.startsWith(options.prefix())) {
                 ofLayer.add(name);
             }

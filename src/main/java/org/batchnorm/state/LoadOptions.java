@@ -1,7 +1,5 @@
 package org.batchnorm.state;
 
-import java.util.Objects;
-
 /**
  * How a state is taken over. The tensors may have any type that converts to the layer's without loss of more than
  * float32's rounding; those of C values may have the shape (C) or (1, C, 1, …), the count the shape () or (1). A value
@@ -15,7 +13,9 @@ public record LoadOptions(boolean isStrict, String prefix) {
 
     /** Checks that there is a prefix, be it empty. */
     public LoadOptions {
-        Objects.requireNonNull(prefix, "prefix");
+        if (prefix == null) {
+            throw new IllegalArgumentException("prefix: null given, must be what the names begin with, or empty");
+        }
     }
 
     /** Exactly the layer's tensors must be there. */

@@ -1,6 +1,10 @@
 package org.batchnorm.state;
 
+import java.io.BufferedOutputStream;
+import java.io.FilterOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
@@ -22,23 +26,27 @@ import org.jspecify.annotations.Nullable;
  * Writes a file whole or not at all: a temporary file beside it is written first and then renamed. Symbolic links are
  * followed and stay, a file that was there keeps its permissions, and failures name the path that was given.
  */
-final class ReplacedFile {
+public final class ReplacedFile {
     private static final Set<OpenOption> NEW = Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     private static final int MOST_LINKS = 40;
 
     private ReplacedFile() {}
 
     /** Writes the contents of a file. */
-    interface Contents {
-        void writeTo(FileChannel channel) throws IOException;
+    @FunctionalInterface
+    public interface Contents {
+
+        /** Writes everything to the stream, which is buffered, and closed by whoever gives it. */
+        void writeTo(OutputStream out) throws IOException;
     }
 
     /**
-     * Writes a file.
+     * Writes a file, replacing one that is there.
      *
-     * @throws IOException if it cannot be written; what was there before is then unchanged
+     * @throws IOException if it cannot be written, with the path that was given; what was there before is then
+     *     unchanged
      */
-    static void write(Path file, Contents contents) throws IOException {
+    public static void write(Path file, Contents contents) throws IOException {
         try {
             replace(target(file), contents);
         } catch (NoSuchFileException e) {
@@ -58,6 +66,11 @@ final class ReplacedFile {
 
     /** Where the file is, behind all symbolic links; it need not exist. */
     private static Path target(Path file) throws IOException {
+        // Asked first of what was given: the links of standard output and of pipes name no path that there is.
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            String what = Files.isDirectory(file) ? "a folder" : "no regular file";
+            throw new FileSystemException(file.toString(), null, "is " + what);
+        }
         Path target = file.toAbsolutePath();
         for (int links = 0; Files.isSymbolicLink(target); links++) {
             if (links == MOST_LINKS) {
@@ -65,19 +78,17 @@ final class ReplacedFile {
             }
             target = target.resolveSibling(Files.readSymbolicLink(target));
         }
-        if (Files.exists(target) && !Files.isRegularFile(target)) {
-            String what = Files.isDirectory(target) ? "a folder" : "no regular file";
-            throw new FileSystemException(file.toString(), null, "is " + what);
-        }
         return target;
     }
 
     private static void replace(Path target, Contents contents) throws IOException {
-        Path temporary = target.resolveSibling(".safetensors-" + UUID.randomUUID() + ".tmp");
+        Path temporary = target.resolveSibling("." + UUID.randomUUID() + ".tmp");
         @Nullable IOException failure = null;
         try {
             try (FileChannel channel = create(temporary, target)) {
-                contents.writeTo(channel);
+                OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel));
+                contents.writeTo(new Unclosed(out));
+                out.flush();
                 channel.force(true);
             }
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
@@ -115,6 +126,23 @@ final class ReplacedFile {
                 throw e;
             }
             failure.addSuppressed(e);
+        }
+    }
+
+    /** A stream that stays open for what is still to be done to the file. */
+    private static final class Unclosed extends FilterOutputStream {
+        Unclosed(OutputStream out) {
+            super(out);
+        }
+
+        @Override
+        public void write(byte[] bytes, int offset, int length) throws IOException {
+            out.write(bytes, offset, length);
+        }
+
+        @Override
+        public void close() throws IOException {
+            flush();
         }
     }
 }

@@ -1,11 +1,11 @@
 package org.batchnorm.state;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Comparator;
@@ -137,37 +137,31 @@ public final class Safetensors {
                         .thenComparing(Map.Entry::getKey))
                 .toList();
         byte[] header = HeaderWriter.write(ordered, metadata);
-        ReplacedFile.write(file, channel -> {
+        ReplacedFile.write(file, out -> {
             ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-            writeFully(channel, length.putLong(header.length).flip());
-            writeFully(channel, ByteBuffer.wrap(header));
+            out.write(length.putLong(header.length).array());
+            out.write(header);
             for (Map.Entry<String, Tensor> entry : ordered) {
-                writeTensor(channel, entry.getValue());
+                writeTensor(out, entry.getValue());
             }
         });
     }
 
-    private static void writeTensor(FileChannel channel, Tensor tensor) throws IOException {
+    private static void writeTensor(OutputStream out, Tensor tensor) throws IOException {
         ValueLayout inMemory = Elements.layout(tensor.dtype());
         ValueLayout inFile = inMemory.withOrder(ByteOrder.LITTLE_ENDIAN);
         MemorySegment source = tensor.segment();
-        ByteBuffer chunk = chunk(source.byteSize());
-        for (long done = 0; done < source.byteSize(); done += chunk.limit()) {
-            chunk.clear().limit((int) Math.min(chunk.capacity(), source.byteSize() - done));
-            long elements = chunk.limit() / inMemory.byteSize();
-            MemorySegment.copy(source, inMemory, done, MemorySegment.ofBuffer(chunk), inFile, 0, elements);
-            writeFully(channel, chunk);
+        byte[] chunk = new byte[chunkBytes(source.byteSize())];
+        for (long done = 0; done < source.byteSize(); done += chunk.length) {
+            int bytes = (int) Math.min(chunk.length, source.byteSize() - done);
+            long elements = bytes / inMemory.byteSize();
+            MemorySegment.copy(source, inMemory, done, MemorySegment.ofArray(chunk), inFile, 0, elements);
+            out.write(chunk, 0, bytes);
         }
     }
 
-    /** A buffer for what is read or written at once of a tensor of so many bytes. */
-    static ByteBuffer chunk(long bytes) {
-        return ByteBuffer.allocate((int) Math.min(CHUNK_BYTES, bytes));
-    }
-
-    private static void writeFully(FileChannel channel, ByteBuffer buffer) throws IOException {
-        while (buffer.hasRemaining()) {
-            channel.write(buffer);
-        }
+    /** How many bytes are read or written at once of a tensor of so many. */
+    static int chunkBytes(long bytes) {
+        return (int) Math.min(CHUNK_BYTES, bytes);
     }
 }

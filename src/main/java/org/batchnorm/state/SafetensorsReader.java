@@ -86,7 +86,7 @@ final class SafetensorsReader implements Closeable {
         MemorySegment destination = read.segment();
         ValueLayout inMemory = Elements.layout(dtype);
         ValueLayout inFile = inMemory.withOrder(ByteOrder.LITTLE_ENDIAN);
-        ByteBuffer chunk = Safetensors.chunk(entry.bytes());
+        ByteBuffer chunk = ByteBuffer.allocate(Safetensors.chunkBytes(entry.bytes()));
         for (long done = 0; done < entry.bytes(); done += chunk.limit()) {
             chunk.clear().limit((int) Math.min(chunk.capacity(), entry.bytes() - done));
             readFully(chunk, dataStart + entry.begin() + done);

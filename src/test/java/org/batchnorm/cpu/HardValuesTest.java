@@ -117,6 +117,35 @@ class HardValuesTest {
         }
     }
 
+    /** The batch's variance is no float32, a tenth of it is. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void theRunningVarianceReachesAsFarAsItsResult(String backend) {
+        float[] x = new float[100];
+        for (int i = 0; i < x.length; i++) {
+            x[i] = i % 2 == 0 ? 2e19f : -2e19f;
+        }
+        double expected = 0.1 * 100 / 99 * Math.pow(2e19f, 2);
+        for (boolean useBatchStatistics : new boolean[] {true, false}) {
+            try (BatchNorm layer = BatchNorm.builder(1).backend(backend).build()) {
+                layer.useBatchStatistics(useBatchStatistics);
+                layer.forward(x, new float[100], BatchShape.of(100, 1));
+                assertThat((double) layer.runningVar()[0])
+                        .isCloseTo(expected, Offset.offset(expected * MOST_ROUNDINGS * ROUNDING));
+            }
+        }
+    }
+
+    /** An infinity among the values makes the running variance no number, as in PyTorch. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void anInfinityStillSpoilsTheRunningVariance(String backend) {
+        try (BatchNorm layer = BatchNorm.builder(1).backend(backend).build()) {
+            layer.forward(new float[] {1, Float.POSITIVE_INFINITY, 3}, new float[3], BatchShape.of(3, 1));
+            assertThat(layer.runningVar()[0]).isNaN();
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"vector", "scalar"})
     void inferenceReachesAsFarAsItsResult(String backend) {

@@ -53,6 +53,30 @@ class BatchTest {
     }
 
     @Test
+    void someSamplesAreAView() {
+        float[] values = new float[20];
+        Batch whole = Batch.of(MemorySegment.ofArray(values).asSlice(8), SHAPE);
+        Batch some = whole.samples(1, 2);
+        assertThat(some.shape()).isEqualTo(BatchShape.of(2, 3));
+        assertThat(some.array()).isSameAs(values);
+        assertThat(some.start()).isEqualTo(5);
+        assertThat(some.segment().byteSize()).isEqualTo(24);
+        assertThat(Batch.of(values, SHAPE).samples(3, 1).start()).isEqualTo(9);
+        assertThat(whole.samples(4, 0).shape().n()).isZero();
+        MemorySegment readOnly = MemorySegment.ofArray(values).asReadOnly();
+        assertThat(Batch.of(readOnly, BatchShape.channelsLast(2, 3, 3))
+                        .samples(1, 1)
+                        .segment())
+                .isEqualTo(readOnly.asSlice(36, 36));
+        for (long[] bad : new long[][] {{-1, 1}, {0, 5}, {3, 2}, {5, 0}, {0, -1}, {1, Long.MAX_VALUE}}) {
+            assertThatThrownBy(() -> whole.samples(bad[0], bad[1]))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("samples: " + bad[1] + " from " + bad[0]
+                            + " on given, must be within the 4 of shape (4, 3)");
+        }
+    }
+
+    @Test
     void tooLittleMemoryIsRefused() {
         assertThatThrownBy(() -> Batch.of(new float[11], SHAPE))
                 .isInstanceOf(IllegalArgumentException.class)

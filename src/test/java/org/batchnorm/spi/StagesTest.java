@@ -289,6 +289,14 @@ class StagesTest {
         assertThat(tensors.dresidual()).isNull();
         assertThat(tensors.shape()).isEqualTo(shape);
         assertThatThrownBy(tensors::dy).hasMessage("the operation has no dy");
+        Tensors some = tensors.samples(1, 1);
+        assertThat(some.shape()).isEqualTo(BatchShape.of(1, 3));
+        assertThat(some.y().array()).isSameAs(x.array());
+        assertThat(some.y().start()).isEqualTo(3);
+        assertThat(some.residual().array()).isSameAs(other.array());
+        assertThat(some.dresidual()).isNull();
+        assertThatThrownBy(some::dx).hasMessage("the operation has no dx");
+        assertThat(tensors.reduce(x, other).dy()).isSameAs(other);
         assertThat(tensors.collect(x).residual()).isNull();
         assertThatThrownBy(tensors::y).hasMessage("the operation has no y");
         tensors.clear();

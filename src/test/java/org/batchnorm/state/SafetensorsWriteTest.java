@@ -5,13 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -118,6 +118,22 @@ class SafetensorsWriteTest {
         assertThat(Files.isRegularFile(device)).isFalse();
     }
 
+    /** Linux shows what a process has open as links; those of pipes name no path. */
+    @Test
+    void aPipeIsNoRegularFile() throws IOException {
+        Path open = Path.of("/proc/self/fd");
+        Assumptions.assumeTrue(Files.isDirectory(open));
+        List<Path> pipes = new ArrayList<>();
+        for (Path link : children(open)) {
+            if (Files.isSymbolicLink(link)
+                    && Files.readSymbolicLink(link).toString().contains("pipe:")) {
+                pipes.add(link);
+            }
+        }
+        Assumptions.assumeFalse(pipes.isEmpty());
+        pipes.forEach(pipe -> refused(pipe, "is no regular file"));
+    }
+
     @Test
     void aFolderWithoutThePermissionIsNamed() throws IOException {
         Assumptions.assumeTrue(isPosix);
@@ -133,13 +149,26 @@ class SafetensorsWriteTest {
     @Test
     void aFailureOnTheWayLeavesTheOldFileAndNothingBeside() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "old");
-        assertThatThrownBy(() -> ReplacedFile.write(file, channel -> {
-                    channel.write(ByteBuffer.allocate(100));
+        assertThatThrownBy(() -> ReplacedFile.write(file, out -> {
+                    out.write(new byte[100_000]);
                     throw new IOException("No space left on device");
                 }))
                 .isInstanceOf(FileSystemException.class)
                 .hasMessage(file + ": cannot be written: No space left on device");
         assertThat(file).hasContent("old");
+        assertThat(children(folder)).containsExactly(file);
+    }
+
+    /** As archives and pictures do that are written to a stream. */
+    @Test
+    void whoWritesTheContentsMayCloseTheStream() throws IOException {
+        Path file = folder.resolve("file");
+        ReplacedFile.write(file, out -> {
+            out.write('a');
+            out.close();
+            out.write('b');
+        });
+        assertThat(file).hasContent("ab");
         assertThat(children(folder)).containsExactly(file);
     }
 

@@ -59,7 +59,7 @@ final class BenchCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli sets it
     private CommandSpec spec;
 
-    @Option(names = "--quick", description = "Five shapes that stand for the rest, data in arrays: under 5 minutes.")
+    @Option(names = "--quick", description = "Five shapes that stand for the rest, data in arrays: about 5 minutes.")
     private boolean quick;
 
     @Option(

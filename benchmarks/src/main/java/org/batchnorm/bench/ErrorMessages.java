@@ -57,14 +57,13 @@ final class ErrorMessages {
             return message(unchecked.getCause());
         }
         if (exception instanceof NoSuchFileException missing) {
-            return missing.getFile() + ": no such file";
+            return missing.getFile() + ": " + reason(missing, "no such file");
         }
         if (exception instanceof AccessDeniedException denied) {
-            return denied.getFile() + ": permission denied";
+            return denied.getFile() + ": " + reason(denied, "permission denied");
         }
         if (exception instanceof FileSystemException failed) {
-            String reason = failed.getReason();
-            return failed.getFile() + ": " + (reason == null ? describeType(failed) : reason);
+            return failed.getFile() + ": " + reason(failed, describeType(failed));
         }
         boolean meantForUsers = exception instanceof IllegalArgumentException
                 || exception instanceof IllegalStateException
@@ -72,6 +71,11 @@ final class ErrorMessages {
         return meantForUsers && exception.getMessage() != null
                 ? exception.getMessage()
                 : "unexpected " + exception + " (--verbose shows where)";
+    }
+
+    private static String reason(FileSystemException exception, String unlessGiven) {
+        String reason = exception.getReason();
+        return reason == null ? unlessGiven : reason;
     }
 
     /** {@code FileAlreadyExistsException} → "file already exists". */

@@ -2,6 +2,7 @@ package org.batchnorm.bench;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -12,6 +13,7 @@ import org.batchnorm.bench.plot.BatchSizePlots;
 import org.batchnorm.bench.results.Measurement;
 import org.batchnorm.bench.results.ResultsFile;
 import org.batchnorm.bench.results.Tables;
+import org.batchnorm.state.ReplacedFile;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -104,6 +106,10 @@ final class PlotCommand implements Callable<Integer> {
         List<String> replaced = new ArrayList<>(lines.subList(0, begin + 1));
         replaced.addAll(content);
         replaced.addAll(lines.subList(end, lines.size()));
-        Files.write(file, replaced);
+        ReplacedFile.write(file, out -> {
+            for (String line : replaced) {
+                out.write((line + "\n").getBytes(StandardCharsets.UTF_8));
+            }
+        });
     }
 }

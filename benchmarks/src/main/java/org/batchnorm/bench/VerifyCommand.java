@@ -12,12 +12,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
-import org.batchnorm.bench.output.AtomicFile;
 import org.batchnorm.conformance.CaseResult;
 import org.batchnorm.conformance.ConformanceCase;
 import org.batchnorm.conformance.ConformanceCheck;
 import org.batchnorm.conformance.QuantityResult;
 import org.batchnorm.spi.Backends;
+import org.batchnorm.state.ReplacedFile;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -155,7 +155,7 @@ final class VerifyCommand implements Callable<Integer> {
     }
 
     private static void write(Path file, List<CaseResult> results) throws IOException {
-        AtomicFile.write(file, out -> {
+        ReplacedFile.write(file, out -> {
             for (CaseResult result : results) {
                 out.write(JSON.writeValueAsBytes(describe(result)));
                 out.write("\n".getBytes(StandardCharsets.UTF_8));

@@ -306,6 +306,20 @@ class CommandLineTest {
     }
 
     @Test
+    void whyAFileCannotBeWrittenIsTold() throws IOException {
+        Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("absent", "file"));
+        assertThat(run(
+                        "verify",
+                        "--backend",
+                        "scalar",
+                        "--json",
+                        link.toString(),
+                        copyCase().toString()))
+                .isEqualTo(1);
+        assertThat(err.toString()).contains(link + ": its folder does not exist");
+    }
+
+    @Test
     void verboseShowsTheStackTrace() {
         assertThat(run("--verbose", "train", "--data", "/nowhere")).isEqualTo(2);
         assertThat(err.toString()).contains("DataFormatException", "\tat ");

@@ -1,16 +1,15 @@
 package org.batchnorm.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.batchnorm.Mpirun;
 import org.batchnorm.bench.train.PermutedRuns;
 import org.batchnorm.bench.train.Settings;
 import org.junit.jupiter.api.BeforeAll;
@@ -30,12 +29,7 @@ class MpirunTrainTest {
 
     @BeforeAll
     static void requireMpirun() {
-        boolean found = Arrays.stream(System.getenv("PATH").split(":"))
-                .anyMatch(path -> Files.isExecutable(Path.of(path, "mpirun")));
-        if (!found) {
-            System.err.println("*** NOT RUN UNDER MPI: there is no mpirun (apt install openmpi-bin)");
-        }
-        assumeTrue(found, "there is no mpirun (apt install openmpi-bin)");
+        Mpirun.require();
     }
 
     @ParameterizedTest
@@ -113,17 +107,8 @@ class MpirunTrainTest {
         private final Process process;
 
         Run(int ranks, String... arguments) throws IOException {
-            List<String> command = new ArrayList<>(List.of(
-                    "mpirun",
-                    "--oversubscribe",
-                    "--allow-run-as-root",
-                    "-n",
-                    Integer.toString(ranks),
-                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "--add-modules=jdk.incubator.vector",
-                    "--enable-native-access=ALL-UNNAMED",
-                    "-cp",
-                    System.getProperty("java.class.path"),
+            List<String> command = new ArrayList<>(Mpirun.command(ranks));
+            command.addAll(List.of(
                     Main.class.getName(),
                     "train",
                     "--distributed",

@@ -3,6 +3,8 @@ package org.batchnorm.tornadovm;
 import java.util.Map;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.state.LoadOptions;
+import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -245,14 +247,19 @@ public final class BatchNormTasks {
         return state.read(result);
     }
 
+    /** {@link #loadState(Map, LoadOptions)} of exactly the tensors of {@link #state}. */
+    public void loadState(Map<String, Tensor> state) {
+        loadState(state, LoadOptions.strict());
+    }
+
     /**
      * Sets the layer's state, which travels to the device at the first execution; afterwards what is there counts.
      *
-     * @param state as {@link #state} or a {@link org.batchnorm.BatchNorm} layer gives it; nothing missing, nothing more
-     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape; nothing is
-     *     changed then
+     * @param state as {@link #state} or a {@link org.batchnorm.BatchNorm} layer gives it, or a whole model's file
+     * @return what was missing and unexpected: nothing in strict mode
+     * @throws IllegalArgumentException if a tensor does not fit, as {@link LoadOptions} says; nothing is changed then
      */
-    public void loadState(Map<String, Tensor> state) {
-        this.state.load(state);
+    public LoadResult loadState(Map<String, Tensor> state, LoadOptions options) {
+        return this.state.load(state, options);
     }
 }

@@ -1,9 +1,11 @@
 package org.batchnorm.tornadovm;
 
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.state.BatchNormState;
 import org.batchnorm.state.LoadOptions;
+import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionResult;
@@ -16,6 +18,10 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  * and the partial results of work-groups.
  */
 final class LayerState {
+    static final AtomicBoolean VARIANCE_SAID = new AtomicBoolean();
+
+    private static final System.Logger LOG = System.getLogger(BatchNormTasks.class.getName());
+
     /** (2, C): gamma, beta. */
     final FloatArray parameters;
 
@@ -88,11 +94,11 @@ final class LayerState {
     /**
      * Sets the layer's state on the host.
      *
-     * @throws IllegalArgumentException if a tensor is missing, unknown, of another type or of another shape; nothing is
-     *     changed then
+     * @throws IllegalArgumentException if a tensor does not fit, as the options say; nothing is changed then
      */
-    void load(Map<String, Tensor> state) {
-        BatchNormState given = onHost().loaded(state, LoadOptions.strict()).state();
+    LoadResult load(Map<String, Tensor> state, LoadOptions options) {
+        BatchNormState.Loaded loaded = onHost().loaded(state, options);
+        BatchNormState given = loaded.state();
         int c = config.features();
         if (config.affine()) {
             copy(given.weight(), parameters, 0);
@@ -102,6 +108,22 @@ final class LayerState {
             copy(given.runningMean(), runningStatistics, 0);
             copy(given.runningVar(), runningStatistics, c);
             numBatchesTracked.init(given.numBatchesTracked());
+            remarkOn(given.runningVar());
+        }
+        return loaded.result();
+    }
+
+    /** Says once where a variance was given that no data lead to, as the layer on the host does. */
+    private static void remarkOn(float[] variance) {
+        for (int i = 0; i < variance.length; i++) {
+            if (!(variance[i] >= 0) && VARIANCE_SAID.compareAndSet(false, true)) {
+                LOG.log(
+                        System.Logger.Level.WARNING,
+                        "loadState: running_var is " + variance[i] + " for feature " + i
+                                + ", which batches of finite values never lead to; inference divides by"
+                                + " sqrt(running_var + eps). If that is not meant, load a running_mean of 0 and a"
+                                + " running_var of 1 and train for some batches");
+            }
         }
     }
 

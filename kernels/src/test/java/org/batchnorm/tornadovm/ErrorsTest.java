@@ -7,11 +7,18 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.function.Consumer;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.Test;
 import uk.ac.manchester.tornado.api.GridScheduler;
@@ -162,6 +169,52 @@ class ErrorsTest {
                         "num_batches_tracked", Tensor.ofLong(1))))
                 .withMessageContaining("running_var");
         assertThat(norm.parameters().get(1)).as("unchanged").isEqualTo(1);
+    }
+
+    /** A layer of a whole model's file, which has no count, and a variance that no data lead to. */
+    @Test
+    void aStateMayBeLenientAndStrangeVariancesAreSaidOnce() {
+        List<String> said = new ArrayList<>();
+        Handler handler = new Handler() {
+            @Override
+            public void publish(LogRecord message) {
+                said.add(message.getLevel() + " " + message.getMessage());
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void close() {}
+        };
+        Logger log = Logger.getLogger(BatchNormTasks.class.getName());
+        log.addHandler(handler);
+        log.setUseParentHandlers(false);
+        LayerState.VARIANCE_SAID.set(false);
+        try {
+            BatchNormTasks norm = layer(BatchShape.of(4, 3));
+            Tensor three = Tensor.ofDoubles(new double[] {1, 2, 3}, 1, 3, 1, 1);
+            Map<String, Tensor> model = new HashMap<>(Map.of("bn.weight", three, "bn.running_var", three));
+            LoadOptions options = LoadOptions.lenient().prefix("bn.");
+            assertThat(norm.loadState(model, options).missing())
+                    .containsExactly("bn.bias", "bn.num_batches_tracked", "bn.running_mean");
+            assertThat(norm.parameters().get(2)).isEqualTo(3);
+            assertThat(norm.runningStatistics().get(5)).isEqualTo(3);
+            assertThat(said).isEmpty();
+            for (float strange : new float[] {-1, Float.NaN}) {
+                model.put("bn.running_var", Tensor.ofFloats(new float[] {1, strange, strange}, 3));
+                norm.loadState(model, options);
+            }
+            assertThat(norm.runningStatistics().get(4)).isNaN();
+            assertThat(said)
+                    .singleElement()
+                    .satisfies(message -> assertThat(message)
+                            .startsWith("WARNING loadState: running_var is -1.0 for feature 1")
+                            .endsWith("load a running_mean of 0 and a running_var of 1 and train for some batches"));
+        } finally {
+            log.removeHandler(handler);
+            log.setUseParentHandlers(true);
+        }
     }
 
     /** Not to be compiled for a device, which has no strings; as Java it would write. */

@@ -145,14 +145,15 @@ class HardValuesTest {
 
     /**
      * Feature by feature: x and mean farther apart than floats reach; a variance that eps nearly takes away; a factor
-     * of y that is no float32, though y is; a mean nearly as large as floats are.
+     * of y that is no float32, though y is; a mean nearly as large as floats are; one that is not so large, with x
+     * beyond what floats reach from it.
      */
     @Test
     void inferenceReachesAsFarAsItsResult() throws Exception {
-        float[] x = {LARGE, 1e-6f, 1e-10f, 1.5e38f};
-        float[] mean = {-LARGE, 0, 0, 1.6e38f};
-        float[] variance = {0x1p100f, NEGATIVE, 0, 0};
-        float[] gamma = {1, 1, 1e38f, 0.5f};
+        float[] x = {LARGE, 1e-6f, 1e-10f, 1.5e38f, -3e38f};
+        float[] mean = {-LARGE, 0, 0, 1.6e38f, 9e37f};
+        float[] variance = {0x1p100f, NEGATIVE, 0, 0, 1e30f};
+        float[] gamma = {1, 1, 1e38f, 0.5f, 1};
         assertInferred(1e-5, x, mean, variance, gamma);
     }
 

@@ -3,14 +3,13 @@ package org.batchnorm.dl4j;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Enumeration;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
+import org.batchnorm.state.ReplacedFile;
 import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
@@ -135,32 +134,31 @@ public enum Conversion {
      * @throws IOException if a file cannot be read or written, or if the first is no such model
      */
     public void convert(Path model, Path converted) throws IOException {
-        Path target = converted.toAbsolutePath();
-        Path unfinished = target.resolveSibling(target.getFileName() + ".part");
-        try {
+        open(model).close(); // what is wrong with it is told before anything is written
+        ReplacedFile.write(converted, out -> {
             try (ZipFile source = open(model);
-                    ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(unfinished))) {
-                copy(source, out);
+                    ZipOutputStream zip = new ZipOutputStream(out)) {
+                copy(source, zip);
             }
-            Files.move(unfinished, target, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(unfinished);
-        }
+        });
     }
 
     private static ZipFile open(Path model) throws IOException {
+        ZipFile source;
         try {
-            return new ZipFile(model.toFile());
+            source = new ZipFile(model.toFile());
         } catch (ZipException e) {
             throw new IOException("model: " + model + " is no zip file, must be one that ModelSerializer wrote", e);
         }
+        if (source.getEntry(ModelSerializer.CONFIGURATION_JSON) == null) {
+            source.close();
+            throw new IOException("model: " + model + " has no " + ModelSerializer.CONFIGURATION_JSON
+                    + ", must be a file that ModelSerializer wrote");
+        }
+        return source;
     }
 
     private void copy(ZipFile source, ZipOutputStream out) throws IOException {
-        if (source.getEntry(ModelSerializer.CONFIGURATION_JSON) == null) {
-            throw new IOException("model: " + source.getName() + " has no " + ModelSerializer.CONFIGURATION_JSON
-                    + ", must be a file that ModelSerializer wrote");
-        }
         Enumeration<? extends ZipEntry> entries = source.entries();
         while (entries.hasMoreElements()) {
             String name = entries.nextElement().getName();

@@ -174,11 +174,13 @@ class ConversionTest {
         assertGoesOn(ours, own);
 
         ModelSerializer.writeModel(ours, converted.toFile(), true);
-        Conversion.TO_DL4J.convert(converted, converted);
+        Path link = Files.createSymbolicLink(folder.resolve("link"), converted.getFileName());
+        Conversion.TO_DL4J.convert(converted, link);
+        assertThat(link).isSymbolicLink();
         MultiLayerNetwork back = ModelSerializer.restoreMultiLayerNetwork(converted.toFile(), true);
         assertThat(back.getLayer(4)).isNotInstanceOf(BatchNormalizationLayer.class);
         assertGoesOn(back, ours);
-        assertThat(folder.toFile().list()).containsExactlyInAnyOrder("own.zip", "ours.zip");
+        assertThat(folder.toFile().list()).containsExactlyInAnyOrder("own.zip", "ours.zip", "link");
     }
 
     @Test

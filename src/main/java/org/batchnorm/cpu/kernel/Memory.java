@@ -64,25 +64,25 @@ public final class Memory {
         }
     }
 
-    /** Copies values out: {@code values[at…] = memory[position…]}. */
-    public static void read(Object memory, long position, float[] values, int at, int length) {
+    /** Copies values out: {@code values[0…] = memory[position…]}. */
+    public static void read(Object memory, long position, float[] values, int length) {
         if (memory instanceof float[] array) {
-            System.arraycopy(array, (int) position, values, at, length);
+            System.arraycopy(array, (int) position, values, 0, length);
         } else {
             MemorySegment segment = (MemorySegment) memory;
             long offset = position * Float.BYTES;
-            MemorySegment.copy(segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, values, at, length);
+            MemorySegment.copy(segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, values, 0, length);
         }
     }
 
-    /** Copies values in: {@code memory[position…] = values[at…]}. */
-    public static void write(float[] values, int at, Object memory, long position, int length) {
+    /** Copies values in: {@code memory[position…] = values[0…]}. */
+    public static void write(float[] values, Object memory, long position, int length) {
         if (memory instanceof float[] array) {
-            System.arraycopy(values, at, array, (int) position, length);
+            System.arraycopy(values, 0, array, (int) position, length);
         } else {
             MemorySegment segment = (MemorySegment) memory;
             long offset = position * Float.BYTES;
-            MemorySegment.copy(values, at, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, length);
+            MemorySegment.copy(values, 0, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, length);
         }
     }
 }

@@ -24,7 +24,7 @@ public final class CollectStatistics extends StatisticsOperation {
     public CollectStatistics of(Kernels kernels, Tensors tensors, Moments into, Cut cut) {
         begin(kernels, cut);
         reduced.set(tensors.x(), null, null);
-        fuseForward(tensors);
+        activate(tensors.activations());
         moments = into;
         into.count(features.count);
         return this;

@@ -23,7 +23,7 @@ public final class Forward extends StatisticsOperation {
         begin(kernels, normalization, cut);
         reduced.set(tensors.x(), null, null);
         mapped.set(tensors.x(), null, tensors.y());
-        fuseForward(tensors);
+        activate(tensors.activations());
         return this;
     }
 

@@ -25,7 +25,7 @@ public final class InputGradient extends Operation {
         features.count = sums.count();
         features.gradients = sums;
         mapGradient(tensors, normalization);
-        fuseBackward(tensors, cut);
+        activateGradient(tensors.activations(), cut);
         return this;
     }
 

@@ -5,15 +5,14 @@ import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Elementwise;
-import org.batchnorm.cpu.kernel.FusedElementwise;
-import org.batchnorm.cpu.kernel.FusedReduction;
-import org.batchnorm.cpu.kernel.Fusion;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
@@ -33,9 +32,8 @@ public abstract class Operation {
     /** The parameters of the features, and where their results go. */
     public final PerFeature features = new PerFeature();
 
-    private final Fusion fusion = new Fusion();
-    private final FusedReduction fusedReduction = new FusedReduction(fusion);
-    private final FusedElementwise fusedMap = new FusedElementwise(fusion);
+    private final Coefficients forward = new Coefficients();
+    private final Coefficients forwardOfColumns = new Coefficients();
     private @Nullable Kernels kernels;
     private float[] ones = {};
     private float[] zeros = {};
@@ -120,17 +118,12 @@ public abstract class Operation {
 
     /** The kernel that reduces. */
     public final Reduction reduction() {
-        return reduced.fusion != null ? fusedReduction : kernels().reduction(reduced);
-    }
-
-    /** The reduction that takes samples; {@code rare} as {@link Kernels#sampling} has it. */
-    final Reduction sampling(boolean rare) {
-        return reduced.fusion != null ? fusedReduction : kernels().sampling(reduced, rare);
+        return kernels().reduction(reduced);
     }
 
     /** The kernel that maps. */
     public final Elementwise elementwise() {
-        return mapped.fusion != null ? fusedMap : kernels().elementwise(mapped);
+        return kernels().elementwise(mapped);
     }
 
     /** The backend's kernels. */
@@ -154,46 +147,48 @@ public abstract class Operation {
     /** Begins an operation that needs no parameters. */
     protected final void begin(Kernels newKernels, Cut cut) {
         kernels = newKernels;
-        fusion.kernels(newKernels);
         features.count = cut.shape.valuesPerFeature();
         features.far = CutPolicy.far(cut);
     }
 
-    /** Takes the tensors of a map to dx: through the batch's statistics x and dy, through given ones dy alone. */
+    /**
+     * Takes the tensors of a map to dx: through the batch's statistics x and dy, through given ones dy alone, unless
+     * activations need x.
+     */
     final void mapGradient(Tensors tensors, Normalization normalization) {
-        if (normalization.throughStatistics()) {
+        if (normalization.throughStatistics() || !tensors.activations().areNone()) {
             mapped.set(tensors.x(), tensors.dy(), tensors.dx());
         } else {
             mapped.set(tensors.dy(), null, tensors.dx());
         }
     }
 
-    /** Takes what an operation on x does beside batch normalization; its tensors have been set. */
-    final void fuseForward(Tensors tensors) {
-        fusion.forward(tensors, maps);
-        if (fusion.isActive()) {
-            // An activation after batch normalization does not change what is reduced.
-            reduced.fusion = fusion.input().isNone() ? null : fusion;
-            mapped.fusion = fusion;
-        }
+    /** Takes the activations of an operation on x, whose tensors have been set. */
+    final void activate(Activations activations) {
+        // What comes after batch norm does not change what is reduced.
+        reduced.activate(activations.input(), Activation.NONE);
+        mapped.activate(activations.input(), activations.output());
     }
 
-    /** The same for one on x and dy, whose parameters have been set too. */
-    final void fuseBackward(Tensors tensors, Cut cut) {
-        fusion.backward(tensors, maps);
-        if (fusion.isActive()) {
-            reduced.fusion = fusion;
-            mapped.fusion = fusion;
-            Transform.coefficients(features, fusion.forwardCoefficients(cut.features), cut.features);
-            fusion.expand(cut);
+    /** Those of an operation on x and dy, whose parameters have been set, too. */
+    final void activateGradient(Activations activations, Cut cut) {
+        if (!activations.output().isNone()) {
+            forward.reserve(cut.features);
+            Transform.coefficients(features, forward, cut.features);
+            if (cut.columns.isExpanded()) {
+                forwardOfColumns.reserve(cut.columns.width);
+                forwardOfColumns.expand(forward, cut.columns, false);
+            }
         }
+        Coefficients ofColumns = cut.columns.isExpanded() ? forwardOfColumns : forward;
+        reduced.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
+        mapped.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
     }
 
     /** Lets go of the caller's memory. */
     public void end() {
         reduced.clear();
         mapped.clear();
-        fusion.clear();
         features.clear();
     }
 

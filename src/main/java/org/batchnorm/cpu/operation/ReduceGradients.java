@@ -37,7 +37,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
         begin(kernels, normalization, cut);
         reduced.set(tensors.x(), tensors.dy(), null);
         features.gradients = into;
-        fuseBackward(tensors, cut);
+        activateGradient(tensors.activations(), cut);
         into.count(features.count);
         return this;
     }
@@ -59,7 +59,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
                 into.shift[i] =
                         Shift.near(mean[i], Math.sqrt(features.statistics.variance()[i]));
             }
-            Samples.take(cut, this, scratch, into, from, to);
+            Samples.take(cut, reduced, kernels(), scratch, into, from, to);
             Shift.keepSignificant(into, from, to);
         } else {
             System.arraycopy(mean, from, into.shift, from, to - from);

@@ -1,19 +1,15 @@
 package org.batchnorm.cpu.operation;
 
-import java.util.stream.LongStream;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
-import org.batchnorm.cpu.kernel.Fusion;
+import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Shift;
 
 /** The samples of which a {@link Shift} is made: a few values of each feature, evenly spread over the batch. */
 final class Samples {
-    private static final long[] IN_ORDER =
-            LongStream.range(0, CutPolicy.SAMPLES).toArray();
-
     private Samples() {}
 
     /**
@@ -21,8 +17,7 @@ final class Samples {
      * x. They are spread over the rows, or over the images, at a later position in each, and over few images several in
      * each.
      */
-    static void take(Cut cut, Operation operation, Rows scratch, Coefficients into, int from, int to) {
-        Operands o = operation.reduced;
+    static void take(Cut cut, Operands o, Kernels kernels, Rows scratch, Coefficients into, int from, int to) {
         long[] positions = scratch.tile.positions;
         long spatial = cut.samplesRows() ? 1 : cut.shape.spatial();
         int samples = CutPolicy.samples(cut.shape);
@@ -32,25 +27,11 @@ final class Samples {
         }
         if (cut.samplesRows()) {
             scratch.columns(cut.features, from, to).rows(0, samples);
-            operation.sampling(CutPolicy.isRare(cut.shape)).sample(o, scratch, into);
+            kernels.sampling(o, CutPolicy.isRare(cut.shape)).sample(o, scratch, into);
             return;
         }
-        float[] shift = o.hasSecond() ? into.dyShift : into.shift;
-        if (o.fusion != null) {
-            float[] values = scratch.tile.sum;
-            for (int c = from; c < to; c++) {
-                for (int i = 0; i < samples; i++) {
-                    long at = c * cut.shape.spatial() + positions[i];
-                    values[i] = o.hasSecond() ? Fusion.second(o, at, c) : Fusion.x(o, at);
-                }
-                Shift.sample(values, 0, IN_ORDER, samples, shift, into, c);
-            }
-            return;
-        }
-        Object memory = o.hasSecond() ? o.second : o.x;
-        long start = o.hasSecond() ? o.secondStart : o.xStart;
         for (int c = from; c < to; c++) {
-            Shift.sample(memory, start + c * cut.shape.spatial(), positions, samples, shift, into, c);
+            Shift.sample(o, c * cut.shape.spatial(), positions, samples, into, c);
         }
     }
 }

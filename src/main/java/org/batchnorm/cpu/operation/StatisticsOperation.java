@@ -25,7 +25,7 @@ abstract class StatisticsOperation extends Operation {
 
     @Override
     public final void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
-        Samples.take(cut, this, scratch, into, from, to);
+        Samples.take(cut, reduced, kernels(), scratch, into, from, to);
     }
 
     @Override

@@ -22,7 +22,7 @@ public final class Transform extends Operation {
     public Transform of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
         begin(kernels, normalization, cut);
         mapped.set(tensors.x(), null, tensors.y());
-        fuseForward(tensors);
+        activate(tensors.activations());
         return this;
     }
 

@@ -1,16 +1,15 @@
 package org.batchnorm.mpi;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.batchnorm.Mpirun;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -32,12 +31,7 @@ class MpirunTest {
 
     @BeforeAll
     static void requireMpirun() {
-        boolean found = Arrays.stream(System.getenv("PATH").split(":"))
-                .anyMatch(path -> Files.isExecutable(Path.of(path, "mpirun")));
-        if (!found) {
-            System.err.println("*** NOT RUN UNDER MPI: there is no mpirun (apt install openmpi-bin)");
-        }
-        assumeTrue(found, "there is no mpirun (apt install openmpi-bin)");
+        Mpirun.require();
     }
 
     @ParameterizedTest
@@ -80,19 +74,8 @@ class MpirunTest {
     private record Result(int code, String output) {}
 
     private Result run(int ranks, String... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(
-                "mpirun",
-                "--oversubscribe",
-                "--allow-run-as-root",
-                "-n",
-                Integer.toString(ranks),
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--add-modules=jdk.incubator.vector",
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dorg.batchnorm.threads=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                RankMain.class.getName()));
+        List<String> command = new ArrayList<>(Mpirun.command(ranks));
+        command.addAll(List.of("-Dorg.batchnorm.threads=1", RankMain.class.getName()));
         command.addAll(List.of(arguments));
         Path output = folder.resolve("output");
         Process process = new ProcessBuilder(command)

@@ -6,8 +6,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.batchnorm.bench.output.AtomicFile;
 import org.batchnorm.bench.plot.ChartGrid;
+import org.batchnorm.state.ReplacedFile;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 
@@ -106,14 +106,14 @@ final class Page {
      */
     void write(Path directory) throws IOException {
         writePicture(directory);
-        AtomicFile.write(directory.resolve(FILE), out -> out.write(markdown().getBytes(StandardCharsets.UTF_8)));
+        ReplacedFile.write(directory.resolve(FILE), out -> out.write(markdown().getBytes(StandardCharsets.UTF_8)));
     }
 
     private void writePicture(Path directory) throws IOException {
         ChartGrid grid = new ChartGrid(charts, Math.min(COLUMNS, charts.size()));
         try {
             for (String format : List.of("png", "svg")) {
-                AtomicFile.write(
+                ReplacedFile.write(
                         directory.resolve(name + "." + format), out -> ChartEncoder.saveChart(grid, out, format));
             }
         } catch (RuntimeException | LinkageError | InternalError e) {

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.batchnorm.bench.data.DataFormatException;
-import org.batchnorm.bench.output.AtomicFile;
+import org.batchnorm.state.ReplacedFile;
 
 /**
  * The numbers of an experiment, a row each, and their CSV file: a comment that says what was run, the names of the
@@ -119,7 +119,7 @@ final class Table {
     }
 
     void write(Path file) throws IOException {
-        AtomicFile.write(file, out -> {
+        ReplacedFile.write(file, out -> {
             PrintWriter csv = new PrintWriter(out, false, StandardCharsets.UTF_8);
             csv.print("# " + origin + "\n" + HEADER + "\n");
             for (Row row : rows) {

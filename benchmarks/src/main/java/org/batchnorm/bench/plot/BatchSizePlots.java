@@ -16,7 +16,6 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.ToDoubleFunction;
-import org.batchnorm.bench.output.AtomicFile;
 import org.batchnorm.bench.results.Comparison;
 import org.batchnorm.bench.results.Libraries;
 import org.batchnorm.bench.results.Measurement;
@@ -24,6 +23,7 @@ import org.batchnorm.bench.results.Measurement.Point;
 import org.batchnorm.bench.results.Ratios;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.ShapeGrid;
+import org.batchnorm.state.ReplacedFile;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -77,7 +77,7 @@ public final class BatchSizePlots {
                 ChartGrid grid = new ChartGrid(charts, COLUMNS);
                 for (String format : FORMATS) {
                     Path file = folder.resolve(operation.label() + "." + format);
-                    AtomicFile.write(file, out -> ChartEncoder.saveChart(grid, out, format));
+                    ReplacedFile.write(file, out -> ChartEncoder.saveChart(grid, out, format));
                     written.add(file);
                 }
             }

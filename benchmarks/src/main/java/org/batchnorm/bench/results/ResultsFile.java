@@ -13,7 +13,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.batchnorm.bench.output.AtomicFile;
+import org.batchnorm.state.ReplacedFile;
 
 /** A file of measurements: JSON Lines, one {@link Measurement} each. */
 public final class ResultsFile {
@@ -70,14 +70,14 @@ public final class ResultsFile {
             if (parent != null) {
                 Files.createDirectories(parent);
             }
-            AtomicFile.write(file, out -> {
+            ReplacedFile.write(file, out -> {
                 for (Measurement row : all.values()) {
                     out.write(JSON.writeValueAsBytes(row));
                     out.write('\n');
                 }
             });
         } catch (IOException e) {
-            throw new UncheckedIOException("results file " + file + " cannot be written: " + e, e);
+            throw new UncheckedIOException("results file " + e.getMessage(), e);
         }
     }
 

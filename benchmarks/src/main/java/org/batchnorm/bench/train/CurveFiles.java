@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
-import org.batchnorm.bench.output.AtomicFile;
+import org.batchnorm.state.ReplacedFile;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -38,6 +38,7 @@ public final class CurveFiles {
     static final int MOST_POINTS = 600;
 
     private static final double OFF_THE_STEPS = 0.3;
+    private static final double SAME_STEP = 1e-6;
 
     private final String title;
     private final List<Trainee> trainees;
@@ -54,7 +55,7 @@ public final class CurveFiles {
 
     /** Writes the CSV: a line a network and step; the test columns are empty where there was no evaluation. */
     public void writeCsv(Path directory) throws IOException {
-        AtomicFile.write(directory.resolve("curves.csv"), out -> {
+        ReplacedFile.write(directory.resolve("curves.csv"), out -> {
             PrintWriter csv = new PrintWriter(out, false, StandardCharsets.UTF_8);
             csv.print(CSV_HEADER + "\n");
             for (Trainee trainee : trainees) {
@@ -95,7 +96,8 @@ public final class CurveFiles {
 
     private static void write(Path directory, String name, XYChart chart) throws IOException {
         for (String format : List.of("png", "svg")) {
-            AtomicFile.write(directory.resolve(name + "." + format), out -> ChartEncoder.saveChart(chart, out, format));
+            ReplacedFile.write(
+                    directory.resolve(name + "." + format), out -> ChartEncoder.saveChart(chart, out, format));
         }
     }
 
@@ -140,9 +142,14 @@ public final class CurveFiles {
                 .build();
         chart.getStyler().setChartBackgroundColor(Color.WHITE);
         chart.getStyler().setXAxisMin(0.0);
-        chart.getStyler().setXAxisTickLabelsFormattingFunction(step -> String.format(Locale.ROOT, "%.0f", step));
+        chart.getStyler().setXAxisTickLabelsFormattingFunction(CurveFiles::wholeSteps);
         chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Line);
         return chart;
+    }
+
+    /** Of few steps XChart sets ticks at tenths of them, which get no label. */
+    private static String wholeSteps(double step) {
+        return Math.abs(step - Math.rint(step)) < SAME_STEP ? String.format(Locale.ROOT, "%.0f", step) : "";
     }
 
     /** One line; where the network diverged there is none. */

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.batchnorm.bench.results.Measurement.Point;
 import org.batchnorm.bench.results.Measurement.Run;
@@ -49,6 +51,33 @@ class ResultsFileTest {
         ResultsFile.append(file, List.of(plain, full));
 
         assertThat(ResultsFile.read(file)).containsExactly(plain, full);
+    }
+
+    /** Through a link, with a name as long as there can be, and readable by nobody else. */
+    @Test
+    void aFileIsReplacedWhereItIs() throws IOException {
+        Path file = Files.writeString(folder.resolve("n".repeat(255)), "");
+        boolean isPosix = file.getFileSystem().supportedFileAttributeViews().contains("posix");
+        if (isPosix) {
+            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+        }
+        Path link = Files.createSymbolicLink(folder.resolve("link"), file.getFileName());
+        Measurement row = Rows.ours(run, Operation.FORWARD, "256x256", 1, 1.0);
+        ResultsFile.append(link, List.of(row));
+        assertThat(link).isSymbolicLink();
+        assertThat(ResultsFile.read(file)).containsExactly(row);
+        if (isPosix) {
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
+                    .isEqualTo("rw-------");
+        }
+    }
+
+    @Test
+    void aFailureNamesThePathThatWasGiven() {
+        Path file = folder.resolve("n".repeat(256));
+        assertThatThrownBy(() -> ResultsFile.append(file, List.of()))
+                .isInstanceOf(UncheckedIOException.class)
+                .hasMessageStartingWith("results file " + file + ": cannot be written: ");
     }
 
     @Test

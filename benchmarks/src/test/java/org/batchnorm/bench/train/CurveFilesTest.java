@@ -9,12 +9,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.batchnorm.bench.data.Dataset;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 
@@ -55,6 +57,24 @@ class CurveFilesTest {
             double pixels = apart / steps * (chart.getWidth() - 120);
             int longest = String.format(Locale.ROOT, "%.0f", ticks.getLast()).length();
             assertThat(pixels).isGreaterThan((longest + 1) * PIXELS_OF_A_DIGIT);
+        }
+    }
+
+    /** They were 0, 0, 0, 1, 1, …: tenths of steps, rounded. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 5, 7})
+    void theTicksOfAFewStepsAreWholeSteps(int steps) {
+        CurveFiles files = files(steps, 1);
+        for (XYChart chart : List.of(files.accuracyChart(), files.lossChart())) {
+            Function<Double, String> label = chart.getStyler().getXAxisTickLabelsFormattingFunction();
+            List<String> labels = ticks(chart).stream()
+                    .map(label)
+                    .filter(text -> !text.isEmpty())
+                    .toList();
+            assertThat(labels)
+                    .isEqualTo(IntStream.rangeClosed(0, steps)
+                            .mapToObj(Integer::toString)
+                            .toList());
         }
     }
 

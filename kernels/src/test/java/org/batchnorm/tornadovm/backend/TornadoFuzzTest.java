@@ -24,7 +24,7 @@ class TornadoFuzzTest {
             BatchShape.of(1, 1),
             BatchShape.of(1, 16),
             BatchShape.of(1, 100),
-            BatchShape.of(1, 300),
+            BatchShape.of(1, 250),
             BatchShape.channelsFirst(1, 5, 7),
             BatchShape.channelsFirst(1, 64, 9),
             BatchShape.channelsFirst(1, 3, 49),

@@ -1,7 +1,6 @@
 package org.batchnorm.cpu.kernel.scalar;
 
 import org.batchnorm.cpu.kernel.Coefficients;
-import org.batchnorm.cpu.kernel.Fusion;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.data.BatchShape;
@@ -44,9 +43,9 @@ public final class InDouble {
         double product = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
             long at = position(shape, feature, i);
-            double dy = Fusion.second(o, at, feature);
+            double dy = o.gradient(at, feature);
             sum += dy;
-            product += dy * (Fusion.x(o, at) - mean);
+            product += dy * (o.value(at) - mean);
         }
         gradients.dbeta()[feature] = sum;
         gradients.dgamma()[feature] = product * f.statistics.rstd()[feature];
@@ -57,7 +56,7 @@ public final class InDouble {
     private static double mean(BatchShape shape, Operands o, int feature) {
         double sum = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
-            sum += Fusion.x(o, position(shape, feature, i));
+            sum += o.value(position(shape, feature, i));
         }
         return sum / shape.valuesPerFeature();
     }
@@ -68,7 +67,7 @@ public final class InDouble {
         }
         double sum = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
-            double d = Fusion.x(o, position(shape, feature, i)) - mean;
+            double d = o.value(position(shape, feature, i)) - mean;
             sum += d * d;
         }
         return sum / shape.valuesPerFeature();

@@ -1,6 +1,5 @@
 package org.batchnorm.cpu.kernel.scalar;
 
-import org.batchnorm.cpu.kernel.ActivationLoops;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.MergeGradients;
@@ -10,7 +9,6 @@ import org.batchnorm.cpu.kernel.Reduction;
 
 /** The kernels of the backend {@code scalar}. */
 public final class ScalarKernels implements Kernels {
-    private final ActivationLoops activationLoops = new ScalarActivationLoops();
     private final Reduction ofValues = new ScalarReduction(false);
     private final Reduction ofGradients = new ScalarReduction(true);
     private final Elementwise transform = new ScalarElementwise(false);
@@ -37,8 +35,8 @@ public final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public ActivationLoops activationLoops() {
-        return activationLoops;
+    public float transform(float d, float scale, float offset) {
+        return d * scale + offset;
     }
 
     @Override

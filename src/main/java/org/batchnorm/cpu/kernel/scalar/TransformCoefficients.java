@@ -45,6 +45,9 @@ public final class TransformCoefficients {
         Arrays.fill(c.centre, from, to, 0);
         multiply(f.gamma, f.statistics.rstd(), c.scale, from, to);
         Arrays.fill(c.offset, from, to, 0);
+        // With activations it is an inputGradient in which x does not count.
+        Arrays.fill(c.dyCentre, from, to, 0);
+        Arrays.fill(c.slope, from, to, 0);
     }
 
     /** Puts the mean of features into their offsets where their values are too far from it. */
@@ -56,9 +59,13 @@ public final class TransformCoefficients {
         }
     }
 
-    /** Whether {@code x − mean} may overflow float32: no value is farther from the mean than sqrt(m) deviations. */
+    /**
+     * Whether {@code x − mean} may overflow float32: no value is farther from the mean than sqrt(m) deviations. These
+     * values may be a part of those m that the statistics are of.
+     */
     static boolean mayOverflow(PerFeature f, int feature) {
-        return Math.sqrt((double) f.count) / f.statistics.rstd()[feature] > OVERFLOWS_BEYOND;
+        double m = Math.max(f.count, f.statistics.count());
+        return Math.sqrt(m) / f.statistics.rstd()[feature] > OVERFLOWS_BEYOND;
     }
 
     /**

@@ -1,0 +1,196 @@
+package org.batchnorm;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Sequences of different lengths, padded to the longest, for one layer: of sample n the first {@code lengths[n]}
+ * positions count, the rest is padding. Statistics and gradients are those of the positions that count alone, as Keras
+ * has it with a mask; a layer that is given such a batch as it is takes the padding for values, and normalizes a
+ * sentence differently for the longer ones that stand beside it.
+ *
+ * <pre>{@code
+ * PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
+ * sequences.forward(x, y, lengths);          // (N, C, L) or (N, L, C)
+ * sequences.backward(x, dy, dx);             // the lengths are those of the forward
+ * }</pre>
+ *
+ * <p>With m = Σ lengths, and sums over the positions that count: {@code μ = Σ x / m}, {@code σ² = Σ (x − μ)² / m}, and
+ * the formulas of {@link BatchNorm#backward(Batch, Batch, Batch)}. The running statistics follow these. What stands in
+ * the padding of x and dy is not read: it may be NaN.
+ *
+ * <p>The positions that count are copied together, so that the layer sees a batch of m values a feature and nothing
+ * else; one copy of x and one of the output are kept between calls. Data and their errors are as in {@link BatchNorm}:
+ * y may be the same memory as x, if x is there again for the backward, and dx the same as x or dy. One object serves
+ * one thread at a time.
+ */
+public final class PaddedSequences {
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+    /** What is written to the positions of an output that do not count. */
+    public enum Padding {
+        /** Zeros. */
+        ZERO,
+        /** Nothing: they stay as they are. */
+        UNTOUCHED
+    }
+
+    private final BatchNorm layer;
+    private final Padding padding;
+    private final SavedStatistics saved;
+    private float[] packedX = {};
+    private float[] packedOut = {};
+    private int[] lengths = {};
+    private @Nullable BatchShape shape;
+    private @Nullable Batch overwrittenInput;
+
+    /**
+     * Sequences for a layer, whose mode, parameters and statistics are as they are.
+     *
+     * @param padding what is written to the padding of y and dx
+     * @throws IllegalArgumentException if the layer's statistics are those of ghost batches
+     */
+    public PaddedSequences(BatchNorm layer, Padding padding) {
+        Arguments.requireGiven("layer", layer, "a BatchNorm");
+        Arguments.requireGiven("padding", padding, "ZERO or UNTOUCHED");
+        if (layer.function.operations instanceof GhostOperations) {
+            throw new IllegalArgumentException(
+                    "layer: built with ghostBatch, which takes slices of samples; must be a layer"
+                            + " without, as the positions that count are given to it as one batch");
+        }
+        this.layer = layer;
+        this.padding = padding;
+        this.saved = new SavedStatistics(layer.config().features());
+    }
+
+    /**
+     * Normalizes the positions that count, as the layer's mode says.
+     *
+     * @param x in, (N, C, L) or (N, L, C)
+     * @param y out, the shape of x; may be the same memory
+     * @param newLengths in, (N): how many positions of each sample count, 0 to L; a copy is kept for the backward
+     * @throws IllegalArgumentException if a shape or a length is wrong, or if batch statistics of one value are asked
+     *     for
+     * @throws IllegalStateException if the layer is closed or in use by another thread
+     */
+    public void forward(Batch x, Batch y, int[] newLengths) {
+        layer.function.requireOpen();
+        layer.function.arguments.requireForward(x, y);
+        BatchShape ofX = x.shape();
+        requireLengths(newLengths, ofX);
+        BatchShape packed = packedShape(ofX, newLengths);
+        shape = null;
+        overwrittenInput = null;
+        lengths = newLengths.clone();
+        reserve(packed);
+        copy(x, packedX, false);
+        layer.forward(packedX, packedOut, packed, saved);
+        copy(y, packedOut, true);
+        shape = ofX;
+        overwrittenInput = x.overlap(y) > 0 ? y : null;
+    }
+
+    /**
+     * The gradients of the last forward: writes dx, and adds those of γ and β to the layer's.
+     *
+     * @param x in: the input of that forward (a copy, if it ran in place)
+     * @param dy in, the shape of x
+     * @param dx out, the shape of x; may be the same memory as dy or x
+     * @throws IllegalArgumentException if a shape is wrong
+     * @throws IllegalStateException if no forward is waiting for its backward, or the layer is closed or in use
+     */
+    public void backward(Batch x, Batch dy, Batch dx) {
+        layer.function.requireOpen();
+        layer.function.arguments.requireBackward(x, dy, dx);
+        if (shape == null) {
+            throw new IllegalStateException("backward: no forward is waiting for its backward; call forward before each"
+                    + " backward, and backward once for each forward");
+        }
+        if (!x.shape().equals(shape)) {
+            throw new IllegalArgumentException("shape: " + x.shape() + " given, must be that of the forward, " + shape);
+        }
+        if (overwrittenInput != null && overwrittenInput.overlap(x) > 0) {
+            throw new IllegalArgumentException(
+                    "x: the forward ran in place and has overwritten it with y; give a copy of"
+                            + " x that was made before the forward");
+        }
+        BatchShape packed = packedShape(shape, lengths);
+        copy(x, packedX, false);
+        copy(dy, packedOut, false);
+        layer.backward(packedX, packedOut, packedOut, packed, saved);
+        shape = null;
+        overwrittenInput = null;
+        copy(dx, packedOut, true);
+    }
+
+    private static void requireLengths(int[] lengths, BatchShape shape) {
+        Arguments.requireGiven("lengths", lengths, "an int[] of N lengths");
+        if (lengths.length != shape.n()) {
+            throw new IllegalArgumentException("lengths: int[" + lengths.length
+                    + "] given, must have one length for each of the " + shape.n() + " samples of shape " + shape);
+        }
+        for (int n = 0; n < lengths.length; n++) {
+            if (lengths[n] < 0 || lengths[n] > shape.spatial()) {
+                throw new IllegalArgumentException("lengths[" + n + "]: " + lengths[n] + " given, must be 0 to "
+                        + shape.spatial() + ", the positions of shape " + shape);
+            }
+        }
+    }
+
+    /** One sample whose positions are those that count; features lie as they do in the batch. */
+    private static BatchShape packedShape(BatchShape shape, int[] lengths) {
+        long positions = Arrays.stream(lengths).asLongStream().sum();
+        if (positions * shape.c() > Integer.MAX_VALUE - Long.BYTES) {
+            throw new IllegalArgumentException("lengths: " + positions + " positions of " + shape.c()
+                    + " features count, must be fewer than 2^31 values together");
+        }
+        return shape.featuresContiguous()
+                ? BatchShape.of(positions, shape.c())
+                : BatchShape.channelsFirst(1, shape.c(), positions);
+    }
+
+    private void reserve(BatchShape packed) {
+        int values = (int) packed.elements();
+        if (packedX.length < values) {
+            packedX = new float[values];
+            packedOut = new float[values];
+        }
+    }
+
+    /** Copies the positions that count out of a batch, or into it, which then has its padding written too. */
+    private void copy(Batch batch, float[] packed, boolean intoBatch) {
+        BatchShape of = batch.shape();
+        MemorySegment memory = batch.segment();
+        // Of channels-last data a sample is one run whose positions have C values, else C runs of one value each.
+        boolean contiguous = of.featuresContiguous();
+        int runs = contiguous ? 1 : of.c();
+        int perPosition = contiguous ? of.c() : 1;
+        int positions = Arrays.stream(lengths).sum();
+        long run = of.spatial() * perPosition;
+        int before = 0;
+        for (int n = 0; n < lengths.length; n++) {
+            int values = lengths[n] * perPosition;
+            for (int c = 0; c < runs; c++) {
+                long at = (n * (long) runs + c) * run;
+                int packedAt = (c * positions + before) * perPosition;
+                if (intoBatch) {
+                    MemorySegment.copy(packed, packedAt, memory, FLOAT, at * Float.BYTES, values);
+                    clearPadding(memory, at + values, run - values);
+                } else {
+                    MemorySegment.copy(memory, FLOAT, at * Float.BYTES, packed, packedAt, values);
+                }
+            }
+            before += lengths[n];
+        }
+    }
+
+    private void clearPadding(MemorySegment memory, long at, long values) {
+        if (padding == Padding.ZERO && values > 0) {
+            memory.asSlice(at * Float.BYTES, values * Float.BYTES).fill((byte) 0);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+package org.batchnorm;
+
+/** Accumulated batches on the backend {@code scalar}. */
+class ScalarAccumulatedTest extends AccumulatedContractTest {
+    @Override
+    protected String backend() {
+        return "scalar";
+    }
+}
