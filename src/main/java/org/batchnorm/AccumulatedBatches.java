@@ -58,7 +58,7 @@ public final class AccumulatedBatches {
     private final BatchNorm layer;
     private final BatchNormFunction function;
     private final BatchNormOperations operations;
-    private final Tensors tensors = new Tensors();
+    private final Tensors tensors;
     private final SavedStatistics saved;
     private final Moments moments;
     private final Moments ofMicroBatch;
@@ -75,7 +75,8 @@ public final class AccumulatedBatches {
     /**
      * Of a layer, whose parameters, momentum and switches are taken as they are when they are used.
      *
-     * @throws IllegalArgumentException if the layer's statistics are those of several ranks or of ghost batches
+     * @throws IllegalArgumentException if the layer's statistics are those of several ranks or of ghost batches, or if
+     *     it has an activation after batch norm
      */
     public AccumulatedBatches(BatchNorm layer) {
         Arguments.requireGiven("layer", layer, "a BatchNorm");
@@ -86,6 +87,12 @@ public final class AccumulatedBatches {
             throw new IllegalArgumentException("layer: built with synchronizedBy or ghostBatch, which make statistics"
                     + " of other values than a batch's; must be a layer without, as these merge those of batches");
         }
+        if (!function.activations.output().isNone()) {
+            throw new IllegalArgumentException(
+                    "layer: built with activation, after batch norm; must be a layer without,"
+                            + " which does it outside: micro-batches cannot tell the sign of its output");
+        }
+        this.tensors = new Tensors(function.activations);
         int features = function.features();
         this.saved = new SavedStatistics(features);
         this.moments = new Moments(features);

@@ -3,6 +3,9 @@ package org.batchnorm;
 import java.lang.foreign.MemorySegment;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activations;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormOperations;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -76,6 +79,25 @@ record Arguments(String owner, int features) {
         if (values != null && values.length != features) {
             throw new IllegalArgumentException(name + ": float[" + values.length
                     + "] given, must have one value for each of the " + owner + "'s " + features + " features");
+        }
+    }
+
+    /**
+     * Refuses activations that a backend does not do. Synchronized statistics go without one after batch norm: a rank
+     * reduces its gradients about the mean of its own values, of which the sign of the output cannot be told.
+     */
+    static void requireDone(Activations activations, Backends.OpenBackend backend) {
+        BatchNormOperations operations = backend.operations();
+        if (!activations.areNone() && !operations.doesActivations()) {
+            operations.close();
+            throw new IllegalArgumentException((activations.output().isNone() ? "inputActivation" : "activation")
+                    + ": given, but the backend " + backend.name() + " does none; do it outside of the layer, or choose"
+                    + " the backend auto, vector or scalar");
+        }
+        if (!activations.output().isNone() && operations instanceof SynchronizedOperations) {
+            operations.close();
+            throw new IllegalArgumentException("activation: given, but synchronized statistics are not made with one"
+                    + " after batch norm; do it outside of the layer, or build it without synchronizedBy");
         }
     }
 

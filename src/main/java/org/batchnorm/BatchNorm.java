@@ -5,7 +5,6 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
@@ -65,10 +64,10 @@ public final class BatchNorm implements AutoCloseable {
     boolean useBatchStatistics = true;
     boolean updateRunningStatistics = true;
 
-    BatchNorm(BatchNormConfig config, Backends.OpenBackend backend) {
+    BatchNorm(BatchNormConfig config, BatchNormFunction function) {
         int c = config.features();
         this.config = config;
-        this.function = new BatchNormFunction(new Arguments("layer", c), config.eps(), backend);
+        this.function = function;
         this.oneThread = new OneThread(function);
         this.state = new LayerState(config);
         this.sums = new GradientSums(c);

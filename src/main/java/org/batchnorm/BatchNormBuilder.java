@@ -1,6 +1,8 @@
 package org.batchnorm;
 
 import java.util.OptionalDouble;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -15,6 +17,7 @@ public final class BatchNormBuilder {
     private boolean affine = true;
     private boolean trackRunningStatistics = true;
     private @Nullable StatisticsExchange exchange;
+    private Activations activations = Activations.NONE;
     private int ghostBatch;
     private final BackendChoice choice = new BackendChoice();
 
@@ -93,6 +96,29 @@ public final class BatchNormBuilder {
     }
 
     /**
+     * An activation after batch norm, {@code y = act(BN(x))}, in the same passes over memory. The layer's backward is
+     * then given the gradient by that y, and computes the sign of BN(x) again from x, γ and β: these must be as they
+     * were in the forward. The CPU backends do it; {@code auto} takes one of them then.
+     *
+     * @throws IllegalArgumentException if it is null; {@link #build()} throws it where a backend was forced that does
+     *     no activations, or where the statistics are synchronized
+     */
+    public BatchNormBuilder activation(Activation activation) {
+        activations = activations.withOutput(activation);
+        return this;
+    }
+
+    /**
+     * An activation before batch norm, {@code y = BN(act(x))}, as the textbook's network has it. The statistics are
+     * those of act(x); x is what comes before the activation, and dx the gradient by that. Else as
+     * {@link #activation(Activation)}, with which it may be combined.
+     */
+    public BatchNormBuilder inputActivation(Activation activation) {
+        activations = activations.withInput(activation);
+        return this;
+    }
+
+    /**
      * Takes statistics of the batches of several ranks as of one: PyTorch's {@code SyncBatchNorm}. Training forwards
      * and their backwards then exchange one message each, in which every rank must take part, with a batch of any size,
      * none included. All ranks have the same statistics, bit by bit. The gradients of γ and β are those of the rank's
@@ -136,8 +162,10 @@ public final class BatchNormBuilder {
             throw new IllegalArgumentException("ghostBatch: " + ghostBatch + " given together with synchronizedBy; must"
                     + " be one of them, statistics of slices of a batch or of the batches of all ranks");
         }
-        Backends.OpenBackend backend = choice.open();
-        return new BatchNorm(config, new Backends.OpenBackend(backend.name(), inTraining(backend.operations())));
+        Backends.OpenBackend open = choice.open();
+        Backends.OpenBackend backend = new Backends.OpenBackend(open.name(), inTraining(open.operations()));
+        return new BatchNorm(
+                config, new BatchNormFunction(new Arguments("layer", features), eps, activations, backend));
     }
 
     private BatchNormOperations inTraining(BatchNormOperations backend) {

@@ -1,6 +1,8 @@
 package org.batchnorm;
 
 import org.batchnorm.data.Batch;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
@@ -43,17 +45,20 @@ public final class BatchNormFunction implements AutoCloseable {
     final Arguments arguments;
     private final String backendName;
     final BatchNormOperations operations;
+    final Activations activations;
     private final Spare<Workspace> workspaces;
     private final boolean logsNotFinite = Boolean.getBoolean(LOG_NOT_FINITE_PROPERTY);
     private volatile @Nullable Normalization given;
     private volatile boolean closed;
 
-    BatchNormFunction(Arguments arguments, double eps, Backends.OpenBackend backend) {
+    BatchNormFunction(Arguments arguments, double eps, Activations activations, Backends.OpenBackend backend) {
+        Arguments.requireDone(activations, backend);
         this.arguments = arguments;
         this.eps = eps;
         this.backendName = backend.name();
         this.operations = backend.operations();
-        this.workspaces = new Spare<>(() -> new Workspace(arguments.features()));
+        this.activations = activations;
+        this.workspaces = new Spare<>(() -> new Workspace(arguments.features(), activations));
     }
 
     /**
@@ -356,40 +361,11 @@ public final class BatchNormFunction implements AutoCloseable {
         workspaces.giveBack(workspace);
     }
 
-    /** What one call needs beside the caller's data; used again, so that a call allocates nothing. */
-    private static final class Workspace {
-        final Tensors tensors = new Tensors();
-        private final int features;
-        private @Nullable Moments moments;
-        private @Nullable GradientSums sums;
-
-        Workspace(int features) {
-            this.features = features;
-        }
-
-        Moments moments() {
-            Moments own = moments;
-            if (own == null) {
-                own = new Moments(features);
-                moments = own;
-            }
-            return own;
-        }
-
-        GradientSums sums() {
-            GradientSums own = sums;
-            if (own == null) {
-                own = new GradientSums(features);
-                sums = own;
-            }
-            return own;
-        }
-    }
-
     /** Builds a function; what is not set has its default. */
     public static final class Builder {
         private final int features;
         private double eps = BatchNormConfig.DEFAULT_EPS;
+        private Activations activations = Activations.NONE;
         private final BackendChoice choice = new BackendChoice();
 
         private Builder(int features) {
@@ -399,6 +375,18 @@ public final class BatchNormFunction implements AutoCloseable {
         /** Added to the variance before the square root; finite, &gt; 0; default 1e-5. */
         public Builder eps(double eps) {
             this.eps = eps;
+            return this;
+        }
+
+        /** The activation after batch norm, as {@link BatchNormBuilder#activation(Activation)}. */
+        public Builder activation(Activation activation) {
+            activations = activations.withOutput(activation);
+            return this;
+        }
+
+        /** The activation before batch norm, as {@link BatchNormBuilder#inputActivation(Activation)}. */
+        public Builder inputActivation(Activation activation) {
+            activations = activations.withInput(activation);
             return this;
         }
 
@@ -430,7 +418,7 @@ public final class BatchNormFunction implements AutoCloseable {
         public BatchNormFunction build() {
             BatchNormConfig.requireFeatures(features);
             BatchNormConfig.requireEps(eps);
-            return new BatchNormFunction(new Arguments("function", features), eps, choice.open());
+            return new BatchNormFunction(new Arguments("function", features), eps, activations, choice.open());
         }
     }
 }

@@ -29,11 +29,16 @@ public final class Folding {
     /**
      * Of a layer's running statistics and parameters as they are now.
      *
+     * @throws IllegalArgumentException if the layer has an activation
      * @throws IllegalStateException if the layer tracks no statistics, or if they make no finite factor: a running
      *     variance is negative, NaN, or 0 without eps
      */
     public static Folding of(BatchNorm layer) {
         Arguments.requireGiven("layer", layer, "a BatchNorm");
+        if (!layer.function.activations.areNone()) {
+            throw new IllegalArgumentException("layer: built with activation or inputActivation, which weights cannot"
+                    + " take over; must be a layer without, with its activation outside");
+        }
         BatchNormConfig config = layer.config();
         int c = config.features();
         double[] scale = new double[c];

@@ -48,6 +48,11 @@ interface TrainingOperations extends BatchNormOperations {
     }
 
     @Override
+    default boolean doesActivations() {
+        return backend().doesActivations();
+    }
+
+    @Override
     default void close() {
         backend().close();
     }

@@ -11,6 +11,7 @@ import java.lang.management.ManagementFactory;
 import java.util.List;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.GradientSums;
@@ -25,10 +26,9 @@ class LayerAllocationTest {
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     private final Nothing operations = new Nothing();
-    private final BatchNorm layer =
-            new BatchNorm(BatchNormConfig.of(3), new Backends.OpenBackend("nothing", operations));
-    private final BatchNormFunction function =
-            new BatchNormFunction(new Arguments("function", 3), 1e-5, new Backends.OpenBackend("nothing", operations));
+    private final BatchNormFunction function = new BatchNormFunction(
+            new Arguments("function", 3), 1e-5, Activations.NONE, new Backends.OpenBackend("nothing", operations));
+    private final BatchNorm layer = new BatchNorm(BatchNormConfig.of(3), function);
     private final SavedStatistics saved = new SavedStatistics(3);
 
     @Test

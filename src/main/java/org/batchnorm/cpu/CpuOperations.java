@@ -75,6 +75,11 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesActivations() {
+        return true;
+    }
+
+    @Override
     public void close() {
         held = null;
     }

@@ -105,6 +105,11 @@ public interface BatchNormOperations extends AutoCloseable {
         return true;
     }
 
+    /** Whether the operations do the {@link Tensors#activations} too; else nobody gives them any. */
+    default boolean doesActivations() {
+        return false;
+    }
+
     /**
      * Frees what the backend holds (device memory, cached plans). Idempotent; afterwards no operation may be called.
      */

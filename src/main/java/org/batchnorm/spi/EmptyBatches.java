@@ -68,6 +68,11 @@ final class EmptyBatches implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesActivations() {
+        return backend.doesActivations();
+    }
+
+    @Override
     public void close() {
         backend.close();
     }

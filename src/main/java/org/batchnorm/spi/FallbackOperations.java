@@ -2,13 +2,12 @@ package org.batchnorm.spi;
 
 import java.util.function.Consumer;
 import org.batchnorm.data.Batch;
-import org.batchnorm.data.BatchShape;
 
 /**
- * What {@code auto} opens where a device was chosen: the device while it works and wants the shape, else the CPU. The
- * first failure of the device is said once in the log and ends its use; the CPU then does that same work again, from
- * inputs that the failed operation has not changed. Where the output stands in the place of an input, nobody knows what
- * the failed operation left there: that is an error, and the next operation is the CPU's.
+ * What {@code auto} opens where a device was chosen: the device while it works, wants the shape and can do what is
+ * asked, else the CPU. The first failure of the device is said once in the log and ends its use; the CPU then does that
+ * same work again, from inputs that the failed operation has not changed. Where the output stands in the place of an
+ * input, nobody knows what the failed operation left there: that is an error, and the next operation is the CPU's.
  */
 final class FallbackOperations implements BatchNormOperations {
     private final String deviceName;
@@ -26,38 +25,37 @@ final class FallbackOperations implements BatchNormOperations {
 
     @Override
     public void collectStatistics(Tensors tensors, Moments moments) {
-        run(tensors.shape(), false, operations -> operations.collectStatistics(tensors, moments));
+        run(tensors, false, operations -> operations.collectStatistics(tensors, moments));
     }
 
     @Override
     public void transform(Tensors tensors, Normalization normalization) {
-        run(tensors.shape(), isForwardInPlace(tensors), operations -> operations.transform(tensors, normalization));
+        run(tensors, isForwardInPlace(tensors), operations -> operations.transform(tensors, normalization));
     }
 
     @Override
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors.shape(), false, operations -> operations.reduceGradients(tensors, normalization, sums));
+        run(tensors, false, operations -> operations.reduceGradients(tensors, normalization, sums));
     }
 
     @Override
     public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(
-                tensors.shape(),
-                isBackwardInPlace(tensors),
-                operations -> operations.inputGradient(tensors, normalization, sums));
+        run(tensors, isBackwardInPlace(tensors), operations -> operations.inputGradient(tensors, normalization, sums));
     }
 
     @Override
     public void forward(Tensors tensors, Normalization normalization) {
-        run(tensors.shape(), isForwardInPlace(tensors), operations -> operations.forward(tensors, normalization));
+        run(tensors, isForwardInPlace(tensors), operations -> operations.forward(tensors, normalization));
     }
 
     @Override
     public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(
-                tensors.shape(),
-                isBackwardInPlace(tensors),
-                operations -> operations.backward(tensors, normalization, sums));
+        run(tensors, isBackwardInPlace(tensors), operations -> operations.backward(tensors, normalization, sums));
+    }
+
+    @Override
+    public boolean doesActivations() {
+        return cpu.doesActivations();
     }
 
     @Override
@@ -66,8 +64,8 @@ final class FallbackOperations implements BatchNormOperations {
         cpu.close();
     }
 
-    private void run(BatchShape shape, boolean inPlace, Consumer<BatchNormOperations> operation) {
-        if (!deviceFailed && device.prefers(shape)) {
+    private void run(Tensors tensors, boolean inPlace, Consumer<BatchNormOperations> operation) {
+        if (!deviceFailed && device.prefers(tensors.shape()) && canDo(tensors.activations())) {
             try {
                 operation.accept(device);
                 return;
@@ -87,6 +85,10 @@ final class FallbackOperations implements BatchNormOperations {
             }
         }
         operation.accept(cpu);
+    }
+
+    private boolean canDo(Activations activations) {
+        return activations.areNone() || device.doesActivations();
     }
 
     private static boolean isForwardInPlace(Tensors tensors) {

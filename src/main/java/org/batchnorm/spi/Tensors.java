@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  * reference to it or to its tensors.
  */
 public final class Tensors {
+    private final Activations activations;
     private @Nullable Batch x;
     private @Nullable Batch y;
     private @Nullable Batch dy;
@@ -17,8 +18,24 @@ public final class Tensors {
     private @Nullable Batch residual;
     private @Nullable Batch dresidual;
 
-    /** Without any tensor. */
-    public Tensors() {}
+    /** Without any tensor, and for batch normalization alone. */
+    public Tensors() {
+        this(Activations.NONE);
+    }
+
+    /**
+     * Without any tensor.
+     *
+     * @param activations what the operations do beside batch normalization
+     */
+    public Tensors(Activations activations) {
+        this.activations = activations;
+    }
+
+    /** What the operations do beside batch normalization; a backend that does not must refuse them. */
+    public Activations activations() {
+        return activations;
+    }
 
     /** The tensors of {@code collectStatistics}: x alone. */
     public Tensors collect(Batch x) {
@@ -75,7 +92,7 @@ public final class Tensors {
 
     /** All of these tensors, of some of the samples alone. */
     public Tensors samples(long from, long count) {
-        Tensors some = new Tensors();
+        Tensors some = new Tensors(activations);
         some.x = samples(x, from, count);
         some.y = samples(y, from, count);
         some.dy = samples(dy, from, count);

@@ -1,7 +1,9 @@
 package org.batchnorm.cpu.kernel;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 import org.batchnorm.data.Batch;
+import org.batchnorm.spi.Activation;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -10,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Operands {
     private static final Object NOTHING = new Object();
+    private static final Coefficients NO_COEFFICIENTS = new Coefficients();
 
     /** The first input: x; in the gradient with given statistics, which needs no x, it is dy. */
     public Object x = NOTHING;
@@ -29,12 +32,28 @@ public final class Operands {
     /** Where the output begins. */
     public long outStart;
 
+    /** The activation before batch norm: kernels work on {@code input(x)}. */
+    public Activation input = Activation.NONE;
+
+    /**
+     * The activation after it. A kernel of x alone applies it to what it writes; one of x and dy works on {@code dy ·
+     * output′(z)}, with z = BN(input(x)) of the {@link #forward}.
+     */
+    public Activation output = Activation.NONE;
+
+    /** The coefficients of the forward's {@code transform} per column or channel, where z is needed. */
+    public Coefficients forward = NO_COEFFICIENTS;
+
+    private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
+
+    private @Nullable Kernels kernels;
     private boolean inArrays;
     private boolean inNative;
     private boolean hasSecond;
 
     /** Takes the tensors of an operation; null where it has none. */
     public void set(Batch newX, @Nullable Batch newSecond, @Nullable Batch newOut) {
+        activate(Activation.NONE, Activation.NONE);
         inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
         x = memory(newX);
@@ -50,6 +69,31 @@ public final class Operands {
         inNative = Memory.isNative(x)
                 && (newSecond == null || Memory.isNative(second))
                 && (newOut == null || Memory.isNative(out));
+    }
+
+    /** Takes the activations of an operation on x, whose tensors have been set. */
+    public void activate(Activation newInput, Activation newOutput) {
+        input = newInput;
+        output = newOutput;
+    }
+
+    /**
+     * Those of an operation on x and dy.
+     *
+     * @param ofFeatures the coefficients of the forward's {@code transform}
+     * @param ofColumns the same per column or channel
+     * @param newKernels those that the forward had
+     */
+    public void activate(
+            Activation newInput,
+            Activation newOutput,
+            Coefficients ofFeatures,
+            Coefficients ofColumns,
+            Kernels newKernels) {
+        activate(newInput, newOutput);
+        forwardOfFeatures = ofFeatures;
+        forward = ofColumns;
+        kernels = newKernels;
     }
 
     private Object memory(Batch batch) {
@@ -94,6 +138,30 @@ public final class Operands {
 
     private static boolean isAccessible(@Nullable Object memory, Thread thread) {
         return !(memory instanceof MemorySegment segment) || segment.isAccessibleBy(thread);
+    }
+
+    /** One value of {@code input(x)}. */
+    public float value(long position) {
+        return input.isNone() ? x(position) : input.of(x(position));
+    }
+
+    /** One value of {@code dy · output′(z)}, of a feature. */
+    public float gradient(long position, int feature) {
+        return gradient(position, forwardOfFeatures, feature);
+    }
+
+    /** The same of a column or channel. */
+    public float gradientOfColumn(long position, int column) {
+        return gradient(position, forward, column);
+    }
+
+    private float gradient(long position, Coefficients f, int index) {
+        float dy = second(position);
+        if (output.isNone()) {
+            return dy;
+        }
+        float d = value(position) - f.centre[index];
+        return output.gradient(dy, Objects.requireNonNull(kernels).transform(d, f.scale[index], f.offset[index]));
     }
 
     /** One value of x. */

@@ -56,27 +56,29 @@ public final class Shift {
     /**
      * Makes the shift of some values, and their spread: their mean distance from the first.
      *
-     * @param memory an array or a segment
-     * @param start the position of the first
+     * @param o those of dy where there is one, else of x; as batch norm has them, behind or before activations
+     * @param at the position of the first
      * @param positions those of all, from there
      * @param samples how many
-     * @param shift out: at {@code index}
-     * @param into out: the spread, at {@code index}
+     * @param into out: the shift and the spread, at {@code index}
      */
-    public static void sample(
-            Object memory, long start, long[] positions, int samples, float[] shift, Coefficients into, int index) {
-        float first = Memory.get(memory, start);
+    public static void sample(Operands o, long at, long[] positions, int samples, Coefficients into, int index) {
+        float first = value(o, at, index);
         float sum = 0;
         float distances = 0;
         for (int i = 1; i < samples; i++) {
-            float d = Memory.get(memory, start + positions[i]) - first;
+            float d = value(o, at + positions[i], index) - first;
             sum += d;
             distances += Math.abs(d);
         }
         float perSample = 1f / samples;
         float spread = distances * perSample;
-        shift[index] = rounded(first + sum * perSample, spread);
+        (o.hasSecond() ? into.dyShift : into.shift)[index] = rounded(first + sum * perSample, spread);
         into.spread[index] = spread;
+    }
+
+    private static float value(Operands o, long at, int index) {
+        return o.hasSecond() ? o.gradient(at, index) : o.value(at);
     }
 
     private static float rounded(float mean, float deviation) {

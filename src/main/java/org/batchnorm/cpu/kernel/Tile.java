@@ -40,6 +40,9 @@ public final class Tile {
     /** Sums of products of the piece. */
     public final float[] product = new float[LENGTH];
 
+    /** Coefficients of the forward, for the sign of its result; reserved where they are needed. */
+    public final Coefficients forward = new Coefficients();
+
     /** Where the samples lie, from the first one. */
     public final long[] positions = new long[CutPolicy.SAMPLES];
 
@@ -77,6 +80,22 @@ public final class Tile {
             repeat(all.dyCentre, from, length, times, coefficients.dyCentre);
             repeat(all.slope, from, length, times, coefficients.slope);
         }
+    }
+
+    /** Copies what the forward's map needs of the columns that follow {@code from}, for {@code times} rows. */
+    public void repeatForward(Coefficients all, int from, int length, int times) {
+        forward.reserve(LENGTH);
+        repeat(all.centre, from, length, times, forward.centre);
+        repeat(all.scale, from, length, times, forward.scale);
+        repeat(all.offset, from, length, times, forward.offset);
+    }
+
+    /** The same of one channel, for so many values. */
+    public void repeatForward(Coefficients all, int channel, int times) {
+        forward.reserve(LENGTH);
+        Arrays.fill(forward.centre, 0, times, all.centre[channel]);
+        Arrays.fill(forward.scale, 0, times, all.scale[channel]);
+        Arrays.fill(forward.offset, 0, times, all.offset[channel]);
     }
 
     private static void repeat(float[] values, int from, int length, int times, float[] array) {

@@ -18,8 +18,8 @@ public final class Backward extends ReduceGradients {
 
     @Override
     public Backward of(Kernels kernels, Tensors tensors, Normalization normalization, GradientSums into, Cut cut) {
-        super.of(kernels, tensors, normalization, into, cut);
         mapGradient(tensors, normalization);
+        super.of(kernels, tensors, normalization, into, cut);
         return this;
     }
 

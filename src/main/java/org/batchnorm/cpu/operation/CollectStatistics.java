@@ -24,6 +24,7 @@ public final class CollectStatistics extends StatisticsOperation {
     public CollectStatistics of(Kernels kernels, Tensors tensors, Moments into, Cut cut) {
         begin(kernels, cut);
         reduced.set(tensors.x(), null, null);
+        activate(tensors.activations());
         moments = into;
         into.count(features.count);
         return this;

@@ -11,6 +11,8 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
@@ -30,6 +32,8 @@ public abstract class Operation {
     /** The parameters of the features, and where their results go. */
     public final PerFeature features = new PerFeature();
 
+    private final Coefficients forward = new Coefficients();
+    private final Coefficients forwardOfColumns = new Coefficients();
     private @Nullable Kernels kernels;
     private float[] ones = {};
     private float[] zeros = {};
@@ -149,13 +153,38 @@ public abstract class Operation {
         features.far = CutPolicy.far(cut);
     }
 
-    /** Takes the tensors of a map to dx: through the batch's statistics x and dy, through given ones dy alone. */
+    /**
+     * Takes the tensors of a map to dx: through the batch's statistics x and dy, through given ones dy alone, unless
+     * activations need x.
+     */
     final void mapGradient(Tensors tensors, Normalization normalization) {
-        if (normalization.throughStatistics()) {
+        if (normalization.throughStatistics() || !tensors.activations().areNone()) {
             mapped.set(tensors.x(), tensors.dy(), tensors.dx());
         } else {
             mapped.set(tensors.dy(), null, tensors.dx());
         }
+    }
+
+    /** Takes the activations of an operation on x, whose tensors have been set. */
+    final void activate(Activations activations) {
+        // What comes after batch norm does not change what is reduced.
+        reduced.activate(activations.input(), Activation.NONE);
+        mapped.activate(activations.input(), activations.output());
+    }
+
+    /** Those of an operation on x and dy, whose parameters have been set, too. */
+    final void activateGradient(Activations activations, Cut cut) {
+        if (!activations.output().isNone()) {
+            forward.reserve(cut.features);
+            Transform.coefficients(features, forward, cut.features);
+            if (cut.columns.isExpanded()) {
+                forwardOfColumns.reserve(cut.columns.width);
+                forwardOfColumns.expand(forward, cut.columns, false);
+            }
+        }
+        Coefficients ofColumns = cut.columns.isExpanded() ? forwardOfColumns : forward;
+        reduced.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
+        mapped.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
     }
 
     /** Lets go of the caller's memory. */

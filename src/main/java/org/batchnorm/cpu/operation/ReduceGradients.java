@@ -38,6 +38,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
         begin(kernels, normalization, cut);
         reduced.set(tensors.x(), tensors.dy(), null);
         features.gradients = into;
+        activateGradient(tensors.activations(), cut);
         into.count(features.count);
         return this;
     }

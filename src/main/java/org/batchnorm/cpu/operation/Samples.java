@@ -30,11 +30,8 @@ final class Samples {
             kernels.sampling(o, CutPolicy.isRare(cut.shape)).sample(o, scratch, into);
             return;
         }
-        Object memory = o.hasSecond() ? o.second : o.x;
-        float[] shift = o.hasSecond() ? into.dyShift : into.shift;
-        long start = o.hasSecond() ? o.secondStart : o.xStart;
         for (int c = from; c < to; c++) {
-            Shift.sample(memory, start + c * cut.shape.spatial(), positions, samples, shift, into, c);
+            Shift.sample(o, c * cut.shape.spatial(), positions, samples, into, c);
         }
     }
 }

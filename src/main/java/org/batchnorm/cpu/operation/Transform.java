@@ -23,16 +23,21 @@ public final class Transform extends Operation {
     public Transform of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
         begin(kernels, normalization, cut);
         mapped.set(tensors.x(), null, tensors.y());
+        activate(tensors.activations());
         return this;
     }
 
     @Override
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
-        if (f.throughStatistics) {
-            TransformCoefficients.ofBatch(f, into, 0, cut.features);
-        } else {
-            TransformCoefficients.ofGiven(f, into, 0, cut.features);
-        }
+        coefficients(f, into, cut.features);
         Wide.mark(f, into, false, 0, cut.features);
+    }
+
+    static void coefficients(PerFeature f, Coefficients into, int features) {
+        if (f.throughStatistics) {
+            TransformCoefficients.ofBatch(f, into, 0, features);
+        } else {
+            TransformCoefficients.ofGiven(f, into, 0, features);
+        }
     }
 }

@@ -42,9 +42,9 @@ public final class InDouble {
         double product = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
             long at = position(shape, feature, i);
-            double dy = o.second(at);
+            double dy = o.gradient(at, feature);
             sum += dy;
-            product += dy * (o.x(at) - mean);
+            product += dy * (o.value(at) - mean);
         }
         gradients.dbeta()[feature] = sum;
         gradients.dgamma()[feature] = product * rstd(f, feature);
@@ -62,7 +62,7 @@ public final class InDouble {
     private static double mean(BatchShape shape, Operands o, int feature) {
         double sum = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
-            sum += o.x(position(shape, feature, i));
+            sum += o.value(position(shape, feature, i));
         }
         return sum / shape.valuesPerFeature();
     }
@@ -73,7 +73,7 @@ public final class InDouble {
         }
         double sum = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
-            double d = o.x(position(shape, feature, i)) - mean;
+            double d = o.value(position(shape, feature, i)) - mean;
             sum += d * d;
         }
         return sum / shape.valuesPerFeature();

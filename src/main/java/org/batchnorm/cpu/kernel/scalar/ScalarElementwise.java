@@ -28,6 +28,9 @@ final class ScalarElementwise implements Elementwise {
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
             tile.repeat(c, j, length, together, second);
+            if (needsForward(o)) {
+                tile.repeatForward(o.forward, j, length, together);
+            }
             for (long i = 0; i < r.count; i += together) {
                 int piece = length * (int) Math.min(together, r.count - i);
                 read(o, r.first + i * r.width + j, tile, piece);
@@ -36,6 +39,7 @@ final class ScalarElementwise implements Elementwise {
                 } else {
                     transform(tile.a, tile.coefficients, piece);
                 }
+                activate(o, tile, piece);
                 Memory.write(tile.a, o.out, o.outStart + r.first + i * r.width + j, piece);
             }
         }
@@ -52,6 +56,9 @@ final class ScalarElementwise implements Elementwise {
     }
 
     private void run(Operands o, long run, int length, Tile tile, Coefficients c, int channel) {
+        if (needsForward(o)) {
+            tile.repeatForward(o.forward, channel, Math.min(Tile.SIZE, length));
+        }
         for (int j = 0; j < length; j += Tile.SIZE) {
             int piece = Math.min(Tile.SIZE, length - j);
             read(o, run + j, tile, piece);
@@ -60,14 +67,33 @@ final class ScalarElementwise implements Elementwise {
             } else {
                 transform(tile.a, c, channel, piece);
             }
+            activate(o, tile, piece);
             Memory.write(tile.a, o.out, o.outStart + run + j, piece);
         }
     }
 
+    /** Copies a piece of each input, and of x once more where its sign is wanted when the result has its place. */
     private void read(Operands o, long position, Tile tile, int length) {
-        Memory.read(o.x, o.xStart + position, tile.a, length);
-        if (second) {
-            Memory.read(o.second, o.secondStart + position, tile.b, length);
+        if (!second) {
+            ScalarInputs.readX(o, position, tile.a, length);
+            return;
+        }
+        ScalarInputs.readBoth(o, position, tile.a, tile.b, tile.forward, length);
+        if (!o.input.isNone()) {
+            System.arraycopy(tile.a, 0, tile.c, 0, length);
+        }
+    }
+
+    private boolean needsForward(Operands o) {
+        return second && !o.output.isNone();
+    }
+
+    /** {@code y = output(z)}, or dx by x, not by {@code input(x)}. */
+    private void activate(Operands o, Tile tile, int length) {
+        if (!second) {
+            ScalarInputs.apply(o.output, tile.a, length);
+        } else if (!o.input.isNone()) {
+            ScalarInputs.applyDerivative(o.input, tile.c, tile.a, length);
         }
     }
 
@@ -117,7 +143,7 @@ final class ScalarElementwise implements Elementwise {
     }
 
     /** {@code y = (x − centre) · scale + offset}. */
-    private static float transform(float x, float centre, float scale, float offset) {
+    static float transform(float x, float centre, float scale, float offset) {
         return (x - centre) * scale + offset;
     }
 

@@ -35,6 +35,11 @@ public final class ScalarKernels implements Kernels {
     }
 
     @Override
+    public float transform(float d, float scale, float offset) {
+        return d * scale + offset;
+    }
+
+    @Override
     public MergeStatistics mergeStatistics(boolean rare) {
         return mergeStatistics;
     }

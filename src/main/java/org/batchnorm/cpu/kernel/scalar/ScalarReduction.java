@@ -40,22 +40,37 @@ final class ScalarReduction implements Reduction {
     public void sample(Operands o, Rows r, Coefficients c) {
         Tile tile = r.tile;
         int samples = (int) r.count;
-        Object memory = second ? o.second : o.x;
-        long start = (second ? o.secondStart : o.xStart) + r.first;
         float[] shift = second ? c.dyShift : c.shift;
         float[] first = tile.coefficients.shift;
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
-            Memory.read(memory, start + j, first, length);
+            repeatForward(o, tile, j, length, 1);
+            readSample(o, r.first + j, tile, first, length);
             Arrays.fill(tile.b, 0, length, 0);
             Arrays.fill(tile.c, 0, length, 0);
             for (int i = 1; i < samples; i++) {
-                Memory.read(memory, start + tile.positions[i] + j, tile.a, length);
+                readSample(o, r.first + tile.positions[i] + j, tile, tile.a, length);
                 addSample(tile.a, first, tile.b, tile.c, length);
             }
             shift(tile, 1f / samples, length);
             System.arraycopy(tile.a, 0, shift, j, length);
             System.arraycopy(tile.c, 0, c.spread, j, length);
+        }
+    }
+
+    private void readSample(Operands o, long position, Tile tile, float[] into, int length) {
+        if (!second) {
+            ScalarInputs.readX(o, position, into, length);
+        } else if (o.output.isNone()) {
+            Memory.read(o.second, o.secondStart + position, into, length);
+        } else {
+            ScalarInputs.readBoth(o, position, tile.d, into, tile.forward, length);
+        }
+    }
+
+    private void repeatForward(Operands o, Tile tile, int from, int length, int times) {
+        if (second && !o.output.isNone()) {
+            tile.repeatForward(o.forward, from, length, times);
         }
     }
 
@@ -88,6 +103,7 @@ final class ScalarReduction implements Reduction {
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
             tile.repeatShift(c, j, length, together, second);
+            repeatForward(o, tile, j, length, together);
             tile.clearSums(length * together);
             for (long i = 0; i < r.count; i += strip) {
                 strip(o, r, i, Math.min(i + strip, r.count), j, length);
@@ -126,6 +142,9 @@ final class ScalarReduction implements Reduction {
             Arrays.fill(tile.coefficients.shift, 0, used, c.shift[channel]);
             if (second) {
                 Arrays.fill(tile.coefficients.dyShift, 0, used, c.dyShift[channel]);
+                if (!o.output.isNone()) {
+                    tile.repeatForward(o.forward, channel, used);
+                }
             }
             if (!second && r.images == streams) {
                 for (int j = 0; j < r.length; j += Tile.SIZE) {
@@ -160,25 +179,24 @@ final class ScalarReduction implements Reduction {
 
     /** Copies a piece of each input. */
     private void read(Operands o, long position, Tile tile, int length) {
-        Memory.read(o.x, o.xStart + position, tile.a, length);
         if (second) {
-            Memory.read(o.second, o.secondStart + position, tile.b, length);
+            ScalarInputs.readBoth(o, position, tile.a, tile.b, tile.forward, length);
+        } else {
+            ScalarInputs.readX(o, position, tile.a, length);
         }
     }
 
     /** Copies four pieces of x. */
     private static void readFour(Operands o, long position, long apart, Tile tile, int length) {
-        long at = o.xStart + position;
-        Memory.read(o.x, at, tile.a, length);
-        Memory.read(o.x, at + apart, tile.b, length);
-        Memory.read(o.x, at + 2 * apart, tile.c, length);
-        Memory.read(o.x, at + 3 * apart, tile.d, length);
+        ScalarInputs.readX(o, position, tile.a, length);
+        ScalarInputs.readX(o, position + apart, tile.b, length);
+        ScalarInputs.readX(o, position + 2 * apart, tile.c, length);
+        ScalarInputs.readX(o, position + 3 * apart, tile.d, length);
     }
 
     /** Copies another piece of each input. */
     private static void readOther(Operands o, long position, Tile tile, int length) {
-        Memory.read(o.x, o.xStart + position, tile.c, length);
-        Memory.read(o.second, o.secondStart + position, tile.d, length);
+        ScalarInputs.readBoth(o, position, tile.c, tile.d, tile.forward, length);
     }
 
     private void add(Tile tile, int length) {

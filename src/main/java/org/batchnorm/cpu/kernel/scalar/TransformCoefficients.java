@@ -33,6 +33,9 @@ public final class TransformCoefficients {
         Arrays.fill(c.centre, from, to, 0);
         multiply(f.gamma, f.statistics.rstd(), c.scale, from, to);
         Arrays.fill(c.offset, from, to, 0);
+        // With activations it is an inputGradient in which x does not count.
+        Arrays.fill(c.dyCentre, from, to, 0);
+        Arrays.fill(c.slope, from, to, 0);
     }
 
     // One simple loop for each step: so the compiler makes vector code of them.

@@ -13,6 +13,7 @@ import org.batchnorm.cpu.kernel.Wide;
  * of an operation has one of these and sets it anew for every feature.
  */
 public final class WideElementwise implements Elementwise {
+    private int feature;
     private double centre;
     private double dyCentre;
     private double slope;
@@ -27,18 +28,19 @@ public final class WideElementwise implements Elementwise {
      *
      * @param ofGradient whether the output is dx; else it is y
      */
-    public WideElementwise of(PerFeature f, boolean ofGradient, int feature) {
+    public WideElementwise of(PerFeature f, boolean ofGradient, int newFeature) {
+        feature = newFeature;
         double rstd = InDouble.rstd(f, feature);
         double mean = (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
-        boolean frozen = ofGradient && !f.throughStatistics;
-        centre = frozen ? 0 : mean;
-        dyCentre = ofGradient ? f.gradients.dbeta()[feature] / f.count : 0;
+        boolean throughStatistics = ofGradient && f.throughStatistics;
+        centre = ofGradient && !throughStatistics ? 0 : mean;
+        dyCentre = throughStatistics ? f.gradients.dbeta()[feature] / f.count : 0;
         offset = ofGradient ? 0 : f.beta[feature];
-        if (ofGradient && !frozen && f.count <= Wide.TWO_VALUES) {
+        if (throughStatistics && f.count <= Wide.TWO_VALUES) {
             slope = 0;
             scale = f.gamma[feature] * rstd * f.eps * rstd * rstd;
         } else {
-            slope = ofGradient ? -f.gradients.dgamma()[feature] * rstd / f.count : 0;
+            slope = throughStatistics ? -f.gradients.dgamma()[feature] * rstd / f.count : 0;
             scale = f.gamma[feature] * rstd;
         }
         return this;
@@ -60,11 +62,13 @@ public final class WideElementwise implements Elementwise {
 
     private void map(Operands o, long first, long count, long apart) {
         for (long at = first; at < first + count * apart; at += apart) {
-            double t = o.x(at) - centre;
+            double t = o.value(at) - centre;
             if (o.hasSecond()) {
-                t = (o.second(at) - dyCentre) + t * slope;
+                double dx = ((o.gradient(at, feature) - dyCentre) + t * slope) * scale;
+                o.out(at, o.input.gradient((float) dx, o.x(at)));
+            } else {
+                o.out(at, o.output.of((float) (t * scale + offset)));
             }
-            o.out(at, (float) (t * scale + offset));
         }
     }
 }

@@ -10,9 +10,13 @@ import org.batchnorm.cpu.kernel.Operands;
  * @param inNative whether all are in native memory. Code that has met several kinds of segments is slow on each; so all
  *     the others, and mixtures, have a copy of their own
  * @param hasSecond whether there is a second input, dy
+ * @param input the activation before batch norm
+ * @param output the activation after it
  */
-record Variant(boolean inArrays, boolean inNative, boolean hasSecond) {
+record Variant(boolean inArrays, boolean inNative, boolean hasSecond, VectorActivation input, VectorActivation output) {
     private static final int KINDS = 3;
+    private static final int WITHOUT_ACTIVATION = 2 * KINDS;
+    private static final VectorActivation[] ACTIVATIONS = VectorActivation.values();
 
     /** The number of {@link #OF_CLASS}. */
     static final int NUMBER_OF_CLASS = 0;
@@ -20,19 +24,33 @@ record Variant(boolean inArrays, boolean inNative, boolean hasSecond) {
     /** The one for which a kernel class is compiled as it is: the commonest. */
     static final Variant OF_CLASS = of(NUMBER_OF_CLASS);
 
+    /** Whether there is an activation before or after batch norm. */
+    boolean hasActivations() {
+        return input != VectorActivation.NONE || output != VectorActivation.NONE;
+    }
+
     /** How many there are. */
     static int count() {
-        return 2 * KINDS;
+        return WITHOUT_ACTIVATION * ACTIVATIONS.length * ACTIVATIONS.length;
     }
 
     /** The variant of a number less than {@link #count()}. */
     static Variant of(int number) {
-        return new Variant(number % KINDS == 0, number % KINDS == 1, number >= KINDS);
+        int kind = number % KINDS;
+        int activations = number / WITHOUT_ACTIVATION;
+        return new Variant(
+                kind == 0,
+                kind == 1,
+                number % WITHOUT_ACTIVATION >= KINDS,
+                ACTIVATIONS[activations % ACTIVATIONS.length],
+                ACTIVATIONS[activations / ACTIVATIONS.length]);
     }
 
     /** The number of the variant that operands need. */
     static int numberOf(Operands operands) {
         int kind = operands.inArrays() ? 0 : operands.inNative() ? 1 : 2;
-        return kind + (operands.hasSecond() ? KINDS : 0);
+        int activations = VectorActivation.of(operands.input).number
+                + VectorActivation.of(operands.output).number * ACTIVATIONS.length;
+        return kind + (operands.hasSecond() ? KINDS : 0) + activations * WITHOUT_ACTIVATION;
     }
 }

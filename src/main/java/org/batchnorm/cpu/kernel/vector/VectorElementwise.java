@@ -7,7 +7,6 @@ import static org.batchnorm.cpu.kernel.vector.Species.LANES;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
-import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
@@ -29,11 +28,18 @@ final class VectorElementwise implements Elementwise {
     /** Whether there is a dy, and the output is dx; else it is y. */
     private static final boolean SECOND = VARIANT.hasSecond();
 
+    private static final VectorActivation INPUT = VARIANT.input();
+    private static final VectorActivation OUTPUT = SECOND ? VectorActivation.NONE : VARIANT.output();
+
+    /** The activation behind which dy is the gradient: the sign of the forward's result is made once more. */
+    private static final VectorActivation BEHIND = SECOND ? VARIANT.output() : VectorActivation.NONE;
+
     /**
-     * Whether strips are worth while: where there are registers for them. On segments, those of three tensors are more
-     * than the compiler inlines into one method: 30 times slower.
+     * Whether strips are worth while: where there are registers for them. On segments, or with activations, those of
+     * three tensors are more than the compiler inlines into one method: 30 times slower.
      */
-    private static final boolean STRIPS = Species.MANY_REGISTERS && (IN_ARRAYS || !SECOND);
+    private static final boolean STRIPS =
+            Species.MANY_REGISTERS && (!SECOND || (IN_ARRAYS && !VARIANT.hasActivations()));
 
     /**
      * Rows of a strip. Of three tensors they are few, so that the cache lines in which two strips meet are still in the
@@ -47,8 +53,8 @@ final class VectorElementwise implements Elementwise {
     VectorElementwise() {}
 
     /** A copy for each variant. */
-    static List<Elementwise> copies() {
-        return Specialized.copies(MethodHandles.lookup(), Elementwise.class);
+    static Specialized<Elementwise> copies() {
+        return new Specialized<>(MethodHandles.lookup(), Elementwise.class);
     }
 
     // ---- rows
@@ -84,6 +90,8 @@ final class VectorElementwise implements Elementwise {
         long xAt = o.xStart + row;
         long dyAt = o.secondStart + row;
         long outAt = o.outStart + row;
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector output = VectorActivation.slope(o.output);
         int end = Species.end(r.from, r.to);
         int touched = 0;
         for (long i = 0; i < count; i++) {
@@ -94,10 +102,14 @@ final class VectorElementwise implements Elementwise {
                 FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
                 FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
                 FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+                FloatVector x0 = INPUT.value(load(x, xAt, j), in);
+                FloatVector x1 = INPUT.value(load(x, xAt + apart, j), in);
                 FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
                 FloatVector dy1 = SECOND ? load(dy, dyAt + apart, j) : m;
-                FloatVector v0 = map(load(x, xAt, j), dy0, m, g, k, a, b);
-                FloatVector v1 = map(load(x, xAt + apart, j), dy1, m, g, k, a, b);
+                dy0 = BEHIND.gradient(dy0, x0, o.forward, j, output);
+                dy1 = BEHIND.gradient(dy1, x1, o.forward, j, output);
+                FloatVector v0 = activate(map(x0, dy0, m, g, k, a, b), x0, in, output);
+                FloatVector v1 = activate(map(x1, dy1, m, g, k, a, b), x1, in, output);
                 store(v0, out, outAt, j);
                 store(v1, out, outAt + apart, j);
             }
@@ -122,6 +134,8 @@ final class VectorElementwise implements Elementwise {
         long xAt = o.xStart + r.first;
         long outAt = o.outStart + r.first;
         long next = r.width;
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector output = VectorActivation.slope(o.output);
         int end = Species.end(r.from, r.to);
         int touched = 0;
         for (long i = 0; i < count; i += 2) {
@@ -131,14 +145,14 @@ final class VectorElementwise implements Elementwise {
                 FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
                 FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
                 FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
-                FloatVector v0 = map(load(x, xAt, j), m, m, m, m, a, b);
-                FloatVector v1 = map(load(x, xAt + apart, j), m, m, m, m, a, b);
-                FloatVector v2 = map(load(x, xAt + next, j), m, m, m, m, a, b);
-                FloatVector v3 = map(load(x, xAt + next + apart, j), m, m, m, m, a, b);
-                store(v0, out, outAt, j);
-                store(v1, out, outAt + apart, j);
-                store(v2, out, outAt + next, j);
-                store(v3, out, outAt + next + apart, j);
+                FloatVector v0 = transform(INPUT.value(load(x, xAt, j), in), m, a, b);
+                FloatVector v1 = transform(INPUT.value(load(x, xAt + apart, j), in), m, a, b);
+                FloatVector v2 = transform(INPUT.value(load(x, xAt + next, j), in), m, a, b);
+                FloatVector v3 = transform(INPUT.value(load(x, xAt + next + apart, j), in), m, a, b);
+                store(OUTPUT.value(v0, output), out, outAt, j);
+                store(OUTPUT.value(v1, output), out, outAt + apart, j);
+                store(OUTPUT.value(v2, output), out, outAt + next, j);
+                store(OUTPUT.value(v3, output), out, outAt + next + apart, j);
             }
             for (int j = end; j < r.to; j++) {
                 two(o, r.first + i * next + j, apart, c, j);
@@ -168,6 +182,8 @@ final class VectorElementwise implements Elementwise {
         Object x = o.x;
         Object dy = o.second;
         Object out = o.out;
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector output = VectorActivation.slope(o.output);
         int end = Species.end(from, r.to);
         for (int j = from; j < end; j += LANES) {
             FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
@@ -180,7 +196,8 @@ final class VectorElementwise implements Elementwise {
             long outAt = o.outStart + row;
             for (int i = 0; i < rows; i++) {
                 FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
-                store(map(load(x, xAt, j), dy0, m, g, k, a, b), out, outAt, j);
+                FloatVector x0 = INPUT.value(load(x, xAt, j), in);
+                store(activate(map(x0, dy0, m, g, k, a, b), x0, in, output), out, outAt, j);
                 xAt += r.width;
                 dyAt += r.width;
                 outAt += r.width;
@@ -202,6 +219,8 @@ final class VectorElementwise implements Elementwise {
         long dyAt = o.secondStart + row;
         long outAt = o.outStart + row;
         int l = j + LANES;
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector output = VectorActivation.slope(o.output);
         FloatVector m0 = FloatVector.fromArray(FLOATS, c.centre, j);
         FloatVector m1 = FloatVector.fromArray(FLOATS, c.centre, l);
         FloatVector a0 = FloatVector.fromArray(FLOATS, c.scale, j);
@@ -215,10 +234,12 @@ final class VectorElementwise implements Elementwise {
         for (int i = 0; i < rows; i++) {
             FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m0;
             FloatVector dy1 = SECOND ? load(dy, dyAt, l) : m1;
-            FloatVector v0 = map(load(x, xAt, j), dy0, m0, g0, k0, a0, b0);
-            FloatVector v1 = map(load(x, xAt, l), dy1, m1, g1, k1, a1, b1);
-            store(v0, out, outAt, j);
-            store(v1, out, outAt, l);
+            FloatVector x0 = INPUT.value(load(x, xAt, j), in);
+            FloatVector x1 = INPUT.value(load(x, xAt, l), in);
+            FloatVector v0 = map(x0, dy0, m0, g0, k0, a0, b0);
+            FloatVector v1 = map(x1, dy1, m1, g1, k1, a1, b1);
+            store(activate(v0, x0, in, output), out, outAt, j);
+            store(activate(v1, x1, in, output), out, outAt, l);
             xAt += r.width;
             dyAt += r.width;
             outAt += r.width;
@@ -234,14 +255,14 @@ final class VectorElementwise implements Elementwise {
         for (long i = 0; i < half; i++) {
             for (int channel = r.from; channel < r.to; channel++) {
                 long run = r.first + i * r.imageApart + (channel - r.from) * r.channelApart;
-                touched ^= twoRuns(o, run, half * r.imageApart, r.length, channel, c);
+                touched ^= twoRuns(o, ofForward(o, r, channel), run, half * r.imageApart, r.length, channel, c);
             }
         }
         int halfRun = r.length / 2;
         for (long i = 2 * half; i < r.images; i++) {
             for (int channel = r.from; channel < r.to; channel++) {
                 long run = r.first + i * r.imageApart + (channel - r.from) * r.channelApart;
-                touched ^= twoRuns(o, run, halfRun, halfRun, channel, c);
+                touched ^= twoRuns(o, ofForward(o, r, channel), run, halfRun, halfRun, channel, c);
                 if (r.length % 2 == 1) {
                     two(o, run + r.length - 1, 0, c, channel);
                 }
@@ -250,8 +271,17 @@ final class VectorElementwise implements Elementwise {
         r.tile.touched = touched;
     }
 
+    /** The coefficients of the forward for a vector of a channel, where they are needed. */
+    private static Coefficients ofForward(Operands o, Runs r, int channel) {
+        if (BEHIND != VectorActivation.NONE) {
+            r.tile.repeatForward(o.forward, channel, LANES);
+        }
+        return r.tile.forward;
+    }
+
     /** Runs of two images, or the halves of one. */
-    private static int twoRuns(Operands o, long run, long apart, int length, int channel, Coefficients c) {
+    private static int twoRuns(
+            Operands o, Coefficients ofForward, long run, long apart, int length, int channel, Coefficients c) {
         if (length < LANES) {
             for (int j = 0; j < length; j++) {
                 two(o, run + j, apart, c, channel);
@@ -269,21 +299,29 @@ final class VectorElementwise implements Elementwise {
         FloatVector b = FloatVector.broadcast(FLOATS, c.offset[channel]);
         FloatVector g = SECOND ? FloatVector.broadcast(FLOATS, c.dyCentre[channel]) : m;
         FloatVector k = SECOND ? FloatVector.broadcast(FLOATS, c.slope[channel]) : m;
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector output = VectorActivation.slope(o.output);
         // The last vectors overlap the ones before. Their inputs are read first: the output may be an input.
         int end = length - LANES;
         FloatVector dy0 = SECOND ? load(dy, dyAt, end) : m;
         FloatVector dy1 = SECOND ? load(dy, dyAt + apart, end) : m;
-        FloatVector last0 = map(load(x, xAt, end), dy0, m, g, k, a, b);
-        FloatVector last1 = map(load(x, xAt + apart, end), dy1, m, g, k, a, b);
+        FloatVector x0 = INPUT.value(load(x, xAt, end), in);
+        FloatVector x1 = INPUT.value(load(x, xAt + apart, end), in);
+        dy0 = BEHIND.gradient(dy0, x0, ofForward, 0, output);
+        dy1 = BEHIND.gradient(dy1, x1, ofForward, 0, output);
+        FloatVector last0 = activate(map(x0, dy0, m, g, k, a, b), x0, in, output);
+        FloatVector last1 = activate(map(x1, dy1, m, g, k, a, b), x1, in, output);
         int touched = 0;
         for (int j = 0; j < end; j += LANES) {
             touched ^= touch(out, outAt, j) ^ touch(out, outAt + apart, j);
             dy0 = SECOND ? load(dy, dyAt, j) : m;
             dy1 = SECOND ? load(dy, dyAt + apart, j) : m;
-            FloatVector v0 = map(load(x, xAt, j), dy0, m, g, k, a, b);
-            FloatVector v1 = map(load(x, xAt + apart, j), dy1, m, g, k, a, b);
-            store(v0, out, outAt, j);
-            store(v1, out, outAt + apart, j);
+            x0 = INPUT.value(load(x, xAt, j), in);
+            x1 = INPUT.value(load(x, xAt + apart, j), in);
+            dy0 = BEHIND.gradient(dy0, x0, ofForward, 0, output);
+            dy1 = BEHIND.gradient(dy1, x1, ofForward, 0, output);
+            store(activate(map(x0, dy0, m, g, k, a, b), x0, in, output), out, outAt, j);
+            store(activate(map(x1, dy1, m, g, k, a, b), x1, in, output), out, outAt + apart, j);
         }
         store(last0, out, outAt, end);
         store(last1, out, outAt + apart, end);
@@ -304,9 +342,20 @@ final class VectorElementwise implements Elementwise {
             FloatVector slope,
             FloatVector scale,
             FloatVector offset) {
-        FloatVector d = x.lanewise(SUB, centre);
-        FloatVector t = SECOND ? d.lanewise(FMA, slope, dy.lanewise(SUB, dyCentre)) : d;
+        if (!SECOND) {
+            return transform(x, centre, scale, offset);
+        }
+        FloatVector t = x.lanewise(SUB, centre).lanewise(FMA, slope, dy.lanewise(SUB, dyCentre));
         return t.lanewise(FMA, scale, offset);
+    }
+
+    private static FloatVector transform(FloatVector x, FloatVector centre, FloatVector scale, FloatVector offset) {
+        return x.lanewise(SUB, centre).lanewise(FMA, scale, offset);
+    }
+
+    /** {@code y = output(z)}, or dx by x, not by {@code input(x)}, whose sign is that of x. */
+    private static FloatVector activate(FloatVector mapped, FloatVector x, FloatVector in, FloatVector output) {
+        return SECOND ? INPUT.gradient(mapped, x, in) : OUTPUT.value(mapped, output);
     }
 
     /** Two values, which may be the same: both are read before one is written, as the output may be an input. */
@@ -318,9 +367,15 @@ final class VectorElementwise implements Elementwise {
     }
 
     private static float one(Operands o, long at, Coefficients c, int j) {
-        float d = o.x(at) - c.centre[j];
-        float t = SECOND ? Math.fma(d, c.slope[j], o.second(at) - c.dyCentre[j]) : d;
-        return Math.fma(t, c.scale[j], c.offset[j]);
+        float x = INPUT == VectorActivation.NONE ? o.x(at) : o.value(at);
+        float d = x - c.centre[j];
+        if (!SECOND) {
+            float z = Math.fma(d, c.scale[j], c.offset[j]);
+            return OUTPUT == VectorActivation.NONE ? z : o.output.of(z);
+        }
+        float dy = BEHIND == VectorActivation.NONE ? o.second(at) : o.gradientOfColumn(at, j);
+        float dx = Math.fma(Math.fma(d, c.slope[j], dy - c.dyCentre[j]), c.scale[j], c.offset[j]);
+        return INPUT == VectorActivation.NONE ? dx : o.input.gradient(dx, x);
     }
 
     // ---- memory

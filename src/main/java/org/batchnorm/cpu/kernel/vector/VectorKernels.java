@@ -1,6 +1,5 @@
 package org.batchnorm.cpu.kernel.vector;
 
-import java.util.List;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.MergeGradients;
@@ -15,8 +14,8 @@ import org.batchnorm.cpu.kernel.scalar.ScalarKernels;
  * runs rarely is left to the kernels of the backend scalar, with the same bits.
  */
 public final class VectorKernels implements Kernels {
-    private final List<Reduction> reductions = VectorReduction.copies();
-    private final List<Elementwise> maps = VectorElementwise.copies();
+    private final Specialized<Reduction> reductions = VectorReduction.copies();
+    private final Specialized<Elementwise> maps = VectorElementwise.copies();
     private final Kernels plain = new ScalarKernels();
     private final MergeStatistics mergeStatistics =
             Species.HAS_HALVES ? new VectorMergeStatistics(plain.mergeStatistics(true)) : plain.mergeStatistics(true);
@@ -31,7 +30,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public Reduction reduction(Operands operands) {
-        return reductions.get(Variant.numberOf(operands));
+        return reductions.of(operands);
     }
 
     @Override
@@ -41,7 +40,12 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public Elementwise elementwise(Operands operands) {
-        return maps.get(Variant.numberOf(operands));
+        return maps.of(operands);
+    }
+
+    @Override
+    public float transform(float d, float scale, float offset) {
+        return Math.fma(d, scale, offset);
     }
 
     @Override

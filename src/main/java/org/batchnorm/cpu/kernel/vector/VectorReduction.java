@@ -11,7 +11,6 @@ import static org.batchnorm.cpu.kernel.vector.Species.LANES;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
-import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
@@ -38,13 +37,22 @@ final class VectorReduction implements Reduction {
     /** Whether there is a dy, and w is dy less its shift; else w is d. */
     private static final boolean SECOND = VARIANT.hasSecond();
 
+    private static final VectorActivation INPUT = VARIANT.input();
+    private static final VectorActivation OUTPUT = VARIANT.output();
+
+    /** Whether the sign of the forward's result is needed, which is then made once more. */
+    private static final boolean SIGN = SECOND && OUTPUT != VectorActivation.NONE;
+
+    /** Whether four strips are gone down at once; with activations they are more than the compiler inlines. */
+    private static final boolean FOUR_STRIPS = !VARIANT.hasActivations();
+
     private static final int STREAMS = SECOND ? 2 : 4;
 
     VectorReduction() {}
 
     /** A copy for each variant. */
-    static List<Reduction> copies() {
-        return Specialized.copies(MethodHandles.lookup(), Reduction.class);
+    static Specialized<Reduction> copies() {
+        return new Specialized<>(MethodHandles.lookup(), Reduction.class);
     }
 
     @Override
@@ -65,31 +73,37 @@ final class VectorReduction implements Reduction {
         float[] shift = c.shift;
         float[] dyShift = c.dyShift;
         long apart = r.apart;
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector out = VectorActivation.slope(o.output);
         int end = Species.end(r.from, r.to);
         long xAt = o.xStart + r.first;
         long dyAt = o.secondStart + r.first;
         for (long i = 0; i < r.count; i++) {
             for (int j = r.from; j < end; j += LANES) {
                 FloatVector m = FloatVector.fromArray(FLOATS, shift, j);
-                FloatVector d0 = load(x, xAt, j).lanewise(SUB, m);
-                FloatVector d1 = load(x, xAt + apart, j).lanewise(SUB, m);
+                FloatVector x0 = value(x, xAt, j, in);
+                FloatVector x1 = value(x, xAt + apart, j, in);
+                FloatVector d0 = x0.lanewise(SUB, m);
+                FloatVector d1 = x1.lanewise(SUB, m);
                 FloatVector w0 = d0;
                 FloatVector w1 = d1;
                 if (SECOND) {
                     FloatVector g = FloatVector.fromArray(FLOATS, dyShift, j);
-                    w0 = load(dy, dyAt, j).lanewise(SUB, g);
-                    w1 = load(dy, dyAt + apart, j).lanewise(SUB, g);
+                    w0 = OUTPUT.gradient(load(dy, dyAt, j), x0, o.forward, j, out)
+                            .lanewise(SUB, g);
+                    w1 = OUTPUT.gradient(load(dy, dyAt + apart, j), x1, o.forward, j, out)
+                            .lanewise(SUB, g);
                 }
                 FloatVector added = w0.lanewise(ADD, w1);
                 FloatVector products = d1.lanewise(FMA, w1, d0.lanewise(MUL, w0));
                 if (!SECOND) {
-                    FloatVector d2 = load(x, xAt + 2 * apart, j).lanewise(SUB, m);
-                    FloatVector d3 = load(x, xAt + 3 * apart, j).lanewise(SUB, m);
+                    FloatVector d2 = value(x, xAt + 2 * apart, j, in).lanewise(SUB, m);
+                    FloatVector d3 = value(x, xAt + 3 * apart, j, in).lanewise(SUB, m);
                     added = added.lanewise(ADD, d2.lanewise(ADD, d3));
                     products = products.lanewise(ADD, d3.lanewise(FMA, d3, d2.lanewise(MUL, d2)));
                 }
-                add(s, j, added);
-                add(s.product, j, products);
+                VectorSums.add(s, j, added);
+                VectorSums.add(s.product, j, products);
             }
             for (int j = end; j < r.to; j++) {
                 addColumn(o, r.first + i * r.width + j, apart, j, c, s);
@@ -122,9 +136,9 @@ final class VectorReduction implements Reduction {
             long at = r.first + i * r.width;
             int rows = (int) Math.min(CutPolicy.STRIP_ROWS, pairs - i);
             int j = r.from;
-            for (; j + 4 * LANES <= r.to; j += 4 * LANES) {
+            for (; FOUR_STRIPS && j + 4 * LANES <= r.to; j += 4 * LANES) {
                 fourStrips(o, r, at, rows, j, c);
-                addStrips(r.tile.a, j, s);
+                VectorSums.addStrips(r.tile.a, j, s);
             }
             narrowStrips(o, r, at, rows, j, c, s);
         }
@@ -195,18 +209,6 @@ final class VectorReduction implements Reduction {
         zero.lanewise(ADD, product3).intoArray(r.tile.a, 7 * LANES);
     }
 
-    /** Adds the sums of four strips; in the same method as these it would be more than the compiler inlines. */
-    private static void addStrips(float[] lanes, int j, ColumnSums s) {
-        add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
-        add(s, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
-        add(s, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
-        add(s, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
-        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 4 * LANES));
-        add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 5 * LANES));
-        add(s.product, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 6 * LANES));
-        add(s.product, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 7 * LANES));
-    }
-
     /**
      * Adds up strips as wide as a vector, and columns, from column {@code from} on. A single row is added to itself,
      * and half of that is taken.
@@ -217,6 +219,8 @@ final class VectorReduction implements Reduction {
         FloatVector share = FloatVector.broadcast(FLOATS, half);
         int end = Species.end(from, r.to);
         FloatVector zero = FloatVector.zero(FLOATS);
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector out = VectorActivation.slope(o.output);
         for (int j = from; j < end; j += LANES) {
             FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
             FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyShift, j) : shift;
@@ -225,17 +229,25 @@ final class VectorReduction implements Reduction {
             long xAt = o.xStart + at;
             long dyAt = o.secondStart + at;
             for (int i = 0; i < rows; i += 2) {
-                FloatVector d = load(o.x, xAt, j).lanewise(SUB, shift);
-                FloatVector e = load(o.x, xAt + width, j).lanewise(SUB, shift);
-                FloatVector v = SECOND ? load(o.second, dyAt, j).lanewise(SUB, g) : d;
-                FloatVector w = SECOND ? load(o.second, dyAt + width, j).lanewise(SUB, g) : e;
+                FloatVector x0 = value(o.x, xAt, j, in);
+                FloatVector x1 = value(o.x, xAt + width, j, in);
+                FloatVector d = x0.lanewise(SUB, shift);
+                FloatVector e = x1.lanewise(SUB, shift);
+                FloatVector v = d;
+                FloatVector w = e;
+                if (SECOND) {
+                    v = OUTPUT.gradient(load(o.second, dyAt, j), x0, o.forward, j, out)
+                            .lanewise(SUB, g);
+                    w = OUTPUT.gradient(load(o.second, dyAt + width, j), x1, o.forward, j, out)
+                            .lanewise(SUB, g);
+                }
                 sum = v.lanewise(ADD, w).lanewise(ADD, sum);
                 product = e.lanewise(FMA, w, d.lanewise(FMA, v, product));
                 xAt += 2 * width;
                 dyAt += 2 * width;
             }
-            add(s, j, zero.lanewise(ADD, sum).lanewise(MUL, share));
-            add(s.product, j, zero.lanewise(ADD, product).lanewise(MUL, share));
+            VectorSums.add(s, j, zero.lanewise(ADD, sum).lanewise(MUL, share));
+            VectorSums.add(s.product, j, zero.lanewise(ADD, product).lanewise(MUL, share));
         }
         for (int j = end; j < r.to; j++) {
             float sum = 0;
@@ -253,25 +265,19 @@ final class VectorReduction implements Reduction {
     }
 
     private static float distance(Operands o, long at, int j, Coefficients c) {
-        return o.x(at) - c.shift[j];
+        return value(o, at) - c.shift[j];
+    }
+
+    private static float value(Operands o, long at) {
+        return INPUT == VectorActivation.NONE ? o.x(at) : o.value(at);
+    }
+
+    private static float gradient(Operands o, long at, int j) {
+        return SIGN ? o.gradientOfColumn(at, j) : o.second(at);
     }
 
     private static float weight(Operands o, long at, int j, Coefficients c) {
-        return SECOND ? o.second(at) - c.dyShift[j] : distance(o, at, j, c);
-    }
-
-    /** {@link ColumnSums#add} of vectors. */
-    private static void add(ColumnSums s, int j, FloatVector more) {
-        FloatVector old = FloatVector.fromArray(FLOATS, s.sum, j);
-        FloatVector sum = old.lanewise(ADD, more);
-        sum.intoArray(s.sum, j);
-        FloatVector.fromArray(FLOATS, s.sumLow, j)
-                .lanewise(ADD, more.lanewise(SUB, sum.lanewise(SUB, old)))
-                .intoArray(s.sumLow, j);
-    }
-
-    private static void add(float[] sums, int j, FloatVector more) {
-        FloatVector.fromArray(FLOATS, sums, j).lanewise(ADD, more).intoArray(sums, j);
+        return SECOND ? gradient(o, at, j) - c.dyShift[j] : distance(o, at, j, c);
     }
 
     // ---- runs
@@ -279,6 +285,9 @@ final class VectorReduction implements Reduction {
     @Override
     public void runs(Operands o, Runs r, Coefficients c, Sums s) {
         for (int channel = r.from; channel < r.to; channel++) {
+            if (SIGN) {
+                r.tile.repeatForward(o.forward, channel, LANES);
+            }
             long run = r.first + (channel - r.from) * r.channelApart;
             long i = 0;
             for (; i + STREAMS <= r.images; i += STREAMS) {
@@ -294,8 +303,8 @@ final class VectorReduction implements Reduction {
     /** Adds the last values of one image's run: those left over where its length is no multiple of the streams. */
     private static void addLast(Operands o, Runs r, long at, int channel, Coefficients c, Sums s) {
         for (int j = r.length / STREAMS * STREAMS; j < r.length; j++) {
-            double d = o.x(at + j) - c.shift[channel];
-            double w = SECOND ? o.second(at + j) - c.dyShift[channel] : d;
+            double d = value(o, at + j) - c.shift[channel];
+            double w = SECOND ? gradient(o, at + j, channel) - c.dyShift[channel] : d;
             s.sum[channel] += w;
             s.product[channel] += w * d;
         }
@@ -309,14 +318,12 @@ final class VectorReduction implements Reduction {
     private static void addRuns(Operands o, Runs r, long at, boolean wholeRuns, int channel, Coefficients c, Sums s) {
         int length = wholeRuns ? r.length : r.length / STREAMS;
         long apart = wholeRuns ? r.imageApart : length;
-        float[] lanes = r.tile.a;
-        Object x = o.x;
-        Object dy = o.second;
         long xAt = o.xStart + at;
         long dyAt = o.secondStart + at;
-        int end = length & -GROUP;
         FloatVector shift = FloatVector.broadcast(FLOATS, c.shift[channel]);
         FloatVector dyShift = FloatVector.broadcast(FLOATS, SECOND ? c.dyShift[channel] : 0);
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector out = VectorActivation.slope(o.output);
         FloatVector zero = FloatVector.zero(FLOATS);
         for (int part = 0; part < GROUP; part += LANES) {
             FloatVector sum = zero;
@@ -325,13 +332,15 @@ final class VectorReduction implements Reduction {
             FloatVector product1 = zero;
             FloatVector product2 = zero;
             FloatVector product3 = zero;
-            for (int j = part; j < end; j += GROUP) {
-                FloatVector d0 = load(x, xAt, j).lanewise(SUB, shift);
-                FloatVector d1 = load(x, xAt + apart, j).lanewise(SUB, shift);
+            for (int j = part; j < (length & -GROUP); j += GROUP) {
+                FloatVector x0 = value(o.x, xAt, j, in);
+                FloatVector x1 = value(o.x, xAt + apart, j, in);
+                FloatVector d0 = x0.lanewise(SUB, shift);
+                FloatVector d1 = x1.lanewise(SUB, shift);
                 FloatVector added;
                 if (SECOND) {
-                    FloatVector w0 = load(dy, dyAt, j).lanewise(SUB, dyShift);
-                    FloatVector w1 = load(dy, dyAt + apart, j).lanewise(SUB, dyShift);
+                    FloatVector w0 = gradient(o, r, dyAt, j, x0, out).lanewise(SUB, dyShift);
+                    FloatVector w1 = gradient(o, r, dyAt + apart, j, x1, out).lanewise(SUB, dyShift);
                     added = w0.lanewise(ADD, w1);
                     // The products carry what their rounding takes, as the sum does.
                     FloatVector products = d1.lanewise(FMA, w1, d0.lanewise(MUL, w0));
@@ -340,8 +349,8 @@ final class VectorReduction implements Reduction {
                             .lanewise(ADD, product1);
                     product0 = product;
                 } else {
-                    FloatVector d2 = load(x, xAt + 2 * apart, j).lanewise(SUB, shift);
-                    FloatVector d3 = load(x, xAt + 3 * apart, j).lanewise(SUB, shift);
+                    FloatVector d2 = value(o.x, xAt + 2 * apart, j, in).lanewise(SUB, shift);
+                    FloatVector d3 = value(o.x, xAt + 3 * apart, j, in).lanewise(SUB, shift);
                     added = d0.lanewise(ADD, d1).lanewise(ADD, d2.lanewise(ADD, d3));
                     product0 = d0.lanewise(FMA, d0, product0);
                     product1 = d1.lanewise(FMA, d1, product1);
@@ -353,18 +362,23 @@ final class VectorReduction implements Reduction {
                 sumLow = added.lanewise(SUB, newSum.lanewise(SUB, sum)).lanewise(ADD, sumLow);
                 sum = newSum;
             }
-            zero.lanewise(ADD, sum).intoArray(lanes, part);
-            zero.lanewise(ADD, sumLow).intoArray(lanes, GROUP + part);
+            zero.lanewise(ADD, sum).intoArray(r.tile.a, part);
+            zero.lanewise(ADD, sumLow).intoArray(r.tile.a, GROUP + part);
             FloatVector products23 = zero.lanewise(ADD, product2).lanewise(ADD, product3);
             if (SECOND) {
-                zero.lanewise(ADD, product0).intoArray(lanes, 2 * GROUP + part);
-                zero.lanewise(ADD, product1).intoArray(lanes, 3 * GROUP + part);
+                zero.lanewise(ADD, product0).intoArray(r.tile.a, 2 * GROUP + part);
+                zero.lanewise(ADD, product1).intoArray(r.tile.a, 3 * GROUP + part);
             } else {
                 FloatVector products01 = zero.lanewise(ADD, product0).lanewise(ADD, product1);
-                products01.lanewise(ADD, products23).intoArray(lanes, 2 * GROUP + part);
+                products01.lanewise(ADD, products23).intoArray(r.tile.a, 2 * GROUP + part);
             }
         }
         addTotals(o, r, at, wholeRuns, channel, c, s);
+    }
+
+    /** {@code dy · output′(z)} of one channel, whose coefficients stand in the tile. */
+    private static FloatVector gradient(Operands o, Runs r, long start, int j, FloatVector x, FloatVector slope) {
+        return OUTPUT.gradient(load(o.second, start, j), x, r.tile.forward, 0, slope);
     }
 
     /** Adds the sums of the lanes, and the values behind the last whole group of them. */
@@ -376,8 +390,8 @@ final class VectorReduction implements Reduction {
         double product = SECOND ? Access.compensatedTotal(lanes, 2 * GROUP) : Access.total(lanes, 2 * GROUP);
         for (int j = length & -GROUP; j < length; j++) {
             for (int i = 0; i < STREAMS; i++) {
-                float d = o.x(at + i * apart + j) - c.shift[channel];
-                float w = SECOND ? o.second(at + i * apart + j) - c.dyShift[channel] : d;
+                float d = value(o, at + i * apart + j) - c.shift[channel];
+                float w = SECOND ? gradient(o, at + i * apart + j, channel) - c.dyShift[channel] : d;
                 sum += w;
                 product += w * d;
             }
@@ -390,9 +404,9 @@ final class VectorReduction implements Reduction {
 
     @Override
     public void sample(Operands o, Rows r, Coefficients c) {
-        Object values = SECOND ? o.second : o.x;
         float[] shift = SECOND ? c.dyShift : c.shift;
-        long start = (SECOND ? o.secondStart : o.xStart) + r.first;
+        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector out = VectorActivation.slope(o.output);
         long[] positions = r.tile.positions;
         int samples = (int) r.count;
         FloatVector zero = FloatVector.zero(FLOATS);
@@ -400,11 +414,11 @@ final class VectorReduction implements Reduction {
         FloatVector coarseness = FloatVector.broadcast(FLOATS, Shift.COARSENESS);
         int end = Species.end(r.from, r.to);
         for (int j = r.from; j < end; j += LANES) {
-            FloatVector first = load(values, start, j);
+            FloatVector first = sampled(o, r.first, j, in, out);
             FloatVector sum = zero;
             FloatVector distances = zero;
             for (int i = 1; i < samples; i++) {
-                FloatVector d = load(values, start + positions[i], j).lanewise(SUB, first);
+                FloatVector d = sampled(o, r.first + positions[i], j, in, out).lanewise(SUB, first);
                 sum = d.lanewise(ADD, sum);
                 distances = d.lanewise(ABS).lanewise(ADD, distances);
             }
@@ -415,8 +429,18 @@ final class VectorReduction implements Reduction {
             spread.intoArray(c.spread, j);
         }
         for (int j = end; j < r.to; j++) {
-            Shift.sample(values, start + j, positions, samples, shift, c, j);
+            Shift.sample(o, r.first + j, positions, samples, c, j);
         }
+    }
+
+    private static FloatVector sampled(Operands o, long at, int j, FloatVector in, FloatVector out) {
+        FloatVector x = SECOND && !SIGN ? in : value(o.x, o.xStart + at, j, in);
+        return SECOND ? OUTPUT.gradient(load(o.second, o.secondStart + at, j), x, o.forward, j, out) : x;
+    }
+
+    /** {@code input(x)}. */
+    private static FloatVector value(Object memory, long start, int j, FloatVector slope) {
+        return INPUT.value(load(memory, start, j), slope);
     }
 
     private static FloatVector load(Object memory, long start, int j) {

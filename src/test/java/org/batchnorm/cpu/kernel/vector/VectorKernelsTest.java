@@ -33,6 +33,7 @@ import java.util.stream.Stream;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -58,13 +59,25 @@ class VectorKernelsTest {
             "intoMemorySegment",
             "convertShape",
             "lanewise",
+            "compare",
+            "blend",
             "reduceLanes");
+
+    private static final Map<Activation, VectorActivation> ACTIVATIONS = Map.of(
+            Activation.NONE,
+            VectorActivation.NONE,
+            Activation.relu(),
+            VectorActivation.RELU,
+            Activation.leakyRelu(0.1),
+            VectorActivation.LEAKY);
 
     @ParameterizedTest
     @ValueSource(
             classes = {
                 Species.class,
                 Access.class,
+                VectorActivation.class,
+                VectorSums.class,
                 VectorReduction.class,
                 VectorElementwise.class,
                 VectorMergeStatistics.class
@@ -78,6 +91,7 @@ class VectorKernelsTest {
             if (VECTORS.contains(call.owner().asInternalName())) {
                 used.add(name);
                 boolean widensScalar = name.equals("lanewise") && (type.contains("F)") || type.contains("D)"));
+                widensScalar |= name.equals("blend") && !type.startsWith("(Ljdk/incubator/vector/Vector;");
                 if (!ALLOWED.contains(name) || widensScalar) {
                     shared.add(name + type);
                 }
@@ -170,22 +184,27 @@ class VectorKernelsTest {
             Set<Integer> met = new TreeSet<>();
             memory.forEach((xKind, x) -> memory.forEach((dyKind, dy) -> memory.forEach((outKind, out) -> {
                 operands.set(x, dy, out);
-                met.add(check(operands, List.of(xKind, dyKind, outKind)));
+                check(operands, List.of(xKind, dyKind, outKind), met);
                 operands.set(x, null, out);
-                met.add(check(operands, List.of(xKind, outKind)));
+                check(operands, List.of(xKind, outKind), met);
                 operands.set(x, null, null);
-                met.add(check(operands, List.of(xKind)));
+                check(operands, List.of(xKind), met);
             })));
             assertThat(met).hasSize(Variant.count());
         }
     }
 
-    private static int check(Operands operands, List<String> kinds) {
+    private static void check(Operands operands, List<String> kinds, Set<Integer> met) {
         boolean arrays = kinds.stream().allMatch(kind -> kind.equals("array") || kind.equals("segment over an array"));
         boolean allNative = kinds.stream().allMatch(kind -> kind.contains("native"));
-        int number = Variant.numberOf(operands);
-        assertThat(Variant.of(number)).as("%s", kinds).isEqualTo(new Variant(arrays, allNative, operands.hasSecond()));
-        return number;
+        ACTIVATIONS.forEach((input, inputKind) -> ACTIVATIONS.forEach((output, outputKind) -> {
+            operands.activate(input, output);
+            int number = Variant.numberOf(operands);
+            assertThat(Variant.of(number))
+                    .as("%s, %s, %s", kinds, input, output)
+                    .isEqualTo(new Variant(arrays, allNative, operands.hasSecond(), inputKind, outputKind));
+            met.add(number);
+        }));
     }
 
     private static boolean loopsOnVectors(CodeAttribute code) {

@@ -1,0 +1,76 @@
+package org.batchnorm.cpu.kernel.scalar;
+
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Memory;
+import org.batchnorm.cpu.kernel.Operands;
+import org.batchnorm.cpu.kernel.Tile;
+import org.batchnorm.spi.Activation;
+
+/**
+ * Copies pieces of the inputs into a {@link Tile}, as batch norm has them: behind the activation before it, and the
+ * gradients before the activation after it. Loops without branches, of which every second one would be guessed wrong.
+ */
+final class ScalarInputs {
+    private static final int SIGN = 31;
+
+    private ScalarInputs() {}
+
+    /** Copies {@code input(x)}. */
+    static void readX(Operands o, long position, float[] into, int length) {
+        Memory.read(o.x, o.xStart + position, into, length);
+        apply(o.input, into, length);
+    }
+
+    /**
+     * Copies {@code input(x)} and {@code dy · output′(z)}.
+     *
+     * @param ofForward in, the coefficients of each value of the piece, where z is needed
+     */
+    static void readBoth(Operands o, long position, float[] x, float[] dy, Coefficients ofForward, int length) {
+        readX(o, position, x, length);
+        Memory.read(o.second, o.secondStart + position, dy, length);
+        if (!o.output.isNone()) {
+            float slope = o.output.negativeSlope();
+            float[] centre = ofForward.centre;
+            float[] scale = ofForward.scale;
+            float[] offset = ofForward.offset;
+            for (int j = 0; j < length; j++) {
+                dy[j] = gradient(ScalarElementwise.transform(x[j], centre[j], scale[j], offset[j]), dy[j], slope);
+            }
+        }
+    }
+
+    /** {@code values = act(values)}. */
+    static void apply(Activation activation, float[] values, int length) {
+        float slope = activation.negativeSlope();
+        if (slope == 0) {
+            for (int i = 0; i < length; i++) {
+                values[i] = Math.max(values[i], 0);
+            }
+        } else if (slope < 1) {
+            for (int i = 0; i < length; i++) {
+                values[i] = Math.max(values[i], slope * values[i]);
+            }
+        } else if (slope > 1) {
+            for (int i = 0; i < length; i++) {
+                values[i] = Math.min(values[i], slope * values[i]);
+            }
+        }
+    }
+
+    /** {@code gradients = gradients · act′(at)}; the results of the activation have the signs of what it was given. */
+    static void applyDerivative(Activation activation, float[] at, float[] gradients, int length) {
+        float slope = activation.negativeSlope();
+        for (int i = 0; i < length; i++) {
+            gradients[i] = gradient(at[i], gradients[i], slope);
+        }
+    }
+
+    private static float gradient(float at, float gradient, float slope) {
+        int bits = Float.floatToRawIntBits(at);
+        // All ones where the value is greater than 0, which its bits are then too; zero elsewhere.
+        int positive = (-bits & ~bits) >> SIGN;
+        int scaled = slope == 0 ? 0 : Float.floatToRawIntBits(gradient * slope);
+        return Float.intBitsToFloat((Float.floatToRawIntBits(gradient) & positive) | (scaled & ~positive));
+    }
+}

@@ -1,0 +1,77 @@
+package org.batchnorm.cpu.kernel.vector;
+
+import static jdk.incubator.vector.VectorOperators.FMA;
+import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.LE;
+import static jdk.incubator.vector.VectorOperators.MUL;
+import static jdk.incubator.vector.VectorOperators.SUB;
+import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
+
+import jdk.incubator.vector.FloatVector;
+import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.spi.Activation;
+
+/** Activations of vectors. Which one a kernel has is a constant of its {@link Variant}, so that nothing is asked. */
+enum VectorActivation {
+    /** The identity, of which nothing remains in the code. */
+    NONE(0),
+    /** With slope 0, which needs no product, and makes 0 of −∞. */
+    RELU(1),
+    /** With another slope. */
+    LEAKY(2);
+
+    /** Counts them. */
+    final int number;
+
+    VectorActivation(int number) {
+        this.number = number;
+    }
+
+    static VectorActivation of(Activation activation) {
+        return activation.isNone() ? NONE : activation.negativeSlope() == 0 ? RELU : LEAKY;
+    }
+
+    /** The slope for the methods below, to be made outside of loops. */
+    static FloatVector slope(Activation activation) {
+        return FloatVector.broadcast(FLOATS, activation.negativeSlope());
+    }
+
+    /** {@link Activation#of}. */
+    FloatVector value(FloatVector v, FloatVector slope) {
+        if (this == NONE) {
+            return v;
+        }
+        FloatVector zero = FloatVector.zero(FLOATS);
+        return this == RELU
+                ? v.blend(zero, v.compare(LE, zero))
+                : v.lanewise(MUL, slope).blend(v, v.compare(GT, zero));
+    }
+
+    /** {@link Activation#gradient}. */
+    FloatVector gradient(FloatVector gradient, FloatVector v, FloatVector slope) {
+        if (this == NONE) {
+            return gradient;
+        }
+        FloatVector zero = FloatVector.zero(FLOATS);
+        return this == RELU
+                ? zero.blend(gradient, v.compare(GT, zero))
+                : gradient.lanewise(MUL, slope).blend(gradient, v.compare(GT, zero));
+    }
+
+    /**
+     * The gradient before this activation, with {@code z = (x − centre) · scale + offset}, as the forward had it.
+     *
+     * @param j where the coefficients of the vector begin
+     */
+    FloatVector gradient(FloatVector gradient, FloatVector x, Coefficients ofForward, int j, FloatVector slope) {
+        if (this == NONE) {
+            return gradient;
+        }
+        FloatVector z = x.lanewise(SUB, FloatVector.fromArray(FLOATS, ofForward.centre, j))
+                .lanewise(
+                        FMA,
+                        FloatVector.fromArray(FLOATS, ofForward.scale, j),
+                        FloatVector.fromArray(FLOATS, ofForward.offset, j));
+        return gradient(gradient, z, slope);
+    }
+}
