@@ -140,6 +140,16 @@ public final class Operands {
         return !(memory instanceof MemorySegment segment) || segment.isAccessibleBy(thread);
     }
 
+    /** Whether there may be a feature of which z is needed and float32 does not hold what makes it: {@link Wide}. */
+    public boolean hasWideForward() {
+        return !output.isNone() && forwardOfFeatures.haveWide;
+    }
+
+    /** Whether a feature is one. Its {@link #gradient} means nothing. */
+    public boolean isForwardWide(int feature) {
+        return hasWideForward() && Float.isNaN(forwardOfFeatures.scale[feature]);
+    }
+
     /** One value of {@code input(x)}. */
     public float value(long position) {
         return input.isNone() ? x(position) : input.of(x(position));

@@ -4,7 +4,6 @@ import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.PerFeature;
-import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.ScalarMergeGradients;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
@@ -38,6 +37,6 @@ public final class InputGradient extends Operation {
     @Override
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
         ScalarMergeGradients.coefficients(f, into, 0, cut.features);
-        Wide.mark(f, into, f.throughStatistics, 0, cut.features);
+        markWide(f, into, 0, cut.features);
     }
 }

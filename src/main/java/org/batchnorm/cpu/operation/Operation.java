@@ -11,6 +11,7 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Normalization;
@@ -185,6 +186,17 @@ public abstract class Operation {
         Coefficients ofColumns = cut.columns.isExpanded() ? forwardOfColumns : forward;
         reduced.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
         mapped.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
+    }
+
+    /** Marks the features of a gradient that are mapped in double precision, as those are of which the forward was. */
+    final void markWide(PerFeature f, Coefficients into, int from, int to) {
+        Wide.mark(f, into, f.throughStatistics, from, to);
+        for (int i = mapped.hasWideForward() ? from : to; i < to; i++) {
+            if (mapped.isForwardWide(i)) {
+                into.scale[i] = Float.NaN;
+                into.haveWide = true;
+            }
+        }
     }
 
     /** Lets go of the caller's memory. */

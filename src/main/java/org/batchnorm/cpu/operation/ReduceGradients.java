@@ -10,7 +10,6 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Shift;
 import org.batchnorm.cpu.kernel.Sums;
-import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
@@ -71,7 +70,10 @@ public sealed class ReduceGradients extends Operation permits Backward {
     @Override
     public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         boolean finite = kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
-        return finite && f.count > TWO_VALUES && Shift.areRight(into, sums.sum, (double) f.count, from, to);
+        return finite
+                && f.count > TWO_VALUES
+                && !reduced.hasWideForward()
+                && Shift.areRight(into, sums.sum, (double) f.count, from, to);
     }
 
     /** Where the samples of dy were unusual ones, its mean, which is known by now, is a better shift. */
@@ -94,12 +96,13 @@ public sealed class ReduceGradients extends Operation permits Backward {
         for (int i = from; i < to; i++) {
             // Of two values, whose gradients are differences, all are taken in double precision: that costs nothing.
             if (f.count <= TWO_VALUES
+                    || reduced.isForwardWide(i)
                     || !Float.isFinite((float) f.gradients.dbeta()[i])
                     || !Float.isFinite((float) f.gradients.dgamma()[i])) {
                 InDouble.gradients(cut.shape, reduced, f, into, i);
             }
         }
-        Wide.mark(f, into, f.throughStatistics, from, to);
+        markWide(f, into, from, to);
     }
 
     @Override

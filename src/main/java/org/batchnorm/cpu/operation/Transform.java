@@ -30,7 +30,6 @@ public final class Transform extends Operation {
     @Override
     public void prepareMap(Cut cut, PerFeature f, Coefficients into) {
         coefficients(f, into, cut.features);
-        Wide.mark(f, into, false, 0, cut.features);
     }
 
     static void coefficients(PerFeature f, Coefficients into, int features) {
@@ -39,5 +38,6 @@ public final class Transform extends Operation {
         } else {
             TransformCoefficients.ofGiven(f, into, 0, features);
         }
+        Wide.mark(f, into, false, 0, features);
     }
 }

@@ -42,13 +42,24 @@ public final class InDouble {
         double product = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
             long at = position(shape, feature, i);
-            double dy = o.gradient(at, feature);
+            double dy = gradient(o, f, at, feature);
             sum += dy;
             product += dy * (o.value(at) - mean);
         }
         gradients.dbeta()[feature] = sum;
         gradients.dgamma()[feature] = product * rstd(f, feature);
         ScalarMergeGradients.coefficients(f, c, feature, feature + 1);
+    }
+
+    /** {@link Operands#gradient}, also of a feature of which float32 does not hold what makes z. */
+    static float gradient(Operands o, PerFeature f, long at, int feature) {
+        if (!o.isForwardWide(feature)) {
+            return o.gradient(at, feature);
+        }
+        double d = o.value(at)
+                - ((double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature]);
+        double z = d * (f.gamma[feature] * rstd(f, feature)) + f.beta[feature];
+        return o.output.gradient(o.second(at), (float) z);
     }
 
     /** rstd as it is kept; where float32 does not hold it, made of the variance. */

@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.kernel.scalar;
 
+import java.util.Objects;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Operands;
@@ -7,12 +8,14 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Wide;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@link Elementwise} of one {@link Wide} feature, in double precision, with coefficients of its own. Each participant
  * of an operation has one of these and sets it anew for every feature.
  */
 public final class WideElementwise implements Elementwise {
+    private @Nullable PerFeature features;
     private int feature;
     private double centre;
     private double dyCentre;
@@ -29,6 +32,7 @@ public final class WideElementwise implements Elementwise {
      * @param ofGradient whether the output is dx; else it is y
      */
     public WideElementwise of(PerFeature f, boolean ofGradient, int newFeature) {
+        features = f;
         feature = newFeature;
         double rstd = InDouble.rstd(f, feature);
         double mean = (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
@@ -64,7 +68,9 @@ public final class WideElementwise implements Elementwise {
         for (long at = first; at < first + count * apart; at += apart) {
             double t = o.value(at) - centre;
             if (o.hasSecond()) {
-                double dx = ((o.gradient(at, feature) - dyCentre) + t * slope) * scale;
+                double dx =
+                        ((InDouble.gradient(o, Objects.requireNonNull(features), at, feature) - dyCentre) + t * slope)
+                                * scale;
                 o.out(at, o.input.gradient((float) dx, o.x(at)));
             } else {
                 o.out(at, o.output.of((float) (t * scale + offset)));
