@@ -7,12 +7,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.batchnorm.PaddedSequences.Padding;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -68,7 +70,11 @@ class PaddedSequencesTest {
     }
 
     private static BatchNorm layer(String backend, Values batch) {
-        BatchNorm layer = BatchNorm.builder(C).backend(backend).build();
+        return layer(BatchNorm.builder(C).backend(backend), batch);
+    }
+
+    private static BatchNorm layer(BatchNormBuilder builder, Values batch) {
+        BatchNorm layer = builder.build();
         System.arraycopy(batch.weight(), 0, layer.weight(), 0, C);
         System.arraycopy(batch.bias(), 0, layer.bias(), 0, C);
         return layer;
@@ -101,6 +107,33 @@ class PaddedSequencesTest {
             assertThat(dx).isEqualTo(padded(channelsLast, rows(channelsLast, dx), 0));
             Step.assertWithinBar(
                     Quantity.RUNNING_MEAN, layer.runningMean(), Reference.widen(expected.get(Quantity.RUNNING_MEAN)));
+        }
+    }
+
+    /** As a layer with the same activations has it of the valid positions alone. */
+    @ParameterizedTest
+    @CsvSource({"vector, true", "vector, false", "scalar, true", "scalar, false"})
+    void activationsToo(String backend, boolean channelsLast) {
+        BatchShape shape = shape(channelsLast);
+        Values batch = Values.random(shape, 5);
+        Values rows = valid(channelsLast, batch);
+        BatchNormBuilder builder = BatchNorm.builder(C)
+                .backend(backend)
+                .inputActivation(Activation.leakyRelu(0.1))
+                .activation(Activation.relu());
+        try (BatchNorm layer = layer(builder, batch);
+                BatchNorm plain = layer(builder, batch)) {
+            PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
+            float[] y = new float[batch.x().length];
+            float[] dx = new float[y.length];
+            sequences.forward(Batch.of(batch.x(), shape), Batch.of(y, shape), LENGTHS);
+            sequences.backward(Batch.of(batch.x(), shape), Batch.of(batch.dy(), shape), Batch.of(dx, shape));
+
+            Step step = Step.of(layer, rows.shape(), rows(channelsLast, y), rows(channelsLast, dx));
+            Step expected = Step.run(plain, rows);
+            for (Quantity quantity : List.of(Quantity.Y, Quantity.DX, Quantity.DWEIGHT, Quantity.DBIAS)) {
+                Step.assertWithinBar(quantity, step.get(quantity), Reference.widen(expected.get(quantity)));
+            }
         }
     }
 
