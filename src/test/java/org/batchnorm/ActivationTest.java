@@ -21,6 +21,7 @@ import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.InProcessExchange;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -48,16 +49,38 @@ class ActivationTest {
             new Activations(Activation.relu(), Activation.leakyRelu(0.2)),
             new Activations(Activation.leakyRelu(1.5), Activation.relu()));
 
+    /** Every shape with two of the activations, in turn, so that each of these meets every kind of shape. */
     static Stream<Arguments> cases() {
+        return cases(2);
+    }
+
+    static Stream<Arguments> everyCase() {
+        return cases(ACTIVATIONS.size());
+    }
+
+    private static Stream<Arguments> cases(int activationsOfShape) {
         List<Arguments> cases = new ArrayList<>();
         for (String backend : List.of("vector", "scalar")) {
+            int next = 0;
             for (BatchShape shape : SHAPES) {
-                for (Activations activations : ACTIVATIONS) {
-                    cases.add(Arguments.of(backend, shape, activations));
+                for (int i = 0; i < activationsOfShape; i++) {
+                    cases.add(Arguments.of(backend, shape, ACTIVATIONS.get(next++ % ACTIVATIONS.size())));
                 }
             }
         }
         return cases.stream();
+    }
+
+    @Tag("thorough")
+    @ParameterizedTest
+    @MethodSource("everyCase")
+    void everyCombination(String backend, BatchShape shape, Activations activations) {
+        training(backend, shape, activations);
+        featuresBeyondFloat32(backend, shape, activations);
+        frozen(backend, shape, activations);
+        theBitsAreThoseOfSeparatePasses(backend, shape, activations);
+        anActivationAfterBatchNormChangesNothingBeforeIt(backend, shape, activations);
+        segmentsAndPlacesAndThreadsGiveTheSameBits(backend, shape, activations);
     }
 
     @ParameterizedTest
