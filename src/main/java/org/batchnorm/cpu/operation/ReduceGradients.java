@@ -10,6 +10,7 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Shift;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.InDouble;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
@@ -17,8 +18,6 @@ import org.batchnorm.spi.Tensors;
 
 /** The stage {@code reduceGradients}: x and dy are reduced, and their sums become the gradients of γ and β. */
 public sealed class ReduceGradients extends Operation permits Backward {
-    private static final int TWO_VALUES = 2;
-
     /** Of what the mean of dy was off: its deviation is hardly less. */
     private static final double LEAST_DEVIATION = 0x1p-6;
 
@@ -71,7 +70,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
     public final boolean merge(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
         boolean finite = kernels().mergeGradients(CutPolicy.isRare(cut.shape)).merge(sums, f, into, from, to);
         return finite
-                && f.count > TWO_VALUES
+                && f.count > Wide.TWO_VALUES
                 && !reduced.hasWideForward()
                 && Shift.areRight(into, sums.sum, (double) f.count, from, to);
     }
@@ -95,7 +94,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
         kernels().mergeGradients(true).merge(sums, f, into, from, to);
         for (int i = from; i < to; i++) {
             // Of two values, whose gradients are differences, all are taken in double precision: that costs nothing.
-            if (f.count <= TWO_VALUES
+            if (f.count <= Wide.TWO_VALUES
                     || reduced.isForwardWide(i)
                     || !Float.isFinite((float) f.gradients.dbeta()[i])
                     || !Float.isFinite((float) f.gradients.dgamma()[i])) {

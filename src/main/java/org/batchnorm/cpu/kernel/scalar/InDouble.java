@@ -37,7 +37,7 @@ public final class InDouble {
     /** The gradients of γ and β of a feature, and its coefficients of {@code inputGradient}. */
     public static void gradients(BatchShape shape, Operands o, PerFeature f, Coefficients c, int feature) {
         GradientSums gradients = f.gradients;
-        double mean = (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
+        double mean = mean(f, feature);
         double sum = 0;
         double product = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
@@ -56,10 +56,14 @@ public final class InDouble {
         if (!o.isForwardWide(feature)) {
             return o.gradient(at, feature);
         }
-        double d = o.value(at)
-                - ((double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature]);
+        double d = o.value(at) - mean(f, feature);
         double z = d * (f.gamma[feature] * rstd(f, feature)) + f.beta[feature];
         return o.output.gradient(o.second(at), (float) z);
+    }
+
+    /** The mean, of both parts that are kept. */
+    static double mean(PerFeature f, int feature) {
+        return (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
     }
 
     /** rstd as it is kept; where float32 does not hold it, made of the variance. */

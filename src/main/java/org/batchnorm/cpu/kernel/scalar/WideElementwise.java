@@ -35,9 +35,8 @@ public final class WideElementwise implements Elementwise {
         features = f;
         feature = newFeature;
         double rstd = InDouble.rstd(f, feature);
-        double mean = (double) f.statistics.mean()[feature] + f.statistics.meanLow()[feature];
         boolean throughStatistics = ofGradient && f.throughStatistics;
-        centre = ofGradient && !throughStatistics ? 0 : mean;
+        centre = ofGradient && !throughStatistics ? 0 : InDouble.mean(f, feature);
         dyCentre = throughStatistics ? f.gradients.dbeta()[feature] / f.count : 0;
         offset = ofGradient ? 0 : f.beta[feature];
         if (throughStatistics && f.count <= Wide.TWO_VALUES) {
@@ -65,12 +64,12 @@ public final class WideElementwise implements Elementwise {
     }
 
     private void map(Operands o, long first, long count, long apart) {
+        PerFeature f = Objects.requireNonNull(features);
         for (long at = first; at < first + count * apart; at += apart) {
             double t = o.value(at) - centre;
             if (o.hasSecond()) {
-                double dx =
-                        ((InDouble.gradient(o, Objects.requireNonNull(features), at, feature) - dyCentre) + t * slope)
-                                * scale;
+                double dy = InDouble.gradient(o, f, at, feature);
+                double dx = ((dy - dyCentre) + t * slope) * scale;
                 o.out(at, o.input.gradient((float) dx, o.x(at)));
             } else {
                 o.out(at, o.output.of((float) (t * scale + offset)));
