@@ -1,4 +1,4 @@
-/** What the commands share for their output: progress shown while a task runs. */
+/** Pictures of stored measurements. */
 @NullMarked
 package org.batchnorm.bench.output;
 

@@ -1,8 +1,8 @@
 package org.batchnorm.bench.tornadovm.model;
 
 import java.util.List;
-import org.batchnorm.bench.device.DeviceModel;
-import org.batchnorm.bench.device.DeviceTimer.Version;
+import org.batchnorm.bench.jmh.device.DeviceModel;
+import org.batchnorm.bench.jmh.device.DeviceTimer.Version;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.tornadovm.DeviceLimits;
