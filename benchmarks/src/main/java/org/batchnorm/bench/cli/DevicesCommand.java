@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.batchnorm.BatchNorm;
+import org.batchnorm.bench.output.Column;
+import org.batchnorm.bench.output.Columns;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendUnavailableException;
@@ -26,6 +28,12 @@ import picocli.CommandLine.Spec;
         },
         mixinStandardHelpOptions = true)
 final class DevicesCommand implements Callable<Integer> {
+    private static final Columns<Line> TABLE = Columns.of(
+            Column.<Line>words("BACKEND", Line::backend).wide(10),
+            Column.<Line>words("DEVICE", Line::device).wide(8),
+            Column.<Line>words("USABLE", Line::usable).wide(7),
+            Column.words("WHAT", Line::what));
+
     private static final String TORNADOVM = "tornadovm";
 
     @Spec
@@ -48,7 +56,7 @@ final class DevicesCommand implements Callable<Integer> {
     private void writeTable(PrintWriter out) {
         List<BatchNormBackend> backends = Backends.all();
         boolean verbose = ErrorMessages.isVerbose(spec.commandLine());
-        line(out, "BACKEND", "DEVICE", "USABLE", "WHAT");
+        out.println(TABLE.plainHeader());
         for (BatchNormBackend backend : backends) {
             line(out, backend.name(), "", backend.availability());
             for (DeviceInfo device : backend.devices()) {
@@ -102,7 +110,8 @@ final class DevicesCommand implements Callable<Integer> {
     }
 
     private static void line(PrintWriter out, String backend, String device, String usable, String what) {
-        out.println(String.format("%-10s %-8s %-7s %s", backend, device, usable, what)
-                .stripTrailing());
+        out.println(TABLE.plain(new Line(backend, device, usable, what)));
     }
+
+    private record Line(String backend, String device, String usable, String what) {}
 }

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 import org.batchnorm.bench.jmh.results.BatchSizePlots;
 import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.ResultsFile;
-import org.batchnorm.bench.jmh.results.Tables;
+import org.batchnorm.bench.jmh.results.ResultsPage;
 import org.batchnorm.state.ReplacedFile;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -67,7 +67,7 @@ final class PlotCommand implements Callable<Integer> {
         }
         Path pictures = folder == null ? Checkout.benchmarks().resolve("plots") : folder;
         List<Path> written = BatchSizePlots.draw(rows, pictures);
-        List<String> tables = Tables.summary(rows);
+        List<String> tables = ResultsPage.of(rows);
         tables.forEach(out::println);
         written.forEach(file -> spec.commandLine().getErr().println("wrote " + file));
         if (page != null) {

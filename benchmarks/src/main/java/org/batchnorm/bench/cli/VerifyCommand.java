@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
+import org.batchnorm.bench.output.Column;
+import org.batchnorm.bench.output.Columns;
 import org.batchnorm.conformance.CaseResult;
 import org.batchnorm.conformance.ConformanceCase;
 import org.batchnorm.conformance.ConformanceCheck;
@@ -54,6 +56,24 @@ import picocli.CommandLine.Spec;
         })
 final class VerifyCommand implements Callable<Integer> {
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final String INDENT = "      ";
+
+    private static final Columns<QuantityResult> ERRORS = Columns.of(
+            Column.<QuantityResult>words(
+                            "largest error in", quantity -> quantity.quantity().tensorName())
+                    .wide(20),
+            Column.<QuantityResult>numbers("ours", quantity -> number(quantity.maxAbs()))
+                    .wide(12),
+            Column.<QuantityResult>numbers(
+                            "PyTorch's",
+                            quantity -> quantity.pytorchMaxAbs().isPresent()
+                                    ? number(quantity.pytorchMaxAbs().getAsDouble())
+                                    : "-")
+                    .wide(12),
+            Column.<QuantityResult>numbers("bound", quantity -> number(quantity.bound()))
+                    .wide(12),
+            // Apart from the numbers.
+            Column.words("", quantity -> quantity.pass() ? " pass" : " FAIL: " + quantity.message()));
 
     @Spec
     private CommandSpec spec;
@@ -120,20 +140,10 @@ final class VerifyCommand implements Callable<Integer> {
     private static void print(PrintWriter out, CaseResult result) {
         out.println((result.pass() ? "pass  " : "FAIL  ") + result.caseName() + " (" + result.backend() + ")");
         if (!result.failure().isEmpty()) {
-            out.println("      " + result.failure());
+            out.println(INDENT + result.failure());
         } else {
-            out.printf("      %-20s %12s %12s %12s%n", "largest error in", "ours", "PyTorch's", "bound");
-            for (QuantityResult quantity : result.quantities()) {
-                out.printf(
-                        "      %-20s %12s %12s %12s  %s%n",
-                        quantity.quantity().tensorName(),
-                        number(quantity.maxAbs()),
-                        quantity.pytorchMaxAbs().isPresent()
-                                ? number(quantity.pytorchMaxAbs().getAsDouble())
-                                : "-",
-                        number(quantity.bound()),
-                        quantity.pass() ? "pass" : "FAIL: " + quantity.message());
-            }
+            out.println(INDENT + ERRORS.plainHeader());
+            result.quantities().forEach(quantity -> out.println(INDENT + ERRORS.plain(quantity)));
         }
         out.println();
     }

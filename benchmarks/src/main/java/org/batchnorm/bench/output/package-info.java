@@ -1,4 +1,4 @@
-/** Pictures of stored measurements. */
+/** What tables ({@link org.batchnorm.bench.output.Columns}) and pictures are made with. */
 @NullMarked
 package org.batchnorm.bench.output;
 

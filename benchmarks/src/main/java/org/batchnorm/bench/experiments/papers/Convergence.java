@@ -1,14 +1,17 @@
 package org.batchnorm.bench.experiments.papers;
 
-import java.util.ArrayList;
+import static org.batchnorm.bench.output.Column.words;
+
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SortedSet;
 import org.batchnorm.bench.experiments.data.Dataset;
 import org.batchnorm.bench.experiments.network.Sequential;
 import org.batchnorm.bench.experiments.train.Batches;
 import org.batchnorm.bench.experiments.train.Classifier;
 import org.batchnorm.bench.experiments.train.ResidentTraining.ResidentModel;
+import org.batchnorm.bench.output.Columns;
 import org.knowm.xchart.style.Styler.LegendPosition;
 
 /** Ioffe and Szegedy 2015, section 4.1: how fast and how steadily a network of sigmoids learns. */
@@ -279,28 +282,27 @@ final class Convergence implements Experiment {
     }
 
     private static void addComparison(String steps, Series with, Series without, Page page) {
-        List<List<String>> rows = new ArrayList<>();
-        PyTorchReference.BY_STEP.forEach((step, reference) -> {
-            if (with.xs().contains((double) step)) {
-                boolean same = reference.with().holds(with.mean(step))
-                        && reference.without().holds(without.mean(step));
-                rows.add(List.of(
-                        Integer.toString(step),
-                        Page.meanAndRange(with, step),
-                        reference.with().toString(),
-                        Page.meanAndRange(without, step),
-                        reference.without().toString(),
-                        same ? "yes" : "no"));
-            }
-        });
         page.table(
-                List.of(
-                        steps,
-                        "with",
-                        "PyTorch, with",
-                        "without",
-                        "PyTorch, without",
-                        "means in PyTorch's ranges ± 0.4"),
-                rows);
+                Columns.<Integer>of(
+                        words(steps, step -> Integer.toString(step)),
+                        words("with", step -> Page.meanAndRange(with, step)),
+                        words("PyTorch, with", step -> reference(step).with().toString()),
+                        words("without", step -> Page.meanAndRange(without, step)),
+                        words(
+                                "PyTorch, without",
+                                step -> reference(step).without().toString()),
+                        words(
+                                "means in PyTorch's ranges ± 0.4",
+                                step -> reference(step).with().holds(with.mean(step))
+                                                && reference(step).without().holds(without.mean(step))
+                                        ? "yes"
+                                        : "no")),
+                PyTorchReference.BY_STEP.keySet().stream()
+                        .filter(step -> with.xs().contains((double) step))
+                        .toList());
+    }
+
+    private static PyTorchReference reference(int step) {
+        return Objects.requireNonNull(PyTorchReference.BY_STEP.get(step));
     }
 }

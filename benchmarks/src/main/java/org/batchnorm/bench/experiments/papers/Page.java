@@ -6,7 +6,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import org.batchnorm.bench.output.ChartGrid;
+import org.batchnorm.bench.output.Columns;
 import org.batchnorm.state.ReplacedFile;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
@@ -65,17 +67,9 @@ final class Page {
         return this;
     }
 
-    Page table(List<String> header, List<List<String>> rows) {
-        StringBuilder table = new StringBuilder();
-        line(table, header);
-        line(table, header.stream().map(column -> "---").toList());
-        rows.forEach(row -> line(table, row));
-        tables.add(table.toString());
+    <R> Page table(Columns<R> columns, List<R> rows) {
+        tables.add(columns.markdown(rows).stream().map(line -> line + "\n").collect(Collectors.joining()));
         return this;
-    }
-
-    private static void line(StringBuilder table, List<String> cells) {
-        table.append("| ").append(String.join(" | ", cells)).append(" |\n");
     }
 
     Page chart(LineChart chart) {

@@ -1,14 +1,19 @@
 package org.batchnorm.bench.experiments.train;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.batchnorm.bench.output.Column;
+import org.batchnorm.bench.output.Columns;
 
 /** The table at the end of a comparison: a column a network, the first one the baseline. */
 public final class ComparisonTable {
     private static final int LABEL_WIDTH = 40;
-    private static final int COLUMN_WIDTH = 20;
+    private static final int COLUMN_WIDTH = 19;
 
     private final List<Trainee> trainees;
     private final int lossSteps;
@@ -29,33 +34,50 @@ public final class ComparisonTable {
 
     /** The lines of the table. */
     public String render() {
-        double best = trainees.getFirst().curve().bestAccuracy();
-        StringBuilder table = new StringBuilder();
-        row(table, "", trainee -> trainee.name() + " batch norm");
-        row(
-                table,
-                "training loss, mean of the last " + lossSteps + " steps",
-                trainee -> loss(trainee.curve()
-                        .meanTrainingLoss(
-                                Math.max(0, trainee.curve().steps() - lossSteps),
-                                trainee.curve().steps())));
-        row(table, "test loss", trainee -> loss(trainee.curve().lastEvaluation().testLoss()));
-        row(
-                table,
-                "test accuracy",
-                trainee -> percent(trainee.curve().lastEvaluation().testAccuracy()));
-        row(table, "best test accuracy", trainee -> percent(trainee.curve().bestAccuracy()));
-        row(table, "steps to a test accuracy of " + percent(target), trainee -> steps(trainee, target));
-        row(table, "steps to the baseline's best, " + percent(best), trainee -> steps(trainee, best));
-        row(table, "time per step (median)", trainee -> millis(trainee.curve().medianStepNanos()));
-        row(table, "  of which in batch norm", ComparisonTable::share);
-        if (trainees.stream().anyMatch(trainee -> trainee.curve().medianExchangeNanos() > 0)) {
-            row(
-                    table,
-                    "  of which in exchanges, with waiting",
-                    trainee -> millis(trainee.curve().medianExchangeNanos()));
+        List<Column<Quantity>> columns = new ArrayList<>();
+        columns.add(Column.<Quantity>words("", Quantity::label).wide(LABEL_WIDTH));
+        for (Trainee trainee : trainees) {
+            columns.add(Column.<Quantity>numbers(
+                            trainee.name() + " batch norm",
+                            quantity -> quantity.of().apply(trainee))
+                    .wide(COLUMN_WIDTH));
         }
-        return table.toString();
+        Columns<Quantity> table = new Columns<>(columns);
+        return Stream.concat(
+                        Stream.of(table.plainHeader()), quantities().stream().map(table::plain))
+                .map(line -> line + System.lineSeparator())
+                .collect(Collectors.joining());
+    }
+
+    private List<Quantity> quantities() {
+        double best = trainees.getFirst().curve().bestAccuracy();
+        List<Quantity> rows = new ArrayList<>(List.of(
+                new Quantity("training loss, mean of the last " + lossSteps + " steps", this::lastLosses),
+                new Quantity(
+                        "test loss",
+                        trainee -> loss(trainee.curve().lastEvaluation().testLoss())),
+                new Quantity(
+                        "test accuracy",
+                        trainee -> percent(trainee.curve().lastEvaluation().testAccuracy())),
+                new Quantity(
+                        "best test accuracy", trainee -> percent(trainee.curve().bestAccuracy())),
+                new Quantity("steps to a test accuracy of " + percent(target), trainee -> steps(trainee, target)),
+                new Quantity("steps to the baseline's best, " + percent(best), trainee -> steps(trainee, best)),
+                new Quantity(
+                        "time per step (median)",
+                        trainee -> millis(trainee.curve().medianStepNanos())),
+                new Quantity("  of which in batch norm", ComparisonTable::share)));
+        if (trainees.stream().anyMatch(trainee -> trainee.curve().medianExchangeNanos() > 0)) {
+            rows.add(new Quantity(
+                    "  of which in exchanges, with waiting",
+                    trainee -> millis(trainee.curve().medianExchangeNanos())));
+        }
+        return rows;
+    }
+
+    private String lastLosses(Trainee trainee) {
+        Curve curve = trainee.curve();
+        return loss(curve.meanTrainingLoss(Math.max(0, curve.steps() - lossSteps), curve.steps()));
     }
 
     /** One sentence on how much sooner batch norm reaches the target. */
@@ -79,14 +101,6 @@ public final class ComparisonTable {
             return reached + "after " + without.getAsInt() + " steps without batch norm and not at all with it.";
         }
         return reached + "by neither network.";
-    }
-
-    private void row(StringBuilder table, String label, Function<Trainee, String> cell) {
-        table.append(String.format("%-" + LABEL_WIDTH + "s", label));
-        for (Trainee trainee : trainees) {
-            table.append(String.format("%" + COLUMN_WIDTH + "s", cell.apply(trainee)));
-        }
-        table.append(System.lineSeparator());
     }
 
     private static String loss(double loss) {
@@ -115,4 +129,7 @@ public final class ComparisonTable {
                 "%.1f %%",
                 100.0 * trainee.curve().medianBatchNormNanos() / trainee.curve().medianStepNanos());
     }
+
+    /** A row: what is told, and of each network. */
+    private record Quantity(String label, Function<Trainee, String> of) {}
 }

@@ -1,7 +1,10 @@
 package org.batchnorm.bench.jmh.device;
 
+import static org.batchnorm.bench.output.Cells.format;
+
 import java.io.PrintWriter;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -11,8 +14,11 @@ import org.batchnorm.bench.jmh.device.DeviceTimer.Facts;
 import org.batchnorm.bench.jmh.device.DeviceTimer.Timing;
 import org.batchnorm.bench.jmh.device.DeviceTimer.Version;
 import org.batchnorm.bench.jmh.device.DeviceTimer.Way;
+import org.batchnorm.bench.output.Column;
+import org.batchnorm.bench.output.Columns;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.bench.workload.Samples;
 
 /**
  * The table that {@code check-gpu} prints line by line: a block for each shape, in it a line for each operation and
@@ -25,9 +31,10 @@ public final class DeviceTable {
 
     private final PrintWriter out;
     private final boolean replays;
+    private final Columns<Line> columns;
     private final String device;
     private final Optional<DeviceModel> model;
-    private final List<Share> large = new ArrayList<>();
+    private final List<Line> large = new ArrayList<>();
 
     /**
      * A table.
@@ -44,19 +51,35 @@ public final class DeviceTable {
             out.println("Replay of CUDA graphs: not available on " + facts.backend() + ".");
             out.println();
         }
-        out.printf(
-                "%-11s %-8s %11s %8s %8s %s%11s %s%14s %9s%n",
-                "",
-                "version",
-                "kernels ms",
-                "GB/s",
-                "of copy",
-                this.model.isPresent() ? " /model " : "",
-                "execute ms",
-                replays ? "replayed ms " : "",
-                "transferred ms",
-                "first ms");
+        columns = columns();
+        out.println(columns.plainHeader());
         out.flush();
+    }
+
+    private Columns<Line> columns() {
+        List<Column<Line>> all = new ArrayList<>(List.of(
+                Column.<Line>words("", line -> "  " + line.operation()).wide(11),
+                Column.<Line>words("version", Line::version).wide(8),
+                Column.<Line>numbers("kernels ms", line -> format("%.4f", line.kernels()))
+                        .wide(11),
+                Column.<Line>numbers("GB/s", line -> format("%.1f", line.bandwidth()))
+                        .wide(8),
+                Column.<Line>numbers("of copy", line -> line.hasShare() ? format("%.0f %%", 100 * line.share()) : "")
+                        .wide(8)));
+        model.ifPresent(known -> all.add(
+                Column.<Line>numbers("/model", line -> overModel(known, line)).wide(7)));
+        all.add(Column.<Line>numbers("execute ms", line -> millis(line.resident()))
+                .wide(11));
+        if (replays) {
+            all.add(Column.<Line>numbers("replayed ms", line -> millis(line.replayed()))
+                    .wide(11));
+        }
+        all.add(Column.<Line>numbers("transferred ms", line -> millis(line.transferred()))
+                .wide(14));
+        all.add(Column.<Line>numbers(
+                        "first ms", line -> format("%.0f", line.timing().firstMillis()))
+                .wide(9));
+        return new Columns<>(all);
     }
 
     /** Begins a shape. */
@@ -78,29 +101,18 @@ public final class DeviceTable {
             Optional<Timing> replayed,
             Optional<Timing> transferred,
             OptionalDouble copy) {
-        OptionalDouble bandwidth = DeviceRows.bandwidth(operation, shape, resident);
-        double share = bandwidth.orElse(Double.NaN) / copy.orElse(Double.NaN);
-        out.printf(
-                Locale.ROOT,
-                "  %-9s %-8s %11.4f %8.1f %8s %s%11.4f %s%14s %9.0f%n",
-                operation,
-                resident.version().map(Version::label).orElse(""),
-                resident.kernel().isPresent() ? resident.kernel().get().medianMillis() : Double.NaN,
-                bandwidth.orElse(Double.NaN),
-                operation.baseline() || Double.isNaN(share) ? "" : String.format(Locale.ROOT, "%.0f %%", 100 * share),
-                model.isPresent() ? String.format("%7s ", overModel(operation, shape, resident)) : "",
-                resident.wall().medianMillis(),
-                replays ? String.format("%11s ", millis(replayed)) : "",
-                millis(transferred),
-                resident.firstMillis());
+        double bandwidth = DeviceRows.bandwidth(operation, shape, resident).orElse(Double.NaN);
+        double share = bandwidth / copy.orElse(Double.NaN);
+        Line line = new Line(operation, shape, resident, replayed, transferred, bandwidth, share);
+        out.println(columns.plain(line));
         if (resident.kernelMillis().size() > 1) {
             out.println(resident.kernelMillis().entrySet().stream()
                     .map(step -> String.format(Locale.ROOT, "%s %.4f", step.getKey(), step.getValue()))
                     .collect(Collectors.joining(", ", "      ", "")));
         }
         out.flush();
-        if (!operation.baseline() && shape.batchShape().bytes() >= LARGE && !Double.isNaN(share)) {
-            large.add(new Share(operation, shape, share));
+        if (line.hasShare() && shape.batchShape().bytes() >= LARGE) {
+            large.add(line);
         }
     }
 
@@ -115,10 +127,10 @@ public final class DeviceTable {
         List<String> least = new ArrayList<>();
         for (Operation operation : Operation.ofBatchNorm()) {
             large.stream()
-                    .filter(share -> share.operation() == operation)
-                    .min((one, other) -> Double.compare(one.value(), other.value()))
-                    .ifPresent(share -> least.add(String.format(
-                            Locale.ROOT, "%s %.0f %% (%s)", operation, 100 * share.value(), share.shape())));
+                    .filter(line -> line.operation() == operation)
+                    .min(Comparator.comparingDouble(Line::share))
+                    .ifPresent(
+                            line -> least.add(format("%s %.0f %% (%s)", operation, 100 * line.share(), line.shape())));
         }
         if (!least.isEmpty()) {
             out.println();
@@ -128,18 +140,17 @@ public final class DeviceTable {
     }
 
     /** The kernels' time over the model's; empty for a copy. */
-    private String overModel(Operation operation, BenchShape shape, Timing timing) {
-        if (timing.version().isEmpty() || timing.kernel().isEmpty()) {
-            return "";
-        }
-        double modelled = model.orElseThrow()
-                .millis(device, operation, shape, timing.version().get());
-        return String.format(Locale.ROOT, "%.2f", timing.kernel().get().medianMillis() / modelled);
+    private String overModel(DeviceModel known, Line line) {
+        return line.timing()
+                .version()
+                .filter(version -> !Double.isNaN(line.kernels()))
+                .map(version ->
+                        format("%.2f", line.kernels() / known.millis(device, line.operation(), line.shape(), version)))
+                .orElse("");
     }
 
     private static String millis(Optional<Timing> timing) {
-        return timing.map(present ->
-                        String.format(Locale.ROOT, "%.4f", present.wall().medianMillis()))
+        return timing.map(present -> format("%.4f", present.wall().medianMillis()))
                 .orElse("-");
     }
 
@@ -149,5 +160,31 @@ public final class DeviceTable {
                 : String.format(Locale.ROOT, "%.1f KiB", bytes / (double) (1 << 10));
     }
 
-    private record Share(Operation operation, BenchShape shape, double value) {}
+    /** One operation in one version of the kernels; NaN for what was not measured. */
+    private record Line(
+            Operation operation,
+            BenchShape shape,
+            Timing timing,
+            Optional<Timing> replayed,
+            Optional<Timing> transferred,
+            double bandwidth,
+            double share) {
+
+        Optional<Timing> resident() {
+            return Optional.of(timing);
+        }
+
+        String version() {
+            return timing.version().map(Version::label).orElse("");
+        }
+
+        double kernels() {
+            return timing.kernel().map(Samples::medianMillis).orElse(Double.NaN);
+        }
+
+        /** Whether it is an operation whose share of the copy's bandwidth is known. */
+        boolean hasShare() {
+            return !operation.baseline() && !Double.isNaN(share);
+        }
+    }
 }

@@ -102,7 +102,7 @@ class RatiosTest {
         assertThat(Ratios.onDevice(rows, "pytorch", "eager"))
                 .singleElement()
                 .satisfies(ratio -> assertThat(ratio.value()).isEqualTo(2.5));
-        assertThat(String.join("\n", Tables.summary(rows)))
+        assertThat(String.join("\n", ResultsPage.of(rows)))
                 .contains("| 64x256 | forward | tornadovm-cuda-on-chip | 1.000 |")
                 .contains("Kernels on NVIDIA H200")
                 .doesNotContain("libtorch");
@@ -117,7 +117,7 @@ class RatiosTest {
                 Rows.ours(other, Operation.FORWARD, "32x128", 1, 2),
                 Rows.peer(other, "onednn", "ab", Operation.FORWARD, "32x128", 1, 8),
                 Rows.ours(Rows.run("3"), Operation.FORWARD, "60x100", 1, 2));
-        assertThat(Tables.summary(rows))
+        assertThat(ResultsPage.of(rows))
                 .containsSubsequence(
                         "### machine, 2 cores",
                         "JDK 25, Linux 6; measured on 2026-01-01 at commit c1, 2026-01-03 at commit c3.",
