@@ -1,6 +1,7 @@
 package org.batchnorm.bench.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -74,8 +75,15 @@ class BenchCommandsTest {
         List<Measurement> rows = ResultsFile.read(json);
         assertThat(rows)
                 .extracting(row -> row.point().operation())
-                .containsExactly(Operation.COPY, Operation.STREAM, Operation.FORWARD);
+                .containsExactly(Operation.COPY, Operation.STREAM, Operation.READ, Operation.FORWARD);
         assertThat(rows.getLast().result().copyShare()).isPositive();
+        assertThat(rows.getLast().result().floorShare())
+                .isCloseTo(
+                        (rows.get(1).result().milliseconds()
+                                        + rows.get(2).result().milliseconds())
+                                / rows.getLast().result().milliseconds(),
+                        withinPercentage(0.01));
+        assertThat(rows.get(2).result().detail()).isIn("loop, 8 sums", "4 vectors of sums");
         assertThat(rows.getLast().result().samples()).isEqualTo(2 * forks);
         assertThat(rows.getLast().result().allocatedBytes()).isNotNull();
     }

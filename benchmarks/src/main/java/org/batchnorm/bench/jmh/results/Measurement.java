@@ -186,6 +186,8 @@ public record Measurement(
      * @param gigabytesPerSecond the operation's logical bytes by the median, 1e9 bytes a second
      * @param copyShare those by the array copy's (on a device: the device copy's) of the same run; absent if none was
      *     measured
+     * @param floorShare the time of the passes over memory that it cannot do without, each as fast as plain Java does
+     *     it in the same run, by its own ({@link Floors}); absent if they were not measured
      * @param busyThreads processor time by wall time of the process measured, where known: less than its threads means
      *     that others took the processor
      * @param allocatedBytes bytes allocated on the Java heap per call, where measured
@@ -201,6 +203,7 @@ public record Measurement(
             @JsonProperty(required = true) int samples,
             @JsonProperty(required = true) double gigabytesPerSecond,
             @Nullable Double copyShare,
+            @Nullable Double floorShare,
             @Nullable Double busyThreads,
             @Nullable Double allocatedBytes,
             @Nullable String version,
@@ -237,6 +240,7 @@ public record Measurement(
                     null,
                     null,
                     null,
+                    null,
                     null);
         }
 
@@ -250,14 +254,15 @@ public record Measurement(
                     samples,
                     gigabytesPerSecond,
                     rounded(share),
+                    floorShare,
                     busyThreads,
                     allocatedBytes,
                     version,
                     detail);
         }
 
-        /** With what else is known. */
-        public Result withDetail(String text) {
+        /** With the share of the floor. */
+        public Result withFloorShare(double share) {
             return new Result(
                     milliseconds,
                     lowerQuartile,
@@ -266,6 +271,24 @@ public record Measurement(
                     samples,
                     gigabytesPerSecond,
                     copyShare,
+                    rounded(share),
+                    busyThreads,
+                    allocatedBytes,
+                    version,
+                    detail);
+        }
+
+        /** With what else is known. */
+        public Result withDetail(@Nullable String text) {
+            return new Result(
+                    milliseconds,
+                    lowerQuartile,
+                    upperQuartile,
+                    best,
+                    samples,
+                    gigabytesPerSecond,
+                    copyShare,
+                    floorShare,
                     busyThreads,
                     allocatedBytes,
                     version,
@@ -282,6 +305,7 @@ public record Measurement(
                     samples,
                     gigabytesPerSecond,
                     copyShare,
+                    floorShare,
                     busyThreads,
                     rounded(bytes),
                     version,
@@ -298,6 +322,7 @@ public record Measurement(
                     samples,
                     gigabytesPerSecond,
                     copyShare,
+                    floorShare,
                     rounded(busy),
                     allocatedBytes,
                     libraryVersion,

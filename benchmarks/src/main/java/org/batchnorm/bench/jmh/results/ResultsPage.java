@@ -77,11 +77,32 @@ public final class ResultsPage {
                 lines.add(means(library, ratios));
             }
         }
+        lines.addAll(floors(networks));
         lines.add("");
         lines.add(
                 "Our milliseconds, and GB/s of the logical bytes (inference 2, forward 3, backward 5 tensors), all threads:");
         lines.add("");
         lines.addAll(Tables.times(networks));
+        return lines;
+    }
+
+    /** Where the floors were measured, our share of them. */
+    private static List<String> floors(List<Measurement> networks) {
+        List<Measurement> shares = networks.stream()
+                .filter(row -> row.point().library().equals(Libraries.OURS)
+                        && row.point().variant().equals(Tables.DEFAULT_VARIANT)
+                        && row.point().memory().equals(Tables.DEFAULT_MEMORY)
+                        && row.result().floorShare() != null)
+                .toList();
+        if (shares.isEmpty()) {
+            return List.of();
+        }
+        List<String> lines = new ArrayList<>(List.of(
+                "",
+                "Share of the floor: the time of the passes over memory that it cannot do without, in plain Java,"
+                        + " by ours, `float[]`; 1 is as fast as it can be:",
+                ""));
+        lines.addAll(Tables.floors(shares));
         return lines;
     }
 

@@ -22,6 +22,7 @@ import java.util.TreeSet;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.batchnorm.bench.jmh.results.Measurement.Point;
 import org.batchnorm.bench.jmh.results.Ratios.Ratio;
 import org.batchnorm.bench.output.Column;
@@ -53,6 +54,7 @@ public final class Tables {
             numbers("best", row -> milliseconds(row.ours().result().best())),
             numbers("GB/s", row -> format("%.1f", row.ours().result().gigabytesPerSecond())),
             numbers("of copy", row -> percent(row.ours().result().copyShare())),
+            numbers("of floor", row -> percent(row.ours().result().floorShare())),
             numbers("B/op", row -> formatted("%.1f", row.ours().result().allocatedBytes())),
             words(
                     "fastest peer",
@@ -160,9 +162,6 @@ public final class Tables {
             shapes.add(ratio.ours().point().shape());
             threads.add(ratio.ours().point().threads());
         }
-        String counts = threads.stream()
-                .map(count -> count == 1 ? "1 thread" : count + " threads")
-                .collect(Collectors.joining(" / "));
         List<Line> lines = new ArrayList<>();
         for (BenchShape shape : shapes) {
             lines.add(new Line(
@@ -184,6 +183,41 @@ public final class Tables {
                         .filter(ratio -> is(ratio, operation, count))
                         .mapToDouble(Ratio::value)
                         .min()));
+        return byThreads(threads, lines);
+    }
+
+    /**
+     * Shares of the floor by shape: a column an operation, in a cell one share for each number of threads.
+     *
+     * @param rows of one variant and memory
+     */
+    static List<String> floors(Collection<Measurement> rows) {
+        Map<BenchShape, Line> lines = new LinkedHashMap<>();
+        Set<Integer> threads = new TreeSet<>();
+        for (Measurement row : rows) {
+            threads.add(row.point().threads());
+            BenchShape shape = row.point().shape();
+            lines.computeIfAbsent(
+                    shape,
+                    key -> new Line(
+                            key.toString(),
+                            (operation, count) -> rows.stream()
+                                    .filter(other -> other.point().shape().equals(key)
+                                            && other.point().operation() == operation
+                                            && other.point().threads() == count)
+                                    .flatMap(other ->
+                                            Stream.ofNullable(other.result().floorShare()))
+                                    .mapToDouble(Double::doubleValue)
+                                    .findFirst()));
+        }
+        return byThreads(threads, lines.values());
+    }
+
+    /** A column an operation, in a cell one value for each number of threads. */
+    private static List<String> byThreads(Set<Integer> threads, Collection<Line> lines) {
+        String counts = threads.stream()
+                .map(count -> count == 1 ? "1 thread" : count + " threads")
+                .collect(Collectors.joining(" / "));
         return new Columns<Line>(anOperationEach(
                         words("shape (" + counts + ")", Line::name),
                         (line, operation) -> threads.stream()

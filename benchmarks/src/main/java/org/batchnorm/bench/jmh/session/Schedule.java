@@ -1,6 +1,7 @@
 package org.batchnorm.bench.jmh.session;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -61,8 +62,7 @@ public record Schedule(
         for (BenchShape shape : shapes) {
             for (int threadCount : threads) {
                 if (baselines.add(List.of(shape.elements(), threadCount))) {
-                    tasks.add(new Task.Baseline(Operation.COPY, shape, threadCount));
-                    tasks.add(new Task.Baseline(Operation.STREAM, shape, threadCount));
+                    tasks.addAll(baselines(shape, threadCount));
                 }
                 for (Operation operation : operations) {
                     if (ShapeGrid.measurable(operation, shape)) {
@@ -95,6 +95,21 @@ public record Schedule(
             previous = task;
         }
         return groups;
+    }
+
+    /** The copy, and what the floors of the operations need, wherever the data are. */
+    private List<Task> baselines(BenchShape shape, int threadCount) {
+        List<Task> tasks = new ArrayList<>();
+        tasks.add(new Task.Baseline(Operation.COPY, shape, OperationBenchmark.HEAP, threadCount));
+        Set<Operation> passes = EnumSet.of(Operation.STREAM);
+        operations.forEach(operation -> passes.addAll(operation.floor()));
+        if (layer) {
+            passes.addAll(Operation.STEP.floor());
+        }
+        for (String memory : memories) {
+            passes.forEach(pass -> tasks.add(new Task.Baseline(pass, shape, memory, threadCount)));
+        }
+        return tasks;
     }
 
     private List<Task> comparison(Operation operation, BenchShape shape, int threadCount) {

@@ -7,15 +7,18 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.function.UnaryOperator;
 import org.batchnorm.bench.jmh.BackwardBenchmark;
 import org.batchnorm.bench.jmh.BaselineBenchmark;
 import org.batchnorm.bench.jmh.FirstCallBenchmark;
+import org.batchnorm.bench.jmh.ForkNotes;
 import org.batchnorm.bench.jmh.ForwardBenchmark;
 import org.batchnorm.bench.jmh.InferenceBenchmark;
 import org.batchnorm.bench.jmh.JmhRunner;
 import org.batchnorm.bench.jmh.LayerBenchmark;
 import org.batchnorm.bench.jmh.OperationBenchmark;
+import org.batchnorm.bench.jmh.results.Floors;
 import org.batchnorm.bench.jmh.results.Libraries;
 import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.Measurement.Point;
@@ -26,8 +29,8 @@ import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 
 /**
- * Takes the measurements of one run, one group of tasks at a time; keeps the copy's bandwidth of each size and, where
- * each is measured in one process only, the peers' processes.
+ * Takes the measurements of one run, one group of tasks at a time; keeps the baselines of each size and, where each is
+ * measured in one process only, the peers' processes.
  */
 public final class Session implements AutoCloseable {
     private final Measurement.Run run;
@@ -38,6 +41,7 @@ public final class Session implements AutoCloseable {
     private final JmhRunner jmh;
     private final Map<List<Object>, PeerProcess> peers = new HashMap<>();
     private final Map<List<Integer>, Double> copyBandwidth = new HashMap<>();
+    private final Floors floors = new Floors();
 
     /**
      * Begins a run.
@@ -106,12 +110,18 @@ public final class Session implements AutoCloseable {
     private Taken take(Task.Baseline task) {
         JmhRunner.Outcome outcome = jmh.run(
                 BaselineBenchmark.class,
-                task.operation().label(),
-                Map.of("elements", String.valueOf(task.shape().elements())),
+                "pass",
+                Map.of(
+                        "baseline", task.operation().label(),
+                        "elements", String.valueOf(task.shape().elements()),
+                        "memory", task.memory()),
                 task.threads());
-        Point point = Point.onCpu(
-                task.operation(), task.shape(), OperationBenchmark.HEAP, Libraries.JAVA, "array", task.threads());
-        return new Taken(point, outcome.samples());
+        String kind = task.memory().equals(OperationBenchmark.HEAP) ? "array" : "segment";
+        Point point = Point.onCpu(task.operation(), task.shape(), task.memory(), Libraries.JAVA, kind, task.threads());
+        return new Taken(
+                point,
+                outcome.samples(),
+                result -> result.withDetail(outcome.notes().get(ForkNotes.DETAIL)));
     }
 
     private Taken take(Task.Ours task) {
@@ -119,7 +129,7 @@ public final class Session implements AutoCloseable {
             case FORWARD -> ForwardBenchmark.class;
             case INFERENCE -> InferenceBenchmark.class;
             case BACKWARD -> BackwardBenchmark.class;
-            case STEP, COPY, STREAM ->
+            case STEP, COPY, STREAM, READ, READ2, STREAM2 ->
                 throw new IllegalArgumentException(
                         "operation: " + task.operation() + " given, must be one of " + Operation.ofBatchNorm());
         };
@@ -213,8 +223,16 @@ public final class Session implements AutoCloseable {
             copyBandwidth.put(size, result.gigabytesPerSecond());
         }
         Double copy = copyBandwidth.get(size);
-        return new Measurement(
-                point, run, copy == null ? result : result.withCopyShare(result.gigabytesPerSecond() / copy));
+        if (copy != null) {
+            result = result.withCopyShare(result.gigabytesPerSecond() / copy);
+        }
+        OptionalDouble floorShare = floors.share(point, result.milliseconds());
+        if (floorShare.isPresent()) {
+            result = result.withFloorShare(floorShare.getAsDouble());
+        }
+        Measurement row = new Measurement(point, run, result);
+        floors.add(row);
+        return row;
     }
 
     private static Result withAllocation(Result result, JmhRunner.Outcome outcome) {

@@ -25,10 +25,10 @@ public sealed interface Task {
     }
 
     /** A baseline on as many elements as the shape has. */
-    record Baseline(Operation operation, BenchShape shape, int threads) implements Task {
+    record Baseline(Operation operation, BenchShape shape, String memory, int threads) implements Task {
         @Override
         public String toString() {
-            return operation + " " + shape + ", " + threads + " threads";
+            return operation + " " + shape + " " + memory + ", " + threads + " threads";
         }
     }
 

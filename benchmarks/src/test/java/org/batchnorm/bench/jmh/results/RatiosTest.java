@@ -109,6 +109,22 @@ class RatiosTest {
     }
 
     @Test
+    void thePageShowsSharesOfTheFloorWhereTheyWereMeasured() {
+        Measurement forward = Rows.ours(run, Operation.FORWARD, "32x128", 1, 2);
+        Measurement both = Rows.ours(run, Operation.FORWARD, "32x128", 2, 2);
+        Measurement older = Rows.ours(run, Operation.INFERENCE, "32x128", 1, 2);
+        assertThat(ResultsPage.of(List.of(
+                        new Measurement(forward.point(), run, forward.result().withFloorShare(0.875)),
+                        new Measurement(both.point(), run, both.result().withFloorShare(0.5)),
+                        older)))
+                .containsSubsequence(
+                        "| shape (1 thread / 2 threads) | forward | inference | backward |",
+                        "| --- | ---: | ---: | ---: |",
+                        "| 32x128 | 0.88 / 0.50 | – / – | – / – |");
+        assertThat(String.join("\n", ResultsPage.of(List.of(older)))).doesNotContain("floor");
+    }
+
+    @Test
     void machinesAreSummedUpApart() {
         Run other = new Run("2", "2026-01-02T00:00:00Z", "c2", "25", "another machine", 4, "Linux 6");
         List<Measurement> rows = List.of(

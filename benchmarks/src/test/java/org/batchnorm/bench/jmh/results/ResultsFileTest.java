@@ -45,12 +45,19 @@ class ResultsFileTest {
                 run,
                 Rows.result(onDevice, 0.25)
                         .withCopyShare(0.875)
+                        .withFloorShare(0.75)
                         .withAllocatedBytes(0)
                         .withPeer(1.5, "5.2.0", "driver 555.1"));
 
         ResultsFile.append(file, List.of(plain, full));
 
         assertThat(ResultsFile.read(file)).containsExactly(plain, full);
+    }
+
+    /** Of earlier runs, before there were floors. */
+    @Test
+    void theStoredRowsStayReadable() {
+        assertThat(ResultsFile.read(Path.of("results", "cpu.jsonl"))).hasSizeGreaterThan(100);
     }
 
     /** Through a link, with a name as long as there can be, and readable by nobody else. */

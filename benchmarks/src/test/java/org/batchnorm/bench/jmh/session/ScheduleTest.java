@@ -27,8 +27,11 @@ class ScheduleTest {
 
         assertThat(schedule.tasks())
                 .containsExactly(
-                        new Task.Baseline(Operation.COPY, shape, 1),
-                        new Task.Baseline(Operation.STREAM, shape, 1),
+                        new Task.Baseline(Operation.COPY, shape, "heap", 1),
+                        new Task.Baseline(Operation.STREAM, shape, "heap", 1),
+                        new Task.Baseline(Operation.READ, shape, "heap", 1),
+                        new Task.Baseline(Operation.STREAM, shape, "off-heap", 1),
+                        new Task.Baseline(Operation.READ, shape, "off-heap", 1),
                         new Task.Ours(Operation.FORWARD, shape, VECTOR, "heap", 1),
                         new Task.OfPeer("onednn", Operation.FORWARD, shape, 1),
                         new Task.Ours(Operation.FORWARD, shape, VECTOR, "off-heap", 1),
@@ -50,8 +53,9 @@ class ScheduleTest {
 
         assertThat(schedule.groups())
                 .containsExactly(
-                        List.of(new Task.Baseline(Operation.COPY, shape, 1)),
-                        List.of(new Task.Baseline(Operation.STREAM, shape, 1)),
+                        List.of(new Task.Baseline(Operation.COPY, shape, "heap", 1)),
+                        List.of(new Task.Baseline(Operation.STREAM, shape, "heap", 1)),
+                        List.of(new Task.Baseline(Operation.READ, shape, "heap", 1)),
                         List.of(
                                 new Task.Ours(Operation.FORWARD, shape, VECTOR, "heap", 1),
                                 new Task.OfPeer("onednn", Operation.FORWARD, shape, 1)),
@@ -92,7 +96,7 @@ class ScheduleTest {
                 false,
                 false);
 
-        assertThat(schedule.tasks()).filteredOn(Task.Baseline.class::isInstance).hasSize(4);
+        assertThat(schedule.tasks()).filteredOn(Task.Baseline.class::isInstance).hasSize(2 * 3);
     }
 
     @Test

@@ -116,7 +116,7 @@ final class TimedGraph implements AutoCloseable {
                 timed.transferToDevice(mode, x);
                 addCopy(timed, x);
             }
-            case STEP, STREAM ->
+            case STEP, STREAM, READ, READ2, STREAM2 ->
                 throw new IllegalArgumentException("operation: " + operation + " given, must be one of "
                         + Operation.ofBatchNorm() + " or " + Operation.COPY);
         }

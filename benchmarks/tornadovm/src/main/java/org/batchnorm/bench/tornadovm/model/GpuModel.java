@@ -44,7 +44,7 @@ public final class GpuModel implements DeviceModel {
             case INFERENCE -> Launch.inference(shape.batchShape(), limits);
             case FORWARD -> Launch.forward(shape.batchShape(), limits);
             case BACKWARD -> Launch.backward(shape.batchShape(), limits);
-            case COPY, STEP, STREAM ->
+            case COPY, STEP, STREAM, READ, READ2, STREAM2 ->
                 throw new IllegalArgumentException(
                         "operation: " + operation + " given, must be one of " + Operation.ofBatchNorm());
         };
