@@ -13,7 +13,7 @@ costs nothing), with warm caches (calls follow each other on the same data) and 
 written before each call, outside the timed region); and "wall", the wall clock around a call and the wait for it, as check-gpu's
 execute() is. On a CPU by the wall clock, warm.
 
-One JSON object a line, in the schema of org.batchnorm.bench.results.Measurement; a row of the same point, commit, Python and machine
+One JSON object a line, in the schema of org.batchnorm.bench.jmh.results.Measurement; a row of the same point, commit, Python and machine
 replaces the old one. If the file has rows of check-gpu on the same device, machine and commit, the rows continue their run, and `plot`
 draws both with the ratio between them. Needs nothing but PyTorch.
 """
@@ -268,7 +268,7 @@ def git_commit():
 
 
 def cpu_model():
-    """As org.batchnorm.bench.results.Environment names the machine."""
+    """As org.batchnorm.bench.jmh.results.Environment names the machine."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             told = {}

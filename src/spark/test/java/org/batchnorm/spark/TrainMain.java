@@ -6,14 +6,14 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.batchnorm.BatchNorm;
-import org.batchnorm.bench.data.Digits;
-import org.batchnorm.bench.train.Comparison;
-import org.batchnorm.bench.train.ComparisonTable;
-import org.batchnorm.bench.train.NetworkKind;
-import org.batchnorm.bench.train.OptimizerKind;
-import org.batchnorm.bench.train.Placement;
-import org.batchnorm.bench.train.Settings;
-import org.batchnorm.bench.train.Trainee;
+import org.batchnorm.bench.experiments.data.Digits;
+import org.batchnorm.bench.experiments.train.Comparison;
+import org.batchnorm.bench.experiments.train.ComparisonTable;
+import org.batchnorm.bench.experiments.train.NetworkKind;
+import org.batchnorm.bench.experiments.train.OptimizerKind;
+import org.batchnorm.bench.experiments.train.Placement;
+import org.batchnorm.bench.experiments.train.Settings;
+import org.batchnorm.bench.experiments.train.Trainee;
 import org.batchnorm.spi.StatisticsExchange;
 
 /**

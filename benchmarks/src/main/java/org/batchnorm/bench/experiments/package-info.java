@@ -1,10 +1,5 @@
 /**
- * The papers' claims as experiments. An {@link org.batchnorm.bench.experiments.Experiment} is a list of variants, what
- * one run of a variant with one seed records, and the page that its numbers make; a new one is one class more in
- * {@link org.batchnorm.bench.experiments.Experiments}. {@link org.batchnorm.bench.experiments.ExperimentRun} does the
- * rest: the runs that are missing, the files, the progress.
+ * Training: the small networks, their data, {@code train} and the papers' experiments. Nothing here measures a kernel;
+ * that is {@link org.batchnorm.bench.jmh}.
  */
-@NullMarked
 package org.batchnorm.bench.experiments;
-
-import org.jspecify.annotations.NullMarked;

@@ -138,7 +138,7 @@ public class FirstCallBenchmark {
                 case FORWARD -> operations.forward(tensors.forward(x, output), batchs);
                 case INFERENCE -> operations.transform(tensors.forward(x, output), running);
                 case BACKWARD -> operations.backward(tensors.backward(x, dy, output), batchs, sums);
-                case STEP, COPY, STREAM ->
+                case STEP, COPY, STREAM, READ, READ2, STREAM2 ->
                     throw new IllegalArgumentException(
                             "operation: " + operation + " given, must be one of " + Operation.ofBatchNorm());
             }

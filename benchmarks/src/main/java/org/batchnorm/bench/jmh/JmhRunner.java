@@ -7,6 +7,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.regex.Pattern;
@@ -36,6 +38,7 @@ public final class JmhRunner implements AutoCloseable {
     private final Samples.Plan plan;
     private final Path log;
     private final PrintStream logStream;
+    private final Path notes;
 
     /**
      * Opens the log.
@@ -51,6 +54,7 @@ public final class JmhRunner implements AutoCloseable {
                     Files.newOutputStream(log, StandardOpenOption.CREATE, StandardOpenOption.APPEND),
                     true,
                     StandardCharsets.UTF_8);
+            this.notes = Files.createTempFile("batchnorm-notes-", ".txt");
         } catch (IOException e) {
             throw new UncheckedIOException("log file " + log + " cannot be written: " + e, e);
         }
@@ -82,16 +86,17 @@ public final class JmhRunner implements AutoCloseable {
         return run(options(benchmark, method, parameters).build());
     }
 
-    private static ChainedOptionsBuilder options(Class<?> benchmark, String method, Map<String, String> parameters) {
+    private ChainedOptionsBuilder options(Class<?> benchmark, String method, Map<String, String> parameters) {
         ChainedOptionsBuilder options = new OptionsBuilder()
                 .include("^" + Pattern.quote(benchmark.getName() + "." + method) + "$")
                 .shouldFailOnError(true);
         parameters.forEach(options::param);
+        List<String> jvmOptions = new ArrayList<>(List.of(ForkNotes.jvmOption(notes)));
         BackendOptions.fromSystemProperties()
                 .device()
                 .filter(device -> hasDevices(parameters.get("backend")))
-                .ifPresent(device -> options.jvmArgsPrepend("-D" + BackendOptions.DEVICE_PROPERTY + "=" + device));
-        return options;
+                .ifPresent(device -> jvmOptions.add("-D" + BackendOptions.DEVICE_PROPERTY + "=" + device));
+        return options.jvmArgsPrepend(jvmOptions.toArray(String[]::new));
     }
 
     private static boolean hasDevices(@Nullable String backend) {
@@ -104,14 +109,18 @@ public final class JmhRunner implements AutoCloseable {
         FailureKeeper format =
                 new FailureKeeper(OutputFormatFactory.createFormatInstance(logStream, VerboseMode.NORMAL));
         try {
-            return outcome(new Runner(options, format).runSingle());
+            Files.writeString(notes, "");
+            RunResult result = new Runner(options, format).runSingle();
+            return outcome(result, ForkNotes.read(notes));
         } catch (RunnerException e) {
             String failure = format.failure();
             throw new IllegalStateException(failure.isEmpty() ? e.getMessage() + "; see " + log : failure, e);
+        } catch (IOException e) {
+            throw new UncheckedIOException("notes of a benchmark: " + e, e);
         }
     }
 
-    private static Outcome outcome(RunResult run) {
+    private static Outcome outcome(RunResult run, Map<String, String> notes) {
         double[] nanoseconds = run.getBenchmarkResults().stream()
                 .flatMap(fork -> fork.getIterationResults().stream())
                 .mapToDouble(iteration -> iteration.getPrimaryResult().getScore())
@@ -119,12 +128,18 @@ public final class JmhRunner implements AutoCloseable {
         Result<?> allocated = run.getSecondaryResults().get("gc.alloc.rate.norm");
         return new Outcome(
                 Samples.of(nanoseconds),
-                allocated == null ? OptionalDouble.empty() : OptionalDouble.of(allocated.getScore()));
+                allocated == null ? OptionalDouble.empty() : OptionalDouble.of(allocated.getScore()),
+                notes);
     }
 
     @Override
     public void close() {
         logStream.close();
+        try {
+            Files.deleteIfExists(notes);
+        } catch (IOException e) {
+            throw new UncheckedIOException("notes of benchmarks: " + notes + " cannot be deleted: " + e, e);
+        }
     }
 
     /**
@@ -132,6 +147,13 @@ public final class JmhRunner implements AutoCloseable {
      *
      * @param samples nanoseconds per call, one sample an iteration
      * @param allocatedBytes on the Java heap, per call
+     * @param notes what it told ({@link ForkNotes}), by name
      */
-    public record Outcome(Samples samples, OptionalDouble allocatedBytes) {}
+    public record Outcome(Samples samples, OptionalDouble allocatedBytes, Map<String, String> notes) {
+
+        /** Copies the notes. */
+        public Outcome {
+            notes = Map.copyOf(notes);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-/** What the commands share for their output: progress shown while a task runs. */
+/** What tables ({@link org.batchnorm.bench.output.Columns}) and pictures are made with. */
 @NullMarked
 package org.batchnorm.bench.output;
 

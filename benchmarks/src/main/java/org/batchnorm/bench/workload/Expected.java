@@ -78,7 +78,7 @@ public final class Expected {
                 values.put(DGAMMA, gradients.dgamma());
                 values.put(DBETA, gradients.dbeta());
             }
-            case STEP, COPY, STREAM ->
+            case STEP, COPY, STREAM, READ, READ2, STREAM2 ->
                 throw new IllegalArgumentException(
                         "operation: " + operation + " given, must be one of " + Operation.ofBatchNorm());
         }

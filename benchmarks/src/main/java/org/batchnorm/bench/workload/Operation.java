@@ -21,8 +21,14 @@ public enum Operation {
     STEP("step", 8, false),
     /** Baseline: {@code System.arraycopy}; reads x, writes y. */
     COPY("copy", 2, true),
-    /** Baseline: a plain Java loop {@code y = a · x + b}; reads x, writes y. */
-    STREAM("stream", 2, true);
+    /** Baseline: {@code y = a · x + b} in plain Java; reads x, writes y. */
+    STREAM("stream", 2, true),
+    /** Baseline: {@code Σ x} in plain Java; reads x. */
+    READ("read", 1, true),
+    /** Baseline: {@code Σ x · z} in plain Java; reads x and z. */
+    READ2("read2", 2, true),
+    /** Baseline: {@code y = a · x + b · z} in plain Java; reads x and z, writes y. */
+    STREAM2("stream2", 3, true);
 
     private final String label;
     private final int tensors;
@@ -50,6 +56,20 @@ public enum Operation {
     /** Whether this is a baseline and no operation of batch normalization. */
     public boolean baseline() {
         return baseline;
+    }
+
+    /**
+     * The baselines that are the least it can do, one after the other: a reduction, then a map. Empty for a baseline
+     * itself.
+     */
+    public List<Operation> floor() {
+        return switch (this) {
+            case INFERENCE -> List.of(STREAM);
+            case FORWARD -> List.of(READ, STREAM);
+            case BACKWARD -> List.of(READ2, STREAM2);
+            case STEP -> List.of(READ, STREAM, READ2, STREAM2);
+            case COPY, STREAM, READ, READ2, STREAM2 -> List.of();
+        };
     }
 
     /** The bytes that the operation logically moves: {@link #tensors()} tensors of the shape in float32. */

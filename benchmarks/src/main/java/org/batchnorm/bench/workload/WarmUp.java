@@ -37,12 +37,13 @@ public final class WarmUp {
      * best before them by more than 3 %, or after 30 s.
      *
      * @param windowMillis how long one window lasts: longer for code that is still to be compiled
+     * @return nanoseconds a call, of the best window
      */
-    public static void untilSteady(Runnable operation, int windowMillis) {
-        new WarmUp(System::nanoTime, new JitCompiler()::works).run(operation, windowMillis);
+    public static double untilSteady(Runnable operation, int windowMillis) {
+        return new WarmUp(System::nanoTime, new JitCompiler()::works).run(operation, windowMillis);
     }
 
-    void run(Runnable operation, int windowMillis) {
+    double run(Runnable operation, int windowMillis) {
         long start = nanoTime.getAsLong();
         double best = Double.POSITIVE_INFINITY;
         int settled = 0;
@@ -52,6 +53,7 @@ public final class WarmUp {
             settled = !compiling && perCall > IMPROVEMENT * best ? settled + 1 : 0;
             best = Math.min(best, perCall);
         }
+        return best;
     }
 
     private double window(Runnable operation, long nanos) {

@@ -12,9 +12,9 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.batchnorm.BatchNormConfig;
-import org.batchnorm.bench.device.DeviceTimer.Timing;
-import org.batchnorm.bench.device.DeviceTimer.Version;
-import org.batchnorm.bench.device.DeviceTimer.Way;
+import org.batchnorm.bench.jmh.device.DeviceTimer.Timing;
+import org.batchnorm.bench.jmh.device.DeviceTimer.Version;
+import org.batchnorm.bench.jmh.device.DeviceTimer.Way;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
@@ -116,7 +116,7 @@ final class TimedGraph implements AutoCloseable {
                 timed.transferToDevice(mode, x);
                 addCopy(timed, x);
             }
-            case STEP, STREAM ->
+            case STEP, STREAM, READ, READ2, STREAM2 ->
                 throw new IllegalArgumentException("operation: " + operation + " given, must be one of "
                         + Operation.ofBatchNorm() + " or " + Operation.COPY);
         }

@@ -3,7 +3,7 @@ package org.batchnorm.bench.tornadovm;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
-import org.batchnorm.bench.device.DeviceTimer;
+import org.batchnorm.bench.jmh.device.DeviceTimer;
 import org.batchnorm.bench.tornadovm.resident.CudaGraphs;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;

@@ -1,22 +1,22 @@
 package org.batchnorm.bench.tornadovm;
 
 import java.util.Optional;
-import org.batchnorm.bench.data.Dataset;
-import org.batchnorm.bench.data.TrainTest;
-import org.batchnorm.bench.network.BatchNormLayer;
-import org.batchnorm.bench.network.Layer;
-import org.batchnorm.bench.network.LeakyReLU;
-import org.batchnorm.bench.network.Linear;
-import org.batchnorm.bench.network.Sequential;
-import org.batchnorm.bench.network.Sigmoid;
+import org.batchnorm.bench.experiments.data.Dataset;
+import org.batchnorm.bench.experiments.data.TrainTest;
+import org.batchnorm.bench.experiments.network.BatchNormLayer;
+import org.batchnorm.bench.experiments.network.Layer;
+import org.batchnorm.bench.experiments.network.LeakyReLU;
+import org.batchnorm.bench.experiments.network.Linear;
+import org.batchnorm.bench.experiments.network.Sequential;
+import org.batchnorm.bench.experiments.network.Sigmoid;
+import org.batchnorm.bench.experiments.train.ResidentTraining;
+import org.batchnorm.bench.experiments.train.Settings;
+import org.batchnorm.bench.experiments.train.UpdateRule;
 import org.batchnorm.bench.tornadovm.resident.CudaGraphs;
 import org.batchnorm.bench.tornadovm.resident.Optimizer;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Images;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Schedule;
-import org.batchnorm.bench.train.ResidentTraining;
-import org.batchnorm.bench.train.Settings;
-import org.batchnorm.bench.train.UpdateRule;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 

@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.batchnorm.BatchNorm;
-import org.batchnorm.bench.data.Digits;
-import org.batchnorm.bench.train.Comparison;
-import org.batchnorm.bench.train.Curve;
-import org.batchnorm.bench.train.NetworkKind;
-import org.batchnorm.bench.train.OptimizerKind;
-import org.batchnorm.bench.train.Settings;
+import org.batchnorm.bench.experiments.data.Digits;
+import org.batchnorm.bench.experiments.train.Comparison;
+import org.batchnorm.bench.experiments.train.Curve;
+import org.batchnorm.bench.experiments.train.NetworkKind;
+import org.batchnorm.bench.experiments.train.OptimizerKind;
+import org.batchnorm.bench.experiments.train.Settings;
 import org.junit.jupiter.api.Test;
 
 /**

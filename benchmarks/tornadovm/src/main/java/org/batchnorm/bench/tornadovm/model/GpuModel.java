@@ -1,8 +1,8 @@
 package org.batchnorm.bench.tornadovm.model;
 
 import java.util.List;
-import org.batchnorm.bench.device.DeviceModel;
-import org.batchnorm.bench.device.DeviceTimer.Version;
+import org.batchnorm.bench.jmh.device.DeviceModel;
+import org.batchnorm.bench.jmh.device.DeviceTimer.Version;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.tornadovm.DeviceLimits;
@@ -42,7 +42,7 @@ public final class GpuModel implements DeviceModel {
             case INFERENCE -> Launch.inference(shape.batchShape(), limits);
             case FORWARD -> Launch.forward(shape.batchShape(), limits);
             case BACKWARD -> Launch.backward(shape.batchShape(), limits);
-            case COPY, STEP, STREAM ->
+            case COPY, STEP, STREAM, READ, READ2, STREAM2 ->
                 throw new IllegalArgumentException(
                         "operation: " + operation + " given, must be one of " + Operation.ofBatchNorm());
         };

@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.batchnorm.bench.output.Column;
+import org.batchnorm.bench.output.Columns;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 
@@ -32,35 +34,48 @@ final class ModelTable {
     private ModelTable() {}
 
     static String markdown() {
-        StringBuilder table = new StringBuilder("| shape | kernel |");
-        Gpu.ALL.forEach(gpu -> table.append(' ').append(gpu.name()).append(" |"));
-        table.append(" resident |\n| --- | --- |")
-                .append(" --- |".repeat(Gpu.ALL.size() + 1))
-                .append('\n');
-        for (String shape : SHAPES) {
-            for (Operation operation : Operation.ofBatchNorm()) {
-                lines(operation, shape, table);
-            }
+        List<Column<Line>> columns = new ArrayList<>(List.of(
+                Column.words("shape", Line::shape),
+                Column.words("kernel", line -> line.first().kernel())));
+        for (int gpu = 0; gpu < Gpu.ALL.size(); gpu++) {
+            int index = gpu;
+            columns.add(Column.words(Gpu.ALL.get(gpu).name(), line -> {
+                KernelTime time = line.times().get(index);
+                return format("%.1f %s", time.micros(), time.limit());
+            }));
         }
-        return table.toString();
+        columns.add(Column.words("resident", Line::occupancy));
+        return new Columns<>(columns)
+                .markdown(lines()).stream().map(line -> line + "\n").collect(Collectors.joining());
     }
 
-    private static void lines(Operation operation, String shape, StringBuilder table) {
-        List<List<KernelTime>> byGpu = Gpu.ALL.stream()
-                .map(gpu -> GpuModel.kernels(operation, BenchShape.parse(shape), gpu))
-                .toList();
-        for (int kernel = 0; kernel < byGpu.getFirst().size(); kernel++) {
-            int line = kernel;
-            List<KernelTime> times = byGpu.stream().map(all -> all.get(line)).toList();
-            table.append("| ")
-                    .append(shape)
-                    .append(" | ")
-                    .append(times.getFirst().kernel())
-                    .append(" |");
-            times.forEach(time -> table.append(format(" %.1f %s |", time.micros(), time.limit())));
-            table.append(times.stream()
+    private static List<Line> lines() {
+        List<Line> lines = new ArrayList<>();
+        for (String shape : SHAPES) {
+            for (Operation operation : Operation.ofBatchNorm()) {
+                List<List<KernelTime>> byGpu = Gpu.ALL.stream()
+                        .map(gpu -> GpuModel.kernels(operation, BenchShape.parse(shape), gpu))
+                        .toList();
+                for (int kernel = 0; kernel < byGpu.getFirst().size(); kernel++) {
+                    int index = kernel;
+                    lines.add(new Line(
+                            shape, byGpu.stream().map(all -> all.get(index)).toList()));
+                }
+            }
+        }
+        return lines;
+    }
+
+    /** One kernel on one shape, on each GPU. */
+    private record Line(String shape, List<KernelTime> times) {
+        KernelTime first() {
+            return times.getFirst();
+        }
+
+        String occupancy() {
+            return times.stream()
                     .map(time -> format("%.0f", 100 * time.occupancy()))
-                    .collect(Collectors.joining(", ", " ", " % |\n")));
+                    .collect(Collectors.joining(", ", "", " %"));
         }
     }
 

@@ -24,11 +24,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
-import org.batchnorm.bench.data.Dataset;
-import org.batchnorm.bench.data.Digits;
-import org.batchnorm.bench.data.TrainTest;
-import org.batchnorm.bench.train.Batches;
-import org.batchnorm.bench.train.Trainee;
+import org.batchnorm.bench.experiments.data.Dataset;
+import org.batchnorm.bench.experiments.data.Digits;
+import org.batchnorm.bench.experiments.data.TrainTest;
+import org.batchnorm.bench.experiments.train.Batches;
+import org.batchnorm.bench.experiments.train.Trainee;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 

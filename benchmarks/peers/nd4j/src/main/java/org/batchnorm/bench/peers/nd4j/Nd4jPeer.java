@@ -100,7 +100,7 @@ public final class Nd4jPeer implements Peer {
                 }
                 case INFERENCE -> y = normalize(mean, variance);
                 case BACKWARD -> backward();
-                case STEP, COPY, STREAM ->
+                case STEP, COPY, STREAM, READ, READ2, STREAM2 ->
                     throw new IllegalArgumentException(
                             "operation: " + operation + " given, must be one of " + Operation.ofBatchNorm());
             }

@@ -1,0 +1,53 @@
+package org.batchnorm.bench.jmh;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * What a benchmark tells besides its times. JMH brings nothing but numbers back from the JVM that it forks, so words go
+ * through a file.
+ */
+public final class ForkNotes {
+
+    /** What ran: the form of a loop, an implementation's name. */
+    public static final String DETAIL = "detail";
+
+    private static final String PROPERTY = "org.batchnorm.bench.notes";
+    private static final String SEPARATOR = "\t";
+
+    private ForkNotes() {}
+
+    /** The JVM's option that lets a benchmark write to the file. */
+    static String jvmOption(Path file) {
+        return "-D" + PROPERTY + "=" + file;
+    }
+
+    /** Tells; of a name told several times, the last counts. Nothing where nobody listens. */
+    static void say(String name, String words) {
+        String file = System.getProperty(PROPERTY);
+        if (file == null) {
+            return;
+        }
+        try {
+            String line = name + SEPARATOR + words.replaceAll("\\s+", " ").strip() + "\n";
+            Files.writeString(Path.of(file), line, StandardOpenOption.APPEND);
+        } catch (IOException e) {
+            throw new UncheckedIOException("notes of a benchmark cannot be written to " + file + ": " + e, e);
+        }
+    }
+
+    /** What was told, by name. */
+    static Map<String, String> read(Path file) throws IOException {
+        Map<String, String> notes = new HashMap<>();
+        for (String line : Files.readAllLines(file)) {
+            int end = line.indexOf(SEPARATOR);
+            notes.put(line.substring(0, end), line.substring(end + 1));
+        }
+        return notes;
+    }
+}

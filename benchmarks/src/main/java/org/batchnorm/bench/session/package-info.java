@@ -1,8 +1,0 @@
-/**
- * A run of the harness: which measurements are taken, in which order ({@link org.batchnorm.bench.session.Schedule}),
- * and their taking.
- */
-@NullMarked
-package org.batchnorm.bench.session;
-
-import org.jspecify.annotations.NullMarked;
