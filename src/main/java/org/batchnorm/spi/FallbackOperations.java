@@ -65,7 +65,7 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     private void run(Tensors tensors, boolean inPlace, Consumer<BatchNormOperations> operation) {
-        if (!deviceFailed && device.prefers(tensors.shape()) && canDo(tensors.activations())) {
+        if (!deviceFailed && device.prefers(tensors.shape()) && canDo(tensors)) {
             try {
                 operation.accept(device);
                 return;
@@ -87,8 +87,9 @@ final class FallbackOperations implements BatchNormOperations {
         operation.accept(cpu);
     }
 
-    private boolean canDo(Activations activations) {
-        return activations.areNone() || device.doesActivations();
+    private boolean canDo(Tensors tensors) {
+        boolean plain = tensors.activations().areNone() && tensors.residual() == null && tensors.dresidual() == null;
+        return plain || device.doesActivations();
     }
 
     private static boolean isForwardInPlace(Tensors tensors) {

@@ -46,6 +46,10 @@ public final class Operands {
 
     private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
 
+    private Object residual = NOTHING;
+    private long residualStart;
+    private boolean hasResidual;
+
     private @Nullable Kernels kernels;
     private boolean inArrays;
     private boolean inNative;
@@ -54,6 +58,7 @@ public final class Operands {
     /** Takes the tensors of an operation; null where it has none. */
     public void set(Batch newX, @Nullable Batch newSecond, @Nullable Batch newOut) {
         activate(Activation.NONE, Activation.NONE);
+        hasResidual = false;
         inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
         x = memory(newX);
@@ -69,6 +74,29 @@ public final class Operands {
         inNative = Memory.isNative(x)
                 && (newSecond == null || Memory.isNative(second))
                 && (newOut == null || Memory.isNative(out));
+    }
+
+    /** Takes what is added to BN(input(x)), before the activation of the output; null: nothing. */
+    public void addResidual(@Nullable Batch newResidual) {
+        if (newResidual != null) {
+            hasResidual = true;
+            residual = newResidual.isArray() ? newResidual.array() : newResidual.segment();
+            residualStart = newResidual.isArray() ? newResidual.start() : 0;
+        }
+    }
+
+    /**
+     * Takes x and the activation before batch norm from others, for a map that stops before the residual.
+     *
+     * @param newOut where it writes: the kind of memory that x has
+     */
+    public void setPiece(Operands others, Object newOut) {
+        inArrays = others.x instanceof float[];
+        inNative = Memory.isNative(others.x);
+        x = others.x;
+        xStart = others.xStart;
+        out = newOut;
+        activate(others.input, Activation.NONE);
     }
 
     /** Takes the activations of an operation on x, whose tensors have been set. */
@@ -111,6 +139,7 @@ public final class Operands {
         x = null;
         second = null;
         out = null;
+        residual = null;
     }
 
     /** Whether all lie in arrays; else all are segments. */
@@ -131,9 +160,17 @@ public final class Operands {
         return hasSecond;
     }
 
+    /** Whether there is a residual. */
+    public boolean hasResidual() {
+        return hasResidual;
+    }
+
     /** Whether a thread may use all of them; some segments belong to one thread alone. */
     public boolean isAccessibleBy(Thread thread) {
-        return inArrays || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
+        return isAccessible(x, thread)
+                && isAccessible(second, thread)
+                && isAccessible(out, thread)
+                && isAccessible(residual, thread);
     }
 
     private static boolean isAccessible(@Nullable Object memory, Thread thread) {
@@ -182,6 +219,16 @@ public final class Operands {
     /** One value of the second input. */
     public float second(long position) {
         return Memory.get(second, secondStart + position);
+    }
+
+    /** One value of the residual. */
+    public float residual(long position) {
+        return Memory.get(residual, residualStart + position);
+    }
+
+    /** Copies values of the residual. */
+    public void readResidual(long position, float[] values, int length) {
+        Memory.read(residual, residualStart + position, values, length);
     }
 
     /** Writes one value of the output. */
