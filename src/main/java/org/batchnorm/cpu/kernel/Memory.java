@@ -14,7 +14,7 @@ public final class Memory {
     private Memory() {}
 
     /** Whether it is a segment of native memory, not that of a mapped file, which is one of another class. */
-    static boolean isNative(Object memory) {
+    public static boolean isNative(Object memory) {
         return memory.getClass() == NATIVE;
     }
 
@@ -122,5 +122,17 @@ public final class Memory {
             long offset = position * Float.BYTES;
             MemorySegment.copy(values, at, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, length);
         }
+    }
+
+    /** Copies the bits of values of a 16-bit type out of a segment. */
+    static void read(Object memory, long position, short[] bits, int length) {
+        MemorySegment segment = (MemorySegment) memory;
+        MemorySegment.copy(segment, ValueLayout.JAVA_SHORT_UNALIGNED, position * Short.BYTES, bits, 0, length);
+    }
+
+    /** Copies them into a segment. */
+    static void write(short[] bits, Object memory, long position, int length) {
+        MemorySegment segment = (MemorySegment) memory;
+        MemorySegment.copy(bits, 0, segment, ValueLayout.JAVA_SHORT_UNALIGNED, position * Short.BYTES, length);
     }
 }

@@ -50,6 +50,11 @@ public final class Operands {
 
     private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
 
+    private Object residual = NOTHING;
+    private long residualStart;
+    private ElementType residualType = ElementType.FLOAT32;
+    private boolean hasResidual;
+
     private @Nullable Kernels kernels;
     private ElementType xType = ElementType.FLOAT32;
     private ElementType secondType = ElementType.FLOAT32;
@@ -66,6 +71,7 @@ public final class Operands {
         secondType = newSecond == null ? xType : newSecond.type();
         outType = newOut == null ? xType : newOut.type();
         staged = xType.is16Bit() || secondType.is16Bit() || outType.is16Bit();
+        hasResidual = false;
         inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
         x = memory(newX);
@@ -96,6 +102,33 @@ public final class Operands {
         kernels = all.kernels;
     }
 
+    /** Takes what is added to BN(input(x)), before the activation of the output; null: nothing. */
+    public void addResidual(@Nullable Batch newResidual) {
+        if (newResidual != null) {
+            hasResidual = true;
+            residual = newResidual.isArray() ? array(newResidual) : newResidual.segment();
+            residualStart = newResidual.isArray() ? newResidual.start() : 0;
+            residualType = newResidual.type();
+        }
+    }
+
+    /**
+     * Takes x and the activation before batch norm from others, for a map that stops before the residual.
+     *
+     * @param newOut where it writes, as float32: the kind of memory that x has
+     */
+    public void setPiece(Operands others, Object newOut) {
+        inArrays = others.x instanceof float[];
+        inNative = Memory.isNative(others.x);
+        xType = others.xType;
+        outType = ElementType.FLOAT32;
+        staged = xType.is16Bit();
+        x = others.x;
+        xStart = others.xStart;
+        out = newOut;
+        activate(others.input, Activation.NONE);
+    }
+
     /** Takes the activations of an operation on x, whose tensors have been set. */
     public void activate(Activation newInput, Activation newOutput) {
         input = newInput;
@@ -122,9 +155,10 @@ public final class Operands {
     }
 
     private Object memory(Batch batch) {
-        if (!isSeenAsArray(batch)) {
-            return batch.segment();
-        }
+        return isSeenAsArray(batch) ? array(batch) : batch.segment();
+    }
+
+    private static Object array(Batch batch) {
         return batch.type().is16Bit() ? batch.shorts() : batch.array();
     }
 
@@ -143,6 +177,7 @@ public final class Operands {
         x = null;
         second = null;
         out = null;
+        residual = null;
     }
 
     /**
@@ -186,10 +221,17 @@ public final class Operands {
         return hasSecond;
     }
 
+    /** Whether there is a residual. */
+    public boolean hasResidual() {
+        return hasResidual;
+    }
+
     /** Whether a thread may use all of them; some segments belong to one thread alone. */
     public boolean isAccessibleBy(Thread thread) {
-        return (inArrays && !staged)
-                || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
+        return isAccessible(x, thread)
+                && isAccessible(second, thread)
+                && isAccessible(out, thread)
+                && isAccessible(residual, thread);
     }
 
     private static boolean isAccessible(@Nullable Object memory, Thread thread) {
@@ -240,6 +282,31 @@ public final class Operands {
         return staged
                 ? Memory.get(second, secondType, secondStart + position)
                 : Memory.get(second, secondStart + position);
+    }
+
+    /** One value of the residual. */
+    public float residual(long position) {
+        return Memory.get(residual, residualType, residualStart + position);
+    }
+
+    /** Copies values of x. */
+    public void readX(Conversions by, long position, float[] into, int length, Tile scratch) {
+        by.read(x, xType, xStart + position, into, length, scratch);
+    }
+
+    /** Copies values of the second input. */
+    public void readSecond(Conversions by, long position, float[] into, int length, Tile scratch) {
+        by.read(second, secondType, secondStart + position, into, length, scratch);
+    }
+
+    /** Copies values of the residual. */
+    public void readResidual(Conversions by, long position, float[] into, int length, Tile scratch) {
+        by.read(residual, residualType, residualStart + position, into, length, scratch);
+    }
+
+    /** Copies values into the output. */
+    public void write(Conversions by, float[] from, long position, int length, Tile scratch) {
+        by.write(from, out, outType, outStart + position, length, scratch);
     }
 
     /** Writes one value of the output. */

@@ -24,6 +24,7 @@ public final class Forward extends StatisticsOperation {
         begin(kernels, normalization, cut);
         reduced.set(tensors.x(), null, null);
         mapped.set(tensors.x(), null, tensors.y());
+        mapped.addResidual(tensors.residual());
         activate(tensors.activations());
         return this;
     }

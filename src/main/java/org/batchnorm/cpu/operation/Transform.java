@@ -23,6 +23,7 @@ public final class Transform extends Operation {
     public Transform of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
         begin(kernels, normalization, cut);
         mapped.set(tensors.x(), null, tensors.y());
+        mapped.addResidual(tensors.residual());
         activate(tensors.activations());
         return this;
     }

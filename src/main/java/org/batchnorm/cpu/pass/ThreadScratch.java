@@ -6,6 +6,8 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
+import org.batchnorm.cpu.kernel.scalar.ResidualElementwise;
+import org.batchnorm.cpu.kernel.scalar.ResidualReduction;
 import org.batchnorm.cpu.kernel.scalar.WideElementwise;
 import org.batchnorm.cpu.operation.Operation;
 import org.batchnorm.spi.BatchStatistics;
@@ -24,6 +26,12 @@ final class ThreadScratch {
 
     /** The map of the wide feature at hand. */
     final WideElementwise wide = new WideElementwise();
+
+    /** The map where there is a residual. */
+    final ResidualElementwise residual = new ResidualElementwise(tile);
+
+    /** The reduction where its gradient is wanted. */
+    final ResidualReduction residualGradient = new ResidualReduction(tile);
 
     /** Of the columns where a feature has several; of the features where the thread makes them for itself. */
     final Coefficients coefficients = new Coefficients();
@@ -53,5 +61,12 @@ final class ThreadScratch {
             features.statistics = unread;
         }
         features.gradients = unreadGradients;
+    }
+
+    /** Lets go of the caller's memory. */
+    void forget() {
+        features.clear();
+        residual.clear();
+        residualGradient.clear();
     }
 }

@@ -72,7 +72,8 @@ public final class WideElementwise implements Elementwise {
                 double dx = ((dy - dyCentre) + t * slope) * scale;
                 o.out(at, o.input.gradient((float) dx, o.x(at)));
             } else {
-                o.out(at, o.output.of((float) (t * scale + offset)));
+                double z = t * scale + offset;
+                o.out(at, o.output.of((float) (o.hasResidual() ? z + o.residual(at) : z)));
             }
         }
     }

@@ -28,10 +28,9 @@ final class StagedElementwise implements Elementwise {
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
             int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), 1);
             for (long i = 0; i < r.count; i += atOnce) {
-                long position = r.first + i * r.width + j;
                 int count = (int) Math.min(atOnce, r.count - i);
-                kernel.rows(stage.operands, stage.loadRows(o, position, count), c);
-                stage.store(o, position, count);
+                kernel.rows(stage.operands, stage.loadRows(o, r, i, count), c);
+                stage.store(o, r.first + i * r.width + j, count);
             }
         }
     }

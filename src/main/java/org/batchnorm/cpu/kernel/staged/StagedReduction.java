@@ -1,6 +1,5 @@
 package org.batchnorm.cpu.kernel.staged;
 
-import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.ColumnSums;
 import org.batchnorm.cpu.kernel.Kernels;
@@ -10,11 +9,10 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Stage;
 import org.batchnorm.cpu.kernel.Sums;
-import org.batchnorm.cpu.kernel.Tile;
 
 /**
- * {@link Reduction} of staged pieces. These are whole strips of rows, or whole runs, so that the sums are added up as
- * of tensors that are not cut into pieces.
+ * {@link Reduction} of staged pieces. Pieces of rows have some rows of each stream, as many as are added up together,
+ * so that the sums are the same bits as of tensors that are not cut into pieces. Runs are cut into shorter ones.
  */
 final class StagedReduction implements Reduction {
     private final Kernels kernels;
@@ -31,22 +29,26 @@ final class StagedReduction implements Reduction {
         this.rare = rare;
     }
 
-    /** Pieces stay in the caches, which need no streams. */
     @Override
-    public int streams(boolean cached) {
-        return 1;
+    public int streams(Operands o, boolean cached) {
+        return kernels.reduction(o).streams(o, cached);
+    }
+
+    @Override
+    public int strip(Operands o, Rows r) {
+        return kernels.reduction(o).strip(o, r);
     }
 
     @Override
     public void rows(Operands o, Rows r, Coefficients c, ColumnSums s) {
         Reduction kernel = kernels.reduction(o);
         Stage stage = r.tile.stage().of(o, kernels.conversions());
-        int strip = CutPolicy.STRIP_ROWS * Tile.rowsTogether(r);
+        int strip = kernel.strip(o, r);
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
             int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), strip);
             for (long i = 0; i < r.count; i += atOnce) {
                 int count = (int) Math.min(atOnce, r.count - i);
-                kernel.rows(stage.operands, stage.loadRows(o, r.first + i * r.width + j, count), c, s);
+                kernel.rows(stage.operands, stage.loadRows(o, r, i, count), c, s);
             }
         }
     }
@@ -56,10 +58,14 @@ final class StagedReduction implements Reduction {
         Reduction kernel = kernels.reduction(o);
         Stage stage = r.tile.stage().of(o, kernels.conversions());
         int atOnce = Stage.channels(r, r.images);
+        int run = (int) (Stage.PIECE / r.images);
         for (int channel = r.from; channel < r.to; channel += atOnce) {
-            stage.channels(r, channel, Math.min(channel + atOnce, r.to), r.length);
+            int end = Math.min(channel + atOnce, r.to);
             long first = r.first + (channel - r.from) * r.channelApart;
-            kernel.runs(stage.operands, stage.loadRuns(o, first, (int) r.images), c, s);
+            for (int j = 0; j < r.length; j += run) {
+                stage.channels(r, channel, end, Math.min(run, r.length - j));
+                kernel.runs(stage.operands, stage.loadRuns(o, first + j, (int) r.images), c, s);
+            }
         }
     }
 

@@ -56,7 +56,7 @@ final class VectorReduction implements Reduction {
     }
 
     @Override
-    public int streams(boolean cached) {
+    public int streams(Operands o, boolean cached) {
         return cached ? 1 : STREAMS;
     }
 
