@@ -27,6 +27,13 @@ class AllocationTest {
     private static final List<String> LARGE =
             List.of("last:9:20:1089", "first:2048:192:1", "first:40:2777:1", "first:40:600:9", "first:11:3:2491");
 
+    private static final List<String> SIXTEEN_BITS = List.of(
+            "first:61:200:1:FLOAT16",
+            "first:2048:192:1:BFLOAT16",
+            "first:40:2777:1:FLOAT16",
+            "first:40:600:9:BFLOAT16",
+            "first:11:3:2491:BFLOAT16");
+
     /** Shapes of which a thousand calls are quick even in interpreted code. */
     private static final List<String> EARLY = List.of("first:61:200:1", "first:2:512:1", "first:2:3:1100");
 
@@ -50,6 +57,12 @@ class AllocationTest {
                 largeOnly
                         ? LARGE
                         : Stream.concat(SMALL.stream(), LARGE.stream()).toList());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"vector, 1", "vector, 2", "scalar, 2"})
+    void warmOperationsOnSixteenBitsAllocateNothing(String backend, int threads) throws Exception {
+        requireNoBytes(backend, threads, SIXTEEN_BITS);
     }
 
     private static void requireNoBytes(String backend, int threads, List<String> shapes) throws Exception {

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 
 /**
  * A layer with one shape, as the golden and the allocation tests use it. All their calls to the public interface are
@@ -103,6 +104,21 @@ public final class LayerCalls implements AutoCloseable {
                 kind == Kind.ARRAY
                         ? Batch.of(values.clone(), shape)
                         : Batch.of(arena.allocateFrom(ValueLayout.JAVA_FLOAT, values), shape));
+    }
+
+    /** The same with values of a type. */
+    public Values values(Kind kind, ElementType type, float[] values) {
+        if (!type.is16Bit()) {
+            return values(kind, values);
+        }
+        short[] bits = new short[values.length];
+        for (int i = 0; i < bits.length; i++) {
+            bits[i] = type.toBits(values[i]);
+        }
+        return new Values(
+                kind == Kind.ARRAY
+                        ? Batch.of(bits, type, shape)
+                        : Batch.of(arena.allocateFrom(ValueLayout.JAVA_SHORT, bits), type, shape));
     }
 
     /** Sets gamma, beta and the running statistics; the gradients become zero. */
