@@ -46,8 +46,6 @@ public final class Operands {
 
     private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
 
-    private Object residual = NOTHING;
-    private long residualStart;
     private boolean hasResidual;
 
     private @Nullable Kernels kernels;
@@ -76,27 +74,10 @@ public final class Operands {
                 && (newOut == null || Memory.isNative(out));
     }
 
-    /** Takes what is added to BN(input(x)), before the activation of the output; null: nothing. */
-    public void addResidual(@Nullable Batch newResidual) {
-        if (newResidual != null) {
-            hasResidual = true;
-            residual = newResidual.isArray() ? newResidual.array() : newResidual.segment();
-            residualStart = newResidual.isArray() ? newResidual.start() : 0;
-        }
-    }
-
-    /**
-     * Takes x and the activation before batch norm from others, for a map that stops before the residual.
-     *
-     * @param newOut where it writes: the kind of memory that x has
-     */
-    public void setPiece(Operands others, Object newOut) {
-        inArrays = others.x instanceof float[];
-        inNative = Memory.isNative(others.x);
-        x = others.x;
-        xStart = others.xStart;
-        out = newOut;
-        activate(others.input, Activation.NONE);
+    /** Takes the tensors of a map to y; the second input is the residual, if there is one. */
+    public void setForward(Batch newX, @Nullable Batch newResidual, Batch newY) {
+        set(newX, newResidual, newY);
+        hasResidual = newResidual != null;
     }
 
     /** Takes the activations of an operation on x, whose tensors have been set. */
@@ -139,7 +120,6 @@ public final class Operands {
         x = null;
         second = null;
         out = null;
-        residual = null;
     }
 
     /** Whether all lie in arrays; else all are segments. */
@@ -160,17 +140,14 @@ public final class Operands {
         return hasSecond;
     }
 
-    /** Whether there is a residual. */
+    /** Whether the second input is a residual, which is added to BN(input(x)) before the activation of the output. */
     public boolean hasResidual() {
         return hasResidual;
     }
 
     /** Whether a thread may use all of them; some segments belong to one thread alone. */
     public boolean isAccessibleBy(Thread thread) {
-        return isAccessible(x, thread)
-                && isAccessible(second, thread)
-                && isAccessible(out, thread)
-                && isAccessible(residual, thread);
+        return isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread);
     }
 
     private static boolean isAccessible(@Nullable Object memory, Thread thread) {
@@ -219,16 +196,6 @@ public final class Operands {
     /** One value of the second input. */
     public float second(long position) {
         return Memory.get(second, secondStart + position);
-    }
-
-    /** One value of the residual. */
-    public float residual(long position) {
-        return Memory.get(residual, residualStart + position);
-    }
-
-    /** Copies values of the residual. */
-    public void readResidual(long position, float[] values, int length) {
-        Memory.read(residual, residualStart + position, values, length);
     }
 
     /** Writes one value of the output. */
