@@ -263,7 +263,7 @@ class ResidualTest {
     @MethodSource("someCases")
     void featuresBeyondFloat32(
             String backend, BatchShape shape, Activations activations, Mode mode, Place place, int threads) {
-        Values batch = Values.random(shape, 8);
+        Values batch = Values.random(shape, 23);
         float[] residual = residual(shape, 9);
         for (int i = 0; i < batch.x().length; i++) {
             int kind = Reference.feature(shape, i) % 3;

@@ -138,7 +138,7 @@ public final class Reference {
     public static double[] residualGradient(double[] y, double[] dy, Activation activation) {
         double[] dresidual = new double[dy.length];
         for (int i = 0; i < dresidual.length; i++) {
-            dresidual[i] = y[i] > 0 ? dy[i] : activation.negativeSlope() * dy[i];
+            dresidual[i] = y[i] > 0 ? dy[i] : activation.negativeSlope() == 0 ? 0 : activation.negativeSlope() * dy[i];
         }
         return dresidual;
     }

@@ -14,7 +14,7 @@ public final class Memory {
     private Memory() {}
 
     /** Whether it is a segment of native memory, not that of a mapped file, which is one of another class. */
-    public static boolean isNative(Object memory) {
+    static boolean isNative(Object memory) {
         return memory.getClass() == NATIVE;
     }
 

@@ -50,9 +50,6 @@ public final class Operands {
 
     private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
 
-    private Object residual = NOTHING;
-    private long residualStart;
-    private ElementType residualType = ElementType.FLOAT32;
     private boolean hasResidual;
 
     private @Nullable Kernels kernels;
@@ -92,6 +89,7 @@ public final class Operands {
     /** Takes arrays of a thread, in which the pieces of {@code all} will stand, the output in the place of x. */
     void stage(Operands all, float[] pieceOfX, float[] pieceOfSecond) {
         hasSecond = all.hasSecond;
+        hasResidual = all.hasResidual;
         inArrays = true;
         x = pieceOfX;
         second = pieceOfSecond;
@@ -102,31 +100,10 @@ public final class Operands {
         kernels = all.kernels;
     }
 
-    /** Takes what is added to BN(input(x)), before the activation of the output; null: nothing. */
-    public void addResidual(@Nullable Batch newResidual) {
-        if (newResidual != null) {
-            hasResidual = true;
-            residual = newResidual.isArray() ? array(newResidual) : newResidual.segment();
-            residualStart = newResidual.isArray() ? newResidual.start() : 0;
-            residualType = newResidual.type();
-        }
-    }
-
-    /**
-     * Takes x and the activation before batch norm from others, for a map that stops before the residual.
-     *
-     * @param newOut where it writes, as float32: the kind of memory that x has
-     */
-    public void setPiece(Operands others, Object newOut) {
-        inArrays = others.x instanceof float[];
-        inNative = Memory.isNative(others.x);
-        xType = others.xType;
-        outType = ElementType.FLOAT32;
-        staged = xType.is16Bit();
-        x = others.x;
-        xStart = others.xStart;
-        out = newOut;
-        activate(others.input, Activation.NONE);
+    /** Takes the tensors of a map to y; the second input is the residual, if there is one. */
+    public void setForward(Batch newX, @Nullable Batch newResidual, Batch newY) {
+        set(newX, newResidual, newY);
+        hasResidual = newResidual != null;
     }
 
     /** Takes the activations of an operation on x, whose tensors have been set. */
@@ -177,7 +154,6 @@ public final class Operands {
         x = null;
         second = null;
         out = null;
-        residual = null;
     }
 
     /**
@@ -221,17 +197,14 @@ public final class Operands {
         return hasSecond;
     }
 
-    /** Whether there is a residual. */
+    /** Whether the second input is a residual, which is added to BN(input(x)) before the activation of the output. */
     public boolean hasResidual() {
         return hasResidual;
     }
 
     /** Whether a thread may use all of them; some segments belong to one thread alone. */
     public boolean isAccessibleBy(Thread thread) {
-        return isAccessible(x, thread)
-                && isAccessible(second, thread)
-                && isAccessible(out, thread)
-                && isAccessible(residual, thread);
+        return isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread);
     }
 
     private static boolean isAccessible(@Nullable Object memory, Thread thread) {
@@ -284,11 +257,6 @@ public final class Operands {
                 : Memory.get(second, secondStart + position);
     }
 
-    /** One value of the residual. */
-    public float residual(long position) {
-        return Memory.get(residual, residualType, residualStart + position);
-    }
-
     /** Copies values of x. */
     public void readX(Conversions by, long position, float[] into, int length, Tile scratch) {
         by.read(x, xType, xStart + position, into, length, scratch);
@@ -297,11 +265,6 @@ public final class Operands {
     /** Copies values of the second input. */
     public void readSecond(Conversions by, long position, float[] into, int length, Tile scratch) {
         by.read(second, secondType, secondStart + position, into, length, scratch);
-    }
-
-    /** Copies values of the residual. */
-    public void readResidual(Conversions by, long position, float[] into, int length, Tile scratch) {
-        by.read(residual, residualType, residualStart + position, into, length, scratch);
     }
 
     /** Copies values into the output. */

@@ -12,7 +12,6 @@ import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Wide;
-import org.batchnorm.cpu.kernel.scalar.ResidualElementwise;
 import org.batchnorm.cpu.kernel.scalar.ResidualReduction;
 import org.batchnorm.data.Batch;
 import org.batchnorm.spi.Activation;
@@ -142,13 +141,9 @@ public abstract class Operation {
         return hasResidualGradient ? ofThread.of(kernels(), reduction(), residual) : reduction();
     }
 
-    /**
-     * The kernel that maps.
-     *
-     * @param ofThread that of the thread that asks, for where there is a residual
-     */
-    public final Elementwise elementwise(ResidualElementwise ofThread) {
-        return mapped.hasResidual() ? ofThread.of(kernels(), mapped) : kernels().elementwise(mapped);
+    /** The kernel that maps. */
+    public final Elementwise elementwise() {
+        return kernels().elementwise(mapped);
     }
 
     /** The backend's kernels. */

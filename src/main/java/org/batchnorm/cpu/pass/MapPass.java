@@ -73,7 +73,7 @@ final class MapPass extends Pass {
     void map(int partial, int from, int to, int participant) {
         Coefficients c = coefficients(participant);
         if (!c.haveWide) {
-            map(partial, from, to, participant, elementwise(participant));
+            map(partial, from, to, participant, operation.elementwise());
             return;
         }
         PerFeature f = mergesAll ? merge.features(participant) : operation.features;
@@ -84,13 +84,9 @@ final class MapPass extends Pass {
                 end++;
             }
             Elementwise kernel =
-                    wide ? scratch.of(participant).wide.of(f, operation.isGradient(), i) : elementwise(participant);
+                    wide ? scratch.of(participant).wide.of(f, operation.isGradient(), i) : operation.elementwise();
             map(partial, i, end, participant, kernel);
         }
-    }
-
-    private Elementwise elementwise(int participant) {
-        return operation.elementwise(scratch.of(participant).residual);
     }
 
     private boolean isWide(Coefficients c, int feature) {

@@ -6,7 +6,6 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
-import org.batchnorm.cpu.kernel.scalar.ResidualElementwise;
 import org.batchnorm.cpu.kernel.scalar.ResidualReduction;
 import org.batchnorm.cpu.kernel.scalar.WideElementwise;
 import org.batchnorm.cpu.operation.Operation;
@@ -26,9 +25,6 @@ final class ThreadScratch {
 
     /** The map of the wide feature at hand. */
     final WideElementwise wide = new WideElementwise();
-
-    /** The map where there is a residual. */
-    final ResidualElementwise residual = new ResidualElementwise(tile);
 
     /** The reduction where its gradient is wanted. */
     final ResidualReduction residualGradient = new ResidualReduction(tile);
@@ -66,7 +62,6 @@ final class ThreadScratch {
     /** Lets go of the caller's memory. */
     void forget() {
         features.clear();
-        residual.clear();
         residualGradient.clear();
     }
 }

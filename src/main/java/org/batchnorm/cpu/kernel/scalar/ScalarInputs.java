@@ -66,6 +66,14 @@ final class ScalarInputs {
         }
     }
 
+    /** {@code out[i] = gradients[i] · act′(at[i])}, from one position to another of arrays that may be the same. */
+    static void differentiate(Activation activation, float[] at, float[] gradients, float[] out, int from, int to) {
+        float slope = activation.negativeSlope();
+        for (int i = from; i < to; i++) {
+            out[i] = gradient(at[i], gradients[i], slope);
+        }
+    }
+
     private static float gradient(float at, float gradient, float slope) {
         int bits = Float.floatToRawIntBits(at);
         // All ones where the value is greater than 0, which its bits are then too; zero elsewhere.
