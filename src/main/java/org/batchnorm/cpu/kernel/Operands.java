@@ -192,6 +192,11 @@ public final class Operands {
         return outType;
     }
 
+    /** Whether there are activations both before and after batch norm. */
+    public boolean hasBothActivations() {
+        return !input.isNone() && !output.isNone();
+    }
+
     /** Whether there is a second input. */
     public boolean hasSecond() {
         return hasSecond;

@@ -2,6 +2,7 @@ package org.batchnorm.cpu.kernel;
 
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
 
 /**
  * Scratch memory of one thread, where pieces of tensors stand as float32 while a kernel works on them: some lines of
@@ -37,6 +38,8 @@ public final class Stage {
     private final float[] x = new float[SIZE];
     private final float[] second = new float[SIZE];
     private final short[] bits = new short[SIZE];
+    private float[] kept = {};
+    private boolean inputLifted;
     private Conversions conversions = new Conversions();
     private int length;
     private int stride;
@@ -53,6 +56,7 @@ public final class Stage {
     public Stage of(Operands all, Conversions newConversions) {
         conversions = newConversions;
         operands.stage(all, x, second);
+        inputLifted = false;
         return this;
     }
 
@@ -110,6 +114,38 @@ public final class Stage {
         stride = length;
         apart = all.imageApart;
         runs.channels(from, to, newLength).values(0, newLength);
+    }
+
+    /**
+     * Has the kernel work behind the activation before batch norm, which whoever stages applies to x: kernels with
+     * activations both before and after it would be more than the compiler inlines.
+     */
+    public void liftInput() {
+        operands.activate(Activation.NONE, operands.output);
+        inputLifted = true;
+    }
+
+    /** Whether it does. */
+    public boolean isInputLifted() {
+        return inputLifted;
+    }
+
+    /** The values of a piece of so many lines, with the gaps between them. */
+    public int values(int lines) {
+        return lines * stride;
+    }
+
+    /** Keeps a copy of the piece of x, so many lines, for when the output has its place. */
+    public void keepX(int lines) {
+        if (kept.length == 0) {
+            kept = new float[SIZE];
+        }
+        System.arraycopy(x, 0, kept, 0, values(lines));
+    }
+
+    /** That copy. */
+    public float[] keptX() {
+        return kept;
     }
 
     /** Loads the runs of some images, of which the first stands at a position in the tensors. */

@@ -26,8 +26,6 @@ public final class ResidualReduction implements Reduction {
     /** No fewer columns: of narrower rows, some kernels take several as one, which must not be cut. */
     private static final int LEAST_COLUMNS = Tile.SIZE;
 
-    private static final int VALUES_OF_LINE = 16;
-
     private final Tile tile;
     private final Rows rows;
     private final Runs runs;
@@ -86,21 +84,21 @@ public final class ResidualReduction implements Reduction {
             to = Math.min(from + columns, r.to);
             rows.columns(r.width, from, to).rows(r.first, r.count).streams(r.streams, r.apart);
             for (int k = 0; k < r.streams; k++) {
-                differentiate(o, rows, k * r.apart);
+                differentiate(rows, k * r.apart);
             }
             kernel().rows(o, rows, c, s);
         }
     }
 
-    private void differentiate(Operands o, Rows r, long apart) {
+    private void differentiate(Rows r, long apart) {
         long first = r.first + apart + r.from;
         int columns = r.to - r.from;
         if (columns == r.width) {
-            differentiate(o, first, r.count * columns);
+            differentiate(first, r.count * columns);
             return;
         }
         for (long i = 0; i < r.count; i++) {
-            differentiate(o, first + i * r.width, columns);
+            differentiate(first + i * r.width, columns);
         }
     }
 
@@ -111,7 +109,7 @@ public final class ResidualReduction implements Reduction {
             int end = Math.min(channel + together, r.to);
             long run = r.first + (channel - r.from) * r.channelApart;
             for (long i = 0; i < r.images; i++) {
-                differentiate(o, run + i * r.imageApart, (long) r.length * (end - channel));
+                differentiate(run + i * r.imageApart, (long) r.length * (end - channel));
             }
             runs.images(r.images, r.imageApart).channels(channel, end, r.channelApart);
             kernel().runs(o, runs.values(run, r.length), c, s);
@@ -119,42 +117,23 @@ public final class ResidualReduction implements Reduction {
     }
 
     /** {@code dresidual = dy · output′(y)} of neighbouring values. */
-    private void differentiate(Operands o, long first, long length) {
+    private void differentiate(long first, long length) {
         Operands g = Objects.requireNonNull(gradient);
+        if (!g.isStaged() && g.inArrays() && g.xStart == g.secondStart && g.xStart == g.outStart) {
+            int from = (int) (g.xStart + first);
+            float[] y = (float[]) g.x;
+            ScalarInputs.differentiate(g.output, y, (float[]) g.second, (float[]) g.out, from, from + (int) length);
+            return;
+        }
         Conversions by = Objects.requireNonNull(conversions);
-        boolean alike = g.inArrays()
-                && !g.isStaged()
-                && g.xStart == g.secondStart
-                && g.xStart == g.outStart
-                && !g.output.isNone();
         for (long k = first; k < first + length; k += Tile.SIZE) {
             int values = (int) Math.min(Tile.SIZE, first + length - k);
-            touch(o, k, values);
-            if (alike) {
-                int from = (int) (g.xStart + k);
-                float[] y = (float[]) g.x;
-                float[] dy = (float[]) g.second;
-                ScalarInputs.differentiate(g.output, y, dy, (float[]) g.out, from, from + values);
-                continue;
-            }
             g.readSecond(by, k, tile.b, values, tile);
             if (!g.output.isNone()) {
                 g.readX(by, k, tile.a, values, tile);
                 ScalarInputs.applyDerivative(g.output, tile.a, tile.b, values);
             }
             g.write(by, tile.b, k, values, tile);
-        }
-    }
-
-    /** Has x on its way into the caches, so that it comes together with y and dy. */
-    private void touch(Operands o, long first, int length) {
-        if (o.x instanceof float[] x) {
-            int touched = 0;
-            int from = (int) (o.xStart + first);
-            for (int j = from; j < from + length; j += VALUES_OF_LINE) {
-                touched ^= Float.floatToRawIntBits(x[j]);
-            }
-            tile.touched = touched;
         }
     }
 
