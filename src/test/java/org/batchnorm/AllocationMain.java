@@ -20,6 +20,9 @@ import org.batchnorm.data.ElementType;
 final class AllocationMain {
     static final String ROW = "row,";
 
+    /** System property: whether the layers have activations before and after batch norm. */
+    static final String ACTIVATIONS = "activations";
+
     /** Before the number of the library's threads that were found. */
     static final String WORKERS = "workers,";
 
@@ -57,7 +60,12 @@ final class AllocationMain {
             ElementType type = parts.length > 4 ? ElementType.valueOf(parts[4]) : ElementType.FLOAT32;
             List<Workload> ofShape = new ArrayList<>();
             for (Kind kind : Kind.values()) {
-                ofShape.add(new Workload(new LayerCalls(backend, threads, shape), shape, kind, type, meter));
+                ofShape.add(new Workload(
+                        LayerCalls.of(backend, threads, shape, Boolean.getBoolean(ACTIVATIONS)),
+                        shape,
+                        kind,
+                        type,
+                        meter));
             }
             warmUp(ofShape, warmUpNanos);
             all.addAll(ofShape);

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -23,9 +24,11 @@ class AllocationTest {
     private static final List<String> SMALL =
             List.of("first:61:200:1", "first:2:512:1", "first:32:128:1", "first:8:64:49");
 
+    private static final String LONG_RUNS = "first:11:3:2491";
+
     /** So many that threads share them: folded rows, rows in many parts, groups of columns, short runs, long runs. */
     private static final List<String> LARGE =
-            List.of("last:9:20:1089", "first:2048:192:1", "first:40:2777:1", "first:40:600:9", "first:11:3:2491");
+            List.of("last:9:20:1089", "first:2048:192:1", "first:40:2777:1", "first:40:600:9", LONG_RUNS);
 
     private static final List<String> SIXTEEN_BITS = List.of(
             "first:61:200:1:FLOAT16",
@@ -65,8 +68,17 @@ class AllocationTest {
         requireNoBytes(backend, threads, SIXTEEN_BITS);
     }
 
-    private static void requireNoBytes(String backend, int threads, List<String> shapes) throws Exception {
-        List<String> rows = measure(backend, threads, WARM_UP_MILLIS, CALLS, shapes);
+    /** With an activation before and one after batch norm, of all large shapes but that of long runs. */
+    @Test
+    void warmOperationsWithActivationsAllocateNothing() throws Exception {
+        List<String> shapes =
+                LARGE.stream().filter(shape -> !shape.equals(LONG_RUNS)).toList();
+        requireNoBytes("vector", 2, shapes, "-D" + AllocationMain.ACTIVATIONS + "=true");
+    }
+
+    private static void requireNoBytes(String backend, int threads, List<String> shapes, String... options)
+            throws Exception {
+        List<String> rows = measure(backend, threads, WARM_UP_MILLIS, CALLS, shapes, options);
         assertThat(rows.stream().filter(row -> bytes(row) != 0).toList())
                 .as("mean bytes a call of what allocates: %s on %d threads", backend, threads)
                 .isEmpty();
@@ -84,12 +96,14 @@ class AllocationTest {
     }
 
     /** A row for each shape, kind of memory and operation; the last cell has the mean bytes a call. */
-    private static List<String> measure(String backend, int threads, int warmUpMillis, int calls, List<String> shapes)
+    private static List<String> measure(
+            String backend, int threads, int warmUpMillis, int calls, List<String> shapes, String... more)
             throws Exception {
         List<String> arguments = new ArrayList<>(
                 List.of(backend, String.valueOf(threads), String.valueOf(warmUpMillis), String.valueOf(calls)));
         arguments.addAll(shapes);
-        List<String> options = List.of("-Xbatch", "-XX:+UseSerialGC");
+        List<String> options = new ArrayList<>(List.of("-Xbatch", "-XX:+UseSerialGC"));
+        options.addAll(List.of(more));
         String output = ChildJvm.run(options, AllocationMain.class, arguments, SECONDS);
         List<String> rows = output.lines()
                 .filter(line -> line.startsWith(AllocationMain.ROW))
