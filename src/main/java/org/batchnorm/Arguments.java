@@ -34,6 +34,31 @@ record Arguments(String owner, int features) {
         requireSameOrDisjoint("dy", dy, "dx", dx);
     }
 
+    /** The same where a residual is added: it may be the memory of x or y. */
+    void requireForward(Batch x, Batch residual, Batch y) {
+        requireForward(x, y);
+        requireReadable("residual", residual);
+        requireShapeOf("residual", residual, x);
+        requireSameOrDisjoint("residual", residual, "y", y);
+    }
+
+    /**
+     * The same where a residual was added. x and dresidual are both read when dx is made, so that dresidual has none of
+     * the memory of x or dx.
+     */
+    void requireBackward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual) {
+        requireBackward(x, dy, dx);
+        requireReadable("y", y);
+        requireShapeOf("y", y, x);
+        requireSameOrDisjoint("y", y, "dx", dx);
+        requireWritable("dresidual", dresidual);
+        requireShapeOf("dresidual", dresidual, x);
+        requireSameOrDisjoint("y", y, "dresidual", dresidual);
+        requireSameOrDisjoint("dy", dy, "dresidual", dresidual);
+        requireDisjoint("x", x, "dresidual", dresidual);
+        requireDisjoint("dx", dx, "dresidual", dresidual);
+    }
+
     /** Checks what the gradients of γ and β are reduced of. */
     void requireGradient(Batch x, Batch dy) {
         requireInput(x);
@@ -138,6 +163,22 @@ record Arguments(String owner, int features) {
         requireReadable(name, batch);
         if (!batch.isArray() && batch.segment().isReadOnly()) {
             throw new IllegalArgumentException(name + ": read-only segment given, must be writable");
+        }
+    }
+
+    /** Refuses a residual that a backend does not add. */
+    static void requireResidualDone(BatchNormOperations operations, String backend) {
+        if (!operations.doesActivations()) {
+            throw new IllegalArgumentException("residual: given, but the backend " + backend + " adds none; add it"
+                    + " outside of the layer, or choose the backend auto, vector or scalar");
+        }
+    }
+
+    private static void requireDisjoint(String in, Batch input, String out, Batch output) {
+        long overlap = input.overlap(output);
+        if (overlap > 0) {
+            throw new IllegalArgumentException(out + ": overlaps " + in + " in " + overlap + " of "
+                    + output.shape().bytes() + " bytes; must have none in common with it");
         }
     }
 

@@ -9,7 +9,6 @@ import org.batchnorm.spi.GradientSums;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A batch normalization layer (Ioffe &amp; Szegedy, 2015) with the conventions of PyTorch's {@code BatchNorm1d},
@@ -57,7 +56,7 @@ public final class BatchNorm implements AutoCloseable {
     final LayerState state;
     private final GradientSums sums;
     private final SavedStatistics ownSaved;
-    private final Spare<SavedStatistics> spareStatistics;
+    private final LayerForward forward;
 
     private volatile BatchNormConfig config;
     private Mode mode = Mode.TRAINING;
@@ -72,7 +71,7 @@ public final class BatchNorm implements AutoCloseable {
         this.state = new LayerState(config);
         this.sums = new GradientSums(c);
         this.ownSaved = new SavedStatistics(c);
-        this.spareStatistics = new Spare<>(() -> new SavedStatistics(c));
+        this.forward = new LayerForward(this);
     }
 
     /**
@@ -198,7 +197,7 @@ public final class BatchNorm implements AutoCloseable {
      * @throws IllegalStateException if the layer is closed or in use by another thread
      */
     public void forward(Batch x, Batch y) {
-        run(x, y, isTraining() ? ownSaved : null);
+        forward.run(x, null, y, isTraining() ? ownSaved : null, isTraining());
     }
 
     /**
@@ -208,7 +207,31 @@ public final class BatchNorm implements AutoCloseable {
      */
     public void forward(Batch x, Batch y, SavedStatistics saved) {
         function.require(saved);
-        run(x, y, saved);
+        forward.run(x, null, y, saved, false);
+    }
+
+    /**
+     * Normalizes a batch as the mode says and adds a residual, in the same passes over memory: {@code y =
+     * activation(gamma · (x − mean) · rstd + beta + residual)}, as a residual network's block ends. In training its
+     * backward is {@link #backward(Batch, Batch, Batch, Batch, Batch)}.
+     *
+     * @param x in; its C is the layer's
+     * @param residual in, the shape of x; may be the memory of x or y
+     * @param y out, the shape of x; may be the memory of x
+     * @throws IllegalArgumentException if a shape is wrong, if batch statistics of one value are asked for, or if the
+     *     backend adds no residual, as {@code tornadovm} does not
+     * @throws IllegalStateException if the layer is closed or in use by another thread
+     */
+    public void forward(Batch x, Batch residual, Batch y) {
+        BatchNormFunction.requireResidual(residual);
+        forward.run(x, residual, y, isTraining() ? ownSaved : null, isTraining());
+    }
+
+    /** {@link #forward(Batch, Batch, Batch)} that keeps, in any mode, the statistics in {@code saved}. */
+    public void forward(Batch x, Batch residual, Batch y, SavedStatistics saved) {
+        BatchNormFunction.requireResidual(residual);
+        function.require(saved);
+        forward.run(x, residual, y, saved, false);
     }
 
     /** {@link #forward(Batch, Batch)} on arrays of at least the shape's elements. */
@@ -229,57 +252,6 @@ public final class BatchNorm implements AutoCloseable {
     /** {@link #forward(Batch, Batch, SavedStatistics)} on float32 segments. */
     public void forward(MemorySegment x, MemorySegment y, BatchShape shape, SavedStatistics saved) {
         forward(Batch.of("x", x, shape), Batch.of("y", y, shape), saved);
-    }
-
-    private void run(Batch x, Batch y, @Nullable SavedStatistics saved) {
-        RunningStatistics update = updateRunningStatistics ? state.running : null;
-        if (saved != ownSaved && update == null) {
-            normalize(x, y, saved, null);
-            return;
-        }
-        oneThread.enter("forward");
-        try {
-            normalize(x, y, saved, update);
-        } finally {
-            oneThread.leave();
-        }
-    }
-
-    private void normalize(Batch x, Batch y, @Nullable SavedStatistics saved, @Nullable RunningStatistics update) {
-        RunningStatistics running = state.running;
-        if (useBatchStatistics || running == null) {
-            SavedStatistics ofBatch = saved != null ? saved : spareStatistics.take();
-            function.forward(x, y, state.parameters, ofBatch, isTraining());
-            follow(update, ofBatch);
-            if (saved == null) {
-                giveBack(ofBatch);
-            }
-            return;
-        }
-        SavedStatistics ofBatch = update != null ? spareStatistics.take() : null;
-        if (ofBatch != null) {
-            function.collectStatistics(x, ofBatch.statistics());
-        }
-        if (saved != null) {
-            function.inference(x, y, state.parameters, running.mean, running.variance, saved);
-        } else {
-            function.inference(x, y, state.parameters, running.mean, running.variance);
-        }
-        if (ofBatch != null) {
-            follow(update, ofBatch);
-            giveBack(ofBatch);
-        }
-    }
-
-    private void follow(@Nullable RunningStatistics running, SavedStatistics ofBatch) {
-        if (running != null) {
-            GhostOperations.follow(function.operations, ofBatch.statistics(), running, config.momentum());
-        }
-    }
-
-    private void giveBack(SavedStatistics borrowed) {
-        borrowed.empty();
-        spareStatistics.giveBack(borrowed);
     }
 
     // ---- backward
@@ -309,7 +281,36 @@ public final class BatchNorm implements AutoCloseable {
     public void backward(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
         oneThread.enter("backward");
         try {
-            function.backward(x, dy, dx, state.parameters, saved, sums);
+            function.backward(function.take(x, dy, dx, saved), state.parameters, saved, sums);
+            state.add(sums);
+        } finally {
+            oneThread.leave();
+        }
+    }
+
+    /**
+     * The gradients of the last forward with a residual in training mode. With {@code dresidual = dy · activation′(y)},
+     * which is {@code dy} where y &gt; 0 and else dy times the activation's slope, dx and the gradients of γ and β are
+     * those of {@link #backward(Batch, Batch, Batch)} with dresidual in place of dy.
+     *
+     * @param x in, the shape of that forward: its input (a copy, if y was written over it)
+     * @param y in, the same shape: the output of that forward
+     * @param dy in, the same shape: the gradient of the loss by y
+     * @param dx out, the same shape: the gradient by x; may be the same memory as x, y or dy
+     * @param dresidual out, the same shape: the gradient by the residual; may be that of y or dy, not of x or dx
+     * @throws IllegalArgumentException if a shape or memory is wrong
+     * @throws IllegalStateException if no forward with a residual is waiting for its backward, or the layer is closed
+     *     or in use
+     */
+    public void backward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual) {
+        backward(x, y, dy, dx, dresidual, ownSaved);
+    }
+
+    /** The same of the forward that filled {@code saved}, which is empty afterwards. */
+    public void backward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual, SavedStatistics saved) {
+        oneThread.enter("backward");
+        try {
+            function.backward(function.take(x, y, dy, dx, dresidual, saved), state.parameters, saved, sums);
             state.add(sums);
         } finally {
             oneThread.leave();

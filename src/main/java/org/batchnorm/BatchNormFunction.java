@@ -1,7 +1,6 @@
 package org.batchnorm;
 
 import org.batchnorm.data.Batch;
-import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -49,13 +48,14 @@ public final class BatchNormFunction implements AutoCloseable {
     final Activations activations;
     private final Spare<Workspace> workspaces;
     private final boolean logsNotFinite = Boolean.getBoolean(LOG_NOT_FINITE_PROPERTY);
-    private volatile @Nullable Normalization given;
+    private final GivenStatistics given;
     private volatile boolean closed;
 
     BatchNormFunction(Arguments arguments, double eps, Activations activations, Backends.OpenBackend backend) {
         Arguments.requireDone(activations, backend);
         this.arguments = arguments;
         this.eps = eps;
+        this.given = new GivenStatistics(eps);
         this.backendName = backend.name();
         this.operations = backend.operations();
         this.activations = activations;
@@ -67,8 +67,8 @@ public final class BatchNormFunction implements AutoCloseable {
      *
      * @param features C, the number of features (channels), ≥ 1
      */
-    public static Builder builder(int features) {
-        return new Builder(features);
+    public static BatchNormFunctionBuilder builder(int features) {
+        return new BatchNormFunctionBuilder(features);
     }
 
     /** C. */
@@ -98,13 +98,29 @@ public final class BatchNormFunction implements AutoCloseable {
      * @throws IllegalStateException if the function is closed
      */
     public void forward(Batch x, Batch y, Parameters parameters, SavedStatistics saved) {
-        forward(x, y, parameters, saved, true);
+        forward(x, null, y, parameters, saved, true);
     }
 
-    /** The same; a layer's inference does not take part in an exchange of several ranks. */
-    void forward(Batch x, Batch y, Parameters parameters, SavedStatistics saved, boolean exchanges) {
-        requireOpen();
-        arguments.requireForward(x, y);
+    /**
+     * Training forward with a residual, {@code y = activation(gamma · (x − mean) · rstd + beta + residual)}, like
+     * {@link #forward(Batch, Batch, Parameters, SavedStatistics)}.
+     *
+     * @param residual in, the shape of x; may be the memory of x or y
+     */
+    public void forward(Batch x, Batch residual, Batch y, Parameters parameters, SavedStatistics saved) {
+        requireResidual(residual);
+        forward(x, residual, y, parameters, saved, true);
+    }
+
+    /** Both; a layer's inference does not take part in an exchange of several ranks. */
+    void forward(
+            Batch x,
+            @Nullable Batch residual,
+            Batch y,
+            Parameters parameters,
+            SavedStatistics saved,
+            boolean exchanges) {
+        requireForward(x, residual, y);
         require(parameters);
         arguments.requireFeatures(saved);
         requireNotOneValuePerFeature(x, exchanges);
@@ -113,16 +129,32 @@ public final class BatchNormFunction implements AutoCloseable {
         Workspace workspace = workspaces.take();
         try {
             Normalization normalization = saved.normalization(parameters, eps, true);
+            Tensors tensors = workspace.tensors.forward(x, y).withResidual(residual, null);
             if (operations instanceof TrainingOperations training && !exchanges) {
-                training.forwardAlone(workspace.tensors.forward(x, y), normalization);
+                training.forwardAlone(tensors, normalization);
             } else {
-                operations.forward(workspace.tensors.forward(x, y), normalization);
+                operations.forward(tensors, normalization);
             }
         } finally {
             giveBack(workspace);
         }
         lookAt(saved.statistics());
-        saved.fill(this, x, y, true);
+        saved.fill(this, x, residual, y, true);
+    }
+
+    private void requireForward(Batch x, @Nullable Batch residual, Batch y) {
+        requireOpen();
+        if (residual == null) {
+            arguments.requireForward(x, y);
+        } else {
+            Arguments.requireResidualDone(operations, backendName);
+            arguments.requireForward(x, residual, y);
+        }
+    }
+
+    /** Refuses null. */
+    static void requireResidual(@Nullable Batch residual) {
+        Arguments.requireGiven("residual", residual, "a Batch; without one call forward(x, y) or inference(x, y, …)");
     }
 
     /**
@@ -159,10 +191,30 @@ public final class BatchNormFunction implements AutoCloseable {
      * @throws IllegalStateException if the function is closed
      */
     public void inference(Batch x, Batch y, Parameters parameters, float[] mean, float[] variance) {
-        requireInference(x, y, parameters, mean, variance);
+        transform(x, null, y, parameters, mean, variance);
+    }
+
+    /**
+     * The same with a residual, {@code y = activation(gamma · (x − mean) / sqrt(variance + eps) + beta + residual)}.
+     *
+     * @param residual in, the shape of x; may be the memory of x or y
+     */
+    public void inference(Batch x, Batch residual, Batch y, Parameters parameters, float[] mean, float[] variance) {
+        requireResidual(residual);
+        transform(x, residual, y, parameters, mean, variance);
+    }
+
+    /** Both. */
+    void transform(Batch x, @Nullable Batch residual, Batch y, Parameters parameters, float[] mean, float[] variance) {
+        requireForward(x, residual, y);
+        require(parameters, mean, variance);
+        transform(x, residual, y, given.normalization(parameters, mean, variance));
+    }
+
+    private void transform(Batch x, @Nullable Batch residual, Batch y, Normalization normalization) {
         Workspace workspace = workspaces.take();
         try {
-            operations.transform(workspace.tensors.forward(x, y), given(parameters, mean, variance));
+            operations.transform(workspace.tensors.forward(x, y).withResidual(residual, null), normalization);
         } finally {
             giveBack(workspace);
         }
@@ -176,43 +228,46 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void inference(
             Batch x, Batch y, Parameters parameters, float[] mean, float[] variance, SavedStatistics saved) {
-        requireInference(x, y, parameters, mean, variance);
+        transform(x, null, y, parameters, mean, variance, saved);
+    }
+
+    /** The same with a residual, to which the backward with dresidual will come. */
+    public void inference(
+            Batch x,
+            Batch residual,
+            Batch y,
+            Parameters parameters,
+            float[] mean,
+            float[] variance,
+            SavedStatistics saved) {
+        requireResidual(residual);
+        transform(x, residual, y, parameters, mean, variance, saved);
+    }
+
+    /** Both. */
+    void transform(
+            Batch x,
+            @Nullable Batch residual,
+            Batch y,
+            Parameters parameters,
+            float[] mean,
+            float[] variance,
+            SavedStatistics saved) {
+        requireForward(x, residual, y);
+        require(parameters, mean, variance);
         arguments.requireFeatures(saved);
         saved.empty();
         saved.copy(mean, variance, eps);
-        Workspace workspace = workspaces.take();
-        try {
-            operations.transform(workspace.tensors.forward(x, y), saved.normalization(parameters, eps, false));
-        } finally {
-            giveBack(workspace);
-        }
-        saved.fill(this, x, y, false);
+        transform(x, residual, y, saved.normalization(parameters, eps, false));
+        saved.fill(this, x, residual, y, false);
     }
 
-    private void requireInference(Batch x, Batch y, Parameters parameters, float[] mean, float[] variance) {
-        requireOpen();
-        arguments.requireForward(x, y);
+    private void require(Parameters parameters, float[] mean, float[] variance) {
         require(parameters);
         Arguments.requireGiven("mean", mean, "a float[]");
         arguments.requireFeatures("mean", mean);
         Arguments.requireGiven("variance", variance, "a float[]");
         arguments.requireFeatures("variance", variance);
-    }
-
-    /** How to normalize with given statistics: the last normalization, if it refers to the same arrays. */
-    @SuppressWarnings("ReferenceEquality") // the very arrays
-    private Normalization given(Parameters parameters, float[] mean, float[] variance) {
-        Normalization last = given;
-        if (last == null
-                || last.gamma() != parameters.gamma()
-                || last.beta() != parameters.beta()
-                || last.statistics().mean() != mean
-                || last.statistics().variance() != variance) {
-            BatchStatistics statistics = BatchStatistics.over(mean, variance);
-            last = new Normalization(parameters.gamma(), parameters.beta(), eps, statistics, false);
-            given = last;
-        }
-        return last;
     }
 
     /**
@@ -231,23 +286,30 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void backward(Batch x, Batch dy, Batch dx, Parameters parameters, SavedStatistics saved) {
         require(parameters);
-        requireBackward(x, dy, dx, saved);
-        Workspace workspace = workspaces.take();
-        try {
-            GradientSums sums = workspace.sums();
-            backward(workspace.tensors.backward(x, dy, dx), parameters, saved, sums);
-            round(sums.dgamma(), parameters.dgamma());
-            round(sums.dbeta(), parameters.dbeta());
-        } finally {
-            giveBack(workspace);
-        }
+        backward(take(x, dy, dx, saved), parameters, saved);
     }
 
-    private static void round(double[] sums, float @Nullable [] gradient) {
-        if (gradient != null) {
-            for (int c = 0; c < gradient.length; c++) {
-                gradient[c] = (float) sums[c];
-            }
+    /**
+     * The gradients of a forward with a residual, like {@link #backward(Batch, Batch, Batch, Parameters,
+     * SavedStatistics)} of {@code dresidual = dy · activation′(y)} in place of dy.
+     *
+     * @param y in: the output of that forward
+     * @param dx out; may be the same memory as x, y or dy
+     * @param dresidual out, the shape of x: the gradient of the loss by the residual; may be the same memory as y or dy
+     */
+    public void backward(
+            Batch x, Batch y, Batch dy, Batch dx, Batch dresidual, Parameters parameters, SavedStatistics saved) {
+        require(parameters);
+        backward(take(x, y, dy, dx, dresidual, saved), parameters, saved);
+    }
+
+    private void backward(Workspace workspace, Parameters parameters, SavedStatistics saved) {
+        try {
+            GradientSums sums = workspace.sums();
+            backward(workspace.tensors, parameters, saved, sums);
+            parameters.setGradients(sums);
+        } finally {
+            giveBack(workspace);
         }
     }
 
@@ -258,29 +320,46 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.requireFeatures(saved);
     }
 
-    /** Backward; the gradients of γ and β are left in {@code sums}. */
-    void backward(Batch x, Batch dy, Batch dx, Parameters parameters, SavedStatistics saved, GradientSums sums) {
-        requireBackward(x, dy, dx, saved);
+    /** A workspace with the tensors of a backward, which are checked. */
+    Workspace take(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
+        requireOpen();
+        arguments.requireBackward(x, dy, dx);
+        requireFilledFor(x, saved, false);
         Workspace workspace = workspaces.take();
+        workspace.tensors.backward(x, dy, dx);
+        return workspace;
+    }
+
+    /** The same of a forward with a residual. */
+    Workspace take(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual, SavedStatistics saved) {
+        requireOpen();
+        Arguments.requireResidualDone(operations, backendName);
+        arguments.requireBackward(x, y, dy, dx, dresidual);
+        requireFilledFor(x, saved, true);
+        Workspace workspace = workspaces.take();
+        workspace.tensors.backward(x, y, dy, dx, dresidual);
+        return workspace;
+    }
+
+    private void requireFilledFor(Batch x, SavedStatistics saved, boolean withResidual) {
+        arguments.requireFeatures(saved);
+        saved.requireFilledFor(this, x);
+        saved.requireResidual(withResidual, activations.output());
+    }
+
+    /** Backward, after which the workspace is given back; the gradients of γ and β are left in {@code sums}. */
+    void backward(Workspace workspace, Parameters parameters, SavedStatistics saved, GradientSums sums) {
         try {
-            backward(workspace.tensors.backward(x, dy, dx), parameters, saved, sums);
+            backward(workspace.tensors, parameters, saved, sums);
         } finally {
             giveBack(workspace);
         }
-    }
-
-    private void requireBackward(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
-        requireOpen();
-        arguments.requireBackward(x, dy, dx);
-        arguments.requireFeatures(saved);
-        saved.requireFilledFor(this, x);
     }
 
     private void backward(Tensors tensors, Parameters parameters, SavedStatistics saved, GradientSums sums) {
         operations.backward(tensors, saved.normalization(parameters, eps, saved.throughStatistics()), sums);
         saved.empty();
     }
-
     /** The statistics of a batch, which is not normalized with them. */
     void collectStatistics(Batch x, BatchStatistics statistics) {
         requireOpen();
@@ -360,66 +439,5 @@ public final class BatchNormFunction implements AutoCloseable {
     private void giveBack(Workspace workspace) {
         workspace.tensors.clear();
         workspaces.giveBack(workspace);
-    }
-
-    /** Builds a function; what is not set has its default. */
-    public static final class Builder {
-        private final int features;
-        private double eps = BatchNormConfig.DEFAULT_EPS;
-        private Activations activations = Activations.NONE;
-        private final BackendChoice choice = new BackendChoice();
-
-        private Builder(int features) {
-            this.features = features;
-        }
-
-        /** Added to the variance before the square root; finite, &gt; 0; default 1e-5. */
-        public Builder eps(double eps) {
-            this.eps = eps;
-            return this;
-        }
-
-        /** The activation after batch norm, as {@link BatchNormBuilder#activation(Activation)}. */
-        public Builder activation(Activation activation) {
-            activations = activations.withOutput(activation);
-            return this;
-        }
-
-        /** The activation before batch norm, as {@link BatchNormBuilder#inputActivation(Activation)}. */
-        public Builder inputActivation(Activation activation) {
-            activations = activations.withInput(activation);
-            return this;
-        }
-
-        /** Forces a backend, as {@link BatchNormBuilder#backend(String)} does. */
-        public Builder backend(String backend) {
-            choice.backend(backend);
-            return this;
-        }
-
-        /** CPU threads, as {@link BatchNormBuilder#threads(int)}. */
-        public Builder threads(int threads) {
-            choice.threads(threads);
-            return this;
-        }
-
-        /** The device of a backend that has several, as {@link BatchNormBuilder#device(String)}. */
-        public Builder device(String device) {
-            choice.device(device);
-            return this;
-        }
-
-        /**
-         * Builds the function.
-         *
-         * @throws IllegalArgumentException if a value is out of range or no backend has the given name
-         * @throws org.batchnorm.spi.BackendUnavailableException if a backend was forced that cannot be used here, with
-         *     the reason and the remedy
-         */
-        public BatchNormFunction build() {
-            BatchNormConfig.requireFeatures(features);
-            BatchNormConfig.requireEps(eps);
-            return new BatchNormFunction(new Arguments("function", features), eps, activations, choice.open());
-        }
     }
 }

@@ -1,7 +1,5 @@
 package org.batchnorm;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
@@ -24,13 +22,11 @@ import org.jspecify.annotations.Nullable;
  * the padding of x and dy is not read: it may be NaN.
  *
  * <p>The positions that count are copied together, so that the layer sees a batch of m values a feature and nothing
- * else; one copy of x and one of the output are kept between calls. Data and their errors are as in {@link BatchNorm}:
- * y may be the same memory as x, if x is there again for the backward, and dx the same as x or dy. One object serves
- * one thread at a time.
+ * else; one copy of x and one of the output are kept between calls, as float32 whatever the types. Data and their
+ * errors are as in {@link BatchNorm}: y may be the same memory as x, if x is there again for the backward, and dx the
+ * same as x or dy. One object serves one thread at a time.
  */
 public final class PaddedSequences {
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-
     /** What is written to the positions of an output that do not count. */
     public enum Padding {
         /** Zeros. */
@@ -164,7 +160,6 @@ public final class PaddedSequences {
     /** Copies the positions that count out of a batch, or into it, which then has its padding written too. */
     private void copy(Batch batch, float[] packed, boolean intoBatch) {
         BatchShape of = batch.shape();
-        MemorySegment memory = batch.segment();
         // Of channels-last data a sample is one run whose positions have C values, else C runs of one value each.
         boolean contiguous = of.featuresContiguous();
         int runs = contiguous ? 1 : of.c();
@@ -178,19 +173,20 @@ public final class PaddedSequences {
                 long at = (n * (long) runs + c) * run;
                 int packedAt = (c * positions + before) * perPosition;
                 if (intoBatch) {
-                    MemorySegment.copy(packed, packedAt, memory, FLOAT, at * Float.BYTES, values);
-                    clearPadding(memory, at + values, run - values);
+                    batch.copyFrom(packed, packedAt, at, values);
+                    clearPadding(batch, at + values, run - values);
                 } else {
-                    MemorySegment.copy(memory, FLOAT, at * Float.BYTES, packed, packedAt, values);
+                    batch.copyTo(at, packed, packedAt, values);
                 }
             }
             before += lengths[n];
         }
     }
 
-    private void clearPadding(MemorySegment memory, long at, long values) {
+    private void clearPadding(Batch batch, long at, long values) {
         if (padding == Padding.ZERO && values > 0) {
-            memory.asSlice(at * Float.BYTES, values * Float.BYTES).fill((byte) 0);
+            int bytes = batch.type().bytes();
+            batch.segment().asSlice(at * bytes, values * bytes).fill((byte) 0);
         }
     }
 }

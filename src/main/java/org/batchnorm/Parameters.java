@@ -1,5 +1,6 @@
 package org.batchnorm;
 
+import org.batchnorm.spi.GradientSums;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,20 @@ public record Parameters(
 
     /** Neither parameters nor gradients: the values are normalized and no more. */
     public static final Parameters NONE = new Parameters(null, null, null, null);
+
+    /** Overwrites the gradients that somebody wants, rounded. */
+    void setGradients(GradientSums sums) {
+        round(sums.dgamma(), dgamma);
+        round(sums.dbeta(), dbeta);
+    }
+
+    private static void round(double[] sums, float @Nullable [] gradient) {
+        if (gradient != null) {
+            for (int c = 0; c < gradient.length; c++) {
+                gradient[c] = (float) sums[c];
+            }
+        }
+    }
 
     /** Parameters whose gradients nobody wants. */
     public static Parameters of(float @Nullable [] gamma, float @Nullable [] beta) {

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.Normalization;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +24,7 @@ public final class SavedStatistics {
     private @Nullable BatchNormFunction filledBy;
     private @Nullable BatchShape shape;
     private boolean throughStatistics;
+    private boolean withResidual;
     private @Nullable Batch overwrittenInput;
 
     /**
@@ -107,10 +109,11 @@ public final class SavedStatistics {
     }
 
     /** Notes the forward that these statistics are of. */
-    void fill(BatchNormFunction function, Batch x, Batch y, boolean through) {
+    void fill(BatchNormFunction function, Batch x, @Nullable Batch residual, Batch y, boolean through) {
         filledBy = function;
         shape = x.shape();
         throughStatistics = through;
+        withResidual = residual != null;
         overwrittenInput = x.overlap(y) > 0 ? y : null;
     }
 
@@ -133,6 +136,7 @@ public final class SavedStatistics {
     void empty() {
         filledBy = null;
         shape = null;
+        withResidual = false;
         overwrittenInput = null;
     }
 
@@ -140,6 +144,21 @@ public final class SavedStatistics {
     void forgetInPlace() {
         if (overwrittenInput != null) {
             empty();
+        }
+    }
+
+    /**
+     * Checks that the backward of a forward with a residual is the one with it, and of one without the one without.
+     * Without an activation behind it dy is the gradient of both, and either will do for a forward with one.
+     */
+    void requireResidual(boolean given, Activation output) {
+        if (given && filledBy != null && !withResidual) {
+            throw new IllegalStateException(
+                    "backward: y and dresidual given, but the forward had no residual; call" + " backward(x, dy, dx)");
+        }
+        if (!given && withResidual && !output.isNone()) {
+            throw new IllegalStateException("backward: the forward had a residual, so that the sign of the activation"
+                    + " is that of y; call backward(x, y, dy, dx, dresidual)");
         }
     }
 

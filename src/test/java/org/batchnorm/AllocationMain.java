@@ -11,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 import org.batchnorm.LayerCalls.Kind;
 import org.batchnorm.LayerCalls.Shape;
 import org.batchnorm.LayerCalls.Values;
+import org.batchnorm.data.ElementType;
 
 /**
  * Prints the bytes that the operations of a layer allocate, in a JVM of its own: other tests would have taught the
@@ -18,6 +19,9 @@ import org.batchnorm.LayerCalls.Values;
  */
 final class AllocationMain {
     static final String ROW = "row,";
+
+    /** System property: whether the layers have activations before and after batch norm. */
+    static final String ACTIVATIONS = "activations";
 
     /** Before the number of the library's threads that were found. */
     static final String WORKERS = "workers,";
@@ -40,7 +44,8 @@ final class AllocationMain {
      * measures them all.
      *
      * @param arguments the backend, the threads, the most milliseconds that each shape is warmed up, the calls of each
-     *     operation that are measured, and the shapes, each as {@code layout:N:C:S}
+     *     operation that are measured, and the shapes, each as {@code layout:N:C:S}, with {@code :type} where the
+     *     values are not float32
      */
     public static void main(String[] arguments) {
         String backend = arguments[0];
@@ -50,10 +55,17 @@ final class AllocationMain {
         Meter meter = new Meter();
         List<Workload> all = new ArrayList<>();
         for (String text : Arrays.asList(arguments).subList(4, arguments.length)) {
-            Shape shape = shape(text);
+            String[] parts = text.split(":", -1);
+            Shape shape = shape(parts);
+            ElementType type = parts.length > 4 ? ElementType.valueOf(parts[4]) : ElementType.FLOAT32;
             List<Workload> ofShape = new ArrayList<>();
             for (Kind kind : Kind.values()) {
-                ofShape.add(new Workload(new LayerCalls(backend, threads, shape), shape, kind, meter));
+                ofShape.add(new Workload(
+                        LayerCalls.of(backend, threads, shape, Boolean.getBoolean(ACTIVATIONS)),
+                        shape,
+                        kind,
+                        type,
+                        meter));
             }
             warmUp(ofShape, warmUpNanos);
             all.addAll(ofShape);
@@ -79,8 +91,7 @@ final class AllocationMain {
                 + TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start) + " ms");
     }
 
-    private static Shape shape(String text) {
-        String[] parts = text.split(":", -1);
+    private static Shape shape(String[] parts) {
         return new Shape(
                 Long.parseLong(parts[1]),
                 Integer.parseInt(parts[2]),
@@ -105,18 +116,18 @@ final class AllocationMain {
         private final List<Count> counts =
                 List.of(forward, backward, inference, collectStatistics, frozenForward, frozenBackward);
 
-        Workload(LayerCalls layer, Shape shape, Kind kind, Meter meter) {
+        Workload(LayerCalls layer, Shape shape, Kind kind, ElementType type, Meter meter) {
             this.layer = layer;
             this.meter = meter;
-            name = shape + "," + kind.name().toLowerCase(Locale.ROOT);
+            name = shape + "," + type + "," + kind.name().toLowerCase(Locale.ROOT);
             SplittableRandom random = new SplittableRandom(1);
             float[] values = new float[shape.elements()];
             for (int i = 0; i < values.length; i++) {
                 values[i] = 3 + (float) random.nextDouble();
             }
-            x = layer.values(kind, values);
-            dy = layer.values(kind, values);
-            out = layer.values(kind, values);
+            x = layer.values(kind, type, values);
+            dy = layer.values(kind, type, values);
+            out = layer.values(kind, type, values);
         }
 
         /** Runs each operation so often, and counts their bytes from zero. */

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -23,9 +24,18 @@ class AllocationTest {
     private static final List<String> SMALL =
             List.of("first:61:200:1", "first:2:512:1", "first:32:128:1", "first:8:64:49");
 
+    private static final String LONG_RUNS = "first:11:3:2491";
+
     /** So many that threads share them: folded rows, rows in many parts, groups of columns, short runs, long runs. */
     private static final List<String> LARGE =
-            List.of("last:9:20:1089", "first:2048:192:1", "first:40:2777:1", "first:40:600:9", "first:11:3:2491");
+            List.of("last:9:20:1089", "first:2048:192:1", "first:40:2777:1", "first:40:600:9", LONG_RUNS);
+
+    private static final List<String> SIXTEEN_BITS = List.of(
+            "first:61:200:1:FLOAT16",
+            "first:2048:192:1:BFLOAT16",
+            "first:40:2777:1:FLOAT16",
+            "first:40:600:9:BFLOAT16",
+            "first:11:3:2491:BFLOAT16");
 
     /** Shapes of which a thousand calls are quick even in interpreted code. */
     private static final List<String> EARLY = List.of("first:61:200:1", "first:2:512:1", "first:2:3:1100");
@@ -61,6 +71,20 @@ class AllocationTest {
     void warmOperationsOfAnotherWayAllocateNothing(int vectorBytes) throws Exception {
         List<String> shapes = List.of("first:64:1024:1", "first:256:256:1", "first:1024:256:1", "first:1024:1024:1");
         requireNoBytes("vector", 1, shapes, "-XX:MaxVectorSize=" + vectorBytes);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"vector, 1", "vector, 2", "scalar, 2"})
+    void warmOperationsOnSixteenBitsAllocateNothing(String backend, int threads) throws Exception {
+        requireNoBytes(backend, threads, SIXTEEN_BITS);
+    }
+
+    /** With an activation before and one after batch norm, of all large shapes but that of long runs. */
+    @Test
+    void warmOperationsWithActivationsAllocateNothing() throws Exception {
+        List<String> shapes =
+                LARGE.stream().filter(shape -> !shape.equals(LONG_RUNS)).toList();
+        requireNoBytes("vector", 2, shapes, "-D" + AllocationMain.ACTIVATIONS + "=true");
     }
 
     private static void requireNoBytes(String backend, int threads, List<String> shapes, String... options)

@@ -205,7 +205,7 @@ class BadInputTest {
                 nothing("mode", layer -> layer.mode(null)),
                 nothing("x", layer -> layer.forward(null, ok)),
                 nothing("y", layer -> layer.forward(ok, null)),
-                nothing("saved", layer -> layer.forward(ok, ok, null)),
+                nothing("saved", layer -> layer.forward(ok, ok, (SavedStatistics) null)),
                 nothing("x", layer -> layer.forward(null, array, SHAPE)),
                 nothing("y", layer -> layer.forward(array, null, SHAPE)),
                 nothing("shape", layer -> layer.forward(array, array, null)),

@@ -50,6 +50,10 @@ class LayerAllocationTest {
                     layer.forward(x, x, saved);
                     layer.backward(y, dy, dy, saved);
                 });
+                assertAllocatesNothing(() -> {
+                    layer.forward(x, dy, y);
+                    layer.backward(x, y, dy, dx, y);
+                });
                 layer.useBatchStatistics(false);
                 assertAllocatesNothing(() -> layer.forward(x, y));
                 layer.freezeStatistics();
@@ -92,6 +96,11 @@ class LayerAllocationTest {
     /** A backend that does nothing and allocates nothing. */
     private static final class Nothing implements BatchNormOperations {
         private Tensors last;
+
+        @Override
+        public boolean doesActivations() {
+            return true;
+        }
 
         @Override
         public void collectStatistics(Tensors tensors, Moments moments) {

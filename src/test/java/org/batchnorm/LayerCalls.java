@@ -4,6 +4,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
 
 /**
  * A layer with one shape, as the golden and the allocation tests use it. All their calls to the public interface are
@@ -23,9 +25,22 @@ public final class LayerCalls implements AutoCloseable {
 
     /** A layer that is made for one shape, on a forced backend. */
     public LayerCalls(String backend, int threads, Shape of) {
-        layer = BatchNorm.builder(of.c()).backend(backend).threads(threads).build();
+        this(BatchNorm.builder(of.c()).backend(backend).threads(threads), of);
+    }
+
+    private LayerCalls(BatchNormBuilder builder, Shape of) {
+        layer = builder.build();
         shape = of.batchShape();
         saved = new SavedStatistics(of.c());
+    }
+
+    /** The same, with activations before and after batch norm if asked. */
+    static LayerCalls of(String backend, int threads, Shape shape, boolean activations) {
+        BatchNormBuilder builder = BatchNorm.builder(shape.c()).backend(backend).threads(threads);
+        if (activations) {
+            builder.inputActivation(Activation.leakyRelu(0.1)).activation(Activation.relu());
+        }
+        return new LayerCalls(builder, shape);
     }
 
     /** N samples, C features, S spatial positions, in the words of the tests. */
@@ -103,6 +118,21 @@ public final class LayerCalls implements AutoCloseable {
                 kind == Kind.ARRAY
                         ? Batch.of(values.clone(), shape)
                         : Batch.of(arena.allocateFrom(ValueLayout.JAVA_FLOAT, values), shape));
+    }
+
+    /** The same with values of a type. */
+    public Values values(Kind kind, ElementType type, float[] values) {
+        if (!type.is16Bit()) {
+            return values(kind, values);
+        }
+        short[] bits = new short[values.length];
+        for (int i = 0; i < bits.length; i++) {
+            bits[i] = type.toBits(values[i]);
+        }
+        return new Values(
+                kind == Kind.ARRAY
+                        ? Batch.of(bits, type, shape)
+                        : Batch.of(arena.allocateFrom(ValueLayout.JAVA_SHORT, bits), type, shape));
     }
 
     /** Sets gamma, beta and the running statistics; the gradients become zero. */

@@ -1,11 +1,13 @@
 package org.batchnorm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
@@ -19,6 +21,7 @@ import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -211,6 +214,325 @@ abstract class SixteenBitContractTest {
                     : batch.segment().getAtIndex(ValueLayout.JAVA_FLOAT, i);
         }
         return values;
+    }
+
+    // ---- bits
+
+    /** With given statistics float32's arithmetic is the same, and what remains is one rounding at the store. */
+    @ParameterizedTest
+    @MethodSource("activated")
+    void withGivenStatisticsTheBitsAreThoseOfFloat32Rounded(Case given) {
+        Types float32 = Types.all(F32);
+        Case other = new Case(given.shape, float32, Place.ARRAY, given.mode, given.before, given.after);
+        Values batch = rounded(Values.random(given.shape, 4, 0.5, 2), given.types);
+        try (Arena arena = Arena.ofShared();
+                BatchNorm layer = layer(given, 1);
+                BatchNorm layer32 = layer(other, 1)) {
+            Results results = run(layer, batch, given, arena);
+            Results results32 = run(layer32, batch, other, arena);
+            assertThat(results.y).isEqualTo(rounded(given.types.y, results32.y));
+            assertThat(results.dx).isEqualTo(rounded(given.types.dx, results32.dx));
+        }
+    }
+
+    static Stream<Case> activated() {
+        List<Case> cases = new ArrayList<>();
+        for (int i = 0; i < SHAPES.size(); i++) {
+            Types types = TYPES.get(i % TYPES.size());
+            Place place = PLACES.get(i % PLACES.size());
+            cases.add(new Case(SHAPES.get(i), types, place, Mode.FROZEN));
+            Activation before = i % 2 == 0 ? Activation.relu() : Activation.leakyRelu(0.25f);
+            Activation after = i % 3 == 0 ? Activation.NONE : Activation.leakyRelu(0.125f);
+            cases.add(new Case(SHAPES.get(i), types, place, Mode.FROZEN, before, after));
+        }
+        return cases.stream();
+    }
+
+    /** In training the statistics may differ in their last bits, as sums are added up in another order. */
+    @Test
+    void trainsWithActivations() {
+        for (Types types : TYPES) {
+            Case given = new Case(
+                    BatchShape.of(64, 24),
+                    types,
+                    Place.ARRAY,
+                    Mode.TRAINING,
+                    Activation.leakyRelu(0.25f),
+                    Activation.relu());
+            Case other = new Case(given.shape, Types.all(F32), Place.ARRAY, given.mode, given.before, given.after);
+            Values batch = rounded(Values.random(given.shape, 5, 0.5, 2), types);
+            try (Arena arena = Arena.ofShared();
+                    BatchNorm layer = layer(given, 1);
+                    BatchNorm layer32 = layer(other, 1)) {
+                Results results = run(layer, batch, given, arena);
+                Results results32 = run(layer32, batch, other, arena);
+                assertNear(given, types.y, results.y, results32.y);
+                assertNear(given, types.dx, results.dx, results32.dx);
+                assertNear(given, F32, results.dgamma, results32.dgamma);
+                assertNear(given, F32, results.dbeta, results32.dbeta);
+            }
+        }
+    }
+
+    private static void assertNear(Case given, ElementType type, float[] actual, float[] expected) {
+        double[] wide = Reference.widen(expected);
+        double[] terms = new double[wide.length];
+        Arrays.fill(terms, 4);
+        QuantityResult result = ErrorBound.check(Quantity.Y, type, actual, wide, terms, OptionalDouble.empty());
+        assertThat(result.message()).as("%s", given).isEmpty();
+    }
+
+    @ParameterizedTest
+    @MethodSource("large")
+    void bitsDoNotDependOnThreads(Case given) {
+        Values batch = rounded(Values.random(given.shape, 6, 0.5, 2), given.types);
+        try (Arena arena = Arena.ofShared();
+                BatchNorm one = layer(given, 1);
+                BatchNorm two = layer(given, 2)) {
+            run(two, batch, given, arena).isBitwise(run(one, batch, given, arena));
+        }
+    }
+
+    static Stream<Case> large() {
+        return Stream.of(
+                new Case(BatchShape.of(700, 128), TYPES.get(0), Place.ARRAY, Mode.TRAINING),
+                new Case(BatchShape.of(40, 2777), TYPES.get(1), Place.OFF_HEAP, Mode.TRAINING),
+                new Case(BatchShape.channelsFirst(9, 3, 3000), TYPES.get(2), Place.MIXED, Mode.TRAINING),
+                new Case(BatchShape.channelsFirst(40, 60, 30), TYPES.get(3), Place.ARRAY, Mode.FROZEN));
+    }
+
+    @Test
+    void worksInPlace() {
+        for (ElementType type : List.of(F16, BF16)) {
+            for (Place place : List.of(Place.ARRAY, Place.OFF_HEAP)) {
+                for (BatchShape shape : List.of(BatchShape.of(70, 300), BatchShape.channelsFirst(5, 3, 2500))) {
+                    inPlace(new Case(shape, Types.all(type), place, Mode.TRAINING));
+                }
+            }
+        }
+    }
+
+    private void inPlace(Case given) {
+        Values batch = rounded(Values.random(given.shape, 7, 0.5, 2), given.types);
+        try (Arena arena = Arena.ofShared();
+                BatchNorm layer = layer(given, 2)) {
+            Results expected = run(layer, batch, given, arena);
+            layer.zeroGradients();
+            SavedStatistics saved = new SavedStatistics(given.shape.c());
+            Batch x = batch(given, given.types.x, 0, batch.x(), arena);
+            Batch dy = batch(given, given.types.dy, 1, batch.dy(), arena);
+            layer.forward(x, x, saved);
+            assertThat(floats(x)).isEqualTo(expected.y);
+            layer.backward(batch(given, given.types.x, 0, batch.x(), arena), dy, dy, saved);
+            assertThat(floats(dy)).isEqualTo(expected.dx);
+            assertThat(layer.weightGradient()).isEqualTo(expected.dgamma);
+        }
+    }
+
+    // ---- values that are not ordinary
+
+    /** y overflows float16 where it is beyond 65520, and bfloat16 where it is beyond the range of float32. */
+    @Test
+    void whatATypeDoesNotHoldIsInfinite() {
+        BatchShape shape = BatchShape.of(40, 3);
+        for (ElementType type : List.of(F16, BF16)) {
+            Case given = new Case(shape, Types.all(type), Place.ARRAY, Mode.TRAINING);
+            Values random = rounded(Values.random(shape, 8), given.types);
+            float huge = type == F16 ? 40000 : 3e38f;
+            float[] weight = {huge, 1, 1e-5f};
+            Values batch = new Values(shape, random.x(), random.dy(), weight, new float[3]);
+            try (Arena arena = Arena.ofShared();
+                    BatchNorm layer = layer(given, 1)) {
+                Results results = run(layer, batch, given, arena);
+                results.isWithinBar();
+                float largest = 0;
+                for (float y : results.y) {
+                    largest = Math.max(largest, y);
+                }
+                assertThat(largest).isInfinite();
+                assertThat(results.y[1]).isFinite();
+            }
+        }
+    }
+
+    /** Subnormal float16, in x as in the results, and features of which float32 does not hold γ · rstd. */
+    @Test
+    void smallAndWideFeatures() {
+        BatchShape shape = BatchShape.of(40, 3);
+        for (Types types : TYPES) {
+            Case given = new Case(shape, types, Place.ARRAY, Mode.TRAINING);
+            Values random = Values.random(shape, 9);
+            for (int i = 0; i < random.x().length; i += 3) {
+                random.x()[i] *= 1e-6f;
+                random.dy()[i] *= 1e-6f;
+                // Beyond what float16 holds is not x.
+                random.x()[i + 1] *= types.x == F16 ? 1 : 1e37f;
+            }
+            float[] weight = {3e-5f, types.x == F16 ? 3e38f : 1, 1};
+            Values batch = rounded(new Values(shape, random.x(), random.dy(), weight, new float[3]), types);
+            try (Arena arena = Arena.ofShared();
+                    BatchNorm layer = layer(given, 1)) {
+                run(layer, batch, given, arena).isWithinBar();
+            }
+        }
+    }
+
+    @Test
+    void aNanSpoilsItsFeatureAlone() {
+        for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+            for (Types types : TYPES) {
+                Case given = new Case(BatchShape.of(50, 40), types, Place.OFF_HEAP, Mode.TRAINING);
+                Values clean = rounded(Values.random(given.shape, 10), types);
+                Values spoiled = clean.withX(clean.x().clone());
+                spoiled.x()[40 * 7 + 3] = bad;
+                try (Arena arena = Arena.ofShared();
+                        BatchNorm layer = layer(given, 1)) {
+                    Results expected = run(layer, clean, given, arena);
+                    Results results = run(layer, spoiled, given, arena);
+                    for (int i = 3; i < results.y.length; i += 40) {
+                        expected.y[i] = Float.NaN;
+                        expected.dx[i] = Float.NaN;
+                    }
+                    assertThat(results.y).isEqualTo(expected.y);
+                    assertThat(results.dx).isEqualTo(expected.dx);
+                }
+            }
+        }
+    }
+
+    // ---- what else takes a batch
+
+    @Test
+    void aBatchWithoutValuesChangesNothing() {
+        Batch none = Batch.of(new short[0], BF16, BatchShape.of(0, 3));
+        try (BatchNorm layer = BatchNorm.builder(3).backend(backend()).build()) {
+            layer.forward(none, none);
+            layer.backward(none, none, none);
+            assertThat(layer.numBatchesTracked()).isEqualTo(1);
+            assertThat(layer.runningMean()).containsOnly(0);
+        }
+    }
+
+    @Test
+    void memoryOfTypesThatAreNotAsWideMayNotOverlap() {
+        MemorySegment memory = MemorySegment.ofArray(new float[12]);
+        Batch wide = Batch.of(memory, BatchShape.of(4, 3));
+        Batch narrow = Batch.of(memory, F16, BatchShape.of(4, 3));
+        try (BatchNorm layer = BatchNorm.builder(3).backend(backend()).build()) {
+            assertThatThrownBy(() -> layer.forward(narrow, wide))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("y: overlaps x in 24 of 48 bytes; must be the same memory as x, of a type as wide, or"
+                            + " have none in common with it");
+            assertThatThrownBy(() -> layer.forward(wide, narrow)).isInstanceOf(IllegalArgumentException.class);
+            assertThat(layer.numBatchesTracked()).isZero();
+        }
+    }
+
+    /** With ReLU dresidual is dy or 0, which its type holds. */
+    @Test
+    void residualsHaveTypesOfTheirOwn() {
+        BatchShape shape = BatchShape.of(150, 129);
+        for (ElementType type : List.of(F16, BF16)) {
+            Case given = new Case(shape, Types.all(type), Place.MIXED, Mode.FROZEN, Activation.NONE, Activation.relu());
+            Values batch = rounded(Values.random(shape, 11), given.types);
+            float[] residual = rounded(type, Values.random(shape, 12).x());
+            try (Arena arena = Arena.ofShared();
+                    BatchNorm layer = layer(given, 2)) {
+                float[] y32 = new float[residual.length];
+                SavedStatistics saved = new SavedStatistics(shape.c());
+                layer.forward(Batch.of(batch.x(), shape), Batch.of(residual, shape), Batch.of(y32, shape), saved);
+                Batch x = batch(given, type, 0, batch.x(), arena);
+                Batch y = batch(given, type, 1, new float[y32.length], arena);
+                layer.forward(x, batch(given, type, 3, residual, arena), y, saved);
+                assertThat(floats(y)).isEqualTo(rounded(type, y32));
+
+                float[] dx32 = new float[y32.length];
+                float[] dresidual32 = new float[y32.length];
+                layer.backward(
+                        Batch.of(batch.x(), shape),
+                        Batch.of(floats(y), shape),
+                        Batch.of(batch.dy(), shape),
+                        Batch.of(dx32, shape),
+                        Batch.of(dresidual32, shape),
+                        saved);
+                Batch dx = batch(given, type, 0, new float[y32.length], arena);
+                Batch dresidual = batch(given, type, 1, new float[y32.length], arena);
+                layer.forward(x, batch(given, type, 3, residual, arena), y, saved);
+                layer.backward(x, y, batch(given, type, 2, batch.dy(), arena), dx, dresidual, saved);
+                assertThat(floats(dresidual)).isEqualTo(dresidual32);
+                assertThat(floats(dx)).isEqualTo(rounded(type, dx32));
+            }
+        }
+    }
+
+    @Test
+    void paddedSequencesOfEveryType() {
+        BatchShape shape = BatchShape.channelsFirst(3, 4, 6);
+        int[] lengths = {6, 2, 5};
+        for (Types types : TYPES) {
+            Values batch = rounded(Values.random(shape, 13), types);
+            try (Arena arena = Arena.ofShared();
+                    BatchNorm layer = BatchNorm.builder(4).backend(backend()).build()) {
+                PaddedSequences sequences = new PaddedSequences(layer, PaddedSequences.Padding.ZERO);
+                float[] y32 = new float[72];
+                float[] dx32 = new float[72];
+                sequences.forward(Batch.of(batch.x(), shape), Batch.of(y32, shape), lengths);
+                sequences.backward(Batch.of(batch.x(), shape), Batch.of(batch.dy(), shape), Batch.of(dx32, shape));
+                Case given = new Case(shape, types, Place.PART_OF_AN_ARRAY, Mode.TRAINING);
+                Batch x = batch(given, types.x, 0, batch.x(), arena);
+                Batch y = batch(given, types.y, 0, batch.x(), arena);
+                Batch dx = batch(given, types.dx, 0, batch.x(), arena);
+                sequences.forward(x, y, lengths);
+                sequences.backward(x, batch(given, types.dy, 0, batch.dy(), arena), dx);
+                assertThat(floats(y)).isEqualTo(rounded(types.y, y32));
+                assertThat(floats(dx)).isEqualTo(rounded(types.dx, dx32));
+            }
+        }
+    }
+
+    /** The statistics of slices, of micro-batches and of a population are those of the same values in float32. */
+    @Test
+    void partsOfABatch() {
+        BatchShape shape = BatchShape.of(32, 5);
+        for (Types types : TYPES) {
+            Values batch = rounded(Values.random(shape, 14), types);
+            Case given = new Case(shape, types, Place.ARRAY, Mode.TRAINING);
+            try (Arena arena = Arena.ofShared();
+                    BatchNorm ghost = BatchNorm.builder(5)
+                            .backend(backend())
+                            .ghostBatch(8)
+                            .build();
+                    BatchNorm layer = BatchNorm.builder(5).backend(backend()).build()) {
+                Batch x = batch(given, types.x, 0, batch.x(), arena);
+                Batch dy = batch(given, types.dy, 1, batch.dy(), arena);
+                Batch y = batch(given, types.y, 2, batch.x(), arena);
+                Batch dx = batch(given, types.dx, 3, batch.x(), arena);
+                float[] y32 = new float[160];
+                float[] dx32 = new float[160];
+                ghost.forward(batch.x(), y32, shape);
+                ghost.backward(batch.x(), batch.dy(), dx32, shape);
+                ghost.forward(x, y);
+                ghost.backward(x, dy, dx);
+                assertNear(given, types.y, floats(y), y32);
+                assertNear(given, types.dx, floats(dx), dx32);
+
+                layer.forward(batch.x(), y32, shape);
+                layer.backward(batch.x(), batch.dy(), dx32, shape);
+                AccumulatedBatches accumulated = new AccumulatedBatches(layer);
+                accumulated.collectStatistics(x.samples(0, 20));
+                accumulated.collectStatistics(x.samples(20, 12));
+                accumulated.mergeStatistics();
+                accumulated.transform(x.samples(0, 20), y.samples(0, 20));
+                accumulated.transform(x.samples(20, 12), y.samples(20, 12));
+                accumulated.reduceGradients(x.samples(0, 20), dy.samples(0, 20));
+                accumulated.reduceGradients(x.samples(20, 12), dy.samples(20, 12));
+                accumulated.mergeGradients();
+                accumulated.inputGradient(x.samples(0, 20), dy.samples(0, 20), dx.samples(0, 20));
+                accumulated.inputGradient(x.samples(20, 12), dy.samples(20, 12), dx.samples(20, 12));
+                assertNear(given, types.y, floats(y), y32);
+                assertNear(given, types.dx, floats(dx), dx32);
+            }
+        }
     }
 
     /** What a layer has made of a batch. */

@@ -194,7 +194,8 @@ public final class Step {
         assertWithinBar(oneSample, quantity, actual, expected, Rounded.nothing(expected.length));
     }
 
-    private static void assertWithinBar(
+    /** Values of a batch are within the bar of what is expected, each feature by its own bound. */
+    static void assertWithinBar(
             BatchShape shape, Quantity quantity, float[] actual, double[] expected, double[] rounded) {
         QuantityResult result = shape.c() <= MOST_FEATURES_ONE_BY_ONE
                 ? ErrorBound.checkEachFeature(quantity, shape, actual, expected, rounded)

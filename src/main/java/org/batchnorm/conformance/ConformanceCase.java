@@ -13,6 +13,7 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.data.Layout;
 import org.batchnorm.state.DType;
 import org.batchnorm.state.Safetensors;
@@ -20,14 +21,15 @@ import org.batchnorm.state.SafetensorsException;
 import org.batchnorm.state.Tensor;
 
 /**
- * One case that every backend must pass: inputs in float32, and what PyTorch computes from them in double precision.
+ * One case that every backend must pass: inputs in float32 or a 16-bit type, and what PyTorch computes from them in
+ * double precision.
  *
  * <p>A case is a safetensors file. These are its tensors; those with ? may be missing. The axes are in the order that
  * {@code layout} says.
  *
  * <ul>
- *   <li>F32: {@code x}; {@code dy}? of x's shape; {@code weight}?, {@code bias}?, {@code running_mean}?,
- *       {@code running_var}? of shape (C);
+ *   <li>F32, F16 or BF16: {@code x}, the type of which y and dx have, too; {@code dy}? of x's shape;
+ *   <li>F32: {@code weight}?, {@code bias}?, {@code running_mean}?, {@code running_var}? of shape (C);
  *   <li>I64: {@code num_batches_tracked}?, {@code expected.num_batches_tracked}?, scalars;
  *   <li>F64: {@code expected.y}; {@code expected.dx}? of x's shape; {@code expected.dweight}?, {@code expected.dbias}?,
  *       {@code expected.mean}?, {@code expected.rstd}?, {@code expected.running_mean}?, {@code expected.running_var}?
@@ -84,7 +86,7 @@ public final class ConformanceCase {
                         ? Layout.CHANNELS_FIRST
                         : Layout.CHANNELS_LAST;
         requireKnownNames();
-        this.shape = shape(required("x", DType.F32).shape(), layout);
+        this.shape = shape(data("x").shape(), layout);
         this.config = new BatchNormConfig(
                 shape.c(),
                 number(metadata, "eps"),
@@ -144,12 +146,25 @@ public final class ConformanceCase {
         return shape;
     }
 
-    /** The input, {@link #shape()}; a copy. */
+    /** The input, {@link #shape()}, as float32; a copy. */
     public float[] x() {
-        return required("x", DType.F32).floats();
+        return data("x").floats();
     }
 
-    /** The gradient of the loss with respect to y, {@link #shape()}; a copy. Empty if the case has no backward. */
+    /** The type of x, y and dx. */
+    public ElementType type() {
+        return type("x");
+    }
+
+    /** The type of dy, if there is one. */
+    public ElementType typeOfGradient() {
+        return type(has("dy") ? "dy" : "x");
+    }
+
+    /**
+     * The gradient of the loss with respect to y, {@link #shape()}, as float32; a copy. Empty if the case has no
+     * backward.
+     */
     public Optional<float[]> dy() {
         return Optional.ofNullable(tensors.get("dy")).map(Tensor::floats);
     }
@@ -194,10 +209,12 @@ public final class ConformanceCase {
     }
 
     private void requireTensors() {
-        long[] data = required("x", DType.F32).shape();
+        long[] data = data("x").shape();
         long[] perFeature = {shape.c()};
         required(EXPECTED + "y", DType.F64);
-        requireIfGiven("dy", DType.F32, data);
+        if (has("dy")) {
+            requireIfGiven("dy", data("dy").dtype(), data);
+        }
         for (String input : new String[] {"weight", "bias", "running_mean", "running_var"}) {
             requireIfGiven(input, DType.F32, perFeature);
         }
@@ -241,6 +258,23 @@ public final class ConformanceCase {
             throw new IllegalArgumentException("tensor \"" + tensorName + "\" is " + tensor + ", must be " + dtype);
         }
         return tensor;
+    }
+
+    /** A tensor of one of the types that batches have. */
+    private Tensor data(String tensorName) {
+        Tensor tensor = tensors.get(tensorName);
+        if (tensor == null || (tensor.dtype() != DType.F16 && tensor.dtype() != DType.BF16)) {
+            return required(tensorName, DType.F32);
+        }
+        return tensor;
+    }
+
+    private ElementType type(String tensorName) {
+        return switch (data(tensorName).dtype()) {
+            case F16 -> ElementType.FLOAT16;
+            case BF16 -> ElementType.BFLOAT16;
+            default -> ElementType.FLOAT32;
+        };
     }
 
     private void requireIfGiven(String tensorName, DType dtype, long... wanted) {

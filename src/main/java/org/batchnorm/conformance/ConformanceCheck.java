@@ -10,7 +10,9 @@ import java.util.function.UnaryOperator;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.SavedStatistics;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -60,8 +62,10 @@ public final class ConformanceCheck {
                 continue;
             }
             double[] values = expected.doubles();
+            boolean hasTypeOfX = quantity == Quantity.Y || quantity == Quantity.DX;
             results.add(ErrorBound.check(
                     quantity,
+                    hasTypeOfX ? conformanceCase.type() : ElementType.FLOAT32,
                     actual.getOrDefault(quantity, new float[0]),
                     values,
                     rounded.getOrDefault(quantity, Rounded.nothing(values.length)),
@@ -77,11 +81,14 @@ public final class ConformanceCheck {
             layer.eval();
         }
         Map<Quantity, float[]> actual = new EnumMap<>(Quantity.class);
-        float[] x = conformanceCase.x();
-        float[] y = new float[x.length];
+        BatchShape shape = conformanceCase.shape();
+        ElementType type = conformanceCase.type();
+        float[] zeros = new float[(int) shape.elements()];
+        Batch x = batch(conformanceCase.x(), type, shape);
+        Batch y = batch(zeros, type, shape);
         SavedStatistics saved = new SavedStatistics(conformanceCase.config().features());
-        layer.forward(x, y, conformanceCase.shape(), saved);
-        actual.put(Quantity.Y, y);
+        layer.forward(x, y, saved);
+        actual.put(Quantity.Y, floats(y));
         actual.put(Quantity.MEAN, saved.mean());
         actual.put(Quantity.RSTD, saved.rstd());
         if (layer.config().trackRunningStatistics()) {
@@ -89,15 +96,29 @@ public final class ConformanceCheck {
             actual.put(Quantity.RUNNING_VAR, layer.runningVar());
         }
         conformanceCase.dy().ifPresent(dy -> {
-            float[] dx = new float[x.length];
-            layer.backward(x, dy, dx, conformanceCase.shape(), saved);
-            actual.put(Quantity.DX, dx);
+            Batch dx = batch(zeros, type, shape);
+            layer.backward(x, batch(dy, conformanceCase.typeOfGradient(), shape), dx, saved);
+            actual.put(Quantity.DX, floats(dx));
         });
         if (layer.config().affine()) {
             actual.put(Quantity.DWEIGHT, layer.weightGradient());
             actual.put(Quantity.DBIAS, layer.biasGradient());
         }
         return actual;
+    }
+
+    private static Batch batch(float[] values, ElementType type, BatchShape shape) {
+        Batch batch = type.is16Bit()
+                ? Batch.of(new short[values.length], type, shape)
+                : Batch.of(new float[values.length], shape);
+        batch.copyFrom(values, 0, 0, values.length);
+        return batch;
+    }
+
+    private static float[] floats(Batch batch) {
+        float[] values = new float[(int) batch.shape().elements()];
+        batch.copyTo(0, values, 0, values.length);
+        return values;
     }
 
     /** What is {@link Rounded} on the way to the quantities of a case; where nothing is, the quantity is left out. */

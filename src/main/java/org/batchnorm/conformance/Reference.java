@@ -2,6 +2,7 @@ package org.batchnorm.conformance;
 
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.Layout;
+import org.batchnorm.spi.Activation;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -109,6 +110,37 @@ public final class Reference {
             y[i] = (gamma == null ? normalized : gamma[c] * normalized) + (beta == null ? 0 : beta[c]);
         }
         return y;
+    }
+
+    /**
+     * The forward with a residual, {@code y = activation(BN(x) + residual)}.
+     *
+     * @param bn the {@link #transform}, {@code shape}
+     * @param residual {@code shape}
+     * @return y, {@code shape}
+     */
+    public static double[] addResidual(double[] bn, double[] residual, Activation activation) {
+        double[] y = new double[bn.length];
+        for (int i = 0; i < y.length; i++) {
+            double sum = bn[i] + residual[i];
+            y[i] = sum > 0 ? sum : activation.negativeSlope() * sum;
+        }
+        return y;
+    }
+
+    /**
+     * The gradient by a residual, {@code dresidual = dy · activation′(y)}, with that by BN(x) the same.
+     *
+     * @param y the output of the forward, {@code shape}
+     * @param dy {@code shape}
+     * @return dresidual, {@code shape}
+     */
+    public static double[] residualGradient(double[] y, double[] dy, Activation activation) {
+        double[] dresidual = new double[dy.length];
+        for (int i = 0; i < dresidual.length; i++) {
+            dresidual[i] = y[i] > 0 ? dy[i] : activation.negativeSlope() == 0 ? 0 : activation.negativeSlope() * dy[i];
+        }
+        return dresidual;
     }
 
     /**

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>dx: {@code |γ · rstd · g| + 2⁻¹⁰ · |γ · rstd · dy|}, value by value;
  *   <li>dγ: {@code ‖g · x̂‖₂ + 2⁻¹⁰ · ‖dy · x̂‖₂}, norms over the values of the feature;
  *   <li>dβ: {@code ‖dy‖₂};
+ *   <li>y with a residual: the larger of {@code |BN(x)|} and {@code |residual|}, which may cancel;
  *   <li>mean: {@code std / √m};
  *   <li>running mean: {@code momentum · std / √m}, the batch's share;
  *   <li>everything else: 0, so that the expected values alone count.
@@ -31,6 +32,19 @@ public final class Rounded {
     /** Zeros: the expected values alone count. */
     public static double[] nothing(int length) {
         return new double[length];
+    }
+
+    /**
+     * For y with a residual; the arguments are those of {@link Reference#addResidual}.
+     *
+     * @return a magnitude for each value of y
+     */
+    public static double[] withResidual(double[] bn, double[] residual) {
+        double[] rounded = new double[bn.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] = Math.max(Math.abs(bn[i]), Math.abs(residual[i]));
+        }
+        return rounded;
     }
 
     /**

@@ -107,9 +107,6 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     private Cut cut(Tensors tensors) {
-        if (tensors.residual() != null || tensors.dresidual() != null) {
-            throw new IllegalArgumentException("residual: given, but the CPU backends add none; add it to y yourself");
-        }
         BatchShape shape = tensors.shape();
         Cut cut = newest;
         if (!cut.shape.equals(shape)) {

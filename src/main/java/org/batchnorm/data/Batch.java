@@ -1,6 +1,7 @@
 package org.batchnorm.data;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,6 +12,9 @@ import org.jspecify.annotations.Nullable;
  * buffer.
  */
 public final class Batch {
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+
     private final BatchShape shape;
     private final ElementType type;
     private final @Nullable Object array;
@@ -201,6 +205,40 @@ public final class Batch {
             return segment;
         }
         return type.is16Bit() ? MemorySegment.ofArray(shorts()) : MemorySegment.ofArray(array());
+    }
+
+    /**
+     * Copies values out, as float32: {@code to[at…] = values[from…]}.
+     *
+     * @param from the number of the first of them in the batch
+     * @param length how many
+     */
+    public void copyTo(long from, float[] to, int at, int length) {
+        MemorySegment memory = segment();
+        if (!type.is16Bit()) {
+            MemorySegment.copy(memory, FLOAT, from * Float.BYTES, to, at, length);
+            return;
+        }
+        for (int i = 0; i < length; i++) {
+            to[at + i] = type.toFloat(memory.get(SHORT, (from + i) * Short.BYTES));
+        }
+    }
+
+    /**
+     * Copies values in, rounded to the type: {@code values[to…] = from[at…]}.
+     *
+     * @param to the number of the first of them in the batch
+     * @param length how many
+     */
+    public void copyFrom(float[] from, int at, long to, int length) {
+        MemorySegment memory = segment();
+        if (!type.is16Bit()) {
+            MemorySegment.copy(from, at, memory, FLOAT, to * Float.BYTES, length);
+            return;
+        }
+        for (int i = 0; i < length; i++) {
+            memory.set(SHORT, (to + i) * Short.BYTES, type.toBits(from[at + i]));
+        }
     }
 
     /**

@@ -37,7 +37,9 @@ public interface BatchNormOperations extends AutoCloseable {
     /**
      * Normalizes: {@code y = gamma · (x − mean) · rstd + beta} with the statistics as they are.
      *
-     * @param tensors x in, y out
+     * <p>With a residual and activations it is {@code output(BN(input(x)) + residual)}.
+     *
+     * @param tensors x in, and a residual if there is one; y out
      * @param normalization in
      */
     void transform(Tensors tensors, Normalization normalization);
@@ -45,7 +47,10 @@ public interface BatchNormOperations extends AutoCloseable {
     /**
      * The gradients of γ and β: with x̂ = (x − mean) · rstd, {@code dbeta = Σ dy} and {@code dgamma = Σ dy · x̂}.
      *
-     * @param tensors x and dy in
+     * <p>If there is a dresidual, {@code dresidual = dy · output′(y)} is written first, and stands for dy here and in
+     * {@link #inputGradient}.
+     *
+     * @param tensors x and dy in, and y where dresidual is to be written; dresidual out
      * @param normalization in, that of the forward. Statistics of more values than these have a larger count
      * @param sums out, overwritten
      */
@@ -65,7 +70,7 @@ public interface BatchNormOperations extends AutoCloseable {
      *
      * <pre>{@code dx = gamma · eps · rstd³ · (dy − dbeta / 2)}</pre>
      *
-     * @param tensors x and dy in, dx out
+     * @param tensors x and dy in, or, where there is one, x and dresidual; dx out
      * @param normalization in, that of the forward
      * @param sums in; those of all values from which the statistics came
      */
@@ -105,7 +110,7 @@ public interface BatchNormOperations extends AutoCloseable {
         return true;
     }
 
-    /** Whether the operations do the {@link Tensors#activations} too; else nobody gives them any. */
+    /** Whether the operations do the {@link Tensors#activations} and a residual, too; else nobody gives them any. */
     default boolean doesActivations() {
         return false;
     }

@@ -93,8 +93,8 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     private boolean canDo(Tensors tensors) {
-        return (tensors.activations().areNone() || device.doesActivations())
-                && (device.takes16Bit() || tensors.areFloat32());
+        boolean plain = tensors.activations().areNone() && tensors.residual() == null && tensors.dresidual() == null;
+        return (plain || device.doesActivations()) && (device.takes16Bit() || tensors.areFloat32());
     }
 
     private static boolean isForwardInPlace(Tensors tensors) {

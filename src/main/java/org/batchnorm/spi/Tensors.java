@@ -70,7 +70,21 @@ public final class Tensors {
     }
 
     /**
-     * Gives the operation a residual, which is to be added to the normalized values. The CPU backends refuse one.
+     * The tensors of the backward of {@code y = output(BN(input(x)) + residual)}, and of its stages:
+     * {@code reduceGradients} writes {@code dresidual = dy · output′(y)}, and {@code inputGradient} takes that for dy.
+     *
+     * @param x in, that of the forward
+     * @param y in, the output of the forward, of which the activation's sign is taken
+     * @param dy in, the gradient by y
+     * @param dx out, the gradient by x; may be the same memory as x, y or dy
+     * @param dresidual out, the gradient by the residual; may be the same memory as y or dy
+     */
+    public Tensors backward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual) {
+        return set(x, y, dy, dx).withResidual(null, dresidual);
+    }
+
+    /**
+     * Gives the operation a residual, which is added to the normalized values before the activation of the output.
      *
      * @param residual in, or null
      * @param dresidual out, the gradient by it, or null

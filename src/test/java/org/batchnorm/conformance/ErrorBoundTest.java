@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.util.OptionalDouble;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.junit.jupiter.api.Test;
 
 class ErrorBoundTest {
@@ -50,6 +51,53 @@ class ErrorBoundTest {
         assertThat(ErrorBound.check(Quantity.DX, computed, new double[] {0}, new double[] {4.9}, NO_PYTORCH)
                         .pass())
                 .isFalse();
+    }
+
+    /** Of bfloat16 the unit is 1/128 from 1 to 2, and 1/64 from 2 to 4. */
+    @Test
+    void resultsOfSixteenBitsMayBeHalfAUnitOff() {
+        double bound = 8 * U * 4;
+        assertThat(error(ElementType.BFLOAT16, 1, 1 + 0x1p-8)).isZero();
+        assertThat(error(ElementType.BFLOAT16, 1 + 0x1p-7f, 1 + 0x1p-8 - bound)).isEqualTo(bound);
+        assertThat(error(ElementType.BFLOAT16, 1, 1 + 0x1p-8 + 2 * bound)).isEqualTo(2 * bound);
+        assertThat(error(ElementType.BFLOAT16, 1 + 0x1p-7f, 1)).isEqualTo(0x1p-8);
+        assertThat(error(ElementType.BFLOAT16, 2, 2 - 0x1p-8)).isZero();
+        assertThat(error(ElementType.BFLOAT16, 2, 2 + 0x1p-7)).isZero();
+        assertThat(error(ElementType.FLOAT16, 1, 1 + 0x1p-11)).isZero();
+        assertThat(error(ElementType.FLOAT16, 1, 1 + 0x1p-10)).isEqualTo(0x1p-11);
+        assertThat(error(ElementType.FLOAT16, 0x1p-24f, 0x1.8p-24))
+                .as("subnormal values")
+                .isZero();
+        assertThat(error(ElementType.FLOAT16, 0, 0x1p-24)).isEqualTo(0x1p-25);
+        assertThat(error(ElementType.BFLOAT16, 0, 0x1p-133)).isEqualTo(0x1p-134);
+    }
+
+    @Test
+    void whatSixteenBitsDoNotHoldIsAnInfinity() {
+        float infinity = Float.POSITIVE_INFINITY;
+        assertThat(error(ElementType.FLOAT16, infinity, 1e6)).isZero();
+        assertThat(error(ElementType.FLOAT16, infinity, 65520)).isZero();
+        assertThat(error(ElementType.FLOAT16, infinity, 65519.5)).isEqualTo(0.5);
+        assertThat(error(ElementType.FLOAT16, 65504, 65520)).isZero();
+        assertThat(error(ElementType.FLOAT16, 65504, 65521)).isEqualTo(1);
+        assertThat(error(ElementType.FLOAT16, 65504, Double.POSITIVE_INFINITY)).isInfinite();
+        assertThat(error(ElementType.FLOAT16, infinity, Double.POSITIVE_INFINITY))
+                .isZero();
+        assertThat(error(ElementType.FLOAT16, -infinity, 1e6)).isGreaterThan(1e6);
+        assertThat(error(ElementType.BFLOAT16, infinity, 3.4e38)).isZero();
+        assertThat(error(ElementType.BFLOAT16, infinity, 3.38e38)).isGreaterThan(1e35);
+        assertThat(error(ElementType.FLOAT16, Float.NaN, 1)).isInfinite();
+        assertThat(error(ElementType.FLOAT16, Float.NaN, Double.NaN)).isZero();
+        assertThat(error(ElementType.FLOAT16, 1, Double.NaN)).isInfinite();
+    }
+
+    private static double error(ElementType type, float actual, double expected) {
+        double[] wide = {expected};
+        QuantityResult all = ErrorBound.check(Quantity.Y, type, new float[] {actual}, wide, new double[1], NO_PYTORCH);
+        QuantityResult one = ErrorBound.checkEachFeature(
+                Quantity.Y, type, BatchShape.of(1, 1), new float[] {actual}, wide, new double[1]);
+        assertThat(one.maxAbs()).isEqualTo(all.maxAbs());
+        return all.maxAbs();
     }
 
     @Test

@@ -297,6 +297,10 @@ class StagesTest {
         assertThat(some.dresidual()).isNull();
         assertThatThrownBy(some::dx).hasMessage("the operation has no dx");
         assertThat(tensors.reduce(x, other).dy()).isSameAs(other);
+        Tensors gradient = tensors.backward(x, other, x, x, other).samples(0, 1);
+        assertThat(gradient.y().array()).isSameAs(other.array());
+        assertThat(gradient.dresidual().array()).isSameAs(other.array());
+        assertThat(gradient.residual()).isNull();
         assertThat(tensors.collect(x).residual()).isNull();
         assertThatThrownBy(tensors::y).hasMessage("the operation has no y");
         tensors.clear();

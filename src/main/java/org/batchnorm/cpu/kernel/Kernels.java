@@ -19,6 +19,11 @@ public interface Kernels {
     /** The conversions between 16-bit types and float32. */
     Conversions conversions();
 
+    /** Whether kernels have not both activations, before and after batch norm, so that the first is lifted out. */
+    default boolean liftsInput() {
+        return false;
+    }
+
     /** One value of the map of x alone, {@code d · scale + offset}, with the rounding that all of them have. */
     float transform(float d, float scale, float offset);
 

@@ -123,4 +123,16 @@ public final class Memory {
             MemorySegment.copy(values, at, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, length);
         }
     }
+
+    /** Copies the bits of values of a 16-bit type out of a segment. */
+    static void read(Object memory, long position, short[] bits, int length) {
+        MemorySegment segment = (MemorySegment) memory;
+        MemorySegment.copy(segment, ValueLayout.JAVA_SHORT_UNALIGNED, position * Short.BYTES, bits, 0, length);
+    }
+
+    /** Copies them into a segment. */
+    static void write(short[] bits, Object memory, long position, int length) {
+        MemorySegment segment = (MemorySegment) memory;
+        MemorySegment.copy(bits, 0, segment, ValueLayout.JAVA_SHORT_UNALIGNED, position * Short.BYTES, length);
+    }
 }

@@ -50,6 +50,8 @@ public final class Operands {
 
     private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
 
+    private boolean hasResidual;
+
     private @Nullable Kernels kernels;
     private ElementType xType = ElementType.FLOAT32;
     private ElementType secondType = ElementType.FLOAT32;
@@ -66,6 +68,7 @@ public final class Operands {
         secondType = newSecond == null ? xType : newSecond.type();
         outType = newOut == null ? xType : newOut.type();
         staged = xType.is16Bit() || secondType.is16Bit() || outType.is16Bit();
+        hasResidual = false;
         inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
         x = memory(newX);
@@ -86,6 +89,7 @@ public final class Operands {
     /** Takes arrays of a thread, in which the pieces of {@code all} will stand, the output in the place of x. */
     void stage(Operands all, float[] pieceOfX, float[] pieceOfSecond) {
         hasSecond = all.hasSecond;
+        hasResidual = all.hasResidual;
         inArrays = true;
         x = pieceOfX;
         second = pieceOfSecond;
@@ -94,6 +98,12 @@ public final class Operands {
         forward = all.forward;
         forwardOfFeatures = all.forwardOfFeatures;
         kernels = all.kernels;
+    }
+
+    /** Takes the tensors of a map to y; the second input is the residual, if there is one. */
+    public void setForward(Batch newX, @Nullable Batch newResidual, Batch newY) {
+        set(newX, newResidual, newY);
+        hasResidual = newResidual != null;
     }
 
     /** Takes the activations of an operation on x, whose tensors have been set. */
@@ -122,9 +132,10 @@ public final class Operands {
     }
 
     private Object memory(Batch batch) {
-        if (!isSeenAsArray(batch)) {
-            return batch.segment();
-        }
+        return isSeenAsArray(batch) ? array(batch) : batch.segment();
+    }
+
+    private static Object array(Batch batch) {
         return batch.type().is16Bit() ? batch.shorts() : batch.array();
     }
 
@@ -181,15 +192,24 @@ public final class Operands {
         return outType;
     }
 
+    /** Whether there are activations both before and after batch norm. */
+    public boolean hasBothActivations() {
+        return !input.isNone() && !output.isNone();
+    }
+
     /** Whether there is a second input. */
     public boolean hasSecond() {
         return hasSecond;
     }
 
+    /** Whether the second input is a residual, which is added to BN(input(x)) before the activation of the output. */
+    public boolean hasResidual() {
+        return hasResidual;
+    }
+
     /** Whether a thread may use all of them; some segments belong to one thread alone. */
     public boolean isAccessibleBy(Thread thread) {
-        return (inArrays && !staged)
-                || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
+        return isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread);
     }
 
     private static boolean isAccessible(@Nullable Object memory, Thread thread) {
@@ -240,6 +260,21 @@ public final class Operands {
         return staged
                 ? Memory.get(second, secondType, secondStart + position)
                 : Memory.get(second, secondStart + position);
+    }
+
+    /** Copies values of x. */
+    public void readX(Conversions by, long position, float[] into, int length, Tile scratch) {
+        by.read(x, xType, xStart + position, into, length, scratch);
+    }
+
+    /** Copies values of the second input. */
+    public void readSecond(Conversions by, long position, float[] into, int length, Tile scratch) {
+        by.read(second, secondType, secondStart + position, into, length, scratch);
+    }
+
+    /** Copies values into the output. */
+    public void write(Conversions by, float[] from, long position, int length, Tile scratch) {
+        by.write(from, out, outType, outStart + position, length, scratch);
     }
 
     /** Writes one value of the output. */

@@ -1,5 +1,7 @@
 package org.batchnorm.cpu.kernel;
 
+import org.batchnorm.cpu.cut.CutPolicy;
+
 /**
  * The reduction of batch normalization: per column or per channel, with {@code d = x − shift},
  *
@@ -19,10 +21,16 @@ public interface Reduction extends RunReduction {
      * The streams by which rows are best read: places, far apart, from which rows are read at once. 1 where the rows
      * are best read one after another.
      *
+     * @param o the inputs
      * @param cached whether the tensors stay in a core's own caches
      * @param width the columns
      */
-    int streams(boolean cached, int width);
+    int streams(Operands o, boolean cached, int width);
+
+    /** Of how many rows of each stream the sums are added up together: more rows in one call change no bits. */
+    default int strip(Operands o, Rows rows) {
+        return rows.streams == 1 ? CutPolicy.STRIP_ROWS : 1;
+    }
 
     /**
      * Finds a value near the mean of each column of x, or of dy where there is one: the {@link Shift} of a few rows.

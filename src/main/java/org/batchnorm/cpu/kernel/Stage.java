@@ -1,9 +1,8 @@
 package org.batchnorm.cpu.kernel;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
 
 /**
  * Scratch memory of one thread, where pieces of tensors stand as float32 while a kernel works on them: some lines of
@@ -14,8 +13,11 @@ public final class Stage {
     /** The most columns of a piece of rows. */
     public static final int COLUMNS = 512;
 
-    /** The values of a piece, where it is not larger for another reason: so many stay in the first-level cache. */
-    public static final int PIECE = 2048;
+    /**
+     * The values of a piece, if it is not larger for another reason: so few that the processor goes on to load the next
+     * piece from memory while it works on one.
+     */
+    public static final int PIECE = 1024;
 
     /** Keeps the lines of such a piece apart, so that they do not compete for the same places in a cache. */
     private static final int GAP = 16;
@@ -36,6 +38,8 @@ public final class Stage {
     private final float[] x = new float[SIZE];
     private final float[] second = new float[SIZE];
     private final short[] bits = new short[SIZE];
+    private float[] kept = {};
+    private boolean inputLifted;
     private Conversions conversions = new Conversions();
     private int length;
     private int stride;
@@ -45,20 +49,22 @@ public final class Stage {
     Stage(Tile tile) {
         rows = new Rows(tile);
         runs = new Runs(tile);
+        rows.fourAtOnce = true;
     }
 
     /** Takes an operation's operands. */
     public Stage of(Operands all, Conversions newConversions) {
         conversions = newConversions;
         operands.stage(all, x, second);
+        inputLifted = false;
         return this;
     }
 
     /**
      * Sets the lines of a piece: parts of rows.
      *
-     * @param unit the rows of a piece are a multiple of it, or the last; those of a strip, at most
-     * @return how many rows a piece has
+     * @param unit the rows of a piece are a multiple of it, or the last
+     * @return how many rows of each stream a piece has
      */
     public int columns(Rows all, int from, int to, int unit) {
         length = to - from;
@@ -66,14 +72,22 @@ public final class Stage {
         stride = length == all.width ? length : length + GAP;
         apart = all.width;
         rows.columns(stride, from, to);
-        return Math.max(PIECE / stride / unit, 1) * unit;
+        return Math.max(PIECE / (all.streams * stride) / unit, 1) * unit;
     }
 
-    /** Loads rows, the first column of which stands at a position in the tensors. */
-    public Rows loadRows(Operands all, long position, int count) {
-        load(all, position, count);
+    /**
+     * Loads rows of every stream, one stream behind the other.
+     *
+     * @param first the number of the first row in its stream
+     * @param count rows of each
+     */
+    public Rows loadRows(Operands all, Rows of, long first, int count) {
+        long position = of.first + first * of.width + rows.from;
+        for (int k = 0; k < of.streams; k++) {
+            load(all, position + k * of.apart, k * count * stride, count);
+        }
         // Column numbers are those of the tensors, and the first of them stands at 0.
-        return rows.rows(-rows.from, count);
+        return rows.rows(-rows.from, count).streams(of.streams, (long) count * stride);
     }
 
     /**
@@ -102,9 +116,41 @@ public final class Stage {
         runs.channels(from, to, newLength).values(0, newLength);
     }
 
+    /**
+     * Has the kernel work behind the activation before batch norm, which whoever stages applies to x: kernels with
+     * activations both before and after it would be more than the compiler inlines.
+     */
+    public void liftInput() {
+        operands.activate(Activation.NONE, operands.output);
+        inputLifted = true;
+    }
+
+    /** Whether it does. */
+    public boolean isInputLifted() {
+        return inputLifted;
+    }
+
+    /** The values of a piece of so many lines, with the gaps between them. */
+    public int values(int lines) {
+        return lines * stride;
+    }
+
+    /** Keeps a copy of the piece of x, so many lines, for when the output has its place. */
+    public void keepX(int lines) {
+        if (kept.length == 0) {
+            kept = new float[SIZE];
+        }
+        System.arraycopy(x, 0, kept, 0, values(lines));
+    }
+
+    /** That copy. */
+    public float[] keptX() {
+        return kept;
+    }
+
     /** Loads the runs of some images, of which the first stands at a position in the tensors. */
     public Runs loadRuns(Operands all, long position, int images) {
-        load(all, position, images);
+        load(all, position, 0, images);
         return runs.images(images, stride);
     }
 
@@ -114,11 +160,11 @@ public final class Stage {
         return together ? Math.clamp(PIECE / (images * all.length), 1, Integer.MAX_VALUE) : 1;
     }
 
-    private void load(Operands all, long position, int lines) {
+    private void load(Operands all, long position, int at, int lines) {
         boolean together = isTogether();
         int each = together ? length * lines : length;
         for (int i = 0; i < (together ? 1 : lines); i++) {
-            loadLine(all, position + i * apart, i * stride, each);
+            loadLine(all, position + i * apart, at + i * stride, each);
         }
     }
 
@@ -149,9 +195,7 @@ public final class Stage {
         } else if (memory instanceof short[] array) {
             conversions.widen(type, array, (int) position, into, at, values);
         } else {
-            MemorySegment segment = (MemorySegment) memory;
-            long offset = position * Short.BYTES;
-            MemorySegment.copy(segment, ValueLayout.JAVA_SHORT_UNALIGNED, offset, bits, 0, values);
+            Memory.read(memory, position, bits, values);
             conversions.widen(type, bits, 0, into, at, values);
         }
     }
@@ -163,9 +207,7 @@ public final class Stage {
             conversions.narrow(type, x, at, array, (int) position, values);
         } else {
             conversions.narrow(type, x, at, bits, 0, values);
-            MemorySegment segment = (MemorySegment) memory;
-            long offset = position * Short.BYTES;
-            MemorySegment.copy(bits, 0, segment, ValueLayout.JAVA_SHORT_UNALIGNED, offset, values);
+            Memory.write(bits, memory, position, values);
         }
     }
 }

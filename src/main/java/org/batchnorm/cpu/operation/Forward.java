@@ -23,7 +23,7 @@ public final class Forward extends StatisticsOperation {
     public Forward of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
         begin(kernels, normalization, cut);
         reduced.set(tensors.x(), null, null);
-        mapped.set(tensors.x(), null, tensors.y());
+        mapped.setForward(tensors.x(), tensors.residual(), tensors.y());
         activate(tensors.activations());
         return this;
     }

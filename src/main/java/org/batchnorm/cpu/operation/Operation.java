@@ -12,6 +12,8 @@ import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Wide;
+import org.batchnorm.cpu.kernel.scalar.ResidualReduction;
+import org.batchnorm.data.Batch;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Normalization;
@@ -32,6 +34,12 @@ public abstract class Operation {
 
     /** The parameters of the features, and where their results go. */
     public final PerFeature features = new PerFeature();
+
+    /** Where there is a residual whose gradient is wanted: y, dy, and as the output dresidual. */
+    private final Operands residual = new Operands();
+
+    private final Coefficients identity = new Coefficients();
+    private boolean hasResidualGradient;
 
     private final Coefficients forward = new Coefficients();
     private final Coefficients forwardOfColumns = new Coefficients();
@@ -116,12 +124,21 @@ public abstract class Operation {
 
     /** Whether all tensors may be used by any thread, not by the caller alone. */
     public final boolean isAccessibleBy(Thread thread) {
-        return reduced.isAccessibleBy(thread) && mapped.isAccessibleBy(thread);
+        return reduced.isAccessibleBy(thread) && mapped.isAccessibleBy(thread) && residual.isAccessibleBy(thread);
     }
 
     /** The kernel that reduces. */
     public final Reduction reduction() {
         return kernels().reduction(reduced);
+    }
+
+    /**
+     * The same the first time, where the gradient of a residual is written.
+     *
+     * @param ofThread that of the thread that asks
+     */
+    public final Reduction reduction(ResidualReduction ofThread) {
+        return hasResidualGradient ? ofThread.of(kernels(), reduction(), residual) : reduction();
     }
 
     /** The kernel that maps. */
@@ -150,6 +167,7 @@ public abstract class Operation {
     /** Begins an operation that needs no parameters. */
     protected final void begin(Kernels newKernels, Cut cut) {
         kernels = newKernels;
+        hasResidualGradient = false;
         features.count = cut.shape.valuesPerFeature();
         features.far = CutPolicy.far(cut);
     }
@@ -159,11 +177,46 @@ public abstract class Operation {
      * activations need x.
      */
     final void mapGradient(Tensors tensors, Normalization normalization) {
-        if (normalization.throughStatistics() || !tensors.activations().areNone()) {
-            mapped.set(tensors.x(), tensors.dy(), tensors.dx());
+        boolean activated =
+                !tensors.activations().input().isNone() || !output(tensors).isNone();
+        if (normalization.throughStatistics() || activated) {
+            mapped.set(tensors.x(), gradient(tensors), tensors.dx());
         } else {
-            mapped.set(tensors.dy(), null, tensors.dx());
+            mapped.set(gradient(tensors), null, tensors.dx());
         }
+    }
+
+    /** What is reduced and mapped as dy: where there is one, dresidual, which {@link #reduction} writes. */
+    static Batch gradient(Tensors tensors) {
+        Batch dresidual = tensors.dresidual();
+        return dresidual != null ? dresidual : tensors.dy();
+    }
+
+    /** The activation behind which that is the gradient. */
+    private static Activation output(Tensors tensors) {
+        return tensors.dresidual() != null
+                ? Activation.NONE
+                : tensors.activations().output();
+    }
+
+    /** Has the reduction write dresidual, if there is one. */
+    final void differentiateResidual(Tensors tensors, Cut cut) {
+        Batch dresidual = tensors.dresidual();
+        if (dresidual == null) {
+            return;
+        }
+        hasResidualGradient = true;
+        residual.set(tensors.y(), tensors.dy(), dresidual);
+        int columns = cut.columns.width;
+        identity.reserve(columns);
+        // The sign is that of y itself. No other coefficient is ever set.
+        Arrays.fill(identity.scale, 0, columns, 1);
+        residual.activate(Activation.NONE, tensors.activations().output(), identity, identity, kernels());
+    }
+
+    /** The operands of which samples are taken: dresidual is not written yet. */
+    final Operands sampled() {
+        return hasResidualGradient ? residual : reduced;
     }
 
     /** Takes the activations of an operation on x, whose tensors have been set. */
@@ -174,8 +227,10 @@ public abstract class Operation {
     }
 
     /** Those of an operation on x and dy, whose parameters have been set, too. */
-    final void activateGradient(Activations activations, Cut cut) {
-        if (!activations.output().isNone()) {
+    final void activateGradient(Tensors tensors, Cut cut) {
+        Activation input = tensors.activations().input();
+        Activation output = output(tensors);
+        if (!output.isNone()) {
             forward.reserve(cut.features);
             Transform.coefficients(features, forward, cut.features);
             if (cut.columns.isExpanded()) {
@@ -184,8 +239,8 @@ public abstract class Operation {
             }
         }
         Coefficients ofColumns = cut.columns.isExpanded() ? forwardOfColumns : forward;
-        reduced.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
-        mapped.activate(activations.input(), activations.output(), forward, ofColumns, kernels());
+        reduced.activate(input, output, forward, ofColumns, kernels());
+        mapped.activate(input, output, forward, ofColumns, kernels());
     }
 
     /** Marks the features of a gradient that are mapped in double precision, as those are of which the forward was. */
@@ -203,6 +258,7 @@ public abstract class Operation {
     public void end() {
         reduced.clear();
         mapped.clear();
+        residual.clear();
         features.clear();
     }
 

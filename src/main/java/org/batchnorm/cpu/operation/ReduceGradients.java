@@ -34,9 +34,10 @@ public sealed class ReduceGradients extends Operation permits Backward {
     public ReduceGradients of(
             Kernels kernels, Tensors tensors, Normalization normalization, GradientSums into, Cut cut) {
         begin(kernels, normalization, cut);
-        reduced.set(tensors.x(), tensors.dy(), null);
+        reduced.set(tensors.x(), gradient(tensors), null);
         features.gradients = into;
-        activateGradient(tensors.activations(), cut);
+        activateGradient(tensors, cut);
+        differentiateResidual(tensors, cut);
         into.count(features.count);
         return this;
     }
@@ -58,7 +59,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
                 into.shift[i] =
                         Shift.near(mean[i], Math.sqrt(features.statistics.variance()[i]));
             }
-            Samples.take(cut, reduced, kernels(), scratch, into, from, to);
+            Samples.take(cut, sampled(), kernels(), scratch, into, from, to);
             Shift.keepSignificant(into, from, to);
         } else {
             System.arraycopy(mean, from, into.shift, from, to - from);

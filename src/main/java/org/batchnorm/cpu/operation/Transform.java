@@ -22,7 +22,7 @@ public final class Transform extends Operation {
     /** Takes a batch. */
     public Transform of(Kernels kernels, Tensors tensors, Normalization normalization, Cut cut) {
         begin(kernels, normalization, cut);
-        mapped.set(tensors.x(), null, tensors.y());
+        mapped.setForward(tensors.x(), tensors.residual(), tensors.y());
         activate(tensors.activations());
         return this;
     }

@@ -44,7 +44,7 @@ final class MergePass extends Pass {
         if (CutPolicy.reducesAgain(cut) && operation.movesShift(total, c, from, to)) {
             reduce.prepare(participant);
             for (int partial = 0; partial < cut.partials(); partial++) {
-                reduce.reduce(partial, from, to, participant);
+                reduce.reduceAgain(partial, from, to, participant);
             }
             total = scratch.sums.total(from, to, values);
         }

@@ -39,11 +39,20 @@ final class ReducePass extends Pass {
 
     /** Reduces the features {@code from} to {@code to} of one partial sum. */
     void reduce(int partial, int from, int to, int participant) {
+        reduce(partial, from, to, participant, operation.reduction(scratch.of(participant).residualGradient));
+    }
+
+    /** The same once more, about another shift; the gradient of a residual has been written. */
+    void reduceAgain(int partial, int from, int to, int participant) {
+        reduce(partial, from, to, participant, operation.reduction());
+    }
+
+    private void reduce(int partial, int from, int to, int participant, Reduction kernel) {
         scratch.sums.clear(partial, participant, from, to);
         if (cut.byRows) {
-            reduceRows(partial, from, to, participant);
+            reduceRows(partial, from, to, participant, kernel);
         } else {
-            reduceImages(partial, from, to, participant);
+            reduceImages(partial, from, to, participant, kernel);
         }
     }
 
@@ -51,11 +60,10 @@ final class ReducePass extends Pass {
         return cut.columns.isExpanded() ? scratch.of(participant).coefficients : scratch.coefficients;
     }
 
-    private void reduceRows(int partial, int from, int to, int participant) {
-        Reduction kernel = operation.reduction();
+    private void reduceRows(int partial, int from, int to, int participant, Reduction kernel) {
         Operands operands = operation.reduced;
         boolean cached = CutPolicy.isCached(cut.shape, operands.hasSecond() ? 3 : 2);
-        int streams = kernel.streams(cached, cut.columns.width);
+        int streams = kernel.streams(operands, cached, cut.columns.width);
         Coefficients c = coefficients(participant);
         ColumnSums sums = scratch.sums.columns(partial, participant);
         Rows rows = scratch.of(participant).rows;
@@ -85,18 +93,17 @@ final class ReducePass extends Pass {
         scratch.sums.addUp(partial, participant, from, to, rows.tile.a);
     }
 
-    private void reduceImages(int partial, int from, int to, int participant) {
+    private void reduceImages(int partial, int from, int to, int participant, Reduction kernel) {
         int part = cut.rowPartOf(partial);
         long end = cut.endRow(part);
         Runs runs = scratch.of(participant).runs;
         for (long image = cut.firstRow(part); image < end; image += CutPolicy.IMAGES_AT_ONCE) {
             runs.images(Math.min(CutPolicy.IMAGES_AT_ONCE, end - image), cut.imageApart());
-            reduceImages(partial, image, from, to, runs);
+            reduceImages(partial, image, from, to, runs, kernel);
         }
     }
 
-    private void reduceImages(int partial, long image, int from, int to, Runs runs) {
-        Reduction kernel = operation.reduction();
+    private void reduceImages(int partial, long image, int from, int to, Runs runs, Reduction kernel) {
         Operands operands = operation.reduced;
         Coefficients c = scratch.coefficients;
         Sums sums = scratch.sums.features(partial);

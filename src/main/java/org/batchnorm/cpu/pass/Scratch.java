@@ -31,7 +31,7 @@ final class Scratch {
     /** Lets go of the caller's memory. */
     void forget() {
         for (ThreadScratch each : ofThread) {
-            each.features.clear();
+            each.forget();
         }
     }
 

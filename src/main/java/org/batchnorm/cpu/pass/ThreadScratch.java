@@ -6,6 +6,7 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Tile;
+import org.batchnorm.cpu.kernel.scalar.ResidualReduction;
 import org.batchnorm.cpu.kernel.scalar.WideElementwise;
 import org.batchnorm.cpu.operation.Operation;
 import org.batchnorm.spi.BatchStatistics;
@@ -24,6 +25,9 @@ final class ThreadScratch {
 
     /** The map of the wide feature at hand. */
     final WideElementwise wide = new WideElementwise();
+
+    /** The reduction where its gradient is wanted. */
+    final ResidualReduction residualGradient = new ResidualReduction(tile);
 
     /** Of the columns where a feature has several; of the features where the thread makes them for itself. */
     final Coefficients coefficients = new Coefficients();
@@ -53,5 +57,11 @@ final class ThreadScratch {
             features.statistics = unread;
         }
         features.gradients = unreadGradients;
+    }
+
+    /** Lets go of the caller's memory. */
+    void forget() {
+        features.clear();
+        residualGradient.clear();
     }
 }

@@ -38,6 +38,7 @@ final class ScalarElementwise implements Elementwise {
                     inputGradients(tile.a, tile.b, tile.coefficients, piece);
                 } else {
                     transform(tile.a, tile.coefficients, piece);
+                    addResidual(o, r.first + i * r.width + j, tile, piece);
                 }
                 activate(o, tile, piece);
                 Memory.write(tile.a, o.out, o.outStart + r.first + i * r.width + j, piece);
@@ -66,6 +67,7 @@ final class ScalarElementwise implements Elementwise {
                 inputGradients(tile.a, tile.b, c, channel, piece);
             } else {
                 transform(tile.a, c, channel, piece);
+                addResidual(o, run + j, tile, piece);
             }
             activate(o, tile, piece);
             Memory.write(tile.a, o.out, o.outStart + run + j, piece);
@@ -86,6 +88,19 @@ final class ScalarElementwise implements Elementwise {
 
     private boolean needsForward(Operands o) {
         return second && !o.output.isNone();
+    }
+
+    private static void addResidual(Operands o, long position, Tile tile, int length) {
+        if (o.hasResidual()) {
+            Memory.read(o.second, o.secondStart + position, tile.b, length);
+            add(tile.a, tile.b, length);
+        }
+    }
+
+    private static void add(float[] values, float[] more, int length) {
+        for (int j = 0; j < length; j++) {
+            values[j] += more[j];
+        }
     }
 
     /** {@code y = output(z)}, or dx by x, not by {@code input(x)}. */

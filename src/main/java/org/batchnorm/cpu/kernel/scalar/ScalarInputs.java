@@ -10,7 +10,7 @@ import org.batchnorm.spi.Activation;
  * Copies pieces of the inputs into a {@link Tile}, as batch norm has them: behind the activation before it, and the
  * gradients before the activation after it. Loops without branches, of which every second one would be guessed wrong.
  */
-final class ScalarInputs {
+public final class ScalarInputs {
     private static final int SIGN = 31;
 
     private ScalarInputs() {}
@@ -41,7 +41,7 @@ final class ScalarInputs {
     }
 
     /** {@code values = act(values)}. */
-    static void apply(Activation activation, float[] values, int length) {
+    public static void apply(Activation activation, float[] values, int length) {
         float slope = activation.negativeSlope();
         if (slope == 0) {
             for (int i = 0; i < length; i++) {
@@ -59,10 +59,18 @@ final class ScalarInputs {
     }
 
     /** {@code gradients = gradients · act′(at)}; the results of the activation have the signs of what it was given. */
-    static void applyDerivative(Activation activation, float[] at, float[] gradients, int length) {
+    public static void applyDerivative(Activation activation, float[] at, float[] gradients, int length) {
         float slope = activation.negativeSlope();
         for (int i = 0; i < length; i++) {
             gradients[i] = gradient(at[i], gradients[i], slope);
+        }
+    }
+
+    /** {@code out[i] = gradients[i] · act′(at[i])}, from one position to another of arrays that may be the same. */
+    static void differentiate(Activation activation, float[] at, float[] gradients, float[] out, int from, int to) {
+        float slope = activation.negativeSlope();
+        for (int i = from; i < to; i++) {
+            out[i] = gradient(at[i], gradients[i], slope);
         }
     }
 

@@ -33,7 +33,7 @@ public final class ScalarKernels implements Kernels {
 
     @Override
     public Elementwise elementwise(Operands operands) {
-        return operands.hasSecond() ? inputGradient : transform;
+        return operands.hasSecond() && !operands.hasResidual() ? inputGradient : transform;
     }
 
     @Override

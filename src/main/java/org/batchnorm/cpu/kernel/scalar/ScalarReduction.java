@@ -32,8 +32,13 @@ final class ScalarReduction implements Reduction {
     }
 
     @Override
-    public int streams(boolean cached, int width) {
+    public int streams(Operands o, boolean cached, int width) {
         return streams;
+    }
+
+    @Override
+    public int strip(Operands o, Rows r) {
+        return CutPolicy.STRIP_ROWS / r.streams * Tile.rowsTogether(r);
     }
 
     @Override
@@ -99,7 +104,7 @@ final class ScalarReduction implements Reduction {
     public void rows(Operands o, Rows r, Coefficients c, ColumnSums s) {
         Tile tile = r.tile;
         int together = Tile.rowsTogether(r);
-        int strip = CutPolicy.STRIP_ROWS / r.streams * together;
+        int strip = strip(o, r);
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
             tile.repeatShift(c, j, length, together, second);

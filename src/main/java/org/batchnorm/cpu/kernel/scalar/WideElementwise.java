@@ -67,12 +67,13 @@ public final class WideElementwise implements Elementwise {
         PerFeature f = Objects.requireNonNull(features);
         for (long at = first; at < first + count * apart; at += apart) {
             double t = o.value(at) - centre;
-            if (o.hasSecond()) {
+            if (o.hasSecond() && !o.hasResidual()) {
                 double dy = InDouble.gradient(o, f, at, feature);
                 double dx = ((dy - dyCentre) + t * slope) * scale;
                 o.out(at, o.input.gradient((float) dx, o.x(at)));
             } else {
-                o.out(at, o.output.of((float) (t * scale + offset)));
+                double z = t * scale + offset;
+                o.out(at, o.output.of((float) (o.hasResidual() ? z + o.second(at) : z)));
             }
         }
     }

@@ -23,23 +23,25 @@ final class StagedElementwise implements Elementwise {
 
     @Override
     public void rows(Operands o, Rows r, Coefficients c) {
-        Elementwise kernel = kernels.elementwise(o);
-        Stage stage = r.tile.stage().of(o, kernels.conversions());
+        Stage stage = StagedInput.of(o, kernels, r.tile);
+        Elementwise kernel = kernels.elementwise(stage.operands);
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
             int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), 1);
             for (long i = 0; i < r.count; i += atOnce) {
-                long position = r.first + i * r.width + j;
                 int count = (int) Math.min(atOnce, r.count - i);
-                kernel.rows(stage.operands, stage.loadRows(o, position, count), c);
-                stage.store(o, position, count);
+                Rows rows = stage.loadRows(o, r, i, count);
+                StagedInput.apply(o, stage, count);
+                kernel.rows(stage.operands, rows, c);
+                StagedInput.applyDerivative(o, stage, count);
+                stage.store(o, r.first + i * r.width + j, count);
             }
         }
     }
 
     @Override
     public void runs(Operands o, Runs r, Coefficients c) {
-        Elementwise kernel = kernels.elementwise(o);
-        Stage stage = r.tile.stage().of(o, kernels.conversions());
+        Stage stage = StagedInput.of(o, kernels, r.tile);
+        Elementwise kernel = kernels.elementwise(stage.operands);
         int atOnce = Stage.channels(r, 1);
         for (long i = 0; i < r.images; i++) {
             for (int channel = r.from; channel < r.to; channel += atOnce) {
@@ -47,7 +49,10 @@ final class StagedElementwise implements Elementwise {
                 int end = Math.min(channel + atOnce, r.to);
                 for (int j = 0; j < r.length; j += Stage.PIECE) {
                     stage.channels(r, channel, end, Math.min(Stage.PIECE, r.length - j));
-                    kernel.runs(stage.operands, stage.loadRuns(o, run + j, 1), c);
+                    Runs runs = stage.loadRuns(o, run + j, 1);
+                    StagedInput.apply(o, stage, 1);
+                    kernel.runs(stage.operands, runs, c);
+                    StagedInput.applyDerivative(o, stage, 1);
                     stage.store(o, run + j, 1);
                 }
             }

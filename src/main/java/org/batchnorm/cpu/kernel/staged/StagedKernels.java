@@ -11,7 +11,8 @@ import org.batchnorm.cpu.kernel.Reduction;
 /**
  * A backend's kernels, and for operands that are {@link Operands#isStaged() staged} kernels around them: these load a
  * piece into a {@link org.batchnorm.cpu.kernel.Stage}, have the backend's kernel work on it there, and store it. So all
- * arithmetic is that of float32, and a value of a 16-bit type is rounded once, at its store.
+ * arithmetic is that of float32, and a value of a 16-bit type is rounded once, at its store. So it is with activations
+ * both before and after batch norm, where the backend's kernels do but one of them.
  */
 public final class StagedKernels implements Kernels {
     private final Kernels plain;
@@ -31,14 +32,23 @@ public final class StagedKernels implements Kernels {
         this.elementwise = new StagedElementwise(plain);
     }
 
+    private boolean isStaged(Operands operands) {
+        return operands.isStaged() || liftsInput(plain, operands);
+    }
+
+    /** Whether the activation before batch norm is applied on the stage, not by the backend's kernel. */
+    static boolean liftsInput(Kernels plain, Operands operands) {
+        return plain.liftsInput() && operands.hasBothActivations();
+    }
+
     @Override
     public Reduction reduction(Operands operands) {
-        return operands.isStaged() ? reduction : plain.reduction(operands);
+        return isStaged(operands) ? reduction : plain.reduction(operands);
     }
 
     @Override
     public Reduction sampling(Operands operands, boolean rare) {
-        if (operands.isStaged()) {
+        if (isStaged(operands)) {
             return rare ? rareSampling : reduction;
         }
         return plain.sampling(operands, rare);
@@ -46,7 +56,7 @@ public final class StagedKernels implements Kernels {
 
     @Override
     public Elementwise elementwise(Operands operands) {
-        return operands.isStaged() ? elementwise : plain.elementwise(operands);
+        return isStaged(operands) ? elementwise : plain.elementwise(operands);
     }
 
     @Override

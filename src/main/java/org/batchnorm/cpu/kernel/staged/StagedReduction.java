@@ -1,6 +1,5 @@
 package org.batchnorm.cpu.kernel.staged;
 
-import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.ColumnSums;
 import org.batchnorm.cpu.kernel.Kernels;
@@ -10,11 +9,11 @@ import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Stage;
 import org.batchnorm.cpu.kernel.Sums;
-import org.batchnorm.cpu.kernel.Tile;
 
 /**
- * {@link Reduction} of staged pieces. These are whole strips of rows, or whole runs, so that the sums are added up as
- * of tensors that are not cut into pieces.
+ * {@link Reduction} of staged pieces. Pieces of rows have some rows of each stream, as many as are added up together,
+ * so that the sums are the same bits as of tensors that are not cut into pieces. Runs of 16-bit types are cut into
+ * shorter ones.
  */
 final class StagedReduction implements Reduction {
     private final Kernels kernels;
@@ -31,46 +30,60 @@ final class StagedReduction implements Reduction {
         this.rare = rare;
     }
 
-    /** Pieces stay in the caches, which need no streams. */
     @Override
-    public int streams(boolean cached, int width) {
-        return 1;
+    public int streams(Operands o, boolean cached, int width) {
+        return kernels.reduction(o).streams(o, cached, width);
+    }
+
+    @Override
+    public int strip(Operands o, Rows r) {
+        return kernels.reduction(o).strip(o, r);
     }
 
     @Override
     public void rows(Operands o, Rows r, Coefficients c, ColumnSums s) {
-        Reduction kernel = kernels.reduction(o);
-        Stage stage = r.tile.stage().of(o, kernels.conversions());
-        int strip = CutPolicy.STRIP_ROWS * Tile.rowsTogether(r);
+        Stage stage = StagedInput.of(o, kernels, r.tile);
+        Reduction kernel = kernels.reduction(stage.operands);
+        int strip = kernel.strip(o, r);
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
             int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), strip);
             for (long i = 0; i < r.count; i += atOnce) {
                 int count = (int) Math.min(atOnce, r.count - i);
-                kernel.rows(stage.operands, stage.loadRows(o, r.first + i * r.width + j, count), c, s);
+                Rows rows = stage.loadRows(o, r, i, count);
+                StagedInput.apply(o, stage, r.streams * count);
+                kernel.rows(stage.operands, rows, c, s);
             }
         }
     }
 
     @Override
     public void runs(Operands o, Runs r, Coefficients c, Sums s) {
-        Reduction kernel = kernels.reduction(o);
-        Stage stage = r.tile.stage().of(o, kernels.conversions());
+        Stage stage = StagedInput.of(o, kernels, r.tile);
+        Reduction kernel = kernels.reduction(stage.operands);
         int atOnce = Stage.channels(r, r.images);
+        int run = o.isStaged() ? (int) (Stage.PIECE / r.images) : r.length;
         for (int channel = r.from; channel < r.to; channel += atOnce) {
-            stage.channels(r, channel, Math.min(channel + atOnce, r.to), r.length);
+            int end = Math.min(channel + atOnce, r.to);
             long first = r.first + (channel - r.from) * r.channelApart;
-            kernel.runs(stage.operands, stage.loadRuns(o, first, (int) r.images), c, s);
+            for (int j = 0; j < r.length; j += run) {
+                stage.channels(r, channel, end, Math.min(run, r.length - j));
+                Runs runs = stage.loadRuns(o, first + j, (int) r.images);
+                StagedInput.apply(o, stage, (int) r.images);
+                kernel.runs(stage.operands, runs, c, s);
+            }
         }
     }
 
     @Override
     public void sample(Operands o, Rows r, Coefficients c) {
-        Reduction kernel = kernels.sampling(o, rare);
-        Stage stage = r.tile.stage().of(o, kernels.conversions());
+        Stage stage = StagedInput.of(o, kernels, r.tile);
+        Reduction kernel = kernels.sampling(stage.operands, rare);
         int samples = (int) r.count;
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
             stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), samples);
-            kernel.sample(stage.operands, stage.loadSamples(o, r.first + j, r.tile.positions, samples), c);
+            Rows rows = stage.loadSamples(o, r.first + j, r.tile.positions, samples);
+            StagedInput.apply(o, stage, samples);
+            kernel.sample(stage.operands, rows, c);
         }
     }
 }

@@ -9,13 +9,21 @@ import org.batchnorm.cpu.kernel.Operands;
  * @param inArrays whether all tensors are in arrays; else in segments
  * @param inNative whether all are in native memory. Code that has met several kinds of segments is slow on each; so all
  *     the others, and mixtures, have a copy of their own
- * @param hasSecond whether there is a second input, dy
+ * @param hasSecond whether there is a second input, dy or a residual
+ * @param hasResidual whether that is a residual
  * @param input the activation before batch norm
  * @param output the activation after it
  */
-record Variant(boolean inArrays, boolean inNative, boolean hasSecond, VectorActivation input, VectorActivation output) {
+record Variant(
+        boolean inArrays,
+        boolean inNative,
+        boolean hasSecond,
+        boolean hasResidual,
+        VectorActivation input,
+        VectorActivation output) {
     private static final int KINDS = 3;
-    private static final int WITHOUT_ACTIVATION = 2 * KINDS;
+    private static final int RESIDUAL = 2 * KINDS;
+    private static final int WITHOUT_ACTIVATION = 3 * KINDS;
     private static final VectorActivation[] ACTIVATIONS = VectorActivation.values();
 
     /** The number of {@link #OF_CLASS}. */
@@ -42,6 +50,7 @@ record Variant(boolean inArrays, boolean inNative, boolean hasSecond, VectorActi
                 kind == 0,
                 kind == 1,
                 number % WITHOUT_ACTIVATION >= KINDS,
+                number % WITHOUT_ACTIVATION >= RESIDUAL,
                 ACTIVATIONS[activations % ACTIVATIONS.length],
                 ACTIVATIONS[activations / ACTIVATIONS.length]);
     }
@@ -51,6 +60,7 @@ record Variant(boolean inArrays, boolean inNative, boolean hasSecond, VectorActi
         int kind = operands.inArrays() ? 0 : operands.inNative() ? 1 : 2;
         int activations = VectorActivation.of(operands.input).number
                 + VectorActivation.of(operands.output).number * ACTIVATIONS.length;
-        return kind + (operands.hasSecond() ? KINDS : 0) + activations * WITHOUT_ACTIVATION;
+        int inputs = operands.hasResidual() ? RESIDUAL : operands.hasSecond() ? KINDS : 0;
+        return kind + inputs + activations * WITHOUT_ACTIVATION;
     }
 }

@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.kernel.vector;
 
+import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.FMA;
 import static jdk.incubator.vector.VectorOperators.SUB;
 import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
@@ -25,14 +26,17 @@ final class VectorElementwise implements Elementwise {
     private static final Variant VARIANT = Specialized.variant(MethodHandles.lookup());
     private static final boolean IN_ARRAYS = VARIANT.inArrays();
 
-    /** Whether there is a dy, and the output is dx; else it is y. */
+    /** Whether there is a second input, a dy or a residual. */
     private static final boolean SECOND = VARIANT.hasSecond();
 
+    /** Whether that is a dy, and the output is dx; else it is y. */
+    private static final boolean GRADIENT = SECOND && !VARIANT.hasResidual();
+
     private static final VectorActivation INPUT = VARIANT.input();
-    private static final VectorActivation OUTPUT = SECOND ? VectorActivation.NONE : VARIANT.output();
+    private static final VectorActivation OUTPUT = GRADIENT ? VectorActivation.NONE : VARIANT.output();
 
     /** The activation behind which dy is the gradient: the sign of the forward's result is made once more. */
-    private static final VectorActivation BEHIND = SECOND ? VARIANT.output() : VectorActivation.NONE;
+    private static final VectorActivation BEHIND = GRADIENT ? VARIANT.output() : VectorActivation.NONE;
 
     /**
      * Whether strips are worth while: where there are registers for them. On segments, or with activations, those of
@@ -100,8 +104,8 @@ final class VectorElementwise implements Elementwise {
                 FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
                 FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
                 FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
-                FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
-                FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+                FloatVector g = GRADIENT ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
+                FloatVector k = GRADIENT ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
                 FloatVector x0 = INPUT.value(load(x, xAt, j), in);
                 FloatVector x1 = INPUT.value(load(x, xAt + apart, j), in);
                 FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
@@ -189,8 +193,8 @@ final class VectorElementwise implements Elementwise {
             FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
             FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
             FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
-            FloatVector g = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
-            FloatVector k = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+            FloatVector g = GRADIENT ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
+            FloatVector k = GRADIENT ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
             long xAt = o.xStart + row;
             long dyAt = o.secondStart + row;
             long outAt = o.outStart + row;
@@ -227,10 +231,10 @@ final class VectorElementwise implements Elementwise {
         FloatVector a1 = FloatVector.fromArray(FLOATS, c.scale, l);
         FloatVector b0 = FloatVector.fromArray(FLOATS, c.offset, j);
         FloatVector b1 = FloatVector.fromArray(FLOATS, c.offset, l);
-        FloatVector g0 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m0;
-        FloatVector g1 = SECOND ? FloatVector.fromArray(FLOATS, c.dyCentre, l) : m1;
-        FloatVector k0 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, j) : m0;
-        FloatVector k1 = SECOND ? FloatVector.fromArray(FLOATS, c.slope, l) : m1;
+        FloatVector g0 = GRADIENT ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m0;
+        FloatVector g1 = GRADIENT ? FloatVector.fromArray(FLOATS, c.dyCentre, l) : m1;
+        FloatVector k0 = GRADIENT ? FloatVector.fromArray(FLOATS, c.slope, j) : m0;
+        FloatVector k1 = GRADIENT ? FloatVector.fromArray(FLOATS, c.slope, l) : m1;
         for (int i = 0; i < rows; i++) {
             FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m0;
             FloatVector dy1 = SECOND ? load(dy, dyAt, l) : m1;
@@ -297,8 +301,8 @@ final class VectorElementwise implements Elementwise {
         FloatVector m = FloatVector.broadcast(FLOATS, c.centre[channel]);
         FloatVector a = FloatVector.broadcast(FLOATS, c.scale[channel]);
         FloatVector b = FloatVector.broadcast(FLOATS, c.offset[channel]);
-        FloatVector g = SECOND ? FloatVector.broadcast(FLOATS, c.dyCentre[channel]) : m;
-        FloatVector k = SECOND ? FloatVector.broadcast(FLOATS, c.slope[channel]) : m;
+        FloatVector g = GRADIENT ? FloatVector.broadcast(FLOATS, c.dyCentre[channel]) : m;
+        FloatVector k = GRADIENT ? FloatVector.broadcast(FLOATS, c.slope[channel]) : m;
         FloatVector in = VectorActivation.slope(o.input);
         FloatVector output = VectorActivation.slope(o.output);
         // The last vectors overlap the ones before. Their inputs are read first: the output may be an input.
@@ -332,7 +336,7 @@ final class VectorElementwise implements Elementwise {
 
     /**
      * {@code t · scale + offset}: the paper's {@code y = gamma · (x − mean) · rstd + beta}, where t is d; or {@code dx
-     * = gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)}.
+     * = gamma · rstd · (dy − dbeta/m − x̂ · dgamma/m)}. A residual, which stands in the place of dy, is added to y.
      */
     private static FloatVector map(
             FloatVector x,
@@ -342,8 +346,9 @@ final class VectorElementwise implements Elementwise {
             FloatVector slope,
             FloatVector scale,
             FloatVector offset) {
-        if (!SECOND) {
-            return transform(x, centre, scale, offset);
+        if (!GRADIENT) {
+            FloatVector z = transform(x, centre, scale, offset);
+            return SECOND ? z.lanewise(ADD, dy) : z;
         }
         FloatVector t = x.lanewise(SUB, centre).lanewise(FMA, slope, dy.lanewise(SUB, dyCentre));
         return t.lanewise(FMA, scale, offset);
@@ -355,7 +360,7 @@ final class VectorElementwise implements Elementwise {
 
     /** {@code y = output(z)}, or dx by x, not by {@code input(x)}, whose sign is that of x. */
     private static FloatVector activate(FloatVector mapped, FloatVector x, FloatVector in, FloatVector output) {
-        return SECOND ? INPUT.gradient(mapped, x, in) : OUTPUT.value(mapped, output);
+        return GRADIENT ? INPUT.gradient(mapped, x, in) : OUTPUT.value(mapped, output);
     }
 
     /** Two values, which may be the same: both are read before one is written, as the output may be an input. */
@@ -369,8 +374,9 @@ final class VectorElementwise implements Elementwise {
     private static float one(Operands o, long at, Coefficients c, int j) {
         float x = INPUT == VectorActivation.NONE ? o.x(at) : o.value(at);
         float d = x - c.centre[j];
-        if (!SECOND) {
-            float z = Math.fma(d, c.scale[j], c.offset[j]);
+        if (!GRADIENT) {
+            float bn = Math.fma(d, c.scale[j], c.offset[j]);
+            float z = SECOND ? bn + o.second(at) : bn;
             return OUTPUT == VectorActivation.NONE ? z : o.output.of(z);
         }
         float dy = BEHIND == VectorActivation.NONE ? o.second(at) : o.gradientOfColumn(at, j);

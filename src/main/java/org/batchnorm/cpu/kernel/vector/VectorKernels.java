@@ -50,6 +50,12 @@ public final class VectorKernels implements Kernels {
         return conversions;
     }
 
+    /** Both together are more than the compiler inlines. */
+    @Override
+    public boolean liftsInput() {
+        return true;
+    }
+
     @Override
     public float transform(float d, float scale, float offset) {
         return Math.fma(d, scale, offset);

@@ -72,7 +72,7 @@ final class VectorReduction implements Reduction {
     }
 
     @Override
-    public int streams(boolean cached, int width) {
+    public int streams(Operands o, boolean cached, int width) {
         if (cached) {
             return 1;
         }

@@ -187,6 +187,8 @@ class VectorKernelsTest {
             memory.forEach((xKind, x) -> memory.forEach((dyKind, dy) -> memory.forEach((outKind, out) -> {
                 operands.set(x, dy, out);
                 check(operands, List.of(xKind, dyKind, outKind), met);
+                operands.setForward(x, dy, out);
+                check(operands, List.of(xKind, dyKind, outKind), met);
                 operands.set(x, null, out);
                 check(operands, List.of(xKind, outKind), met);
                 operands.set(x, null, null);
@@ -204,7 +206,8 @@ class VectorKernelsTest {
             int number = Variant.numberOf(operands);
             assertThat(Variant.of(number))
                     .as("%s, %s, %s", kinds, input, output)
-                    .isEqualTo(new Variant(arrays, allNative, operands.hasSecond(), inputKind, outputKind));
+                    .isEqualTo(new Variant(
+                            arrays, allNative, operands.hasSecond(), operands.hasResidual(), inputKind, outputKind));
             met.add(number);
         }));
     }
