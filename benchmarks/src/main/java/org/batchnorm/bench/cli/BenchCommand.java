@@ -21,7 +21,7 @@ import org.batchnorm.bench.jmh.session.MeasuredBackend;
 import org.batchnorm.bench.jmh.session.Schedule;
 import org.batchnorm.bench.jmh.session.Session;
 import org.batchnorm.bench.jmh.session.Task;
-import org.batchnorm.bench.peers.PeerProcess;
+import org.batchnorm.bench.peers.BuiltPeer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
@@ -65,9 +65,9 @@ final class BenchCommand implements Callable<Integer> {
             names = "--peers",
             arity = "0..1",
             split = ",",
-            fallbackValue = PeerProcess.ALL,
+            fallbackValue = BuiltPeer.ALL,
             paramLabel = "NAME",
-            description = "Measures other libraries too: all, or those named (" + PeerProcess.ALL
+            description = "Measures other libraries too: all, or those named (" + BuiltPeer.ALL
                     + "). Build them with: mvn -Ppeers package -DskipTests")
     private List<String> peers = List.of();
 
@@ -251,7 +251,7 @@ final class BenchCommand implements Callable<Integer> {
                 chosenBackends(),
                 chosenMemories,
                 threads.stream().map(BenchCommand::threadCount).distinct().toList(),
-                requireKnown("--peers", peers, PeerProcess.NAMES),
+                requireKnown("--peers", peers, BuiltPeer.NAMES),
                 layer,
                 firstCalls);
     }

@@ -17,6 +17,12 @@ public final class ForkNotes {
     /** What ran: the form of a loop, an implementation's name. */
     public static final String DETAIL = "detail";
 
+    /** A library's version. */
+    public static final String VERSION = "version";
+
+    /** How many threads it kept busy while it was measured: processor time by wall time. */
+    public static final String BUSY_THREADS = "busyThreads";
+
     private static final String PROPERTY = "org.batchnorm.bench.notes";
     private static final String SEPARATOR = "\t";
 
