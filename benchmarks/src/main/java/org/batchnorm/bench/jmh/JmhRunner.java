@@ -92,7 +92,7 @@ public final class JmhRunner implements AutoCloseable {
                 .include("^" + Pattern.quote(benchmark.getName() + "." + method) + "$")
                 .shouldFailOnError(true);
         parameters.forEach(options::param);
-        List<String> jvmOptions = new ArrayList<>(List.of(ForkNotes.jvmOption(notes)));
+        List<String> jvmOptions = new ArrayList<>(ForkNotes.jvmOptions(notes, log));
         BackendOptions.fromSystemProperties()
                 .device()
                 .filter(device -> hasDevices(parameters.get("backend")))

@@ -37,14 +37,17 @@ public final class NativeThreads implements ExternalProfiler {
         return List.of();
     }
 
+    /**
+     * No: what libraries print past Java is not the command's output. Where the process dies JMH shows the end of it.
+     */
     @Override
     public boolean allowPrintOut() {
-        return true;
+        return false;
     }
 
     @Override
     public boolean allowPrintErr() {
-        return true;
+        return false;
     }
 
     @Override

@@ -88,6 +88,7 @@ public class PeerBenchmark {
     /** Loads and starts the peer, fills its memory, checks the result, warms up. */
     @Setup(Level.Trial)
     public void setUp() {
+        ForkNotes.printToLog();
         built = BuiltPeer.load(Path.of(folder), peer);
         Thread.currentThread().setContextClassLoader(built.classLoader());
         setUp(built.peer());

@@ -24,6 +24,7 @@ public final class OwnBackend implements Peer {
 
     @Override
     public Started start(int threads) {
+        System.out.println("a library's message");
         return new Started(
                 "1, OMP_NUM_THREADS " + System.getenv("OMP_NUM_THREADS"), Math.min(threads, MOST_THREADS), "");
     }

@@ -42,6 +42,7 @@ class PeerBenchmarkTest {
     void aPeerIsSampledAsOursIsAndAWrongOneIsNotTimed() throws IOException {
         Session.Outcome outcome = measure();
 
+        assertThat(folder.resolve("log")).content().contains("a library's message");
         assertThat(outcome.failures().values())
                 .singleElement()
                 .asString()
