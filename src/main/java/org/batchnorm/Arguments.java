@@ -146,7 +146,8 @@ record Arguments(String owner, int features) {
         long overlap = input.overlap(output);
         if (overlap > 0 && !input.isSameMemory(output)) {
             throw new IllegalArgumentException(out + ": overlaps " + in + " in " + overlap + " of "
-                    + output.shape().bytes() + " bytes; must be the same memory as " + in
+                    + output.bytes() + " bytes; must be the same memory as " + in
+                    + (input.type().bytes() == output.type().bytes() ? "" : ", of a type as wide,")
                     + " or have none in common with it");
         }
     }

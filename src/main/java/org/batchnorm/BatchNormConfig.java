@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.util.OptionalDouble;
+import org.batchnorm.spi.Remark;
 
 /**
  * The immutable configuration of a {@link BatchNorm} layer, with PyTorch's defaults.

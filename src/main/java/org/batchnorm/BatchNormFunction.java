@@ -9,6 +9,7 @@ import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Remark;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 

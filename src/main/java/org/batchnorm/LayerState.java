@@ -3,6 +3,7 @@ package org.batchnorm;
 import java.util.Arrays;
 import java.util.Map;
 import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Remark;
 import org.batchnorm.state.BatchNormState;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
@@ -106,14 +107,7 @@ final class LayerState {
 
     /** Says so where a call has given a variance that no data lead to. */
     static void remarkOn(String call, float[] variance) {
-        for (int c = 0; c < variance.length; c++) {
-            if (!(variance[c] >= 0)) {
-                Remark.RUNNING_VARIANCE.sayOnce(call + ": running_var is " + variance[c] + " for feature " + c
-                        + ", which batches of finite values never lead to; inference divides by sqrt(running_var + eps)."
-                        + " If that is not meant, call resetRunningStatistics() and train for some batches");
-                return;
-            }
-        }
+        Remark.onRunningVariance(call, variance, "call resetRunningStatistics()");
     }
 
     private static void copy(float[] from, float[] to) {

@@ -11,6 +11,7 @@ import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Remarks;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -40,9 +41,7 @@ class RemarkTest {
     void listen() {
         LOG.setUseParentHandlers(false);
         LOG.addHandler(handler);
-        Remark.MOMENTUM.said.set(false);
-        Remark.RUNNING_VARIANCE.said.set(false);
-        Remark.NOT_FINITE.said.set(false);
+        Remarks.forget();
     }
 
     @AfterEach

@@ -27,7 +27,7 @@ class SourceShapeTest {
     private static final Path MAIN = Path.of("src", "main");
 
     /** Lines of code: comments and imports cost nothing. Activations in all of the kernels' loops took 380 of these. */
-    private static final int ENGINE_CODE = 3_880;
+    private static final int ENGINE_CODE = 4_375;
 
     private static final Path ENGINE = Path.of("src", "main", "java", "org", "batchnorm", "cpu");
 

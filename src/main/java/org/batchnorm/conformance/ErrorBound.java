@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.OptionalDouble;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 
 /**
  * The largest error that a quantity may have. With u = 2⁻²⁴ it is
@@ -16,9 +17,13 @@ import org.batchnorm.data.BatchShape;
  * the whole quantity, or, more strictly, over one feature. At least one step of the subnormal float32 numbers is
  * allowed: what is smaller may come out as 0.
  *
+ * <p>Results of a 16-bit type are rounded to it at the end, and may be off by half a unit in the last place of that
+ * type more. So what counts as their error is what lies beyond that.
+ *
  * <p>Only finite values count. A value that float32 cannot hold does not count either: if its rounding to float32 is an
  * infinity, that infinity is expected. The result must be NaN exactly where NaN is expected, and infinite exactly where
- * an infinity is expected. The sign of an infinity that is among the expected values is not checked.
+ * an infinity is expected; where a 16-bit type holds no value as large, the infinity that is nearest. The sign of an
+ * infinity that is among the expected values is not checked.
  */
 public final class ErrorBound {
     /** Half the distance from 1 to the next float32: the largest relative error of one rounding. */
@@ -26,6 +31,14 @@ public final class ErrorBound {
 
     private static final double ALWAYS_ALLOWED = 8 * UNIT_ROUNDOFF;
     private static final double NEVER_EXCEEDED = 100 * UNIT_ROUNDOFF;
+
+    private static final double LARGEST_FLOAT16 = 65504;
+    private static final double LARGEST_BFLOAT16 = 0x1.fep127;
+    private static final int DIGITS_OF_FLOAT16 = 11;
+    private static final int DIGITS_OF_BFLOAT16 = 8;
+
+    /** The exponent of the least normal value. */
+    private static final int LEAST_OF_FLOAT16 = -14;
 
     private ErrorBound() {}
 
@@ -95,12 +108,31 @@ public final class ErrorBound {
      */
     public static QuantityResult check(
             Quantity quantity, float[] actual, double[] expected, double[] rounded, OptionalDouble pytorchError) {
+        return check(quantity, ElementType.FLOAT32, actual, expected, rounded, pytorchError);
+    }
+
+    /**
+     * Checks computed values of a type with one M for all of them.
+     *
+     * @param type that of the results
+     * @param actual as many values as {@code expected}
+     * @param rounded what is {@link Rounded}, as many magnitudes as {@code expected}
+     * @param pytorchError PyTorch's error in float32; NaN counts as absent
+     * @throws IllegalArgumentException if the lengths differ
+     */
+    public static QuantityResult check(
+            Quantity quantity,
+            ElementType type,
+            float[] actual,
+            double[] expected,
+            double[] rounded,
+            OptionalDouble pytorchError) {
         requireSameLength("actual", actual.length, expected.length);
         double bound = of(expected, rounded, pytorchError);
         double maxAbs = 0;
         int worst = 0;
         for (int i = 0; i < expected.length; i++) {
-            double error = error(actual[i], expected[i]);
+            double error = error(type, actual[i], expected[i]);
             if (error > maxAbs) {
                 maxAbs = error;
                 worst = i;
@@ -132,12 +164,32 @@ public final class ErrorBound {
      */
     public static QuantityResult checkEachFeature(
             Quantity quantity, BatchShape shape, float[] actual, double[] expected, double[] rounded) {
+        return checkEachFeature(quantity, ElementType.FLOAT32, shape, actual, expected, rounded);
+    }
+
+    /**
+     * Checks computed values of a type feature by feature, each with its own M.
+     *
+     * @param type that of the results
+     * @param actual as many values as {@code expected}
+     * @param expected {@code shape}, or (C)
+     * @param rounded what is {@link Rounded}, as many magnitudes as {@code expected}
+     * @return the error and the bound of the feature whose error is largest in proportion to its bound
+     * @throws IllegalArgumentException if the lengths differ
+     */
+    public static QuantityResult checkEachFeature(
+            Quantity quantity,
+            ElementType type,
+            BatchShape shape,
+            float[] actual,
+            double[] expected,
+            double[] rounded) {
         requireSameLength("actual", actual.length, expected.length);
         double[] bounds = ofEachFeature(shape, expected, rounded);
         double error = 0;
         int worst = 0;
         for (int i = 0; i < expected.length; i++) {
-            double other = error(actual[i], expected[i]);
+            double other = error(type, actual[i], expected[i]);
             double bound = bounds[feature(shape, i, expected.length)];
             if (other / bound > error / bounds[feature(shape, worst, expected.length)]) {
                 error = other;
@@ -169,6 +221,23 @@ public final class ErrorBound {
         return Double.isFinite(rounded) ? Math.max(Math.abs(expected), rounded) : Math.abs(expected);
     }
 
+    private static double error(ElementType type, float actual, double expected) {
+        if (!type.is16Bit() || Double.isNaN(expected) || Float.isNaN(actual)) {
+            return error(actual, expected);
+        }
+        float nearest = type.toFloat(type.toBits((float) expected));
+        if (actual == nearest) {
+            return 0;
+        }
+        if (Double.isInfinite(expected)) {
+            return error(actual, expected);
+        }
+        // Beyond the largest value stands an infinity in the place of the next one.
+        double placed = Math.clamp(actual, -beyond(type), beyond(type));
+        double size = Math.min(Math.max(Math.abs(placed), Math.abs(expected)), largest(type));
+        return Math.max(Math.abs(placed - expected) - unit(type, size) / 2, 0);
+    }
+
     private static double error(float actual, double expected) {
         if (Float.isFinite((float) expected)) {
             return Float.isFinite(actual) ? Math.abs(actual - expected) : Double.POSITIVE_INFINITY;
@@ -181,6 +250,21 @@ public final class ErrorBound {
             same = Float.isInfinite(actual) && (Double.isInfinite(expected) || actual == (float) expected);
         }
         return same ? 0 : Double.POSITIVE_INFINITY;
+    }
+
+    private static double largest(ElementType type) {
+        return type == ElementType.FLOAT16 ? LARGEST_FLOAT16 : LARGEST_BFLOAT16;
+    }
+
+    private static double beyond(ElementType type) {
+        return largest(type) + unit(type, largest(type));
+    }
+
+    /** The unit in the last place of a value, those of the subnormal ones at least. */
+    private static double unit(ElementType type, double size) {
+        int digits = type == ElementType.FLOAT16 ? DIGITS_OF_FLOAT16 : DIGITS_OF_BFLOAT16;
+        int least = type == ElementType.FLOAT16 ? LEAST_OF_FLOAT16 : Float.MIN_EXPONENT;
+        return Math.scalb(1.0, Math.max(Math.getExponent(size), least) - (digits - 1));
     }
 
     private static int feature(BatchShape shape, int index, int length) {

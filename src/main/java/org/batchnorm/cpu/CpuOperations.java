@@ -3,6 +3,7 @@ package org.batchnorm.cpu;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.staged.StagedKernels;
 import org.batchnorm.cpu.operation.Operation;
 import org.batchnorm.cpu.pass.Pipeline;
 import org.batchnorm.cpu.pass.Pipelines;
@@ -28,7 +29,7 @@ final class CpuOperations implements BatchNormOperations {
     private volatile @Nullable Pipelines held = Pipelines.shared();
 
     CpuOperations(Kernels kernels, int threads) {
-        this.kernels = kernels;
+        this.kernels = new StagedKernels(kernels);
         this.threads = threads;
     }
 
@@ -76,6 +77,11 @@ final class CpuOperations implements BatchNormOperations {
 
     @Override
     public boolean doesActivations() {
+        return true;
+    }
+
+    @Override
+    public boolean takes16Bit() {
         return true;
     }
 

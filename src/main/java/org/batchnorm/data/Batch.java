@@ -13,12 +13,12 @@ import org.jspecify.annotations.Nullable;
 public final class Batch {
     private final BatchShape shape;
     private final ElementType type;
-    private final float @Nullable [] array;
+    private final @Nullable Object array;
     private final long start;
     private final @Nullable MemorySegment segment;
 
     private Batch(
-            BatchShape shape, ElementType type, float @Nullable [] array, long start, @Nullable MemorySegment segment) {
+            BatchShape shape, ElementType type, @Nullable Object array, long start, @Nullable MemorySegment segment) {
         this.shape = shape;
         this.type = type;
         this.array = array;
@@ -43,16 +43,48 @@ public final class Batch {
      */
     public static Batch of(String argument, float[] values, BatchShape shape) {
         BatchShape.requireGiven(values, argument, "a float[]");
+        requireElements(argument, "float", values.length, shape);
+        return new Batch(shape, ElementType.FLOAT32, values, 0, null);
+    }
+
+    /**
+     * A view of an array of a 16-bit type. Its values are in the bits of the {@code short}s: {@link ElementType#toBits}
+     * and {@link ElementType#toFloat}, or {@link Float#floatToFloat16}.
+     *
+     * @param values at least {@code shape.elements()} of them
+     * @param type {@link ElementType#FLOAT16} or {@link ElementType#BFLOAT16}
+     * @throws IllegalArgumentException if there are fewer values, or if the type is another one
+     */
+    public static Batch of(short[] values, ElementType type, BatchShape shape) {
+        return of("values", values, type, shape);
+    }
+
+    /**
+     * A view of an array of a 16-bit type that a caller's argument names.
+     *
+     * @param argument what messages call the array
+     */
+    public static Batch of(String argument, short[] values, ElementType type, BatchShape shape) {
+        BatchShape.requireGiven(values, argument, "a short[]");
+        BatchShape.requireGiven(type, "type", "an ElementType");
+        if (!type.is16Bit()) {
+            throw new IllegalArgumentException("type: " + type + " given for " + argument + ", a short[], must be "
+                    + "FLOAT16 or BFLOAT16; values of FLOAT32 are given in a float[] or a MemorySegment");
+        }
+        requireElements(argument, "short", values.length, shape);
+        return new Batch(shape, type, values, 0, null);
+    }
+
+    private static void requireElements(String argument, String element, int length, BatchShape shape) {
         BatchShape.requireGiven(shape, "shape", "a BatchShape");
         if (shape.elements() > Integer.MAX_VALUE) {
             throw new IllegalArgumentException(argument + ": shape " + shape + " has " + shape.elements()
-                    + " elements, a float[] holds at most " + Integer.MAX_VALUE + "; give a MemorySegment");
+                    + " elements, a " + element + "[] holds at most " + Integer.MAX_VALUE + "; give a MemorySegment");
         }
-        if (values.length < shape.elements()) {
-            throw new IllegalArgumentException(argument + ": float[" + values.length
+        if (length < shape.elements()) {
+            throw new IllegalArgumentException(argument + ": " + element + "[" + length
                     + "] given, must have at least the " + shape.elements() + " elements of shape " + shape);
         }
-        return new Batch(shape, ElementType.FLOAT32, values, 0, null);
     }
 
     /**
@@ -92,11 +124,19 @@ public final class Batch {
         if (memory.maxByteAlignment() < type.bytes()) {
             throw new IllegalArgumentException(argument + ": segment aligned to " + memory.maxByteAlignment()
                     + " bytes given, must be aligned to " + type.bytes()
-                    + " (native memory at a multiple of it, or a heap segment over a float[])");
+                    + " (native memory at a multiple of it, or a heap segment over a "
+                    + (type.is16Bit() ? "short[])" : "float[])"));
         }
         // A writable segment over an array gives the array away: kernels then meet arrays and native memory only.
-        float[] array = memory.isNative() ? null : memory.heapBase().orElse(null) instanceof float[] base ? base : null;
-        return new Batch(shape, type, array, array == null ? 0 : memory.address() / Float.BYTES, memory);
+        Object array = arrayOf(memory, type);
+        return new Batch(shape, type, array, array == null ? 0 : memory.address() / type.bytes(), memory);
+    }
+
+    /** The array that a segment gives away, if its elements are as wide as the type's. */
+    private static @Nullable Object arrayOf(MemorySegment memory, ElementType type) {
+        Object base = memory.isNative() ? null : memory.heapBase().orElse(null);
+        boolean fits = type.is16Bit() ? base instanceof short[] : base instanceof float[];
+        return fits ? base : null;
     }
 
     /**
@@ -127,34 +167,48 @@ public final class Batch {
     }
 
     /**
-     * Whether the values lie in a {@code float[]} that can be written to; then {@link #array()} and {@link #start()}
-     * tell where.
+     * Whether the values lie in a {@code float[]} that can be written to, or those of a 16-bit type in a
+     * {@code short[]}; then {@link #array()} or {@link #shorts()}, and {@link #start()}, tell where.
      */
     public boolean isArray() {
         return array != null;
     }
 
-    /** The array in which the values lie, if {@link #isArray()}. */
+    /** The array in which float32 values lie, if {@link #isArray()}. */
     public float[] array() {
-        if (array == null) {
-            throw new IllegalStateException("the batch is not in an array");
+        if (array instanceof float[] floats) {
+            return floats;
         }
-        return array;
+        throw new IllegalStateException("the batch is not in " + (array == null ? "an array" : "a float[]"));
     }
 
-    /** The position of the first value in {@link #array()}. */
+    /** The array in which values of a 16-bit type lie, if {@link #isArray()}. */
+    public short[] shorts() {
+        if (array instanceof short[] shorts) {
+            return shorts;
+        }
+        throw new IllegalStateException("the batch is not in " + (array == null ? "an array" : "a short[]"));
+    }
+
+    /** The position of the first value in the array. */
     public long start() {
         return start;
     }
 
     /** The memory as a segment, which begins with the first value. */
     public MemorySegment segment() {
-        return segment != null ? segment : MemorySegment.ofArray(array());
+        if (segment != null) {
+            return segment;
+        }
+        return type.is16Bit() ? MemorySegment.ofArray(shorts()) : MemorySegment.ofArray(array());
     }
 
-    /** Whether both begin at the same place, so that an operation from one to the other is in place. */
+    /**
+     * Whether both begin at the same place and have values of the same size, so that an operation from one to the other
+     * is in place.
+     */
     public boolean isSameMemory(Batch other) {
-        return address() == other.address() && isComparable(other);
+        return address() == other.address() && type.bytes() == other.type.bytes() && isComparable(other);
     }
 
     /**
@@ -184,10 +238,11 @@ public final class Batch {
 
     /** In native memory, or from the beginning of the array. */
     private long address() {
-        return segment != null ? segment.address() : start * Float.BYTES;
+        return segment != null ? segment.address() : start * type.bytes();
     }
 
-    private long bytes() {
+    /** The bytes of the values. */
+    public long bytes() {
         return shape.elements() * type.bytes();
     }
 

@@ -191,7 +191,7 @@ public final class Backends {
 
         /** Operations that answer for batches without values themselves. */
         static OpenBackend of(String name, BatchNormOperations ofBackend) {
-            return new OpenBackend(name, new EmptyBatches(ofBackend));
+            return new OpenBackend(name, new GuardedOperations(name, ofBackend));
         }
     }
 

@@ -110,6 +110,11 @@ public interface BatchNormOperations extends AutoCloseable {
         return false;
     }
 
+    /** Whether the operations take tensors of 16-bit types; else {@link Backends#open} refuses them. */
+    default boolean takes16Bit() {
+        return false;
+    }
+
     /**
      * Frees what the backend holds (device memory, cached plans). Idempotent; afterwards no operation may be called.
      */

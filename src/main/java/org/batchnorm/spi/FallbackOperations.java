@@ -59,13 +59,18 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean takes16Bit() {
+        return cpu.takes16Bit();
+    }
+
+    @Override
     public void close() {
         device.close();
         cpu.close();
     }
 
     private void run(Tensors tensors, boolean inPlace, Consumer<BatchNormOperations> operation) {
-        if (!deviceFailed && device.prefers(tensors.shape()) && canDo(tensors.activations())) {
+        if (!deviceFailed && device.prefers(tensors.shape()) && canDo(tensors)) {
             try {
                 operation.accept(device);
                 return;
@@ -87,8 +92,9 @@ final class FallbackOperations implements BatchNormOperations {
         operation.accept(cpu);
     }
 
-    private boolean canDo(Activations activations) {
-        return activations.areNone() || device.doesActivations();
+    private boolean canDo(Tensors tensors) {
+        return (tensors.activations().areNone() || device.doesActivations())
+                && (device.takes16Bit() || tensors.areFloat32());
     }
 
     private static boolean isForwardInPlace(Tensors tensors) {

@@ -2,6 +2,7 @@ package org.batchnorm.spi;
 
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -114,6 +115,41 @@ public final class Tensors {
         dx = null;
         residual = null;
         dresidual = null;
+    }
+
+    /** Whether none is of another type. */
+    boolean areFloat32() {
+        return isFloat32(x)
+                && isFloat32(y)
+                && isFloat32(dy)
+                && isFloat32(dx)
+                && isFloat32(residual)
+                && isFloat32(dresidual);
+    }
+
+    /**
+     * Refuses other types, for a backend that takes float32 alone.
+     *
+     * @throws IllegalArgumentException if a tensor is of another type; the message names it
+     */
+    void requireFloat32(String backend) {
+        requireFloat32("x", x, backend);
+        requireFloat32("y", y, backend);
+        requireFloat32("dy", dy, backend);
+        requireFloat32("dx", dx, backend);
+        requireFloat32("residual", residual, backend);
+        requireFloat32("dresidual", dresidual, backend);
+    }
+
+    private static void requireFloat32(String name, @Nullable Batch batch, String backend) {
+        if (batch != null && !isFloat32(batch)) {
+            throw new IllegalArgumentException(name + ": " + batch.type() + " given, but the backend " + backend
+                    + " takes FLOAT32 alone; give float32 values, or choose the backend auto, vector or scalar");
+        }
+    }
+
+    private static boolean isFloat32(@Nullable Batch batch) {
+        return batch == null || batch.type() == ElementType.FLOAT32;
     }
 
     /** The shape that all have. */

@@ -53,6 +53,59 @@ class BatchTest {
     }
 
     @Test
+    void anArrayOfSixteenBits() {
+        short[] values = new short[20];
+        Batch batch = Batch.of(values, ElementType.FLOAT16, SHAPE);
+        assertThat(batch.type()).isEqualTo(ElementType.FLOAT16);
+        assertThat(batch.isArray()).isTrue();
+        assertThat(batch.shorts()).isSameAs(values);
+        assertThat(batch.bytes()).isEqualTo(24);
+        assertThat(batch.segment().byteSize()).isEqualTo(40);
+        assertThatThrownBy(batch::array).hasMessage("the batch is not in a float[]");
+        Batch part = Batch.of(MemorySegment.ofArray(values).asSlice(6), ElementType.BFLOAT16, SHAPE);
+        assertThat(part.shorts()).isSameAs(values);
+        assertThat(part.start()).isEqualTo(3);
+        assertThat(part.samples(1, 2).start()).isEqualTo(6);
+        assertThat(part.overlap(batch)).isEqualTo(18);
+        assertThat(part.isSameMemory(batch)).isFalse();
+        Batch other = Batch.of(values, ElementType.BFLOAT16, SHAPE);
+        assertThat(batch.isSameMemory(other)).as("of types as wide").isTrue();
+        assertThat(batch.overlap(Batch.of(new short[12], ElementType.FLOAT16, SHAPE)))
+                .isZero();
+        Batch readOnly = Batch.of(MemorySegment.ofArray(values).asReadOnly(), ElementType.FLOAT16, SHAPE);
+        assertThat(readOnly.isArray()).isFalse();
+        assertThat(readOnly.isSameMemory(batch)).isTrue();
+        assertThatThrownBy(Batch.of(new float[12], SHAPE)::shorts).hasMessage("the batch is not in a short[]");
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment memory = arena.allocate(BYTES, 4);
+            Batch narrow = Batch.of(memory, ElementType.FLOAT16, SHAPE);
+            Batch wide = Batch.of(memory, SHAPE);
+            assertThat(narrow.overlap(wide)).isEqualTo(24);
+            assertThat(narrow.isSameMemory(wide)).as("of types that are not").isFalse();
+        }
+    }
+
+    @Test
+    void arraysOfSixteenBitsThatAreNone() {
+        assertThatThrownBy(() -> Batch.of(new short[12], ElementType.FLOAT32, SHAPE))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("type: FLOAT32 given for values, a short[], must be FLOAT16 or BFLOAT16; values of FLOAT32"
+                        + " are given in a float[] or a MemorySegment");
+        assertThatThrownBy(() -> Batch.of("x", new short[11], ElementType.FLOAT16, SHAPE))
+                .hasMessage("x: short[11] given, must have at least the 12 elements of shape (4, 3)");
+        assertThatThrownBy(() -> Batch.of(new short[12], null, SHAPE))
+                .hasMessage("type: null given, must be an ElementType");
+        assertThatThrownBy(() -> Batch.of((short[]) null, ElementType.FLOAT16, SHAPE))
+                .hasMessage("values: null given, must be a short[]");
+        assertThatThrownBy(() -> Batch.of(MemorySegment.ofArray(new byte[24]), ElementType.FLOAT16, SHAPE))
+                .hasMessage(
+                        "memory: segment aligned to 1 bytes given, must be aligned to 2 (native memory at a multiple"
+                                + " of it, or a heap segment over a short[])");
+        assertThatThrownBy(() -> Batch.of(MemorySegment.ofArray(new short[11]), ElementType.BFLOAT16, SHAPE))
+                .hasMessage("memory: segment of 22 bytes given, must have at least the 24 bytes of shape (4, 3)");
+    }
+
+    @Test
     void someSamplesAreAView() {
         float[] values = new float[20];
         Batch whole = Batch.of(MemorySegment.ofArray(values).asSlice(8), SHAPE);

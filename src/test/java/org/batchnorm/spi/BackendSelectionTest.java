@@ -10,7 +10,9 @@ import org.batchnorm.SavedStatistics;
 import org.batchnorm.Step;
 import org.batchnorm.Values;
 import org.batchnorm.conformance.Quantity;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -329,6 +331,44 @@ class BackendSelectionTest {
                             "cpu backward",
                             "device close",
                             "cpu close");
+        }
+    }
+
+    @Test
+    void whatADeviceDoesNotTakeIsRefusedWhereItIsForcedAndElseTheCpus() {
+        IsolatedProviders.run(TypesOfADevice.class, CPU, DEVICE);
+    }
+
+    static final class TypesOfADevice implements Runnable {
+        @Override
+        public void run() {
+            short[] values = new short[60];
+            values[7] = ElementType.BFLOAT16.toBits(1);
+            Batch x = Batch.of(values, ElementType.BFLOAT16, LARGE);
+            Batch y = Batch.of(new float[60], LARGE);
+            try (BatchNorm layer = BatchNorm.builder(3).backend("auto").build()) {
+                layer.forward(x, y);
+                layer.backward(y, y, x);
+            }
+            assertThat(TestBackends.CALLS).containsExactly("cpu forward", "cpu backward", "device close", "cpu close");
+            TestBackends.CALLS.clear();
+            Batch z = Batch.of(new float[60], LARGE);
+            try (BatchNorm layer = BatchNorm.builder(3).backend("device").build()) {
+                assertThatThrownBy(() -> layer.forward(x, y))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessage(
+                                "x: BFLOAT16 given, but the backend device takes FLOAT32 alone; give float32 values,"
+                                        + " or choose the backend auto, vector or scalar");
+                layer.forward(y, z);
+                assertThatThrownBy(() -> layer.backward(y, z, x))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageStartingWith("dx: BFLOAT16 given, but the backend device takes FLOAT32 alone");
+                assertThat(layer.numBatchesTracked()).isEqualTo(1);
+            }
+            assertThat(TestBackends.CALLS).containsExactly("device forward", "device close");
+            assertThat(ElementType.BFLOAT16.toFloat(values[7]))
+                    .as("dx of auto, which is left alone")
+                    .isNotEqualTo(1);
         }
     }
 

@@ -113,13 +113,24 @@ public class ReferenceBackend implements BatchNormBackend {
         }
 
         private static double[] read(Batch batch) {
-            MemorySegment values = batch.segment().asSlice(0, batch.shape().bytes());
-            return Reference.widen(values.toArray(ValueLayout.JAVA_FLOAT));
+            MemorySegment values = batch.segment();
+            double[] read = new double[(int) batch.shape().elements()];
+            for (int i = 0; i < read.length; i++) {
+                read[i] = batch.type().is16Bit()
+                        ? batch.type().toFloat(values.getAtIndex(ValueLayout.JAVA_SHORT, i))
+                        : values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+            }
+            return read;
         }
 
         private static void write(double[] values, Batch batch) {
             for (int i = 0; i < values.length; i++) {
-                batch.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values[i]);
+                if (batch.type().is16Bit()) {
+                    short bits = batch.type().toBits((float) values[i]);
+                    batch.segment().setAtIndex(ValueLayout.JAVA_SHORT, i, bits);
+                } else {
+                    batch.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values[i]);
+                }
             }
         }
     }

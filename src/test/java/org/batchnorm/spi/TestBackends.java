@@ -32,7 +32,12 @@ public final class TestBackends {
 
         @Override
         public BatchNormOperations open(BackendOptions options) {
-            return new Recording(name(), 0);
+            return new Recording(name(), 0) {
+                @Override
+                public boolean takes16Bit() {
+                    return true;
+                }
+            };
         }
     }
 

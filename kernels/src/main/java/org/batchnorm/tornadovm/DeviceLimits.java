@@ -4,14 +4,22 @@ import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
 
 /**
- * What of a device decides the grids.
+ * What of a device decides the grids, and in what sums of gradients are taken.
  *
  * @param computeUnits multiprocessors of a GPU, cores of a CPU
  * @param maxWorkGroup the most work-items of a work-group
  * @param localMemory bytes of local memory that one work-group may have
  * @param cpu whether the device is a CPU, where a work-group is a loop on one core
+ * @param fastFloat64 whether float64 has at least half of float32's rate, as that of GPUs for computing has; sums of
+ *     gradients are float64 then, and pairs of float32 where it has not
  */
-public record DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, boolean cpu) {
+public record DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, boolean cpu, boolean fastFloat64) {
+
+    /**
+     * System property: {@code fast} or {@code slow}, what float64 is to be taken for on every device. Without it a
+     * CPU's is fast, and a GPU's where its driver's name for it is that of a model known for it.
+     */
+    public static final String FLOAT64_PROPERTY = "org.batchnorm.tornadovm.float64";
 
     /** What CUDA and PTX allow a kernel to declare, whatever more the device has. */
     private static final int MAX_DECLARED_LOCAL_MEMORY = 48 << 10;
@@ -29,10 +37,17 @@ public record DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, 
         }
     }
 
+    /** Those of a device whose float64 is fast if it is a CPU. */
+    public DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, boolean cpu) {
+        this(computeUnits, maxWorkGroup, localMemory, cpu, cpu);
+    }
+
     /**
-     * The limits of a device as its driver tells them.
+     * The limits of a device as its driver tells them, and the rate of float64 by its name or
+     * {@link #FLOAT64_PROPERTY}.
      *
-     * @throws IllegalArgumentException if it has no float64, in which the kernels add up
+     * @throws IllegalArgumentException if it has no float64, in which the kernels add up, or the property has another
+     *     value
      */
     public static DeviceLimits of(TornadoDevice device) {
         if (!device.getDeviceContext().isFP64Supported()) {
@@ -47,6 +62,40 @@ public record DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, 
                 Math.max(1, device.getPhysicalDevice().getMaxThreadsPerBlock()),
                 Math.toIntExact(Math.clamp(
                         device.getPhysicalDevice().getDeviceLocalMemorySize(), 0, MAX_DECLARED_LOCAL_MEMORY)),
-                device.getDeviceType() == TornadoDeviceType.CPU);
+                isCpu(device),
+                hasFastFloat64(device));
+    }
+
+    private static boolean isCpu(TornadoDevice device) {
+        return device.getDeviceType() == TornadoDeviceType.CPU;
+    }
+
+    /**
+     * Whether a device's float64 is taken for fast.
+     *
+     * @throws IllegalArgumentException if {@link #FLOAT64_PROPERTY} has another value
+     */
+    public static boolean hasFastFloat64(TornadoDevice device) {
+        return Float64Rate.isFast(
+                System.getProperty(FLOAT64_PROPERTY), device.getPhysicalDevice().getDeviceName(), isCpu(device));
+    }
+
+    /**
+     * Whether a GPU's float64 is taken for fast, by its driver's name for it or {@link #FLOAT64_PROPERTY}.
+     *
+     * @throws IllegalArgumentException if the property has another value
+     */
+    public static boolean hasFastFloat64(String gpuName) {
+        return Float64Rate.isFast(System.getProperty(FLOAT64_PROPERTY), gpuName, false);
+    }
+
+    /** The same without local memory: every operation takes its two-stage kernels then. */
+    public DeviceLimits withoutLocalMemory() {
+        return new DeviceLimits(computeUnits, maxWorkGroup, 0, cpu, fastFloat64);
+    }
+
+    /** The same with float64 taken for fast or slow. */
+    public DeviceLimits withFastFloat64(boolean fast) {
+        return new DeviceLimits(computeUnits, maxWorkGroup, localMemory, cpu, fast);
     }
 }

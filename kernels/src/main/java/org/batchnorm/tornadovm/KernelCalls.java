@@ -245,9 +245,8 @@ final class KernelCalls {
                         kindOfSums()));
     }
 
-    /** On a CPU float64 costs what float32 does. */
     private int kindOfSums() {
-        return plan.device().cpu() ? ReduceGradients.FLOAT64 : ReduceGradients.PAIRS;
+        return plan.device().fastFloat64() ? ReduceGradients.FLOAT64 : ReduceGradients.PAIRS;
     }
 
     /**

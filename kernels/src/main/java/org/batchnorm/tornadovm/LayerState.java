@@ -1,8 +1,8 @@
 package org.batchnorm.tornadovm;
 
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.spi.Remark;
 import org.batchnorm.state.BatchNormState;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
@@ -18,10 +18,6 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  * and the partial results of work-groups.
  */
 final class LayerState {
-    static final AtomicBoolean VARIANCE_SAID = new AtomicBoolean();
-
-    private static final System.Logger LOG = System.getLogger(BatchNormTasks.class.getName());
-
     /** (2, C): gamma, beta. */
     final FloatArray parameters;
 
@@ -113,23 +109,10 @@ final class LayerState {
             copy(given.runningMean(), runningStatistics, 0);
             copy(given.runningVar(), runningStatistics, c);
             numBatchesTracked.init(given.numBatchesTracked());
-            remarkOn(given.runningVar());
+            Remark.onRunningVariance(
+                    "loadState", given.runningVar(), "load a running_mean of 0 and a running_var of 1");
         }
         return loaded.result();
-    }
-
-    /** Says once where a variance was given that no data lead to, as the layer on the host does. */
-    private static void remarkOn(float[] variance) {
-        for (int i = 0; i < variance.length; i++) {
-            if (!(variance[i] >= 0) && VARIANCE_SAID.compareAndSet(false, true)) {
-                LOG.log(
-                        System.Logger.Level.WARNING,
-                        "loadState: running_var is " + variance[i] + " for feature " + i
-                                + ", which batches of finite values never lead to; inference divides by"
-                                + " sqrt(running_var + eps). If that is not meant, load a running_mean of 0 and a"
-                                + " running_var of 1 and train for some batches");
-            }
-        }
     }
 
     private BatchNormState onHost() {

@@ -34,14 +34,26 @@ class AccuracyTest {
                 Arguments.of("channels-last", BatchShape.channelsLast(11, 6, 13), Layers.TWO_STAGES),
                 Arguments.of("channels-first, large S", BatchShape.channelsFirst(40, 5, 300), Layers.TWO_STAGES),
                 Arguments.of("channels-first, small S", BatchShape.channelsFirst(300, 40, 7), Layers.TWO_STAGES),
+                Arguments.of("one tile of columns, float64", BatchShape.of(1000, 100), Layers.TWO_STAGES_FLOAT64),
+                Arguments.of(
+                        "channels-first, large S, float64",
+                        BatchShape.channelsFirst(40, 5, 300),
+                        Layers.TWO_STAGES_FLOAT64),
+                Arguments.of(
+                        "channels-first, small S, float64",
+                        BatchShape.channelsFirst(300, 40, 7),
+                        Layers.TWO_STAGES_FLOAT64),
                 Arguments.of("two values", BatchShape.of(2, 3), Layers.TWO_STAGES),
                 Arguments.of("on chip, two values", BatchShape.of(2, 3), Layers.OWN),
                 Arguments.of("on chip", BatchShape.of(64, 100), Layers.OWN),
                 Arguments.of("on chip, in pairs", BatchShape.of(64, 100), Layers.AS_GPU),
+                Arguments.of("on chip, in float64", BatchShape.of(64, 100), Layers.AS_GPU.withFastFloat64(true)),
                 Arguments.of("on chip, eight columns a work-group", BatchShape.of(624, 20), Layers.OWN),
                 Arguments.of("on chip, wide", BatchShape.of(9, 1000), Layers.OWN),
                 Arguments.of("on chip, channels-first, large S", BatchShape.channelsFirst(6, 3, 7, 9), Layers.OWN),
-                Arguments.of("on chip, channels-first, small S", BatchShape.channelsFirst(33, 21, 5), Layers.OWN));
+                Arguments.of("on chip, channels-first, small S", BatchShape.channelsFirst(33, 21, 5), Layers.OWN),
+                Arguments.of("planes on chip, in pairs", BatchShape.channelsFirst(6, 3, 7, 9), Layers.AS_GPU),
+                Arguments.of("small planes on chip, in pairs", BatchShape.channelsFirst(33, 21, 5), Layers.AS_GPU));
     }
 
     @ParameterizedTest(name = "{0}: {1}")

@@ -20,7 +20,9 @@ class DeterminismTest {
     static Stream<Arguments> layers() {
         return Stream.of(
                 Arguments.of(BatchShape.of(4000, 5), Layers.TWO_STAGES),
-                Arguments.of(BatchShape.of(60, 50), Layers.OWN));
+                Arguments.of(BatchShape.of(4000, 5), Layers.TWO_STAGES_FLOAT64),
+                Arguments.of(BatchShape.of(60, 50), Layers.OWN),
+                Arguments.of(BatchShape.of(60, 50), Layers.AS_GPU));
     }
 
     @ParameterizedTest

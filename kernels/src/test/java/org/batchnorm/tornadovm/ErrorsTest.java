@@ -16,8 +16,10 @@ import java.util.function.Consumer;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
+import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Remarks;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.Test;
@@ -187,10 +189,10 @@ class ErrorsTest {
             @Override
             public void close() {}
         };
-        Logger log = Logger.getLogger(BatchNormTasks.class.getName());
+        Logger log = Logger.getLogger(BatchNorm.class.getName());
         log.addHandler(handler);
         log.setUseParentHandlers(false);
-        LayerState.VARIANCE_SAID.set(false);
+        Remarks.forget();
         try {
             BatchNormTasks norm = layer(BatchShape.of(4, 3));
             Tensor three = Tensor.ofDoubles(new double[] {1, 2, 3}, 1, 3, 1, 1);

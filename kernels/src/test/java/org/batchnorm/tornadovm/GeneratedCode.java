@@ -12,14 +12,18 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What stands in the OpenCL C or CUDA C that TornadoVM generates: which arrays each loop reads and writes, and what
- * else it does.
+ * What stands in the OpenCL C, CUDA C or PTX that TornadoVM generates: which arrays each loop reads and writes, and
+ * what else it does.
  */
 final class GeneratedCode {
     // OpenCL C | CUDA C
     private static final Pattern KERNEL = Pattern.compile("(?:__kernel|extern \"C\" __global__) void (\\w+)\\(.*");
     private static final String PTX_BEGINS = ".version";
     private static final Pattern PTX_ENTRY = Pattern.compile("\\.visible \\.entry (\\w+).*");
+
+    /** "graph_prefix_task_method_types". */
+    private static final Pattern PTX_NAME = Pattern.compile("[A-Za-z0-9]+_norm_[a-z]+_([a-z]+)_uk_ac_.*");
+
     private static final Pattern LOCAL = Pattern.compile("(?:__local|__shared__) (float|double) \\w+\\[(\\d+)];");
     private static final Pattern PARAMETER =
             Pattern.compile("(ul_\\d+)  =  \\((?:ulong|unsigned long long)\\) (\\w+);");
@@ -29,6 +33,29 @@ final class GeneratedCode {
     private static final Pattern STORE = Pattern.compile(GLOBAL + "  =  .*");
     private static final Pattern INTEGER_DIVISION = Pattern.compile("i_\\d+  =  .* [/%] .*;");
     private static final Pattern NAME = Pattern.compile("\\w+");
+
+    /** What is looked for, as PTX has it and as CUDA C would. A loop of PTX is a label and the jump back to it. */
+    private static final Map<Pattern, String> PTX_AS_C = Map.of(
+            Pattern.compile("\\.visible \\.entry .*"),
+            "{",
+            Pattern.compile("\\.shared \\.s32 (\\w+\\[\\d+]);"),
+            "__shared__ float $1;",
+            Pattern.compile("\\.shared \\.s64 (\\w+\\[\\d+]);"),
+            "__shared__ double $1;",
+            Pattern.compile("ld\\.param\\.u64\\s+rud(\\d+), \\[(\\w+)];"),
+            "ul_$1  =  (ulong) $2;",
+            Pattern.compile("add\\.u64\\s+rud(\\d+), rud(\\d+), (\\w+);"),
+            "ul_$1  =  ul_$2 + $3;",
+            Pattern.compile("ld\\.global\\.\\w+\\s+(\\w+), \\[rud(\\d+)];"),
+            "$1  =  *(( float *) ul_$2);",
+            Pattern.compile("st\\.global\\.\\w+\\s+\\[rud(\\d+)], (\\w+);"),
+            "*(( float *) ul_$1)  =  $2;",
+            Pattern.compile("(?:div|rem)\\.s32\\s+rsi(\\d+), (\\w+), (\\w+);"),
+            "i_$1  =  $2 / $3;",
+            Pattern.compile("LOOP_COND_\\d+:"),
+            "for(\n{",
+            Pattern.compile("bra\\.uni\\s+LOOP_COND_\\d+;"),
+            "}");
 
     private GeneratedCode() {}
 
@@ -75,14 +102,38 @@ final class GeneratedCode {
      */
     record Kernel(Body straight, List<Body> loops, int localBytes) {}
 
-    /** What stands in each kernel, by heading ("=== heading") and kernel. */
+    /** What stands in each kernel, by heading ("=== heading") and kernel, whose name PTX has in lower case. */
     static Map<String, Map<String, Kernel>> read(String output) {
         Map<String, Map<String, Kernel>> kernels = new LinkedHashMap<>();
         sources(output)
                 .forEach((heading, sources) -> sources.forEach((name, lines) -> kernels.computeIfAbsent(
-                                heading, key -> new LinkedHashMap<>())
-                        .put(name, kernel(lines.stream().map(String::strip).toList()))));
+                                heading, key -> new TreeMap<>(String.CASE_INSENSITIVE_ORDER))
+                        .put(
+                                method(name),
+                                kernel(lines.getFirst().startsWith(PTX_BEGINS) ? asC(lines) : strip(lines)))));
         return kernels;
+    }
+
+    private static String method(String name) {
+        Matcher ptx = PTX_NAME.matcher(name);
+        return ptx.matches() ? ptx.group(1) : name;
+    }
+
+    private static List<String> strip(List<String> lines) {
+        return lines.stream().map(String::strip).toList();
+    }
+
+    private static List<String> asC(List<String> ptx) {
+        return strip(ptx).stream().flatMap(line -> asC(line).lines()).toList();
+    }
+
+    private static String asC(String ptx) {
+        return PTX_AS_C.entrySet().stream()
+                .map(rule -> Map.entry(rule.getKey().matcher(ptx), rule.getValue()))
+                .filter(rule -> rule.getKey().matches())
+                .map(rule -> rule.getKey().replaceFirst(rule.getValue()))
+                .findFirst()
+                .orElse(ptx);
     }
 
     /** The lines of each kernel, by heading ("=== heading") and kernel, from its first one to its closing brace. */

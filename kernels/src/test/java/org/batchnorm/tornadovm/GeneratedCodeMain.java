@@ -11,6 +11,9 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
 /** Has every kernel compiled for every layout, and says before TornadoVM prints them which are to come. */
 final class GeneratedCodeMain {
+    /** What operations are called whose sums are not in pairs of float32. */
+    static final String IN_FLOAT64 = "InFloat64";
+
     private GeneratedCodeMain() {}
 
     public static void main(String[] arguments) throws Exception {
@@ -18,6 +21,8 @@ final class GeneratedCodeMain {
             FloatArray x = new FloatArray(Math.toIntExact(layout.shape.elements()));
             FloatArray dy = new FloatArray(x.getSize());
             FloatArray out = new FloatArray(x.getSize());
+            DoubleArray moments = Summaries.array(layout.shape.c());
+            DoubleArray summary = Summaries.array(layout.shape.c());
             compile(layout, "training", x, out, pieces -> {
                 pieces.forward(x, out);
                 pieces.backward(x, dy, out);
@@ -25,7 +30,6 @@ final class GeneratedCodeMain {
             compile(layout, "frozenForward", x, out, pieces -> pieces.frozenForward(x, out));
             compile(layout, "frozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
             compile(layout, "inference", x, out, pieces -> pieces.inference(x, out));
-            DoubleArray summary = Summaries.array(layout.shape.c());
             compile(layout, "steps", x, out, pieces -> {
                 pieces.collectStatistics(x, summary);
                 pieces.mergeStatistics(summary);
@@ -33,8 +37,10 @@ final class GeneratedCodeMain {
                 pieces.reduceGradients(x, dy, summary);
                 pieces.mergeGradients(summary);
             });
-            DoubleArray moments = Summaries.array(layout.shape.c());
             compile(layout, "part", x, out, pieces -> pieces.reduceGradients(x, dy, moments, summary));
+            compile(layout, "backward" + IN_FLOAT64, x, out, pieces -> pieces.backward(x, dy, out));
+            compile(layout, "frozenBackward" + IN_FLOAT64, x, out, pieces -> pieces.frozenBackward(x, dy, out));
+            compile(layout, "part" + IN_FLOAT64, x, out, pieces -> pieces.reduceGradients(x, dy, moments, summary));
         }
     }
 
@@ -42,8 +48,8 @@ final class GeneratedCodeMain {
             GeneratedCodeTest.Layout layout, String operations, FloatArray x, FloatArray out, Consumer<Pieces> adder)
             throws Exception {
         System.out.println("=== " + layout + " " + operations);
-        BatchNormTasks norm =
-                new BatchNormTasks("norm", BatchNormConfig.of(layout.shape.c()), layout.shape, layout.limits);
+        DeviceLimits limits = layout.limits.withFastFloat64(operations.endsWith(IN_FLOAT64));
+        BatchNormTasks norm = new BatchNormTasks("norm", BatchNormConfig.of(layout.shape.c()), layout.shape, limits);
         TaskGraph graph = new TaskGraph(operations);
         GridScheduler grids = new GridScheduler();
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, x);

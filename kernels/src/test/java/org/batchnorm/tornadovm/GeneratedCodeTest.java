@@ -3,7 +3,6 @@ package org.batchnorm.tornadovm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -20,8 +19,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * The bytes that kernels move, counted in the OpenCL C or CUDA C (as the SDK has it) that TornadoVM generates for a
- * GPU, which need not be here; what their Javadoc says is held to it.
+ * The bytes that kernels move, counted in the OpenCL C, CUDA C or PTX (as the SDK has it) that TornadoVM generates for
+ * a GPU, which need not be here unless it is PTX; what their Javadoc says is held to it.
  */
 class GeneratedCodeTest {
     private static final int EIGHT = Tiles.LOADS;
@@ -65,9 +64,7 @@ class GeneratedCodeTest {
 
     @BeforeAll
     static void generate(@TempDir Path folder) throws Exception {
-        List<String> options = new ArrayList<>(VirtualDevice.options(folder, true));
-        options.add("-Dtornado.printKernel=True");
-        code = GeneratedCode.read(ChildJvm.run(Map.of(), options, GeneratedCodeMain.class));
+        code = GeneratedCode.read(ChildJvm.run(Map.of(), VirtualDevice.codeOptions(folder), GeneratedCodeMain.class));
     }
 
     private static Kernel kernel(Layout layout, String operations, String name) {
@@ -213,6 +210,33 @@ class GeneratedCodeTest {
         assertThat(sums.straight().stores).isEqualTo(Map.of("wholeSums", 3, "samples", 1));
     }
 
+    /** On a device that is fast at float64 there are no pairs, and nothing that is read once more. */
+    @ParameterizedTest
+    @EnumSource
+    void inFloat64XAndDyAreReadOnceWhateverTheyAre(Layout layout) {
+        if (layout.onChip()) {
+            Kernel backward = kernel(layout, "backwardInFloat64", "backwardOnChip");
+            assertMoves(backward.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
+            assertMoves(backward.loops().get(1), 1, Set.of("x", "dy"), Set.of());
+            assertMoves(backward.loops().get(2), 1, Set.of(), Set.of("dx"));
+            assertThat(backward.loops()).hasSize(3);
+            assertNoBatchIn(backward.straight());
+            assertThat(backward.localBytes())
+                    .as("local memory is what pairs take")
+                    .isEqualTo(kernel(layout, "training", "backwardOnChip").localBytes());
+        }
+        List<String> twoStages = layout.onChip()
+                ? List.of("frozenBackwardInFloat64", "partInFloat64")
+                : List.of("backwardInFloat64", "frozenBackwardInFloat64", "partInFloat64");
+        for (String operations : twoStages) {
+            Kernel reduce = kernel(layout, operations, "reduceGradients");
+            assertMoves(reduce.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
+            assertMoves(reduce.loops().get(1), 1, Set.of("x", "dy"), Set.of());
+            assertThat(reduce.loops()).as(operations).hasSize(2);
+            assertNoBatchIn(reduce.straight());
+        }
+    }
+
     /** About given statistics the sum of the distances is not needed. */
     @ParameterizedTest
     @EnumSource
@@ -273,7 +297,13 @@ class GeneratedCodeTest {
     @ParameterizedTest
     @EnumSource
     void loopsOverTheBatchDivideOnlyAlongPlanes(Layout layout) {
-        for (String operations : List.of("training", "frozenForward", "frozenBackward", "inference")) {
+        for (String operations : List.of(
+                "training",
+                "frozenForward",
+                "frozenBackward",
+                "inference",
+                "backwardInFloat64",
+                "frozenBackwardInFloat64")) {
             code.get(layout + " " + operations).forEach((name, kernel) -> {
                 for (Body loop : kernel.loops()) {
                     int addresses = Math.max(

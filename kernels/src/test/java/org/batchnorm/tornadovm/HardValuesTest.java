@@ -37,7 +37,7 @@ class HardValuesTest {
     private static final DeviceLimits FEW_WORK_ITEMS = new DeviceLimits(1, 16, 0, true);
 
     static Stream<DeviceLimits> forms() {
-        return Stream.of(Layers.TWO_STAGES, Layers.OWN, Layers.AS_GPU);
+        return Stream.of(Layers.TWO_STAGES, Layers.TWO_STAGES_FLOAT64, Layers.OWN, Layers.AS_GPU);
     }
 
     // ---- the sampled shift may be an outlier
@@ -108,10 +108,10 @@ class HardValuesTest {
     /** Sums of sixteen thousand values by one work-item, in float64 and in pairs of float32. */
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
-    void longSumsKeepTheirDigits(boolean cpu) throws Exception {
+    void longSumsKeepTheirDigits(boolean fastFloat64) throws Exception {
         Random random = new Random(5);
         BatchShape shape = BatchShape.of(1 << 18, 1);
-        try (TrainingStep step = new TrainingStep(shape, new DeviceLimits(1, 16, 0, cpu))) {
+        try (TrainingStep step = new TrainingStep(shape, FEW_WORK_ITEMS.withFastFloat64(fastFloat64))) {
             for (double mean : new double[] {0, 3, 1e5}) {
                 step.run(i -> 3 + random.nextGaussian(), i -> mean + random.nextGaussian());
                 step.check("mean of dy " + mean);

@@ -25,8 +25,14 @@ final class Layers {
     /** The same of a GPU, whose sums of gradients are pairs of float32. */
     static final DeviceLimits AS_GPU = new DeviceLimits(OWN.computeUnits(), 1024, OWN.localMemory(), false);
 
-    /** Many compute units, so that even small batches are shared by many work-groups, and nothing fits on chip. */
+    /**
+     * Many compute units, so that even small batches are shared by many work-groups, and nothing fits on chip. Sums of
+     * gradients are pairs of float32.
+     */
     static final DeviceLimits TWO_STAGES = new DeviceLimits(64, 512, 0, false);
+
+    /** Without pairs of float32. */
+    static final DeviceLimits TWO_STAGES_FLOAT64 = TWO_STAGES.withFastFloat64(true);
 
     private Layers() {}
 

@@ -22,6 +22,7 @@ class NonFiniteTest {
     static Stream<Arguments> layers() {
         return Stream.of(
                 Arguments.of(BatchShape.of(300, 9), Layers.TWO_STAGES),
+                Arguments.of(BatchShape.of(300, 9), Layers.TWO_STAGES_FLOAT64),
                 Arguments.of(BatchShape.of(40, 9), Layers.OWN),
                 Arguments.of(BatchShape.of(40, 9), Layers.AS_GPU),
                 Arguments.of(BatchShape.channelsFirst(9, 9, 4), Layers.OWN));

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -12,6 +13,19 @@ import java.util.List;
  */
 public final class VirtualDevice {
     private VirtualDevice() {}
+
+    /**
+     * What to start a JVM with that has code generated and shown: for this device, or with an SDK for PTX, which has no
+     * virtual devices, for the one that is here.
+     *
+     * @param folder for its description
+     */
+    static List<String> codeOptions(Path folder) throws IOException {
+        List<String> options = new ArrayList<>(
+                ChildJvm.sdkHas("ptx") ? List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT) : options(folder, true));
+        options.add("-Dtornado.printKernel=True");
+        return options;
+    }
 
     /**
      * What to start a JVM with that has this device and no other.

@@ -14,9 +14,12 @@ import org.batchnorm.data.BatchShape;
 public final class CutPolicy {
     /**
      * The rows whose sum float32 holds before it goes into float64. Two kinds of rows come on top at the end of a
-     * block: at most 7 that do not go into each stream, and the last block's loose rows, at most 127 (where C = 1).
+     * block: at most 15 that do not go into each stream, and the last block's loose rows, at most 127 (where C = 1).
      */
     public static final int ROWS = 64;
+
+    /** As many additions to the sum of a column as {@link #ROWS} take by fours: where more rows are added at once. */
+    private static final int ADDITIONS = 16;
 
     /** The rows down which a strip of columns is added up in registers: not many, as every addition rounds. */
     public static final int STRIP_ROWS = 16;
@@ -200,6 +203,13 @@ public final class CutPolicy {
     public static long rowsOfStream(long rows, int streams) {
         long share = rows / streams;
         return streams == 1 || share < MANY_ROWS ? share : (share - 1) | 1;
+    }
+
+    /**
+     * How many rows of each stream float32 sums hold: more of many streams, whose rows are first added to each other.
+     */
+    public static int rowsAtOnce(int streams) {
+        return Math.max(ROWS / streams, ADDITIONS);
     }
 
     /** Whether so many tensors of a shape stay in a core's own caches. */

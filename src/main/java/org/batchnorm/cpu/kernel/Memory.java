@@ -2,10 +2,11 @@ package org.batchnorm.cpu.kernel;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.batchnorm.data.ElementType;
 
 /**
- * Single values and pieces of host memory, which is a {@code float[]} or a {@link MemorySegment}; positions count
- * values.
+ * Single values and pieces of host memory, which is an array or a {@link MemorySegment}; positions count values. Where
+ * no type is given, they are float32.
  */
 public final class Memory {
     private static final Class<?> NATIVE = MemorySegment.NULL.getClass();
@@ -19,17 +20,22 @@ public final class Memory {
 
     /**
      * Whether writing to one may change the other, as far as can be told. Two different arrays lie apart, and so do
-     * segments in native memory and on the heap, and native segments without a common byte. The rest may overlap.
+     * what is in native memory and what is on the heap, and native segments without a common byte. The rest may
+     * overlap.
      */
     public static boolean mayOverlap(Object a, Object b) {
-        if (a instanceof MemorySegment first && b instanceof MemorySegment second) {
-            if (first.isNative() && second.isNative()) {
-                return first.address() < second.address() + second.byteSize()
-                        && second.address() < first.address() + first.byteSize();
-            }
-            return first.isNative() == second.isNative();
+        if (isOffHeap(a) && isOffHeap(b)) {
+            MemorySegment first = (MemorySegment) a;
+            MemorySegment second = (MemorySegment) b;
+            return first.address() < second.address() + second.byteSize()
+                    && second.address() < first.address() + first.byteSize();
         }
-        return a.equals(b);
+        boolean arrays = !(a instanceof MemorySegment) && !(b instanceof MemorySegment);
+        return arrays ? a.equals(b) : isOffHeap(a) == isOffHeap(b);
+    }
+
+    private static boolean isOffHeap(Object memory) {
+        return memory instanceof MemorySegment segment && segment.isNative();
     }
 
     /** One value. */
@@ -40,6 +46,28 @@ public final class Memory {
         return isNative(memory)
                 ? ((MemorySegment) memory).get(ValueLayout.JAVA_FLOAT_UNALIGNED, position * Float.BYTES)
                 : OtherSegments.get((MemorySegment) memory, position);
+    }
+
+    /** One value of a type. */
+    static float get(Object memory, ElementType type, long position) {
+        if (!type.is16Bit()) {
+            return get(memory, position);
+        }
+        return type.toFloat(
+                memory instanceof short[] array
+                        ? array[(int) position]
+                        : ((MemorySegment) memory).get(ValueLayout.JAVA_SHORT_UNALIGNED, position * Short.BYTES));
+    }
+
+    /** Writes one value, rounded to a type. */
+    static void set(Object memory, ElementType type, long position, float value) {
+        if (!type.is16Bit()) {
+            set(memory, position, value);
+        } else if (memory instanceof short[] array) {
+            array[(int) position] = type.toBits(value);
+        } else {
+            ((MemorySegment) memory).set(ValueLayout.JAVA_SHORT_UNALIGNED, position * Short.BYTES, type.toBits(value));
+        }
     }
 
     /** Writes one value. */
@@ -66,23 +94,33 @@ public final class Memory {
 
     /** Copies values out: {@code values[0…] = memory[position…]}. */
     public static void read(Object memory, long position, float[] values, int length) {
+        read(memory, position, values, 0, length);
+    }
+
+    /** Copies values out: {@code values[at…] = memory[position…]}. */
+    static void read(Object memory, long position, float[] values, int at, int length) {
         if (memory instanceof float[] array) {
-            System.arraycopy(array, (int) position, values, 0, length);
+            System.arraycopy(array, (int) position, values, at, length);
         } else {
             MemorySegment segment = (MemorySegment) memory;
             long offset = position * Float.BYTES;
-            MemorySegment.copy(segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, values, 0, length);
+            MemorySegment.copy(segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, values, at, length);
         }
     }
 
     /** Copies values in: {@code memory[position…] = values[0…]}. */
     public static void write(float[] values, Object memory, long position, int length) {
+        write(values, 0, memory, position, length);
+    }
+
+    /** Copies values in: {@code memory[position…] = values[at…]}. */
+    static void write(float[] values, int at, Object memory, long position, int length) {
         if (memory instanceof float[] array) {
-            System.arraycopy(values, 0, array, (int) position, length);
+            System.arraycopy(values, at, array, (int) position, length);
         } else {
             MemorySegment segment = (MemorySegment) memory;
             long offset = position * Float.BYTES;
-            MemorySegment.copy(values, 0, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, length);
+            MemorySegment.copy(values, at, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, length);
         }
     }
 }

@@ -3,12 +3,16 @@ package org.batchnorm.cpu.kernel;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 import org.batchnorm.data.Batch;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The tensors that a kernel works on, as it sees them: all in {@code float[]}s, or all in {@link MemorySegment}s. Each
  * is an object and the position of the tensor's first value in it; positions count values.
+ *
+ * <p>Those that are {@link #isStaged() staged} no kernel sees: its {@link Stage} has pieces of them in
+ * {@code float[]}s. Each of them is in an array of its own type or in a segment.
  */
 public final class Operands {
     private static final Object NOTHING = new Object();
@@ -47,6 +51,10 @@ public final class Operands {
     private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
 
     private @Nullable Kernels kernels;
+    private ElementType xType = ElementType.FLOAT32;
+    private ElementType secondType = ElementType.FLOAT32;
+    private ElementType outType = ElementType.FLOAT32;
+    private boolean staged;
     private boolean inArrays;
     private boolean inNative;
     private boolean hasSecond;
@@ -54,6 +62,10 @@ public final class Operands {
     /** Takes the tensors of an operation; null where it has none. */
     public void set(Batch newX, @Nullable Batch newSecond, @Nullable Batch newOut) {
         activate(Activation.NONE, Activation.NONE);
+        xType = newX.type();
+        secondType = newSecond == null ? xType : newSecond.type();
+        outType = newOut == null ? xType : newOut.type();
+        staged = xType.is16Bit() || secondType.is16Bit() || outType.is16Bit();
         inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
         x = memory(newX);
@@ -69,6 +81,19 @@ public final class Operands {
         inNative = Memory.isNative(x)
                 && (newSecond == null || Memory.isNative(second))
                 && (newOut == null || Memory.isNative(out));
+    }
+
+    /** Takes arrays of a thread, in which the pieces of {@code all} will stand, the output in the place of x. */
+    void stage(Operands all, float[] pieceOfX, float[] pieceOfSecond) {
+        hasSecond = all.hasSecond;
+        inArrays = true;
+        x = pieceOfX;
+        second = pieceOfSecond;
+        out = pieceOfX;
+        activate(all.input, all.output);
+        forward = all.forward;
+        forwardOfFeatures = all.forwardOfFeatures;
+        kernels = all.kernels;
     }
 
     /** Takes the activations of an operation on x, whose tensors have been set. */
@@ -97,11 +122,18 @@ public final class Operands {
     }
 
     private Object memory(Batch batch) {
-        return inArrays ? batch.array() : batch.segment();
+        if (!isSeenAsArray(batch)) {
+            return batch.segment();
+        }
+        return batch.type().is16Bit() ? batch.shorts() : batch.array();
     }
 
     private long start(Batch batch) {
-        return inArrays ? batch.start() : 0;
+        return isSeenAsArray(batch) ? batch.start() : 0;
+    }
+
+    private boolean isSeenAsArray(Batch batch) {
+        return staged ? batch.isArray() : inArrays;
     }
 
     /** Lets go of the caller's memory; until tensors are set again, nobody may ask for them. */
@@ -113,9 +145,17 @@ public final class Operands {
         out = null;
     }
 
-    /** Whether all lie in arrays; else all are segments. */
+    /**
+     * Whether kernels see pieces of the tensors, as float32 in arrays, not the tensors: because one of them is of
+     * another type.
+     */
+    public boolean isStaged() {
+        return staged;
+    }
+
+    /** Whether kernels see arrays; else all are segments. */
     public boolean inArrays() {
-        return inArrays;
+        return inArrays || staged;
     }
 
     /**
@@ -126,6 +166,21 @@ public final class Operands {
         return inNative;
     }
 
+    /** The type of x. */
+    ElementType xType() {
+        return xType;
+    }
+
+    /** The type of the second input. */
+    ElementType secondType() {
+        return secondType;
+    }
+
+    /** The type of the output. */
+    ElementType outType() {
+        return outType;
+    }
+
     /** Whether there is a second input. */
     public boolean hasSecond() {
         return hasSecond;
@@ -133,7 +188,8 @@ public final class Operands {
 
     /** Whether a thread may use all of them; some segments belong to one thread alone. */
     public boolean isAccessibleBy(Thread thread) {
-        return inArrays || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
+        return (inArrays && !staged)
+                || (isAccessible(x, thread) && isAccessible(second, thread) && isAccessible(out, thread));
     }
 
     private static boolean isAccessible(@Nullable Object memory, Thread thread) {
@@ -176,16 +232,22 @@ public final class Operands {
 
     /** One value of x. */
     public float x(long position) {
-        return Memory.get(x, xStart + position);
+        return staged ? Memory.get(x, xType, xStart + position) : Memory.get(x, xStart + position);
     }
 
     /** One value of the second input. */
     public float second(long position) {
-        return Memory.get(second, secondStart + position);
+        return staged
+                ? Memory.get(second, secondType, secondStart + position)
+                : Memory.get(second, secondStart + position);
     }
 
     /** Writes one value of the output. */
     public void out(long position, float value) {
-        Memory.set(out, outStart + position, value);
+        if (staged) {
+            Memory.set(out, outType, outStart + position, value);
+        } else {
+            Memory.set(out, outStart + position, value);
+        }
     }
 }

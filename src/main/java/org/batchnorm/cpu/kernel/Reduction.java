@@ -13,15 +13,16 @@ package org.batchnorm.cpu.kernel;
  * that it takes. Which of the two formulas a kernel has, is chosen by {@link Kernels#reduction}. Bytes moved: 4 for
  * each value and input.
  */
-public interface Reduction {
+public interface Reduction extends RunReduction {
 
     /**
      * The streams by which rows are best read: places, far apart, from which rows are read at once. 1 where the rows
      * are best read one after another.
      *
      * @param cached whether the tensors stay in a core's own caches
+     * @param width the columns
      */
-    int streams(boolean cached);
+    int streams(boolean cached, int width);
 
     /**
      * Finds a value near the mean of each column of x, or of dy where there is one: the {@link Shift} of a few rows.
@@ -41,15 +42,4 @@ public interface Reduction {
      * @param s in and out
      */
     void rows(Operands o, Rows rows, Coefficients c, ColumnSums s);
-
-    /**
-     * Adds runs, one channel after the other, to float64 sums per channel.
-     *
-     * @param o the inputs
-     * @param runs at most {@link org.batchnorm.cpu.cut.CutPolicy#IMAGES_AT_ONCE} images and
-     *     {@link org.batchnorm.cpu.cut.CutPolicy#RUN} values each
-     * @param c in: the shifts
-     * @param s in and out
-     */
-    void runs(Operands o, Runs runs, Coefficients c, Sums s);
 }

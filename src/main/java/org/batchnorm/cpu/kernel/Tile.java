@@ -2,6 +2,7 @@ package org.batchnorm.cpu.kernel;
 
 import java.util.Arrays;
 import org.batchnorm.cpu.cut.CutPolicy;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Scratch memory of one thread: small arrays into which the scalar kernels copy a piece of the values at a time. The
@@ -49,9 +50,19 @@ public final class Tile {
     /** What the vector kernels read ahead of their stores: left here, so that the compiler keeps the reading. */
     public int touched;
 
+    private @Nullable Stage stage;
+
     /** A tile of zeros. */
     public Tile() {
         coefficients.reserve(LENGTH);
+    }
+
+    /** Where the thread's pieces stand that are staged. */
+    public Stage stage() {
+        if (stage == null) {
+            stage = new Stage(this);
+        }
+        return stage;
     }
 
     /**

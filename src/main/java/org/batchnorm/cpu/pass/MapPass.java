@@ -129,7 +129,8 @@ final class MapPass extends Pass {
         long spatial = cut.shape.spatial();
         long first = cut.firstRow(part);
         long images = cut.endRow(part) - first;
-        if (spatial <= CutPolicy.RUN) {
+        boolean wholeRuns = cut.firstPosition(partial) == 0 && cut.endPosition(partial) == spatial;
+        if (wholeRuns && spatial <= CutPolicy.MAPPED_RUN) {
             runs.images(images, cut.imageApart()).channels(from, to, spatial);
             kernel.runs(operands, runs.values(first * cut.imageApart() + from * spatial, (int) spatial), c);
             return;

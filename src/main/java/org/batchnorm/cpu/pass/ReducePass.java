@@ -54,7 +54,8 @@ final class ReducePass extends Pass {
     private void reduceRows(int partial, int from, int to, int participant) {
         Reduction kernel = operation.reduction();
         Operands operands = operation.reduced;
-        int streams = kernel.streams(CutPolicy.isCached(cut.shape, operands.hasSecond() ? 3 : 2));
+        boolean cached = CutPolicy.isCached(cut.shape, operands.hasSecond() ? 3 : 2);
+        int streams = kernel.streams(cached, cut.columns.width);
         Coefficients c = coefficients(participant);
         ColumnSums sums = scratch.sums.columns(partial, participant);
         Rows rows = scratch.of(participant).rows;
@@ -64,7 +65,7 @@ final class ReducePass extends Pass {
         long first = cut.firstRow(part);
         long end = cut.endRow(part);
         long ofStream = CutPolicy.rowsOfStream(end - first, streams);
-        int atOnce = CutPolicy.ROWS / streams;
+        int atOnce = CutPolicy.rowsAtOnce(streams);
         for (long r = 0; r < ofStream; r += atOnce) {
             if (r > 0) {
                 scratch.sums.addUp(partial, participant, from, to, rows.tile.a);

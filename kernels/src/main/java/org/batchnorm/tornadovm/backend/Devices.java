@@ -10,6 +10,7 @@ import java.util.stream.Collectors;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.DeviceInfo;
+import org.batchnorm.tornadovm.DeviceLimits;
 import org.batchnorm.tornadovm.TornadoSettings;
 import uk.ac.manchester.tornado.api.TornadoBackend;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
@@ -46,6 +47,15 @@ record Devices(Availability availability, List<Device> devices) {
 
         boolean isUsable() {
             return availability.usable();
+        }
+
+        /**
+         * Whether its float64 is taken for fast.
+         *
+         * @throws IllegalArgumentException if the property that says so has another value
+         */
+        boolean hasFastFloat64() {
+            return DeviceLimits.hasFastFloat64(handle);
         }
 
         DeviceInfo info() {

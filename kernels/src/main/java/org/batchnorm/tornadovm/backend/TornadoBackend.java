@@ -32,6 +32,8 @@ public final class TornadoBackend implements BatchNormBackend {
     /** System property: batches of at least so many values go to the device under {@code auto}. Without it none do. */
     public static final String MINIMUM_ELEMENTS_PROPERTY = "org.batchnorm.tornadovm.minimumElements";
 
+    private static final System.Logger LOG = System.getLogger(TornadoBackend.class.getName());
+
     /** Before the CPU backends: where it is automatic at all, it was asked for. */
     private static final int PRIORITY = 300;
 
@@ -94,6 +96,12 @@ public final class TornadoBackend implements BatchNormBackend {
         requireUsable();
         long minimumElements = minimumElements();
         Devices.Device device = Found.DEVICES.choose(options.device());
+        LOG.log(
+                System.Logger.Level.DEBUG,
+                "device {0}, {1}: float64 is taken for {2}",
+                device.id(),
+                device.description(),
+                device.hasFastFloat64() ? "fast" : "slow");
         return new TornadoOperations(DeviceSession.open(device), minimumElements);
     }
 

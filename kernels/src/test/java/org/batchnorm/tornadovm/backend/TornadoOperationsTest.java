@@ -18,6 +18,7 @@ import org.batchnorm.spi.DeviceInfo;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
+import org.batchnorm.tornadovm.DeviceLimits;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -101,6 +102,21 @@ class TornadoOperationsTest {
                     .hasMessageContaining("-3");
         } finally {
             System.clearProperty(TornadoBackend.MINIMUM_ELEMENTS_PROPERTY);
+        }
+    }
+
+    @Test
+    void aRateOfFloat64ThatIsNoneIsRefusedBeforeThereAreData() {
+        Optional<String> before = Optional.ofNullable(System.getProperty(DeviceLimits.FLOAT64_PROPERTY));
+        System.setProperty(DeviceLimits.FLOAT64_PROPERTY, "half");
+        try {
+            assertThatThrownBy(() -> open(Optional.empty()))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("-Dorg.batchnorm.tornadovm.float64: \"half\" given, must be fast or slow");
+        } finally {
+            before.ifPresentOrElse(
+                    value -> System.setProperty(DeviceLimits.FLOAT64_PROPERTY, value),
+                    () -> System.clearProperty(DeviceLimits.FLOAT64_PROPERTY));
         }
     }
 

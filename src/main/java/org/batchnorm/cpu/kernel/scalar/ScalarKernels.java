@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.kernel.scalar;
 
+import org.batchnorm.cpu.kernel.Conversions;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.MergeGradients;
@@ -13,6 +14,7 @@ public final class ScalarKernels implements Kernels {
     private final Reduction ofGradients = new ScalarReduction(true);
     private final Elementwise transform = new ScalarElementwise(false);
     private final Elementwise inputGradient = new ScalarElementwise(true);
+    private final Conversions conversions = new Conversions();
     private final MergeStatistics mergeStatistics = new ScalarMergeStatistics();
     private final MergeGradients mergeGradients = new ScalarMergeGradients();
 
@@ -32,6 +34,11 @@ public final class ScalarKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return operands.hasSecond() ? inputGradient : transform;
+    }
+
+    @Override
+    public Conversions conversions() {
+        return conversions;
     }
 
     @Override

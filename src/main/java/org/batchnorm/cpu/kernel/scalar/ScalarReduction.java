@@ -32,7 +32,7 @@ final class ScalarReduction implements Reduction {
     }
 
     @Override
-    public int streams(boolean cached) {
+    public int streams(boolean cached, int width) {
         return streams;
     }
 

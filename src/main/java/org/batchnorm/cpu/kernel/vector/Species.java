@@ -34,6 +34,12 @@ final class Species {
     static final VectorSpecies<Float> HALVES =
             VectorSpecies.of(float.class, VectorShape.forBitSize(Math.max(FLOATS.vectorBitSize() / 2, 64)));
 
+    /** Vectors of ints, as many as {@link #FLOATS} has floats. */
+    static final VectorSpecies<Integer> INTS = FLOATS.withLanes(int.class);
+
+    /** As many shorts, where {@link #HAS_HALVES}. */
+    static final VectorSpecies<Short> SHORTS = HALVES.withLanes(short.class);
+
     /** Whether {@link #HALVES} are vectors of the machine, not parts of its shortest. */
     static final boolean HAS_HALVES = HALVES.vectorBitSize() >= 128;
 

@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.kernel.vector;
 
+import org.batchnorm.cpu.kernel.Conversions;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.MergeGradients;
@@ -17,6 +18,7 @@ public final class VectorKernels implements Kernels {
     private final Specialized<Reduction> reductions = VectorReduction.copies();
     private final Specialized<Elementwise> maps = VectorElementwise.copies();
     private final Kernels plain = new ScalarKernels();
+    private final Conversions conversions = Species.HAS_HALVES ? new VectorConversions() : plain.conversions();
     private final MergeStatistics mergeStatistics =
             Species.HAS_HALVES ? new VectorMergeStatistics(plain.mergeStatistics(true)) : plain.mergeStatistics(true);
 
@@ -41,6 +43,11 @@ public final class VectorKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return maps.of(operands);
+    }
+
+    @Override
+    public Conversions conversions() {
+        return conversions;
     }
 
     @Override

@@ -68,7 +68,7 @@ final class TornadoDeviceTimer implements DeviceTimer {
 
     private DeviceLimits limits(Kernels kernels) {
         DeviceLimits own = DeviceLimits.of(device);
-        return kernels == Kernels.CHOSEN ? own : new DeviceLimits(own.computeUnits(), own.maxWorkGroup(), 0, own.cpu());
+        return kernels == Kernels.CHOSEN ? own : own.withoutLocalMemory();
     }
 
     /** What an operation on a shape works on and must give; made anew only if another is asked for. */

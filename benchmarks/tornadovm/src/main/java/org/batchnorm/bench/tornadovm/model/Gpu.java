@@ -57,9 +57,9 @@ public record Gpu(
             new Gpu("A100", "A100", 108, 1.41, 2039, 40, 4000, 700, 2.5, new Unit(2048, 32, 164, 32, 16, 64)),
             new Gpu("RTX 4090", "4090", 128, 2.5, 1008, 72, 4000, 600, 2, new Unit(1536, 24, 100, 2, 2, 128)));
 
-    /** What grids are made for. */
+    /** What the pieces take the GPU for. */
     public DeviceLimits limits() {
-        return new DeviceLimits(units, 1024, 48 << 10, false);
+        return new DeviceLimits(units, 1024, 48 << 10, false, DeviceLimits.hasFastFloat64(match));
     }
 
     /** The GPU of a driver's name of it; empty if the model has none. */

@@ -25,9 +25,7 @@ public final class GpuModel implements DeviceModel {
                 .orElseThrow(() -> new IllegalArgumentException("device: \"" + device + "\" given, must be one of "
                         + Gpu.ALL.stream().map(Gpu::name).toList()));
         DeviceLimits own = gpu.limits();
-        DeviceLimits limits = version == Version.ON_CHIP
-                ? own
-                : new DeviceLimits(own.computeUnits(), own.maxWorkGroup(), 0, own.cpu());
+        DeviceLimits limits = version == Version.ON_CHIP ? own : own.withoutLocalMemory();
         return kernels(operation, shape, limits, gpu).stream()
                         .mapToDouble(KernelTime::micros)
                         .sum()

@@ -36,9 +36,20 @@ record KernelCost(
             "inputGradient", new KernelCost(2, 1, 8, 48, 0, 0, 0, 0),
             "backwardOnChip", new KernelCost(2, 1, 8, 58, 0, 0, 28, 0));
 
-    /** The cost of a kernel by its name. */
-    static KernelCost of(String kernel) {
-        KernelCost cost = BY_KERNEL.get(kernel);
+    /** Those that take their sums in float64, on GPUs that are fast at it, in the place of the same above. */
+    private static final Map<String, KernelCost> IN_FLOAT64 = Map.of(
+            "reduceGradients", new KernelCost(2, 0, 8, 42, 2, 3, 0, 3),
+            "backwardOnChip", new KernelCost(2, 1, 8, 48, 2, 3, 0, 0));
+
+    /**
+     * The cost of a kernel.
+     *
+     * @param kernel its name
+     * @param fastFloat64 as the device's limits have it
+     */
+    static KernelCost of(String kernel, boolean fastFloat64) {
+        KernelCost inFloat64 = IN_FLOAT64.get(kernel);
+        KernelCost cost = fastFloat64 && inFloat64 != null ? inFloat64 : BY_KERNEL.get(kernel);
         if (cost == null) {
             throw new IllegalArgumentException(
                     "kernel: \"" + kernel + "\" given, must be one of " + BY_KERNEL.keySet());

@@ -47,7 +47,7 @@ record KernelTime(
      * @param cached whether all tensors of the operation stay in the cache from one execution to the next
      */
     static KernelTime of(Launch launch, long values, boolean cached, Gpu gpu) {
-        KernelCost cost = KernelCost.of(launch.kernel());
+        KernelCost cost = KernelCost.of(launch.kernel(), gpu.limits().fastFloat64());
         double partialBytes = (double) Double.BYTES * cost.partials() * launch.partials();
         boolean merges = cost.reads() == 0;
         double read = (double) Float.BYTES * cost.reads() * values + (merges ? partialBytes : 0);

@@ -3,14 +3,16 @@ package org.batchnorm.spi;
 import org.batchnorm.data.BatchShape;
 
 /**
- * The operations of an opened backend, which answers for batches without values in its place: nothing is written, their
- * moments and sums are those of no values.
+ * The operations of an opened backend. It answers in the backend's place for batches without values: nothing is
+ * written, their moments and sums are those of no values. And it refuses types that the backend does not take.
  */
-final class EmptyBatches implements BatchNormOperations {
+final class GuardedOperations implements BatchNormOperations {
+    private final String name;
     private final BatchNormOperations backend;
 
-    /** Operations that ask {@code backend} for batches that have values. */
-    EmptyBatches(BatchNormOperations backend) {
+    /** Operations that ask {@code backend}, of that name, for batches that have values. */
+    GuardedOperations(String name, BatchNormOperations backend) {
+        this.name = name;
         this.backend = backend;
     }
 
@@ -73,11 +75,19 @@ final class EmptyBatches implements BatchNormOperations {
     }
 
     @Override
+    public boolean takes16Bit() {
+        return backend.takes16Bit();
+    }
+
+    @Override
     public void close() {
         backend.close();
     }
 
-    private static boolean isEmpty(Tensors tensors) {
+    private boolean isEmpty(Tensors tensors) {
+        if (!backend.takes16Bit()) {
+            tensors.requireFloat32(name);
+        }
         return tensors.shape().elements() == 0;
     }
 }

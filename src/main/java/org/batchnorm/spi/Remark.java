@@ -1,12 +1,14 @@
-package org.batchnorm;
+package org.batchnorm.spi;
 
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.batchnorm.spi.BatchStatistics;
 
-/** Something allowed that is probably not meant: said once in the log, whichever layer is the first to meet it. */
-final class Remark {
+/**
+ * Something allowed that is probably not meant: said once in the log of {@code org.batchnorm.BatchNorm}, whichever
+ * layer is the first to meet it, on the host or on a device.
+ */
+public final class Remark {
     /** A momentum that may be another library's complement. */
-    static final Remark MOMENTUM = new Remark();
+    public static final Remark MOMENTUM = new Remark();
 
     /** A running variance that is NaN or negative. */
     static final Remark RUNNING_VARIANCE = new Remark();
@@ -14,14 +16,14 @@ final class Remark {
     /** A batch with NaN or infinity. */
     static final Remark NOT_FINITE = new Remark();
 
-    private static final System.Logger LOG = System.getLogger(BatchNorm.class.getName());
+    private static final System.Logger LOG = System.getLogger("org.batchnorm.BatchNorm");
 
     final AtomicBoolean said = new AtomicBoolean();
 
     private Remark() {}
 
     /** Says which feature of a batch has NaN or infinity, if one has: its statistics tell. */
-    static void onNotFinite(BatchStatistics statistics) {
+    public static void onNotFinite(BatchStatistics statistics) {
         float[] mean = statistics.mean();
         float[] variance = statistics.variance();
         for (int c = 0; c < mean.length; c++) {
@@ -36,7 +38,26 @@ final class Remark {
         }
     }
 
-    void sayOnce(String message) {
+    /**
+     * Says where a variance was given that no data lead to.
+     *
+     * @param call that gave it
+     * @param variance by feature
+     * @param remedy how to start again, before "and train for some batches"
+     */
+    public static void onRunningVariance(String call, float[] variance, String remedy) {
+        for (int c = 0; c < variance.length; c++) {
+            if (!(variance[c] >= 0)) {
+                RUNNING_VARIANCE.sayOnce(call + ": running_var is " + variance[c] + " for feature " + c
+                        + ", which batches of finite values never lead to; inference divides by sqrt(running_var + eps)."
+                        + " If that is not meant, " + remedy + " and train for some batches");
+                return;
+            }
+        }
+    }
+
+    /** Says it, unless it was said. */
+    public void sayOnce(String message) {
         if (said.compareAndSet(false, true)) {
             LOG.log(System.Logger.Level.WARNING, message);
         }

@@ -1,0 +1,9 @@
+package org.batchnorm;
+
+/** 16-bit types on the backend {@code vector}. */
+class VectorSixteenBitTest extends SixteenBitContractTest {
+    @Override
+    protected String backend() {
+        return "vector";
+    }
+}
