@@ -21,7 +21,7 @@ import org.batchnorm.bench.jmh.session.MeasuredBackend;
 import org.batchnorm.bench.jmh.session.Schedule;
 import org.batchnorm.bench.jmh.session.Session;
 import org.batchnorm.bench.jmh.session.Task;
-import org.batchnorm.bench.peers.PeerProcess;
+import org.batchnorm.bench.peers.BuiltPeer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
@@ -58,16 +58,19 @@ final class BenchCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli sets it
     private CommandSpec spec;
 
-    @Option(names = "--quick", description = "Five shapes that stand for the rest, data in arrays: about 5 minutes.")
+    @Option(
+            names = "--quick",
+            description =
+                    "Five shapes that stand for the rest, data in arrays, the backend that 'auto' chooses: about 5 minutes on two cores.")
     private boolean quick;
 
     @Option(
             names = "--peers",
             arity = "0..1",
             split = ",",
-            fallbackValue = PeerProcess.ALL,
+            fallbackValue = BuiltPeer.ALL,
             paramLabel = "NAME",
-            description = "Measures other libraries too: all, or those named (" + PeerProcess.ALL
+            description = "Measures other libraries too: all, or those named (" + BuiltPeer.ALL
                     + "). Build them with: mvn -Ppeers package -DskipTests")
     private List<String> peers = List.of();
 
@@ -89,7 +92,8 @@ final class BenchCommand implements Callable<Integer> {
             names = "--backend",
             split = ",",
             paramLabel = "NAME",
-            description = "vector, scalar, tornadovm. Default: all that can be used here.")
+            description =
+                    "vector, scalar, tornadovm. Default: all that can be used here; with --quick the one that 'auto' chooses.")
     private @Nullable List<String> backends;
 
     @Option(
@@ -251,7 +255,7 @@ final class BenchCommand implements Callable<Integer> {
                 chosenBackends(),
                 chosenMemories,
                 threads.stream().map(BenchCommand::threadCount).distinct().toList(),
-                requireKnown("--peers", peers, PeerProcess.NAMES),
+                requireKnown("--peers", peers, BuiltPeer.NAMES),
                 layer,
                 firstCalls);
     }
@@ -264,6 +268,13 @@ final class BenchCommand implements Callable<Integer> {
                     "--backend",
                     backends,
                     all.stream().map(BatchNormBackend::name).toList());
+        }
+        if (backends == null && quick) {
+            return all.stream()
+                    .filter(backend -> backend.automatic().usable())
+                    .limit(1)
+                    .map(backend -> new MeasuredBackend(backend.name(), device(backend)))
+                    .toList();
         }
         List<MeasuredBackend> chosen = new ArrayList<>();
         for (BatchNormBackend backend : all) {

@@ -78,6 +78,7 @@ public final class JmhRunner implements AutoCloseable {
                 .measurementIterations(plan.samples())
                 .measurementTime(TimeValue.milliseconds(plan.sampleMillis()))
                 .addProfiler(GCProfiler.class)
+                .addProfiler(NativeThreads.class)
                 .build());
     }
 
@@ -91,7 +92,7 @@ public final class JmhRunner implements AutoCloseable {
                 .include("^" + Pattern.quote(benchmark.getName() + "." + method) + "$")
                 .shouldFailOnError(true);
         parameters.forEach(options::param);
-        List<String> jvmOptions = new ArrayList<>(List.of(ForkNotes.jvmOption(notes)));
+        List<String> jvmOptions = new ArrayList<>(ForkNotes.jvmOptions(notes, log));
         BackendOptions.fromSystemProperties()
                 .device()
                 .filter(device -> hasDevices(parameters.get("backend")))
@@ -154,6 +155,19 @@ public final class JmhRunner implements AutoCloseable {
         /** Copies the notes. */
         public Outcome {
             notes = Map.copyOf(notes);
+        }
+
+        /**
+         * What was told under the name.
+         *
+         * @throws IllegalStateException if nothing was
+         */
+        public String note(String name) {
+            String note = notes.get(name);
+            if (note == null) {
+                throw new IllegalStateException("a benchmark did not tell its " + name + ", only " + notes);
+            }
+            return note;
         }
     }
 }

@@ -23,6 +23,11 @@ public interface Peer {
     /** The names of the ways in which it can run the operation on the shape; empty if it cannot at all. */
     List<String> variants(Operation operation, BenchShape shape);
 
+    /** Whether every run of the operation needs a {@link Variant#prepareCall} before it. */
+    default boolean preparesCalls(Operation operation) {
+        return false;
+    }
+
     /**
      * Makes one of them ready: inputs loaded, outputs allocated.
      *
@@ -47,22 +52,13 @@ public interface Peer {
             return "";
         }
 
+        /** What must happen before each run and is not timed. */
+        default void prepareCall() {}
+
         /** Runs the operation once. */
         void run();
 
-        /**
-         * Runs the operation so many times and returns the nanoseconds it took. A variant that must prepare each call
-         * overrides this to time the call alone.
-         */
-        default long timedCalls(long calls) {
-            long start = System.nanoTime();
-            for (long i = 0; i < calls; i++) {
-                run();
-            }
-            return System.nanoTime() - start;
-        }
-
-        /** The results of the last run by quantity, in the shape's layout, named as in {@link Expected}. */
+        /** The results of a run by quantity, in the shape's layout, named as in {@link Expected}. */
         Map<String, float[]> results();
 
         /** Frees its memory. */

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.batchnorm.bench.jmh.BackwardBenchmark;
 import org.batchnorm.bench.jmh.BaselineBenchmark;
@@ -18,13 +19,14 @@ import org.batchnorm.bench.jmh.InferenceBenchmark;
 import org.batchnorm.bench.jmh.JmhRunner;
 import org.batchnorm.bench.jmh.LayerBenchmark;
 import org.batchnorm.bench.jmh.OperationBenchmark;
+import org.batchnorm.bench.jmh.PeerBenchmark;
 import org.batchnorm.bench.jmh.results.Floors;
 import org.batchnorm.bench.jmh.results.Libraries;
 import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.Measurement.Point;
 import org.batchnorm.bench.jmh.results.Measurement.Result;
-import org.batchnorm.bench.peers.PeerMeasurement;
-import org.batchnorm.bench.peers.PeerProcess;
+import org.batchnorm.bench.peers.BuiltPeer;
+import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 
@@ -34,12 +36,10 @@ import org.batchnorm.bench.workload.Samples;
  */
 public final class Session implements AutoCloseable {
     private final Measurement.Run run;
-    private final Samples.Plan plan;
     private final int forks;
     private final Path peersFolder;
-    private final Path log;
     private final JmhRunner jmh;
-    private final Map<List<Object>, PeerProcess> peers = new HashMap<>();
+    private final Map<String, BuiltPeer> peers = new HashMap<>();
     private final Map<List<Integer>, Double> copyBandwidth = new HashMap<>();
     private final Floors floors = new Floors();
 
@@ -55,9 +55,7 @@ public final class Session implements AutoCloseable {
     public Session(Measurement.Run run, Samples.Plan plan, int forks, Path peersFolder, Path log) {
         this.forks = forks;
         this.run = run;
-        this.plan = plan;
         this.peersFolder = peersFolder;
-        this.log = log;
         this.jmh = new JmhRunner(plan, log);
     }
 
@@ -78,14 +76,12 @@ public final class Session implements AutoCloseable {
                 }
                 try {
                     Map<Point, Taken> ofTask = taken.computeIfAbsent(task, key -> new LinkedHashMap<>());
-                    take(task).forEach(more -> ofTask.merge(more.point(), more, Taken::and));
+                    take(task, failure -> failures.put(task, failure))
+                            .forEach(more -> ofTask.merge(more.point(), more, Taken::and));
                 } catch (IllegalStateException e) {
                     taken.remove(task);
                     failures.put(task, String.valueOf(e.getMessage()));
                 }
-            }
-            if (forks > 1) {
-                endPeers();
             }
         }
         return new Outcome(
@@ -96,14 +92,18 @@ public final class Session implements AutoCloseable {
                 failures);
     }
 
-    /** What one process gives. */
-    private List<Taken> take(Task task) {
+    /**
+     * What one process gives, or one for each of a peer's variants.
+     *
+     * @param failed is told of variants that failed where others did not
+     */
+    private List<Taken> take(Task task, Consumer<String> failed) {
         return switch (task) {
             case Task.Baseline baseline -> List.of(take(baseline));
             case Task.Ours ours -> List.of(take(ours));
             case Task.Layer layer -> List.of(take(layer));
             case Task.FirstCall first -> List.of(take(first));
-            case Task.OfPeer ofPeer -> take(ofPeer);
+            case Task.OfPeer ofPeer -> take(ofPeer, failed);
         };
     }
 
@@ -118,10 +118,7 @@ public final class Session implements AutoCloseable {
                 task.threads());
         String kind = task.memory().equals(OperationBenchmark.HEAP) ? "array" : "segment";
         Point point = Point.onCpu(task.operation(), task.shape(), task.memory(), Libraries.JAVA, kind, task.threads());
-        return new Taken(
-                point,
-                outcome.samples(),
-                result -> result.withDetail(outcome.notes().get(ForkNotes.DETAIL)));
+        return new Taken(point, outcome.samples(), result -> result.withDetail(outcome.note(ForkNotes.DETAIL)));
     }
 
     private Taken take(Task.Ours task) {
@@ -188,31 +185,45 @@ public final class Session implements AutoCloseable {
         return new Taken(point, outcome.samples());
     }
 
-    private List<Taken> take(Task.OfPeer task) {
-        PeerProcess peer = peers.computeIfAbsent(
-                List.of(task.peer(), task.threads()),
-                key -> PeerProcess.start(peersFolder, task.peer(), task.threads(), log));
+    /** A fork for each of the peer's variants; one that fails does not keep the others from being measured. */
+    private List<Taken> take(Task.OfPeer task, Consumer<String> failed) {
         List<Taken> taken = new ArrayList<>();
         List<String> failures = new ArrayList<>();
-        for (PeerMeasurement measured : peer.measure(task.operation(), task.shape(), plan)) {
-            if (!measured.measured()) {
-                failures.add(measured.variant() + ": " + measured.failure());
-                continue;
+        Peer peer = peers.computeIfAbsent(task.peer(), name -> BuiltPeer.load(peersFolder, name))
+                .peer();
+        for (String variant : peer.variants(task.operation(), task.shape())) {
+            try {
+                taken.add(take(task, peer, variant));
+            } catch (IllegalStateException e) {
+                failures.add(variant + ": " + e.getMessage());
             }
-            Point point = Point.onCpu(
-                    task.operation(), task.shape(), "native", peer.name(), measured.variant(), task.threads());
-            Samples samples = Samples.of(measured.nanoseconds().stream()
-                    .mapToDouble(Double::doubleValue)
-                    .toArray());
-            taken.add(new Taken(
-                    point,
-                    samples,
-                    result -> result.withPeer(measured.busyThreads(), peer.version(), measured.detail())));
         }
-        if (taken.isEmpty() && !failures.isEmpty()) {
-            throw new IllegalStateException(String.join("; ", failures));
+        if (!failures.isEmpty()) {
+            failed.accept(String.join("; ", failures));
         }
         return taken;
+    }
+
+    private Taken take(Task.OfPeer task, Peer peer, String variant) {
+        JmhRunner.Outcome outcome = jmh.run(
+                PeerBenchmark.class,
+                peer.preparesCalls(task.operation()) ? "preparedCall" : "call",
+                Map.of(
+                        "folder", peersFolder.toString(),
+                        "peer", task.peer(),
+                        "variant", variant,
+                        "operation", task.operation().label(),
+                        "shape", task.shape().toString(),
+                        "threads", String.valueOf(task.threads())),
+                1);
+        Point point = Point.onCpu(task.operation(), task.shape(), "native", peer.name(), variant, task.threads());
+        return new Taken(
+                point,
+                outcome.samples(),
+                result -> result.withPeer(
+                        Double.parseDouble(outcome.note(ForkNotes.BUSY_THREADS)),
+                        outcome.note(ForkNotes.VERSION),
+                        outcome.note(ForkNotes.DETAIL)));
     }
 
     private Measurement row(Taken taken) {
@@ -241,15 +252,9 @@ public final class Session implements AutoCloseable {
                 : result;
     }
 
-    private void endPeers() {
-        peers.values().forEach(PeerProcess::close);
-        peers.clear();
-    }
-
-    /** Ends the peers' processes. */
     @Override
     public void close() {
-        endPeers();
+        peers.values().forEach(BuiltPeer::close);
         jmh.close();
     }
 

@@ -9,12 +9,14 @@ import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.GradientCollector;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.data.Layout;
+import org.jspecify.annotations.Nullable;
 
 /**
  * DJL on its PyTorch engine: {@code BatchNorm.batchNorm} within a scope of an {@code NDManager}, and
@@ -45,6 +47,11 @@ public final class DjlPeer implements Peer {
     }
 
     @Override
+    public boolean preparesCalls(Operation operation) {
+        return operation == Operation.BACKWARD;
+    }
+
+    @Override
     public Variant prepare(String variant, Operation operation, BenchShape shape, Inputs inputs) {
         return new Call(operation, shape, inputs);
     }
@@ -59,6 +66,7 @@ public final class DjlPeer implements Peer {
         private final NDArray runningMean;
         private final NDArray runningVar;
         private Map<String, float[]> results = Map.of();
+        private @Nullable Forward forward;
 
         Call(Operation operation, BenchShape shape, Inputs in) {
             this.operation = operation;
@@ -79,49 +87,51 @@ public final class DjlPeer implements Peer {
             }
         }
 
+        /** The forward that the backward goes back through. */
+        @Override
+        public void prepareCall() {
+            if (operation != Operation.BACKWARD) {
+                return;
+            }
+            closeForward();
+            NDManager scope = manager.newSubManager();
+            GradientCollector collector = Engine.getEngine("PyTorch").newGradientCollector();
+            NDArray loss = batchNorm(scope).mul(dy).sum();
+            loss.attach(scope);
+            forward = new Forward(scope, collector, loss);
+        }
+
         @Override
         public void run() {
-            timedCalls(1);
-        }
-
-        @Override
-        public long timedCalls(long calls) {
-            return operation == Operation.BACKWARD ? timedBackwards(calls) : timedForwards(calls);
-        }
-
-        private long timedForwards(long calls) {
-            long start = System.nanoTime();
-            for (long i = 0; i < calls; i++) {
-                try (NDManager scope = manager.newSubManager()) {
-                    NDArray y = batchNorm(scope);
-                    if (results.isEmpty()) {
-                        results = Map.of(Expected.Y, y.toFloatArray());
-                    }
+            if (operation == Operation.BACKWARD) {
+                backward();
+                return;
+            }
+            try (NDManager scope = manager.newSubManager()) {
+                NDArray y = batchNorm(scope);
+                if (results.isEmpty()) {
+                    results = Map.of(Expected.Y, y.toFloatArray());
                 }
             }
-            return System.nanoTime() - start;
         }
 
-        private long timedBackwards(long calls) {
-            long elapsed = 0;
-            for (long i = 0; i < calls; i++) {
-                try (NDManager scope = manager.newSubManager();
-                        GradientCollector collector =
-                                Engine.getEngine("PyTorch").newGradientCollector()) {
-                    NDArray loss = batchNorm(scope).mul(dy).sum();
-                    loss.attach(scope);
-                    long start = System.nanoTime();
-                    collector.backward(loss);
-                    elapsed += System.nanoTime() - start;
-                    if (results.isEmpty()) {
-                        results = Map.of(
-                                Expected.DX, x.getGradient().toFloatArray(),
-                                Expected.DGAMMA, gamma.getGradient().toFloatArray(),
-                                Expected.DBETA, beta.getGradient().toFloatArray());
-                    }
-                }
+        private void backward() {
+            Forward before = Objects.requireNonNull(forward, "a backward without a forward");
+            before.collector().backward(before.loss());
+            if (results.isEmpty()) {
+                results = Map.of(
+                        Expected.DX, x.getGradient().toFloatArray(),
+                        Expected.DGAMMA, gamma.getGradient().toFloatArray(),
+                        Expected.DBETA, beta.getGradient().toFloatArray());
             }
-            return elapsed;
+        }
+
+        private void closeForward() {
+            if (forward != null) {
+                forward.collector().close();
+                forward.scope().close();
+                forward = null;
+            }
         }
 
         private NDArray batchNorm(NDManager scope) {
@@ -140,7 +150,11 @@ public final class DjlPeer implements Peer {
 
         @Override
         public void close() {
+            closeForward();
             manager.close();
         }
     }
+
+    /** A forward that was recorded, and its loss. */
+    private record Forward(NDManager scope, GradientCollector collector, NDArray loss) {}
 }

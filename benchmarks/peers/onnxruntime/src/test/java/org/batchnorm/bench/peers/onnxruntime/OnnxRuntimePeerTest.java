@@ -27,7 +27,8 @@ class OnnxRuntimePeerTest {
             try (Peer.Variant variant = peer.prepare(name, Operation.INFERENCE, shape, in)) {
                 variant.run();
                 expected.check(name, variant.results(), ROUNDINGS);
-                assertThat(variant.timedCalls(3)).isPositive();
+                variant.run();
+                variant.run();
                 expected.check(name, variant.results(), ROUNDINGS);
             }
         }
