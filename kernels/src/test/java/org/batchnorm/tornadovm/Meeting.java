@@ -44,7 +44,6 @@ final class Meeting {
             return List.of(
                     of("two parts", columns, Layers.OWN, 17, 7),
                     of("one of a single sample", columns, Layers.TWO_STAGES, 23, 1),
-                    of("two parts, float64", columns, Layers.TWO_STAGES_FLOAT64, 17, 7),
                     of("single samples", BatchShape.of(2, 10), Layers.OWN, 1, 1),
                     of("planes", planes, Layers.TWO_STAGES, 2, 1, 4),
                     of("small planes", smallPlanes, Layers.OWN, 20, 20),
