@@ -178,7 +178,10 @@ final class VectorReduction implements Reduction {
                     products = products.lanewise(ADD, p4.lanewise(ADD, p6));
                 }
                 VectorSums.add(s, j, added);
-                VectorSums.add(s.product, j, products);
+                // Without a method: on segments this one is so large that the compiler inlines no more of ours.
+                FloatVector.fromArray(FLOATS, s.product, j)
+                        .lanewise(ADD, products)
+                        .intoArray(s.product, j);
             }
             for (int j = end; j < r.to; j++) {
                 addColumn(o, r.first + i * r.width + j, r, j, c, s);
