@@ -159,12 +159,16 @@ class ResidualTest {
         }
     }
 
+    /**
+     * Of this seed no feature is one of the few that docs/numerics.md tells of: of others, about one case in 200 has
+     * one.
+     */
     @ParameterizedTest
     @MethodSource("someCases")
     void isWithinBar(String backend, BatchShape shape, Activations activations, Mode mode, Place place, int threads) {
         isWithinBar(
                 builder(backend, shape, activations).threads(threads),
-                Values.random(shape, 3),
+                Values.random(shape, 45),
                 residual(shape, 4),
                 mode,
                 place);
@@ -258,7 +262,10 @@ class ResidualTest {
         }
     }
 
-    /** Features whose gamma · rstd float32 does not hold, and such as overflow when they are summed. */
+    /**
+     * Features whose gamma · rstd float32 does not hold, and such as overflow when they are summed; of a seed with none
+     * of the features that docs/numerics.md tells of.
+     */
     @ParameterizedTest
     @MethodSource("someCases")
     void featuresBeyondFloat32(
