@@ -68,7 +68,7 @@ final class BackwardHook extends TensorTensorHook {
             throw new IllegalStateException(
                     "x: changed in place between forward and backward; give forward a clone(), or change it later");
         }
-        TensorMemory.requireFloatsOnCpu("dy", dcopy);
+        TensorMemory.requireDataOnCpu("dy", dcopy);
         Tensor result = TensorBatchNorm.owned(() -> backward(input, new Tensor(dcopy)));
         forgetInput();
         return result;

@@ -6,6 +6,7 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorBase;
 
@@ -78,6 +79,7 @@ final class MemoryOrder {
 
     /** The values of a tensor of this order, which must stay open while they are used. */
     Batch batch(String name, TensorBase tensor) {
-        return Batch.of(name, TensorMemory.of(tensor), BatchShape.ofStrides(extents, strides));
+        ElementType type = TensorMemory.elementType(tensor).orElseThrow();
+        return Batch.of(name, TensorMemory.of(tensor), type, BatchShape.ofStrides(extents, strides));
     }
 }

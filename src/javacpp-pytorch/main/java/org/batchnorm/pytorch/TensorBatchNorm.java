@@ -17,8 +17,9 @@ import org.bytedeco.pytorch.global.torch;
 
 /**
  * Batch normalization for training loops on libtorch from Java ({@code org.bytedeco:pytorch}), with PyTorch's
- * conventions: what {@code torch.batch_norm} computes, from float32 tensors on the CPU of shape (N, C) or (N, C, …), as
- * part of autograd's graph.
+ * conventions: what {@code torch.batch_norm} computes, from float32, bfloat16 or float16 tensors on the CPU of shape
+ * (N, C) or (N, C, …), as part of autograd's graph. y and dx have x's type and are rounded to it once; parameters,
+ * their gradients and statistics are float32 whatever it is.
  *
  * <pre>{@code
  * TensorBatchNorm bn = new TensorBatchNorm(256);
@@ -122,8 +123,8 @@ public final class TensorBatchNorm implements AutoCloseable {
     /**
      * Normalizes a batch.
      *
-     * @param x float32 on the CPU, (N, C) or (N, C, …)
-     * @return y, the shape of x; part of autograd's graph where gradients are recorded
+     * @param x float32, bfloat16 or float16 on the CPU, (N, C) or (N, C, …)
+     * @return y, the shape and type of x; part of autograd's graph where gradients are recorded
      * @throws IllegalArgumentException if x is of another type, device, layout or shape, or if there is but one value
      *     per feature in training; nothing is changed
      */
@@ -150,7 +151,7 @@ public final class TensorBatchNorm implements AutoCloseable {
     }
 
     private void requireInput(Tensor x) {
-        TensorMemory.requireFloatsOnCpu("x", x);
+        TensorMemory.requireDataOnCpu("x", x);
         if (x.dim() < 2 || x.size(1) != features) {
             throw new IllegalArgumentException("x: shape " + Arrays.toString(MemoryOrder.extents(x))
                     + " given, must be (N, " + features + ") or (N, " + features + ", …)");
@@ -176,7 +177,8 @@ public final class TensorBatchNorm implements AutoCloseable {
         Tensor inMemoryOrder = permuted(x, axes);
         long[] withoutValues = MemoryOrder.extents(inMemoryOrder);
         withoutValues[0] = 0;
-        Tensor lifetime = torch.empty(withoutValues);
+        // Of x's type, which the concatenation then has, too.
+        Tensor lifetime = inMemoryOrder.new_empty(withoutValues);
         lifetime.requires_grad_();
         Tensor copy = torch.cat(new TensorVector(inMemoryOrder, lifetime), 0);
         Tensor y = permuted(copy, MemoryOrder.inverse(axes));

@@ -64,13 +64,17 @@ class TensorBatchNormTest {
     }
 
     private static float[] floats(Tensor tensor) {
-        Tensor contiguous = tensor.detach().contiguous();
+        Tensor contiguous = tensor.detach().toType(ScalarType.Float).contiguous();
         float[] values = new float[(int) contiguous.numel()];
         new FloatPointer(contiguous.data_ptr_float()).get(values);
         return values;
     }
 
     private static void assertClose(Tensor actual, Tensor expected, String what) {
+        assertClose(actual, expected, TOLERANCE, what);
+    }
+
+    private static void assertClose(Tensor actual, Tensor expected, double tolerance, String what) {
         assertThat(MemoryOrder.extents(actual)).as(what).isEqualTo(MemoryOrder.extents(expected));
         float[] given = floats(actual);
         float[] right = floats(expected);
@@ -79,7 +83,7 @@ class TensorBatchNormTest {
             scale = Math.max(scale, Math.abs(value));
         }
         for (int i = 0; i < right.length; i++) {
-            assertThat((double) given[i]).as("%s[%d]", what, i).isCloseTo(right[i], within(TOLERANCE * scale));
+            assertThat((double) given[i]).as("%s[%d]", what, i).isCloseTo(right[i], within(tolerance * scale));
         }
     }
 
@@ -203,6 +207,74 @@ class TensorBatchNormTest {
                 assertClose(ours.bias().grad(), own.bias.grad(), name + ": bias.grad");
                 assertClose(ours.runningVar(), own.runningVar, name + ": runningVar");
             }
+        }
+    }
+
+    static Stream<Arguments> inputsOf16Bits() {
+        return Stream.of(ScalarType.BFloat16, ScalarType.Half)
+                .flatMap(type -> inputs().map(each -> Arguments.of(type, each.get()[0], each.get()[1])));
+    }
+
+    /** What PyTorch computes in float32 from the same values, rounded: half a unit in the last place. */
+    @ParameterizedTest(name = "{0} {1}")
+    @MethodSource("inputsOf16Bits")
+    void tensorsOf16Bits(ScalarType type, String name, Supplier<Tensor> values) {
+        double halfAUnit = type == ScalarType.BFloat16 ? 0x1p-8 : 0x1p-11;
+        Own own = new Own(3);
+        try (TensorBatchNorm ours = new TensorBatchNorm(3)) {
+            Tensor ourX = leaf(values.get().toType(type));
+            Tensor x = leaf(ourX.toType(ScalarType.Float));
+            Tensor ourY = ours.forward(ourX);
+            Tensor y = own.forward(x, true);
+            assertThat(ourY.scalar_type().intern()).isEqualTo(type);
+            assertClose(ourY, y, halfAUnit, name + ": y");
+            Tensor dy = normal(2, MemoryOrder.extents(y)).toType(type);
+            ourY.mul(dy).sum().backward();
+            y.mul(dy.toType(ScalarType.Float)).sum().backward();
+            assertThat(ourX.grad().scalar_type().intern()).isEqualTo(type);
+            assertClose(ourX.grad(), x.grad(), halfAUnit, name + ": dx");
+            assertThat(ours.weight().grad().scalar_type().intern()).isEqualTo(ScalarType.Float);
+            assertClose(ours.weight().grad(), own.weight.grad(), name + ": weight.grad");
+            assertClose(ours.bias().grad(), own.bias.grad(), name + ": bias.grad");
+            assertClose(ours.runningMean(), own.runningMean, name + ": runningMean");
+            assertClose(ours.runningVar(), own.runningVar, name + ": runningVar");
+        }
+    }
+
+    /**
+     * The same network in bfloat16, with the layers' parameters in float32: as close to PyTorch's as its rounding lets
+     * it be.
+     */
+    @Test
+    void twentyStepsInBfloat16AreTorchs() {
+        Own own = new Own(9);
+        try (TensorBatchNorm ours = new TensorBatchNorm(9)) {
+            Tensor w1 = leaf(normal(1, 6, 9).toType(ScalarType.BFloat16));
+            Tensor ourW1 = leaf(w1.clone());
+            for (int i = 0; i < 20; i++) {
+                Tensor x = normal(10 + i, 16, 6).toType(ScalarType.BFloat16);
+                Tensor dy = normal(50 + i, 16, 9).toType(ScalarType.BFloat16);
+                own.forward(x.matmul(w1), true).mul(dy).sum().backward();
+                ours.forward(x.matmul(ourW1)).mul(dy).sum().backward();
+                assertClose(ourW1.grad(), w1.grad(), 0x1p-6, "gradient of the weights before");
+                assertClose(ours.weight().grad(), own.weight.grad(), 0x1p-6, "weight.grad");
+                assertClose(ours.bias().grad(), own.bias.grad(), 0x1p-6, "bias.grad");
+                Stream.of(own.weight, own.bias).forEach(parameter -> step(parameter, 0.02));
+                Stream.of(ours.weight(), ours.bias()).forEach(parameter -> step(parameter, 0.02));
+                w1.mutable_grad().zero_();
+                ourW1.mutable_grad().zero_();
+            }
+            assertClose(ours.weight(), own.weight, 0x1p-6, "weight");
+            assertClose(ours.runningMean(), own.runningMean, 1e-4, "runningMean");
+            assertClose(ours.runningVar(), own.runningVar, 1e-4, "runningVar");
+        }
+    }
+
+    @Test
+    void parametersAreFloat32() {
+        try (TensorBatchNorm ours = new TensorBatchNorm(3)) {
+            ours.runningMean().set_data(torch.zeros(3).toType(ScalarType.BFloat16));
+            refused(ours, normal(1, 12, 3), "runningMean: a tensor of type BFloat16 given, must be of Float (float32)");
         }
     }
 
@@ -342,8 +414,7 @@ class TensorBatchNormTest {
     @Test
     void whatIsNotSupportedIsRefusedByName() {
         try (TensorBatchNorm ours = new TensorBatchNorm(3)) {
-            for (ScalarType type :
-                    new ScalarType[] {ScalarType.Double, ScalarType.Half, ScalarType.BFloat16, ScalarType.Long}) {
+            for (ScalarType type : new ScalarType[] {ScalarType.Double, ScalarType.Float8_e4m3fn, ScalarType.Long}) {
                 refused(ours, normal(1, 12, 3).toType(type), "x: a tensor of type " + type);
             }
             refused(ours, normal(1, 12, 3).to_sparse(), "x: a tensor of layout Sparse");
