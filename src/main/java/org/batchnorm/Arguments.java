@@ -177,8 +177,8 @@ record Arguments(String owner, int features) {
     private static void requireDisjoint(String in, Batch input, String out, Batch output) {
         long overlap = input.overlap(output);
         if (overlap > 0) {
-            throw new IllegalArgumentException(out + ": overlaps " + in + " in " + overlap + " of "
-                    + output.shape().bytes() + " bytes; must have none in common with it");
+            throw new IllegalArgumentException(out + ": overlaps " + in + " in " + overlap + " of " + output.bytes()
+                    + " bytes; must have none in common with it");
         }
     }
 

@@ -17,6 +17,7 @@ import org.batchnorm.conformance.Reference;
 import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.InProcessExchange;
@@ -540,6 +541,10 @@ class ResidualTest {
             refuses(() -> layer.backward(x, y, dy, dx, null), "dresidual: null given, must be a Batch");
             refuses(() -> layer.backward(x, y, dy, dx, x), "dresidual: overlaps x in 48 of 48 bytes; must have none");
             refuses(() -> layer.backward(x, y, dy, dx, dx), "dresidual: overlaps dx in 48 of 48 bytes; must have none");
+            Batch half = Batch.of(new short[12], ElementType.FLOAT16, x.shape());
+            refuses(
+                    () -> layer.backward(half, y, dy, dx, half),
+                    "dresidual: overlaps x in 24 of 24 bytes; must have none");
             refuses(
                     () -> layer.backward(x, y, Batch.of(shared, shape), dx, shifted),
                     "dresidual: overlaps dy in 40 of 48 bytes; must be the same memory as dy or have none");

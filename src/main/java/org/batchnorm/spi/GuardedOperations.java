@@ -18,7 +18,7 @@ final class GuardedOperations implements BatchNormOperations {
 
     @Override
     public void collectStatistics(Tensors tensors, Moments moments) {
-        if (isEmpty(tensors)) {
+        if (checkedIsEmpty(tensors)) {
             moments.clear();
         } else {
             backend.collectStatistics(tensors, moments);
@@ -27,14 +27,14 @@ final class GuardedOperations implements BatchNormOperations {
 
     @Override
     public void transform(Tensors tensors, Normalization normalization) {
-        if (!isEmpty(tensors)) {
+        if (!checkedIsEmpty(tensors)) {
             backend.transform(tensors, normalization);
         }
     }
 
     @Override
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-        if (isEmpty(tensors)) {
+        if (checkedIsEmpty(tensors)) {
             sums.clear();
         } else {
             backend.reduceGradients(tensors, normalization, sums);
@@ -43,21 +43,21 @@ final class GuardedOperations implements BatchNormOperations {
 
     @Override
     public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
-        if (!isEmpty(tensors)) {
+        if (!checkedIsEmpty(tensors)) {
             backend.inputGradient(tensors, normalization, sums);
         }
     }
 
     @Override
     public void forward(Tensors tensors, Normalization normalization) {
-        if (!isEmpty(tensors)) {
+        if (!checkedIsEmpty(tensors)) {
             backend.forward(tensors, normalization);
         }
     }
 
     @Override
     public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
-        if (isEmpty(tensors)) {
+        if (checkedIsEmpty(tensors)) {
             sums.clear();
         } else {
             backend.backward(tensors, normalization, sums);
@@ -84,7 +84,8 @@ final class GuardedOperations implements BatchNormOperations {
         backend.close();
     }
 
-    private boolean isEmpty(Tensors tensors) {
+    /** Refuses types that the backend does not take, and tells whether there is no value. */
+    private boolean checkedIsEmpty(Tensors tensors) {
         if (!backend.takes16Bit()) {
             tensors.requireFloat32(name);
         }

@@ -373,6 +373,32 @@ class BackendSelectionTest {
     }
 
     @Test
+    void aResidualIsRefusedWhereADeviceThatAddsNoneIsForced() {
+        IsolatedProviders.run(ResidualOfADevice.class, CPU, DEVICE);
+    }
+
+    static final class ResidualOfADevice implements Runnable {
+        @Override
+        public void run() {
+            Batch x = Batch.of(new float[60], LARGE);
+            Batch y = Batch.of(new float[60], LARGE);
+            String message = "residual: given, but the backend device adds none; add it outside of the layer,"
+                    + " or choose the backend auto, vector or scalar";
+            try (BatchNorm layer = BatchNorm.builder(3).backend("device").build()) {
+                assertThatThrownBy(() -> layer.forward(x, x, y))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessage(message);
+                layer.forward(x, y);
+                assertThatThrownBy(() -> layer.backward(x, y, y, y, Batch.of(new float[60], LARGE)))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessage(message);
+                assertThat(layer.numBatchesTracked()).isEqualTo(1);
+            }
+            assertThat(TestBackends.CALLS).containsExactly("device forward", "device close");
+        }
+    }
+
+    @Test
     void aForcedDeviceGetsEveryShape() {
         IsolatedProviders.run(ForcedDeviceTakesAll.class, CPU, DEVICE);
     }

@@ -13,8 +13,9 @@ import org.batchnorm.data.BatchShape;
  */
 public final class CutPolicy {
     /**
-     * The rows whose sum float32 holds before it goes into float64. Two kinds of rows come on top at the end of a
-     * block: at most 15 that do not go into each stream, and the last block's loose rows, at most 127 (where C = 1).
+     * The rows whose sum float32 holds before it goes into float64, twice as many where eight are added at once:
+     * {@link #rowsAtOnce}. Two kinds of rows come on top at the end of a block: at most 15 that do not go into each
+     * stream, and the last block's loose rows, at most 127 (where C = 1).
      */
     public static final int ROWS = 64;
 
