@@ -2,6 +2,7 @@ package org.batchnorm.bench.jmh;
 
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.Batch;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -32,6 +33,9 @@ public class ForwardBenchmark extends OperationBenchmark {
     @Override
     @Benchmark
     public void run() {
-        operations.forward(tensors.forward(x, output), normalization);
+        Batch normalized = passes.input(x);
+        operations.forward(
+                tensors.forward(normalized, output).withResidual(separate ? null : residual, null), normalization);
+        passes.output(output);
     }
 }

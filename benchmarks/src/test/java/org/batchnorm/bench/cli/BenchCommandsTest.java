@@ -92,6 +92,8 @@ class BenchCommandsTest {
     @CsvSource(delimiter = ';', textBlock = """
                     --operation=sideways     ; sideways
                     --operation=copy         ; copy
+                    --type=float12           ; type: "float12" given, must be one of float32, float16, bfloat16
+                    --fused=gelu             ; fused: "gelu" given, must be one of none, relu, leaky_relu
                     --shape=12               ; shape: "12"
                     --shape=99999999999x5    ; shape: 99999999999x5 given has 499999999995 values, must have at most 2147483639
                     --shape=5x99999999999    ; shape: 5x99999999999 given has 99999999999 features (second), must have at most
@@ -118,6 +120,44 @@ class BenchCommandsTest {
         assertThat(run("bench", "--shape=1x5", "--operation=forward", "--backend=scalar", "--threads=1"))
                 .isZero();
         assertThat(err.toString()).contains("left out: forward of 1x5");
+    }
+
+    @Tag("thorough")
+    @Test
+    void benchMeasuresTypesAndWhatIsFusedSideBySide() {
+        Path json = folder.resolve("results.jsonl");
+        int exit = run(
+                "bench",
+                "--shape=64x5",
+                "--operation=backward",
+                "--type=float32,bfloat16",
+                "--fused=none,residual+leaky_relu",
+                "--backend=scalar",
+                "--threads=1",
+                "--memory=heap",
+                "--samples=2",
+                "--sample-time=1",
+                "--warmup=4",
+                "--layer",
+                "--json=" + json);
+
+        assertThat(exit).as(err.toString()).isZero();
+        assertThat(err.toString()).contains("left out: bfloat16 of peers, --layer and --first");
+        List<Measurement> ours = ResultsFile.read(json).stream()
+                .filter(row -> row.point().operation() == Operation.BACKWARD)
+                .toList();
+        assertThat(ours)
+                .extracting(row -> row.point().variant() + " " + row.point().kind())
+                .containsExactly(
+                        "scalar float32",
+                        "scalar bfloat16",
+                        "scalar float32 residual+leaky_relu",
+                        "scalar-separate float32 residual+leaky_relu",
+                        "scalar bfloat16 residual+leaky_relu");
+        assertThat(ours).allSatisfy(row -> assertThat(row.result().floorShare()).isPositive());
+        assertThat(out.toString())
+                .contains("| backward | 64x5 | none | scalar | heap | 1 |")
+                .contains("| residual+leaky_relu | 64x5 | 1 | scalar-separate | – | – |");
     }
 
     @Test

@@ -17,6 +17,7 @@ import org.batchnorm.bench.jmh.session.Session;
 import org.batchnorm.bench.jmh.session.Task;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 import org.junit.jupiter.api.BeforeAll;
@@ -67,7 +68,7 @@ class PeerBenchmarkTest {
             jar.write(OwnBackend.class.getName().getBytes(StandardCharsets.UTF_8));
             jar.closeEntry();
         }
-        Task task = new Task.OfPeer("own", Operation.INFERENCE, BenchShape.of(8, 4), 2);
+        Task task = new Task.OfPeer("own", Operation.INFERENCE, BenchShape.of(8, 4), Fusion.NONE, 2);
         try (Session session = new Session(Rows.run("1"), PLAN, 1, folder, folder.resolve("log"))) {
             return session.measure(List.of(task));
         }
@@ -92,7 +93,7 @@ class PeerBenchmarkTest {
 
     @Test
     void aPeerThatIsNotBuiltSaysHowToBuildIt() {
-        Task task = new Task.OfPeer("onednn", Operation.INFERENCE, BenchShape.of(8, 4), 1);
+        Task task = new Task.OfPeer("onednn", Operation.INFERENCE, BenchShape.of(8, 4), Fusion.NONE, 1);
         try (Session session = new Session(Rows.run("1"), PLAN, 1, folder, folder.resolve("log"))) {
             assertThat(session.measure(List.of(task)).failures().get(task))
                     .contains("peer onednn is not built", "mvn -Ppeers package");
