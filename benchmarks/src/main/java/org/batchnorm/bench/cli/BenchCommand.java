@@ -209,6 +209,7 @@ final class BenchCommand implements Callable<Integer> {
         Path logFile = log == null ? Files.createTempFile("batchnorm-bench-", ".log") : log;
         List<Measurement> rows = new ArrayList<>();
         Map<Task, String> failures = new LinkedHashMap<>();
+        Set<String> leftOut = new LinkedHashSet<>();
         long start = System.nanoTime();
         try (Session session = new Session(Environment.currentRun(home), plan, forks, home.resolve("peers"), logFile);
                 Progress progress = Progress.start(err, "bench", tasks)) {
@@ -217,6 +218,7 @@ final class BenchCommand implements Callable<Integer> {
                 Session.Outcome outcome = session.measure(group);
                 rows.addAll(outcome.rows());
                 failures.putAll(outcome.failures());
+                leftOut.addAll(outcome.fusionsWithoutRows(group));
                 if (json != null) {
                     ResultsFile.append(json, outcome.rows());
                 }
@@ -232,6 +234,7 @@ final class BenchCommand implements Callable<Integer> {
         }
         print(out, "Milliseconds by element type, and by those of float32:", KindTables.types(rows));
         print(out, "Milliseconds of what is fused, and by those of ours, fused:", KindTables.fused(rows));
+        leftOut.forEach(what -> err.println("left out: " + what + ", which has no calls for it"));
         failures.forEach((task, failure) -> err.println("failed: " + task + ": " + failure));
         if (!failures.isEmpty()) {
             err.println(failures.size() + " of " + tasks + " measurements failed; more in " + logFile);

@@ -3,10 +3,8 @@ package org.batchnorm.bench.jmh;
 import java.util.HashMap;
 import java.util.Map;
 import org.batchnorm.bench.workload.Expected;
-import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.data.Batch;
-import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -34,8 +32,7 @@ public class BackwardBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        BatchStatistics statistics = new BatchStatistics(batch.c());
-        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, statistics, true);
+        normalization = withOwnStatistics();
         sums = new GradientSums(batch.c());
         y = empty();
         dresidual = empty();

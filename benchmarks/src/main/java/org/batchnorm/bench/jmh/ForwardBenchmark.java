@@ -1,9 +1,7 @@
 package org.batchnorm.bench.jmh;
 
-import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.data.Batch;
-import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
 
@@ -27,7 +25,7 @@ public class ForwardBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(batch.c()), true);
+        normalization = withOwnStatistics();
     }
 
     @Override

@@ -1,9 +1,7 @@
 package org.batchnorm.bench.jmh;
 
-import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.data.Batch;
-import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
 
@@ -27,8 +25,7 @@ public class InferenceBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        BatchStatistics running = BatchStatistics.over(in.runningMean(), in.runningVar());
-        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, running, false);
+        normalization = withRunningStatistics();
     }
 
     @Override

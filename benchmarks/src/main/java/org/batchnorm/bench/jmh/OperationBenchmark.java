@@ -19,6 +19,8 @@ import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -140,6 +142,17 @@ public abstract class OperationBenchmark {
 
     /** What must have happened before the operation can run. */
     protected void prepare() {}
+
+    /** With the statistics of the batch, which a forward writes. */
+    protected final Normalization withOwnStatistics() {
+        return new Normalization(in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(batch.c()), true);
+    }
+
+    /** With running statistics. */
+    protected final Normalization withRunningStatistics() {
+        BatchStatistics running = BatchStatistics.over(in.runningMean(), in.runningVar());
+        return new Normalization(in.gamma(), in.beta(), Inputs.EPS, running, false);
+    }
 
     /** Opens the backend, fills the memory, checks the result, warms up. */
     @Setup(Level.Trial)

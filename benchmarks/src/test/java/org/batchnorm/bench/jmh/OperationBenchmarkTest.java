@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.batchnorm.bench.jmh.session.MeasuredBackend;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
 import org.batchnorm.bench.workload.Fusion;
@@ -25,7 +26,8 @@ class OperationBenchmarkTest {
 
     static Stream<Kind> kinds() {
         return Stream.of(ElementType.values())
-                .flatMap(type -> Stream.of(Fusion.values()).map(fusion -> new Kind(type, fusion)));
+                .flatMap(type -> Stream.of(Fusion.values()).map(fusion -> new Kind(type, fusion)))
+                .filter(MeasuredBackend.onCpu("scalar")::does);
     }
 
     @ParameterizedTest

@@ -23,10 +23,13 @@ public record MeasuredBackend(String name, String device) {
         return new MeasuredBackend(name, CPU);
     }
 
-    /** Whether it does the operations of the kind; it is opened to be asked. */
+    /**
+     * Whether it does the operations of the kind; it is opened to be asked. Types wider than float32 want parameters of
+     * their own, which are not measured.
+     */
     public boolean does(Kind kind) {
-        if (kind.isPlain()) {
-            return true;
+        if (kind.isPlain() || kind.type().bytes() > Float.BYTES) {
+            return kind.isPlain();
         }
         BackendOptions options =
                 new BackendOptions(1, BackendOptions.fromSystemProperties().device());

@@ -5,9 +5,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.batchnorm.bench.jmh.BackwardBenchmark;
@@ -290,6 +292,24 @@ public final class Session implements AutoCloseable {
         public Outcome {
             rows = List.copyOf(rows);
             failures = Collections.unmodifiableMap(new LinkedHashMap<>(failures));
+        }
+
+        /** What is fused and whose it would be, of those of the tasks that a peer cannot do. */
+        public Set<String> fusionsWithoutRows(List<Task> group) {
+            Set<String> without = new LinkedHashSet<>();
+            for (Task task : group) {
+                if (task instanceof Task.OfPeer ofPeer
+                        && ofPeer.fusion() != Fusion.NONE
+                        && !failures.containsKey(task)
+                        && rows.stream().noneMatch(row -> isOf(ofPeer, row.point()))) {
+                    without.add(ofPeer.fusion() + " of " + ofPeer.peer());
+                }
+            }
+            return without;
+        }
+
+        private static boolean isOf(Task.OfPeer task, Point point) {
+            return point.library().equals(task.peer()) && point.kind().fusion() == task.fusion();
         }
     }
 
