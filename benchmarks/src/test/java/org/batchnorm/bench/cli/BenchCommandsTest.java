@@ -12,7 +12,10 @@ import java.util.List;
 import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.ResultsFile;
 import org.batchnorm.bench.jmh.results.Rows;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.ElementType;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -201,6 +204,13 @@ class BenchCommandsTest {
                         Rows.ours(Rows.run("1"), Operation.FORWARD, "256x256", 1, 1),
                         Rows.peer(Rows.run("1"), "onednn", "ab", Operation.FORWARD, "256x256", 1, 2),
                         Rows.peer(Rows.run("1"), "djl", "function", Operation.FORWARD, "256x256", 1, 8)));
+        Measurement plain = Rows.ours(Rows.run("1"), Operation.FORWARD, "1024x1024", 1, 2);
+        ResultsFile.append(
+                json,
+                List.of(
+                        plain,
+                        ofKind(plain, new Kind(ElementType.BFLOAT16, Fusion.NONE), 1),
+                        ofKind(plain, new Kind(ElementType.FLOAT32, Fusion.RELU), 2.5)));
         Path page = folder.resolve("RESULTS.md");
         Files.writeString(page, "before\n<!-- benchmarks: begin -->\nold\n<!-- benchmarks: end -->\nafter\n");
 
@@ -213,8 +223,15 @@ class BenchCommandsTest {
                 .startsWith("before\n<!-- benchmarks: begin -->\n")
                 .endsWith("<!-- benchmarks: end -->\nafter\n")
                 .contains("| 256x256 | 2.00 | – | – |")
+                .contains("| forward | 1024x1024 | none | vector | heap | 1 | 2.000 | 1.000 (0.50) |")
+                .contains("| relu | 1024x1024 | 1 | vector | 2.500 (1.00) | – | – | – |")
                 .contains("Beside djl as its users call it, geometric means: forward 8.0.")
                 .doesNotContain("old");
+    }
+
+    private static Measurement ofKind(Measurement row, Kind kind, double milliseconds) {
+        Measurement.Point point = row.point().of(kind);
+        return new Measurement(point, row.run(), Rows.result(point, milliseconds));
     }
 
     @Test
