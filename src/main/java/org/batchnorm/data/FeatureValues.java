@@ -104,6 +104,12 @@ public final class FeatureValues {
         return type == other.type && (isDouble() ? doubles == other.doubles : floats == other.floats);
     }
 
+    /** Whether this is a view of that very array. */
+    @SuppressWarnings("ReferenceEquality")
+    public boolean isOf(Object array) {
+        return array == (isDouble() ? doubles : floats);
+    }
+
     private boolean isDouble() {
         return type == ElementType.FLOAT64;
     }
