@@ -85,7 +85,8 @@ public final class GradientSums {
         double sum = dbeta[c] + by;
         double added = sum - dbeta[c];
         double lost = (dbeta[c] - (sum - added)) + (by - added);
-        dbeta[c] = sum;
-        dbetaLow[c] = Double.isFinite(lost) ? dbetaLow[c] + byLow + lost : 0;
+        double low = Double.isFinite(lost) ? dbetaLow[c] + byLow + lost : 0;
+        dbeta[c] = sum + low;
+        dbetaLow[c] = Double.isFinite(sum) ? low - (dbeta[c] - sum) : 0;
     }
 }

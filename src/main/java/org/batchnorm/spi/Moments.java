@@ -110,7 +110,8 @@ public final class Moments {
         double sum = mean[c] + by;
         double added = sum - mean[c];
         double lost = (mean[c] - (sum - added)) + (by - added);
-        mean[c] = sum;
-        meanLow[c] = Double.isFinite(lost) ? meanLow[c] + lost : 0;
+        double low = Double.isFinite(lost) ? meanLow[c] + lost : 0;
+        mean[c] = sum + low;
+        meanLow[c] = Double.isFinite(sum) ? low - (mean[c] - sum) : 0;
     }
 }
