@@ -94,7 +94,7 @@ final class BenchCommand implements Callable<Integer> {
             split = ",",
             paramLabel = "TYPE",
             description =
-                    "Element types, side by side: float32, float16, bfloat16. Default: float32. Peers, --layer and --first are measured with float32 alone.")
+                    "Element types, side by side: float32, float16, bfloat16, float64. Default: float32. Peers, --layer and --first are measured with float32 alone.")
     private List<String> types = List.of("float32");
 
     @Option(

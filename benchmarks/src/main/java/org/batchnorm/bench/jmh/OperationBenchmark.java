@@ -13,9 +13,11 @@ import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.WarmUp;
+import org.batchnorm.conformance.Reference;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -145,13 +147,26 @@ public abstract class OperationBenchmark {
 
     /** With the statistics of the batch, which a forward writes. */
     protected final Normalization withOwnStatistics() {
-        return new Normalization(in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(batch.c()), true);
+        ElementType ofParameters = isFloat64() ? ElementType.FLOAT64 : ElementType.FLOAT32;
+        return normalization(new BatchStatistics(batch.c(), ofParameters), true);
     }
 
     /** With running statistics. */
     protected final Normalization withRunningStatistics() {
-        BatchStatistics running = BatchStatistics.over(in.runningMean(), in.runningVar());
-        return new Normalization(in.gamma(), in.beta(), Inputs.EPS, running, false);
+        return normalization(BatchStatistics.over(values(in.runningMean()), values(in.runningVar())), false);
+    }
+
+    private Normalization normalization(BatchStatistics statistics, boolean throughStatistics) {
+        return Normalization.of(values(in.gamma()), values(in.beta()), Inputs.EPS, statistics, throughStatistics);
+    }
+
+    /** In the type of the parameters: float64's own, else float32. */
+    private FeatureValues values(float[] ofFeatures) {
+        return isFloat64() ? FeatureValues.of(Reference.widen(ofFeatures)) : FeatureValues.of(ofFeatures);
+    }
+
+    private boolean isFloat64() {
+        return Kind.type(type) == ElementType.FLOAT64;
     }
 
     /** Opens the backend, fills the memory, checks the result, warms up. */

@@ -3,6 +3,7 @@ package org.batchnorm.bench.jmh.session;
 import java.util.Optional;
 import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Kind;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -23,19 +24,17 @@ public record MeasuredBackend(String name, String device) {
         return new MeasuredBackend(name, CPU);
     }
 
-    /**
-     * Whether it does the operations of the kind; it is opened to be asked. Types wider than float32 want parameters of
-     * their own, which are not measured.
-     */
+    /** Whether it does the operations of the kind; it is opened to be asked. */
     public boolean does(Kind kind) {
-        if (kind.isPlain() || kind.type().bytes() > Float.BYTES) {
-            return kind.isPlain();
+        if (kind.isPlain()) {
+            return true;
         }
         BackendOptions options =
                 new BackendOptions(1, BackendOptions.fromSystemProperties().device());
         try (BatchNormOperations operations =
                 Backends.open(Optional.of(name), options).operations()) {
             return (!kind.type().is16Bit() || operations.takes16Bit())
+                    && (kind.type() != ElementType.FLOAT64 || operations.takesFloat64())
                     && (kind.fusion() == Fusion.NONE || operations.doesActivations());
         }
     }
