@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import org.batchnorm.data.Batch;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -95,11 +96,13 @@ public final class AccumulatedBatches {
         this.tensors = new Tensors(function.activations);
         int features = function.features();
         this.saved = new SavedStatistics(features);
+        ElementType type = function.arguments.type();
+        saved.begin(type);
         this.moments = new Moments(features);
         this.ofMicroBatch = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfMicroBatch = new GradientSums(features);
-        this.gradientsOfMicroBatch = new PartGradients(operations, features);
+        this.gradientsOfMicroBatch = new PartGradients(operations, features, type);
     }
 
     /** The micro-batches of this large batch that were collected. */

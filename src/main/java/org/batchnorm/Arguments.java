@@ -3,6 +3,8 @@ package org.batchnorm;
 import java.lang.foreign.MemorySegment;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -14,8 +16,9 @@ import org.jspecify.annotations.Nullable;
  *
  * @param owner whose data they are: {@code layer} or {@code function}
  * @param features its C
+ * @param type that of its parameters and statistics, FLOAT32 or FLOAT64
  */
-record Arguments(String owner, int features) {
+record Arguments(String owner, int features, ElementType type) {
 
     /** Checks what a forward operation reads and writes. */
     void requireForward(Batch x, Batch y) {
@@ -100,10 +103,43 @@ record Arguments(String owner, int features) {
     }
 
     /** Checks an array of one value for each feature; null is none. */
-    void requireFeatures(String name, float @Nullable [] values) {
-        if (values != null && values.length != features) {
-            throw new IllegalArgumentException(name + ": float[" + values.length
+    void requireFeatures(String name, @Nullable FeatureValues values) {
+        if (values == null) {
+            return;
+        }
+        String element = values.type() == ElementType.FLOAT64 ? "double" : "float";
+        if (values.features() != features) {
+            throw new IllegalArgumentException(name + ": " + element + "[" + values.features()
                     + "] given, must have one value for each of the " + owner + "'s " + features + " features");
+        }
+        if (values.type() != type) {
+            throw new IllegalArgumentException(name + ": a " + element + "[] given, must be a "
+                    + (type == ElementType.FLOAT64 ? "double" : "float") + "[], as the " + owner + " is of " + type);
+        }
+    }
+
+    /** Checks all arrays of parameters. */
+    void require(Parameters parameters) {
+        requireGiven("parameters", parameters, "Parameters, Parameters.NONE where there are none");
+        requireFeatures("gamma", parameters.gamma);
+        requireFeatures("beta", parameters.beta);
+        requireFeatures("dgamma", parameters.dgamma);
+        requireFeatures("dbeta", parameters.dbeta);
+    }
+
+    /** Checks parameters and given statistics. */
+    void require(Parameters parameters, FeatureValues mean, FeatureValues variance) {
+        require(parameters);
+        requireFeatures("mean", mean);
+        requireFeatures("variance", variance);
+    }
+
+    /** Refuses FLOAT64 where a backend does not take it. */
+    void requireTypeTaken(Backends.OpenBackend backend) {
+        if (type == ElementType.FLOAT64 && !backend.operations().takesFloat64()) {
+            backend.operations().close();
+            throw new IllegalArgumentException("elementType: FLOAT64 given, but the backend " + backend.name()
+                    + " does not take it; choose the backend auto, vector or scalar, or FLOAT32");
         }
     }
 
@@ -142,8 +178,9 @@ record Arguments(String owner, int features) {
         }
     }
 
-    private static void requireReadable(String name, Batch batch) {
+    private void requireReadable(String name, Batch batch) {
         requireGiven(name, batch, "a Batch");
+        requireType(name, batch.type());
         if (batch.isArray()) {
             return;
         }
@@ -159,7 +196,16 @@ record Arguments(String owner, int features) {
         }
     }
 
-    private static void requireWritable(String name, Batch batch) {
+    private void requireType(String name, ElementType given) {
+        boolean inDouble = type == ElementType.FLOAT64;
+        if (inDouble != (given == ElementType.FLOAT64)) {
+            throw new IllegalArgumentException(name + ": " + given + " given, must be "
+                    + (inDouble ? "FLOAT64" : "FLOAT32, FLOAT16 or BFLOAT16") + ", as the " + owner + " is of " + type
+                    + "; elementType(" + (inDouble ? "FLOAT32" : "FLOAT64") + ") builds one of the other kind");
+        }
+    }
+
+    private void requireWritable(String name, Batch batch) {
         requireReadable(name, batch);
         if (!batch.isArray() && batch.segment().isReadOnly()) {
             throw new IllegalArgumentException(name + ": read-only segment given, must be writable");

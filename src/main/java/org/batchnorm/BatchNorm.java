@@ -5,7 +5,6 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.spi.GradientSums;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
@@ -40,8 +39,10 @@ import org.batchnorm.state.Tensor;
  * <p><b>Data</b> are {@link Batch}es: float32 in {@code float[]}s or in {@link MemorySegment}s, on or off the heap, of
  * at least the shape's elements. Nothing is copied, and what lies behind the elements is left alone, so that a last,
  * smaller batch may use the buffer of the others. Arrays and segments can be given as they are, too, with one shape for
- * all of them. y may be the same memory as x, and dx the same as dy or x; overlap in part is an error. After a forward
- * in place, backward needs a copy of x that the caller made before.
+ * all of them. Batches of a layer of FLOAT64 ({@link BatchNormBuilder#elementType}) are in {@code double[]}s or
+ * segments, and so are its arrays: {@link #doubleWeight()} and so on. y may be the same memory as x, and dx the same as
+ * dy or x; overlap in part is an error. After a forward in place, backward needs a copy of x that the caller made
+ * before.
  *
  * <p><b>Threads.</b> In inference mode any number of threads may call {@link #forward(Batch, Batch)} at once.
  * Everything that changes the layer (training, backward, loading, changing the mode) belongs to one thread at a time; a
@@ -54,9 +55,9 @@ public final class BatchNorm implements AutoCloseable {
     final BatchNormFunction function;
     final OneThread oneThread;
     final LayerState state;
-    private final GradientSums sums;
     private final SavedStatistics ownSaved;
     private final LayerForward forward;
+    private final LayerBackward backward;
 
     private volatile BatchNormConfig config;
     private Mode mode = Mode.TRAINING;
@@ -64,21 +65,16 @@ public final class BatchNorm implements AutoCloseable {
     boolean updateRunningStatistics = true;
 
     BatchNorm(BatchNormConfig config, BatchNormFunction function) {
-        int c = config.features();
         this.config = config;
         this.function = function;
         this.oneThread = new OneThread(function);
         this.state = new LayerState(config);
-        this.sums = new GradientSums(c);
-        this.ownSaved = new SavedStatistics(c);
+        this.ownSaved = new SavedStatistics(config.features());
         this.forward = new LayerForward(this);
+        this.backward = new LayerBackward(this);
     }
 
-    /**
-     * A builder with PyTorch's defaults.
-     *
-     * @param features C, the number of features (channels), ≥ 1
-     */
+    /** A builder with PyTorch's defaults, for C features (channels). */
     public static BatchNormBuilder builder(int features) {
         return new BatchNormBuilder(features);
     }
@@ -124,10 +120,7 @@ public final class BatchNorm implements AutoCloseable {
     }
 
     /**
-     * Frozen statistics, {@link Mode#FROZEN}: γ, β and what lies before the layer are trained, {@code dx = gamma · rstd
-     * · dy}.
-     *
-     * @throws IllegalStateException if the layer tracks no statistics
+     * Frozen statistics, {@link Mode#FROZEN}: γ, β and what lies before are trained, {@code dx = gamma · rstd · dy}.
      */
     public BatchNorm freezeStatistics() {
         return mode(Mode.FROZEN);
@@ -169,11 +162,7 @@ public final class BatchNorm implements AutoCloseable {
         return this;
     }
 
-    /**
-     * Changes the weight of the newest batch: {@code running = (1 − momentum) · running + momentum · batch}.
-     *
-     * @param momentum within [0, 1]; anything else is an {@link IllegalArgumentException}
-     */
+    /** Changes the weight of the newest batch, {@link BatchNormConfig#momentum()}: within [0, 1]. */
     public BatchNorm momentum(double momentum) {
         oneThread.change("momentum", () -> config = config.withMomentum(OptionalDouble.of(momentum)));
         return this;
@@ -213,11 +202,10 @@ public final class BatchNorm implements AutoCloseable {
     /**
      * Normalizes a batch as the mode says and adds a residual, in the same passes over memory: {@code y =
      * activation(gamma · (x − mean) · rstd + beta + residual)}, as a residual network's block ends. In training its
-     * backward is {@link #backward(Batch, Batch, Batch, Batch, Batch)}.
+     * backward is {@link #backward(Batch, Batch, Batch, Batch, Batch)}. x and y are as in {@link #forward(Batch,
+     * Batch)}.
      *
-     * @param x in; its C is the layer's
      * @param residual in, the shape of x; may be the memory of x or y
-     * @param y out, the shape of x; may be the memory of x
      * @throws IllegalArgumentException if a shape is wrong, if batch statistics of one value are asked for, or if the
      *     backend adds no residual, as {@code tornadovm} does not
      * @throws IllegalStateException if the layer is closed or in use by another thread
@@ -239,7 +227,7 @@ public final class BatchNorm implements AutoCloseable {
         forward(Batch.of("x", x, shape), Batch.of("y", y, shape));
     }
 
-    /** {@link #forward(Batch, Batch, SavedStatistics)} on arrays of at least the shape's elements. */
+    /** {@link #forward(Batch, Batch, SavedStatistics)} on such arrays. */
     public void forward(float[] x, float[] y, BatchShape shape, SavedStatistics saved) {
         forward(Batch.of("x", x, shape), Batch.of("y", y, shape), saved);
     }
@@ -274,18 +262,9 @@ public final class BatchNorm implements AutoCloseable {
         backward(x, dy, dx, ownSaved);
     }
 
-    /**
-     * The gradients of the forward that filled {@code saved}, like {@link #backward(Batch, Batch, Batch)};
-     * {@code saved} is empty afterwards.
-     */
+    /** The same of the forward that filled {@code saved}, which is empty afterwards. */
     public void backward(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
-        oneThread.enter("backward");
-        try {
-            function.backward(function.take(x, dy, dx, saved), state.parameters, saved, sums);
-            state.add(sums);
-        } finally {
-            oneThread.leave();
-        }
+        backward.run(x, dy, dx, saved);
     }
 
     /**
@@ -294,13 +273,11 @@ public final class BatchNorm implements AutoCloseable {
      * those of {@link #backward(Batch, Batch, Batch)} with dresidual in place of dy.
      *
      * @param x in, the shape of that forward: its input (a copy, if y was written over it)
-     * @param y in, the same shape: the output of that forward
-     * @param dy in, the same shape: the gradient of the loss by y
+     * @param y in, the same shape: the output of that forward; and dy, the gradient of the loss by it
      * @param dx out, the same shape: the gradient by x; may be the same memory as x, y or dy
      * @param dresidual out, the same shape: the gradient by the residual; may be that of y or dy, not of x or dx
      * @throws IllegalArgumentException if a shape or memory is wrong
-     * @throws IllegalStateException if no forward with a residual is waiting for its backward, or the layer is closed
-     *     or in use
+     * @throws IllegalStateException if no forward with a residual is waiting, or the layer is closed or in use
      */
     public void backward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual) {
         backward(x, y, dy, dx, dresidual, ownSaved);
@@ -308,13 +285,7 @@ public final class BatchNorm implements AutoCloseable {
 
     /** The same of the forward that filled {@code saved}, which is empty afterwards. */
     public void backward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual, SavedStatistics saved) {
-        oneThread.enter("backward");
-        try {
-            function.backward(function.take(x, y, dy, dx, dresidual, saved), state.parameters, saved, sums);
-            state.add(sums);
-        } finally {
-            oneThread.leave();
-        }
+        backward.run(x, y, dy, dx, dresidual, saved);
     }
 
     /** {@link #backward(Batch, Batch, Batch)} on arrays of at least the shape's elements. */
@@ -322,7 +293,7 @@ public final class BatchNorm implements AutoCloseable {
         backward(x, dy, dx, shape, ownSaved);
     }
 
-    /** {@link #backward(Batch, Batch, Batch, SavedStatistics)} on arrays of at least the shape's elements. */
+    /** {@link #backward(Batch, Batch, Batch, SavedStatistics)} on such arrays. */
     public void backward(float[] x, float[] dy, float[] dx, BatchShape shape, SavedStatistics saved) {
         backward(Batch.of("x", x, shape), Batch.of("dy", dy, shape), Batch.of("dx", dx, shape), saved);
     }
@@ -341,22 +312,42 @@ public final class BatchNorm implements AutoCloseable {
 
     /** γ, (C), initially ones: the live array, for an optimizer to change. */
     public float[] weight() {
-        return LayerState.affine(state.parameters.gamma());
+        return LayerState.affine(state.parameters.gamma).floats();
     }
 
     /** β, (C), initially zeros: the live array, for an optimizer to change. */
     public float[] bias() {
-        return LayerState.affine(state.parameters.beta());
+        return LayerState.affine(state.parameters.beta).floats();
     }
 
     /** dγ, (C): the live array, to which every backward adds. */
     public float[] weightGradient() {
-        return LayerState.affine(state.parameters.dgamma());
+        return LayerState.affine(state.parameters.dgamma).floats();
     }
 
     /** dβ, (C): the live array, to which every backward adds. */
     public float[] biasGradient() {
-        return LayerState.affine(state.parameters.dbeta());
+        return LayerState.affine(state.parameters.dbeta).floats();
+    }
+
+    /** {@link #weight()} of a layer of FLOAT64, for which that one throws an {@link IllegalStateException}. */
+    public double[] doubleWeight() {
+        return LayerState.affine(state.parameters.gamma).doubles();
+    }
+
+    /** {@link #bias()} of a layer of FLOAT64. */
+    public double[] doubleBias() {
+        return LayerState.affine(state.parameters.beta).doubles();
+    }
+
+    /** {@link #weightGradient()} of a layer of FLOAT64. */
+    public double[] doubleWeightGradient() {
+        return LayerState.affine(state.parameters.dgamma).doubles();
+    }
+
+    /** {@link #biasGradient()} of a layer of FLOAT64. */
+    public double[] doubleBiasGradient() {
+        return LayerState.affine(state.parameters.dbeta).doubles();
     }
 
     /** Sets the gradients of γ and β to zero. */
@@ -366,12 +357,22 @@ public final class BatchNorm implements AutoCloseable {
 
     /** The running mean, (C), initially zeros: the live array. */
     public float[] runningMean() {
-        return state.tracked().mean;
+        return state.tracked().mean.floats();
     }
 
     /** The running (unbiased) variance, (C), initially ones: the live array. */
     public float[] runningVar() {
-        return state.tracked().variance;
+        return state.tracked().variance.floats();
+    }
+
+    /** {@link #runningMean()} of a layer of FLOAT64. */
+    public double[] doubleRunningMean() {
+        return state.tracked().mean.doubles();
+    }
+
+    /** {@link #runningVar()} of a layer of FLOAT64. */
+    public double[] doubleRunningVar() {
+        return state.tracked().variance.doubles();
     }
 
     /** How many batches the running statistics have seen. */
@@ -405,9 +406,9 @@ public final class BatchNorm implements AutoCloseable {
     // ---- state
 
     /**
-     * A copy of the state under PyTorch's names: {@code weight, bias, running_mean, running_var} (float32, (C)) and
-     * {@code num_batches_tracked} (int64), as far as the layer has them. {@link org.batchnorm.state.Safetensors} files
-     * are what PyTorch loads.
+     * A copy of the state under PyTorch's names: {@code weight, bias, running_mean, running_var} (float32 or float64,
+     * (C)) and {@code num_batches_tracked} (int64), as far as the layer has them.
+     * {@link org.batchnorm.state.Safetensors} files are what PyTorch loads.
      */
     public Map<String, Tensor> state() {
         return state.toBatchNormState().tensors();
@@ -434,13 +435,12 @@ public final class BatchNorm implements AutoCloseable {
      */
     @Override
     public void close() {
-        if (function.isClosed()) {
-            return;
+        if (!function.isClosed()) {
+            oneThread.change("close", () -> {
+                ownSaved.empty();
+                function.close();
+            });
         }
-        oneThread.change("close", () -> {
-            ownSaved.empty();
-            function.close();
-        });
     }
 
     @Override

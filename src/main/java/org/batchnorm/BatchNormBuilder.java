@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.util.OptionalDouble;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.BackendOptions;
@@ -16,6 +17,7 @@ public final class BatchNormBuilder {
     private OptionalDouble momentum = OptionalDouble.of(BatchNormConfig.DEFAULT_MOMENTUM);
     private boolean affine = true;
     private boolean trackRunningStatistics = true;
+    private ElementType elementType = ElementType.FLOAT32;
     private @Nullable StatisticsExchange exchange;
     private Activations activations = Activations.NONE;
     private int ghostBatch;
@@ -33,6 +35,7 @@ public final class BatchNormBuilder {
         this.momentum = config.momentum();
         this.affine = config.affine();
         this.trackRunningStatistics = config.trackRunningStatistics();
+        this.elementType = config.elementType();
     }
 
     /** Added to the variance before the square root; finite, &gt; 0; default 1e-5. */
@@ -65,6 +68,21 @@ public final class BatchNormBuilder {
     /** Whether the layer keeps running statistics for inference; default true. */
     public BatchNormBuilder trackRunningStatistics(boolean track) {
         this.trackRunningStatistics = track;
+        return this;
+    }
+
+    /**
+     * The type of parameters, their gradients and statistics. Batches of a layer of FLOAT32, the default, are of
+     * FLOAT32, FLOAT16 or BFLOAT16, each of its own; those of a layer of {@link ElementType#FLOAT64} are all of
+     * FLOAT64, and its arrays are {@link BatchNorm#doubleWeight()} and so on. The CPU backends do it; {@code auto}
+     * takes one of them then.
+     *
+     * @throws IllegalArgumentException if it is null; {@link #build()} throws it for a 16-bit type, and where a backend
+     *     was forced that does not take FLOAT64
+     */
+    public BatchNormBuilder elementType(ElementType type) {
+        Arguments.requireGiven("elementType", type, "FLOAT32 or FLOAT64");
+        this.elementType = type;
         return this;
     }
 
@@ -157,7 +175,8 @@ public final class BatchNormBuilder {
      *     reason and the remedy
      */
     public BatchNorm build() {
-        BatchNormConfig config = new BatchNormConfig(features, eps, momentum, affine, trackRunningStatistics);
+        BatchNormConfig config =
+                new BatchNormConfig(features, eps, momentum, affine, trackRunningStatistics, elementType);
         if (exchange != null && ghostBatch > 0) {
             throw new IllegalArgumentException("ghostBatch: " + ghostBatch + " given together with synchronizedBy; must"
                     + " be one of them, statistics of slices of a batch or of the batches of all ranks");
@@ -165,13 +184,14 @@ public final class BatchNormBuilder {
         Backends.OpenBackend open = choice.open();
         Backends.OpenBackend backend = new Backends.OpenBackend(open.name(), inTraining(open.operations()));
         return new BatchNorm(
-                config, new BatchNormFunction(new Arguments("layer", features), eps, activations, backend));
+                config,
+                new BatchNormFunction(new Arguments("layer", features, elementType), eps, activations, backend));
     }
 
     private BatchNormOperations inTraining(BatchNormOperations backend) {
         if (exchange != null) {
-            return new SynchronizedOperations(backend, exchange, features);
+            return new SynchronizedOperations(backend, exchange, features, elementType);
         }
-        return ghostBatch > 0 ? new GhostOperations(backend, ghostBatch, features) : backend;
+        return ghostBatch > 0 ? new GhostOperations(backend, ghostBatch, features, elementType) : backend;
     }
 }

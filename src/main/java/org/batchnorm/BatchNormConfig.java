@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.util.OptionalDouble;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Remark;
 
 /**
@@ -14,9 +15,16 @@ import org.batchnorm.spi.Remark;
  * @param affine whether the layer has the parameters γ ({@code weight}) and β ({@code bias})
  * @param trackRunningStatistics whether the layer keeps running statistics for inference; without them inference uses
  *     the batch's own
+ * @param elementType that of parameters, gradients of parameters and statistics: FLOAT32, whose batches may be of
+ *     16-bit types, too; or FLOAT64, whose batches are of FLOAT64
  */
 public record BatchNormConfig(
-        int features, double eps, OptionalDouble momentum, boolean affine, boolean trackRunningStatistics) {
+        int features,
+        double eps,
+        OptionalDouble momentum,
+        boolean affine,
+        boolean trackRunningStatistics,
+        ElementType elementType) {
 
     /** PyTorch's default for {@code eps}. */
     public static final double DEFAULT_EPS = 1e-5;
@@ -39,7 +47,22 @@ public record BatchNormConfig(
             throw new IllegalArgumentException("momentum: " + momentum.getAsDouble()
                     + " given, must be within [0, 1], or empty for the cumulative average");
         }
+        requireElementType(elementType);
         remarkOn(momentum);
+    }
+
+    /** Of FLOAT32. */
+    public BatchNormConfig(
+            int features, double eps, OptionalDouble momentum, boolean affine, boolean trackRunningStatistics) {
+        this(features, eps, momentum, affine, trackRunningStatistics, ElementType.FLOAT32);
+    }
+
+    static void requireElementType(ElementType type) {
+        Arguments.requireGiven("elementType", type, "FLOAT32 or FLOAT64");
+        if (type.is16Bit()) {
+            throw new IllegalArgumentException("elementType: " + type + " given, must be FLOAT32 or FLOAT64; a layer of"
+                    + " FLOAT32 takes batches of 16-bit types, and keeps its parameters in float32");
+        }
     }
 
     private static void remarkOn(OptionalDouble momentum) {
@@ -70,6 +93,6 @@ public record BatchNormConfig(
 
     /** The same with another momentum; empty for the cumulative average. */
     BatchNormConfig withMomentum(OptionalDouble newMomentum) {
-        return new BatchNormConfig(features, eps, newMomentum, affine, trackRunningStatistics);
+        return new BatchNormConfig(features, eps, newMomentum, affine, trackRunningStatistics, elementType);
     }
 }

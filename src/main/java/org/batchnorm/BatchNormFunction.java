@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import org.batchnorm.data.Batch;
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -53,6 +54,7 @@ public final class BatchNormFunction implements AutoCloseable {
 
     BatchNormFunction(Arguments arguments, double eps, Activations activations, Backends.OpenBackend backend) {
         Arguments.requireDone(activations, backend);
+        arguments.requireTypeTaken(backend);
         this.arguments = arguments;
         this.eps = eps;
         this.given = new GivenStatistics(eps);
@@ -62,11 +64,7 @@ public final class BatchNormFunction implements AutoCloseable {
         this.workspaces = new Spare<>(() -> new Workspace(arguments.features(), activations));
     }
 
-    /**
-     * A builder with PyTorch's eps, which leaves the backend to the library.
-     *
-     * @param features C, the number of features (channels), ≥ 1
-     */
+    /** A builder with PyTorch's eps, which leaves the backend to the library, for C features (channels). */
     public static BatchNormFunctionBuilder builder(int features) {
         return new BatchNormFunctionBuilder(features);
     }
@@ -121,11 +119,10 @@ public final class BatchNormFunction implements AutoCloseable {
             SavedStatistics saved,
             boolean exchanges) {
         requireForward(x, residual, y);
-        require(parameters);
+        arguments.require(parameters);
         arguments.requireFeatures(saved);
         requireNotOneValuePerFeature(x, exchanges);
-        saved.empty();
-        saved.statistics().count(x.shape().valuesPerFeature());
+        saved.begin(arguments.type()).count(x.shape().valuesPerFeature());
         Workspace workspace = workspaces.take();
         try {
             Normalization normalization = saved.normalization(parameters, eps, true);
@@ -191,7 +188,7 @@ public final class BatchNormFunction implements AutoCloseable {
      * @throws IllegalStateException if the function is closed
      */
     public void inference(Batch x, Batch y, Parameters parameters, float[] mean, float[] variance) {
-        transform(x, null, y, parameters, mean, variance);
+        transform(x, null, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
     }
 
     /**
@@ -201,14 +198,18 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void inference(Batch x, Batch residual, Batch y, Parameters parameters, float[] mean, float[] variance) {
         requireResidual(residual);
-        transform(x, residual, y, parameters, mean, variance);
+        transform(x, residual, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
     }
 
-    /** Both. */
-    void transform(Batch x, @Nullable Batch residual, Batch y, Parameters parameters, float[] mean, float[] variance) {
-        requireForward(x, residual, y);
-        require(parameters, mean, variance);
-        transform(x, residual, y, given.normalization(parameters, mean, variance));
+    /** {@link #inference(Batch, Batch, Parameters, float[], float[])} of a function of FLOAT64. */
+    public void inference(Batch x, Batch y, Parameters parameters, double[] mean, double[] variance) {
+        transform(x, null, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
+    }
+
+    /** {@link #inference(Batch, Batch, Batch, Parameters, float[], float[])} of a function of FLOAT64. */
+    public void inference(Batch x, Batch residual, Batch y, Parameters parameters, double[] mean, double[] variance) {
+        requireResidual(residual);
+        transform(x, residual, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
     }
 
     private void transform(Batch x, @Nullable Batch residual, Batch y, Normalization normalization) {
@@ -228,7 +229,8 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void inference(
             Batch x, Batch y, Parameters parameters, float[] mean, float[] variance, SavedStatistics saved) {
-        transform(x, null, y, parameters, mean, variance, saved);
+        require(saved);
+        transform(x, null, y, parameters, given.view("mean", mean), given.view("variance", variance), saved);
     }
 
     /** The same with a residual, to which the backward with dresidual will come. */
@@ -240,34 +242,36 @@ public final class BatchNormFunction implements AutoCloseable {
             float[] mean,
             float[] variance,
             SavedStatistics saved) {
+        require(saved);
         requireResidual(residual);
-        transform(x, residual, y, parameters, mean, variance, saved);
+        transform(x, residual, y, parameters, given.view("mean", mean), given.view("variance", variance), saved);
     }
 
-    /** Both. */
+    /** {@link #inference(Batch, Batch, Parameters, float[], float[], SavedStatistics)} of a function of FLOAT64. */
+    public void inference(
+            Batch x, Batch y, Parameters parameters, double[] mean, double[] variance, SavedStatistics saved) {
+        require(saved);
+        transform(x, null, y, parameters, given.view("mean", mean), given.view("variance", variance), saved);
+    }
+
+    /** All of them; without {@code saved} nobody wants the statistics. */
     void transform(
             Batch x,
             @Nullable Batch residual,
             Batch y,
             Parameters parameters,
-            float[] mean,
-            float[] variance,
-            SavedStatistics saved) {
+            FeatureValues mean,
+            FeatureValues variance,
+            @Nullable SavedStatistics saved) {
         requireForward(x, residual, y);
-        require(parameters, mean, variance);
-        arguments.requireFeatures(saved);
-        saved.empty();
-        saved.copy(mean, variance, eps);
+        arguments.require(parameters, mean, variance);
+        if (saved == null) {
+            transform(x, residual, y, given.normalization(parameters, mean, variance));
+            return;
+        }
+        saved.begin(arguments.type()).set(mean, variance, eps);
         transform(x, residual, y, saved.normalization(parameters, eps, false));
         saved.fill(this, x, residual, y, false);
-    }
-
-    private void require(Parameters parameters, float[] mean, float[] variance) {
-        require(parameters);
-        Arguments.requireGiven("mean", mean, "a float[]");
-        arguments.requireFeatures("mean", mean);
-        Arguments.requireGiven("variance", variance, "a float[]");
-        arguments.requireFeatures("variance", variance);
     }
 
     /**
@@ -285,7 +289,7 @@ public final class BatchNormFunction implements AutoCloseable {
      *     function is closed
      */
     public void backward(Batch x, Batch dy, Batch dx, Parameters parameters, SavedStatistics saved) {
-        require(parameters);
+        arguments.require(parameters);
         backward(take(x, dy, dx, saved), parameters, saved);
     }
 
@@ -299,7 +303,7 @@ public final class BatchNormFunction implements AutoCloseable {
      */
     public void backward(
             Batch x, Batch y, Batch dy, Batch dx, Batch dresidual, Parameters parameters, SavedStatistics saved) {
-        require(parameters);
+        arguments.require(parameters);
         backward(take(x, y, dy, dx, dresidual, saved), parameters, saved);
     }
 
@@ -392,14 +396,6 @@ public final class BatchNormFunction implements AutoCloseable {
         if (logsNotFinite) {
             Remark.onNotFinite(ofBatch);
         }
-    }
-
-    private void require(Parameters parameters) {
-        Arguments.requireGiven("parameters", parameters, "Parameters, Parameters.NONE where there are none");
-        arguments.requireFeatures("gamma", parameters.gamma());
-        arguments.requireFeatures("beta", parameters.beta());
-        arguments.requireFeatures("dgamma", parameters.dgamma());
-        arguments.requireFeatures("dbeta", parameters.dbeta());
     }
 
     // ---- life

@@ -1,5 +1,6 @@
 package org.batchnorm;
 
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 
@@ -8,6 +9,7 @@ public final class BatchNormFunctionBuilder {
     private final int features;
     private double eps = BatchNormConfig.DEFAULT_EPS;
     private Activations activations = Activations.NONE;
+    private ElementType elementType = ElementType.FLOAT32;
     private final BackendChoice choice = new BackendChoice();
 
     BatchNormFunctionBuilder(int features) {
@@ -29,6 +31,13 @@ public final class BatchNormFunctionBuilder {
     /** The activation before batch norm, as {@link BatchNormBuilder#inputActivation(Activation)}. */
     public BatchNormFunctionBuilder inputActivation(Activation activation) {
         activations = activations.withInput(activation);
+        return this;
+    }
+
+    /** The type of parameters, gradients and statistics, as {@link BatchNormBuilder#elementType(ElementType)}. */
+    public BatchNormFunctionBuilder elementType(ElementType type) {
+        Arguments.requireGiven("elementType", type, "FLOAT32 or FLOAT64");
+        elementType = type;
         return this;
     }
 
@@ -60,6 +69,7 @@ public final class BatchNormFunctionBuilder {
     public BatchNormFunction build() {
         BatchNormConfig.requireFeatures(features);
         BatchNormConfig.requireEps(eps);
-        return new BatchNormFunction(new Arguments("function", features), eps, activations, choice.open());
+        BatchNormConfig.requireElementType(elementType);
+        return new BatchNormFunction(new Arguments("function", features, elementType), eps, activations, choice.open());
     }
 }

@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import java.util.Arrays;
+import org.batchnorm.data.FeatureValues;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,17 +44,20 @@ public final class Folding {
         int c = config.features();
         double[] scale = new double[c];
         double[] offset = new double[c];
-        float[] mean = layer.runningMean();
-        float[] variance = layer.runningVar();
+        FeatureValues mean = layer.state.tracked().mean;
+        FeatureValues variance = layer.state.tracked().variance;
+        FeatureValues weight = layer.state.parameters.gamma;
+        FeatureValues bias = layer.state.parameters.beta;
         for (int i = 0; i < c; i++) {
-            double gamma = config.affine() ? layer.weight()[i] : 1;
-            double beta = config.affine() ? layer.bias()[i] : 0;
-            scale[i] = gamma / Math.sqrt(variance[i] + config.eps());
-            offset[i] = beta - mean[i] * scale[i];
+            double gamma = weight == null ? 1 : weight.get(i);
+            double beta = bias == null ? 0 : bias.get(i);
+            scale[i] = gamma / Math.sqrt(variance.get(i) + config.eps());
+            offset[i] = beta - mean.get(i) * scale[i];
             if (!Double.isFinite(scale[i]) || !Double.isFinite(offset[i])) {
                 throw new IllegalStateException(
-                        "layer: feature " + i + " has weight " + gamma + ", bias " + beta + ", running_mean " + mean[i]
-                                + " and running_var " + variance[i] + ", which with eps " + config.eps()
+                        "layer: feature " + i + " has weight " + gamma + ", bias " + beta + ", running_mean "
+                                + mean.get(i)
+                                + " and running_var " + variance.get(i) + ", which with eps " + config.eps()
                                 + " make no finite factor and offset; train it, or set its state, first");
             }
         }

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.WeakHashMap;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -32,14 +33,16 @@ final class GhostOperations implements TrainingOperations {
     private final BatchNormOperations backend;
     private final int size;
     private final int features;
+    private final ElementType type;
 
     /** Those of forwards in flight, by the statistics of all their values. */
     private final Map<BatchStatistics, Slices> slices = new WeakHashMap<>();
 
-    GhostOperations(BatchNormOperations backend, int size, int features) {
+    GhostOperations(BatchNormOperations backend, int size, int features, ElementType type) {
         this.backend = backend;
         this.size = size;
         this.features = features;
+        this.type = type;
     }
 
     /** Lets running statistics follow the newest batch of {@code operations}: each of its slices in turn, if it has. */
@@ -136,7 +139,7 @@ final class GhostOperations implements TrainingOperations {
     private Slices begin(BatchStatistics batch, BatchShape shape) {
         Slices ofBatch;
         synchronized (slices) {
-            ofBatch = slices.computeIfAbsent(batch, key -> new Slices(features));
+            ofBatch = slices.computeIfAbsent(batch, key -> new Slices(features, type));
         }
         long count = shape.elements() == 0 ? 1 : (shape.n() + size - 1) / size;
         ofBatch.resize(Math.toIntExact(count));
@@ -150,9 +153,11 @@ final class GhostOperations implements TrainingOperations {
         final GradientSums sums;
         private final Moments all;
         private final int features;
+        private final ElementType type;
 
-        Slices(int features) {
+        Slices(int features, ElementType type) {
             this.features = features;
+            this.type = type;
             this.ofSlice = new Moments(features);
             this.sums = new GradientSums(features);
             this.all = new Moments(features);
@@ -163,7 +168,7 @@ final class GhostOperations implements TrainingOperations {
                 statistics.removeLast();
             }
             while (statistics.size() < count) {
-                statistics.add(new BatchStatistics(features));
+                statistics.add(new BatchStatistics(features, type));
             }
         }
 

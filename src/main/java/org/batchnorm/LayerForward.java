@@ -58,13 +58,9 @@ final class LayerForward {
         }
         SavedStatistics ofBatch = update != null ? spareStatistics.take() : null;
         if (ofBatch != null) {
-            function.collectStatistics(x, ofBatch.statistics());
+            function.collectStatistics(x, ofBatch.begin(function.arguments.type()));
         }
-        if (saved != null) {
-            function.transform(x, residual, y, parameters, running.mean, running.variance, saved);
-        } else {
-            function.transform(x, residual, y, parameters, running.mean, running.variance);
-        }
+        function.transform(x, residual, y, parameters, running.mean, running.variance, saved);
         if (ofBatch != null) {
             follow(update, ofBatch);
             giveBack(ofBatch);

@@ -1,7 +1,8 @@
 package org.batchnorm;
 
-import java.util.Arrays;
 import java.util.Map;
+import org.batchnorm.data.ElementType;
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Remark;
 import org.batchnorm.state.BatchNormState;
@@ -20,18 +21,20 @@ final class LayerState {
 
     LayerState(BatchNormConfig config) {
         int c = config.features();
+        ElementType type = config.elementType();
         if (config.affine()) {
-            float[] gamma = new float[c];
-            Arrays.fill(gamma, 1);
-            parameters = new Parameters(gamma, new float[c], new float[c], new float[c]);
+            FeatureValues gamma = FeatureValues.zeros(type, c);
+            gamma.fill(1);
+            parameters = new Parameters(
+                    gamma, FeatureValues.zeros(type, c), FeatureValues.zeros(type, c), FeatureValues.zeros(type, c));
         } else {
             parameters = Parameters.NONE;
         }
-        running = config.trackRunningStatistics() ? new RunningStatistics(c) : null;
+        running = config.trackRunningStatistics() ? new RunningStatistics(c, type) : null;
     }
 
     /** One of the arrays of {@link #parameters}, which the layer must have. */
-    static float[] affine(float @Nullable [] values) {
+    static FeatureValues affine(@Nullable FeatureValues values) {
         if (values == null) {
             throw new IllegalStateException("the layer was built with affine(false) and has neither weight nor bias");
         }
@@ -57,33 +60,44 @@ final class LayerState {
 
     /** Adds the gradients of one more batch. */
     void add(GradientSums sums) {
-        add(sums.dgamma(), parameters.dgamma());
-        add(sums.dbeta(), parameters.dbeta());
+        add(sums.dgamma(), parameters.dgamma);
+        add(sums.dbeta(), parameters.dbeta);
     }
 
-    private static void add(double[] gradient, float @Nullable [] sum) {
+    /** Each gradient is rounded to the type of the sum before it is added. */
+    private static void add(double[] gradient, @Nullable FeatureValues sum) {
         if (sum != null) {
-            for (int c = 0; c < sum.length; c++) {
-                sum[c] += (float) gradient[c];
+            boolean inDouble = sum.type() == ElementType.FLOAT64;
+            for (int c = 0; c < gradient.length; c++) {
+                sum.set(c, sum.get(c) + (inDouble ? gradient[c] : (float) gradient[c]));
             }
         }
     }
 
     void zeroGradients() {
-        if (parameters.dgamma() != null && parameters.dbeta() != null) {
-            Arrays.fill(parameters.dgamma(), 0);
-            Arrays.fill(parameters.dbeta(), 0);
+        if (parameters.dgamma != null && parameters.dbeta != null) {
+            parameters.dgamma.fill(0);
+            parameters.dbeta.fill(0);
         }
     }
 
     /** A copy under PyTorch's names. */
     BatchNormState toBatchNormState() {
-        return BatchNormState.of(
-                parameters.gamma(),
-                parameters.beta(),
-                running == null ? null : running.mean,
-                running == null ? null : running.variance,
+        return BatchNormState.ofTensors(
+                tensor(parameters.gamma),
+                tensor(parameters.beta),
+                running == null ? null : tensor(running.mean),
+                running == null ? null : tensor(running.variance),
                 running == null ? 0 : running.numBatchesTracked);
+    }
+
+    private static @Nullable Tensor tensor(@Nullable FeatureValues values) {
+        if (values == null) {
+            return null;
+        }
+        return values.type() == ElementType.FLOAT64
+                ? Tensor.ofDoubles(values.doubles(), values.features())
+                : Tensor.ofFloats(values.floats(), values.features());
     }
 
     /** Takes over a state, all of it or nothing. */
@@ -92,13 +106,13 @@ final class LayerState {
         Arguments.requireGiven("options", options, "LoadOptions");
         BatchNormState.Loaded loaded = toBatchNormState().loaded(given, options);
         BatchNormState state = loaded.state();
-        if (parameters.gamma() != null && parameters.beta() != null) {
-            copy(state.weight(), parameters.gamma());
-            copy(state.bias(), parameters.beta());
+        if (parameters.gamma != null && parameters.beta != null) {
+            copy(state, "weight", parameters.gamma);
+            copy(state, "bias", parameters.beta);
         }
         if (running != null) {
-            copy(state.runningMean(), running.mean);
-            copy(state.runningVar(), running.variance);
+            copy(state, "running_mean", running.mean);
+            copy(state, "running_var", running.variance);
             running.numBatchesTracked = state.numBatchesTracked();
             remarkOn("loadState", running.variance);
         }
@@ -106,11 +120,16 @@ final class LayerState {
     }
 
     /** Says so where a call has given a variance that no data lead to. */
-    static void remarkOn(String call, float[] variance) {
+    static void remarkOn(String call, FeatureValues variance) {
         Remark.onRunningVariance(call, variance, "call resetRunningStatistics()");
     }
 
-    private static void copy(float[] from, float[] to) {
-        System.arraycopy(from, 0, to, 0, to.length);
+    private static void copy(BatchNormState from, String name, FeatureValues to) {
+        Tensor tensor = from.tensor(name);
+        if (to.type() == ElementType.FLOAT64) {
+            System.arraycopy(tensor.doubles(), 0, to.doubles(), 0, to.features());
+        } else {
+            System.arraycopy(tensor.floats(), 0, to.floats(), 0, to.features());
+        }
     }
 }

@@ -3,6 +3,7 @@ package org.batchnorm;
 import java.util.Arrays;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,9 +23,9 @@ import org.jspecify.annotations.Nullable;
  * the padding of x and dy is not read: it may be NaN.
  *
  * <p>The positions that count are copied together, so that the layer sees a batch of m values a feature and nothing
- * else; one copy of x and one of the output are kept between calls, as float32 whatever the types. Data and their
- * errors are as in {@link BatchNorm}: y may be the same memory as x, if x is there again for the backward, and dx the
- * same as x or dy. One object serves one thread at a time.
+ * else; one copy of x and one of the output are kept between calls, of the layer's element type. Data and their errors
+ * are as in {@link BatchNorm}: y may be the same memory as x, if x is there again for the backward, and dx the same as
+ * x or dy. One object serves one thread at a time.
  */
 public final class PaddedSequences {
     /** What is written to the positions of an output that do not count. */
@@ -38,8 +39,8 @@ public final class PaddedSequences {
     private final BatchNorm layer;
     private final Padding padding;
     private final SavedStatistics saved;
-    private float[] packedX = {};
-    private float[] packedOut = {};
+    private Batch packedX;
+    private Batch packedOut;
     private int[] lengths = {};
     private @Nullable BatchShape shape;
     private @Nullable Batch overwrittenInput;
@@ -60,7 +61,19 @@ public final class PaddedSequences {
         }
         this.layer = layer;
         this.padding = padding;
-        this.saved = new SavedStatistics(layer.config().features());
+        int features = layer.config().features();
+        this.saved = new SavedStatistics(features);
+        this.packedX = room(null, BatchShape.of(0, features));
+        this.packedOut = room(null, BatchShape.of(0, features));
+    }
+
+    private Batch room(@Nullable Batch kept, BatchShape packed) {
+        int values = (int) packed.elements();
+        if (layer.config().elementType() == ElementType.FLOAT64) {
+            return Batch.of(
+                    kept != null && kept.doubles().length >= values ? kept.doubles() : new double[values], packed);
+        }
+        return Batch.of(kept != null && kept.array().length >= values ? kept.array() : new float[values], packed);
     }
 
     /**
@@ -82,9 +95,10 @@ public final class PaddedSequences {
         shape = null;
         overwrittenInput = null;
         lengths = newLengths.clone();
-        reserve(packed);
+        packedX = room(packedX, packed);
+        packedOut = room(packedOut, packed);
         copy(x, packedX, false);
-        layer.forward(packedX, packedOut, packed, saved);
+        layer.forward(packedX, packedOut, saved);
         copy(y, packedOut, true);
         shape = ofX;
         overwrittenInput = x.overlap(y) > 0 ? y : null;
@@ -114,10 +128,9 @@ public final class PaddedSequences {
                     "x: the forward ran in place and has overwritten it with y; give a copy of"
                             + " x that was made before the forward");
         }
-        BatchShape packed = packedShape(shape, lengths);
         copy(x, packedX, false);
         copy(dy, packedOut, false);
-        layer.backward(packedX, packedOut, packedOut, packed, saved);
+        layer.backward(packedX, packedOut, packedOut, saved);
         shape = null;
         overwrittenInput = null;
         copy(dx, packedOut, true);
@@ -149,16 +162,8 @@ public final class PaddedSequences {
                 : BatchShape.channelsFirst(1, shape.c(), positions);
     }
 
-    private void reserve(BatchShape packed) {
-        int values = (int) packed.elements();
-        if (packedX.length < values) {
-            packedX = new float[values];
-            packedOut = new float[values];
-        }
-    }
-
     /** Copies the positions that count out of a batch, or into it, which then has its padding written too. */
-    private void copy(Batch batch, float[] packed, boolean intoBatch) {
+    private void copy(Batch batch, Batch packed, boolean intoBatch) {
         BatchShape of = batch.shape();
         // Of channels-last data a sample is one run whose positions have C values, else C runs of one value each.
         boolean contiguous = of.featuresContiguous();
@@ -173,13 +178,29 @@ public final class PaddedSequences {
                 long at = (n * (long) runs + c) * run;
                 int packedAt = (c * positions + before) * perPosition;
                 if (intoBatch) {
-                    batch.copyFrom(packed, packedAt, at, values);
+                    copyFrom(packed, packedAt, batch, at, values);
                     clearPadding(batch, at + values, run - values);
                 } else {
-                    batch.copyTo(at, packed, packedAt, values);
+                    copyTo(batch, at, packed, packedAt, values);
                 }
             }
             before += lengths[n];
+        }
+    }
+
+    private static void copyTo(Batch batch, long at, Batch packed, int packedAt, int values) {
+        if (batch.type() == ElementType.FLOAT64) {
+            batch.copyTo(at, packed.doubles(), packedAt, values);
+        } else {
+            batch.copyTo(at, packed.array(), packedAt, values);
+        }
+    }
+
+    private static void copyFrom(Batch packed, int packedAt, Batch batch, long at, int values) {
+        if (batch.type() == ElementType.FLOAT64) {
+            batch.copyFrom(packed.doubles(), packedAt, at, values);
+        } else {
+            batch.copyFrom(packed.array(), packedAt, at, values);
         }
     }
 

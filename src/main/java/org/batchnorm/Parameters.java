@@ -1,23 +1,108 @@
 package org.batchnorm;
 
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.GradientSums;
 import org.jspecify.annotations.Nullable;
 
 /**
- * γ and β of a batch normalization and where their gradients go, for a {@link BatchNormFunction}; C values each. It
- * refers to the caller's arrays, which may change between operations.
- *
- * @param gamma γ; null: ones
- * @param beta β; null: zeros
- * @param dgamma where backward writes the gradient by γ; null: nowhere
- * @param dbeta where backward writes the gradient by β; null: nowhere
+ * γ and β of a batch normalization and where their gradients go, for a {@link BatchNormFunction}; C values each, all in
+ * float32 or, for a function of FLOAT64, all in float64. It refers to the caller's arrays, which may change between
+ * operations.
  */
-@SuppressWarnings("ArrayRecordComponent") // the caller's arrays themselves, not their contents
-public record Parameters(
-        float @Nullable [] gamma, float @Nullable [] beta, float @Nullable [] dgamma, float @Nullable [] dbeta) {
-
+public final class Parameters {
     /** Neither parameters nor gradients: the values are normalized and no more. */
-    public static final Parameters NONE = new Parameters(null, null, null, null);
+    public static final Parameters NONE = new Parameters((FeatureValues) null, null, null, null);
+
+    final @Nullable FeatureValues gamma;
+    final @Nullable FeatureValues beta;
+    final @Nullable FeatureValues dgamma;
+    final @Nullable FeatureValues dbeta;
+
+    /**
+     * Refers to arrays.
+     *
+     * @param gamma γ; null: ones
+     * @param beta β; null: zeros
+     * @param dgamma where backward writes the gradient by γ; null: nowhere
+     * @param dbeta where backward writes the gradient by β; null: nowhere
+     */
+    public Parameters(
+            float @Nullable [] gamma, float @Nullable [] beta, float @Nullable [] dgamma, float @Nullable [] dbeta) {
+        this(values(gamma), values(beta), values(dgamma), values(dbeta));
+    }
+
+    Parameters(
+            @Nullable FeatureValues gamma,
+            @Nullable FeatureValues beta,
+            @Nullable FeatureValues dgamma,
+            @Nullable FeatureValues dbeta) {
+        this.gamma = gamma;
+        this.beta = beta;
+        this.dgamma = dgamma;
+        this.dbeta = dbeta;
+    }
+
+    /** Parameters whose gradients nobody wants. */
+    public static Parameters of(float @Nullable [] gamma, float @Nullable [] beta) {
+        return new Parameters(gamma, beta, null, null);
+    }
+
+    /** Parameters in float64; each may be null, as in {@link #Parameters}. */
+    public static Parameters ofDoubles(
+            double @Nullable [] gamma,
+            double @Nullable [] beta,
+            double @Nullable [] dgamma,
+            double @Nullable [] dbeta) {
+        return new Parameters(values(gamma), values(beta), values(dgamma), values(dbeta));
+    }
+
+    private static @Nullable FeatureValues values(float @Nullable [] array) {
+        return array == null ? null : FeatureValues.of(array);
+    }
+
+    private static @Nullable FeatureValues values(double @Nullable [] array) {
+        return array == null ? null : FeatureValues.of(array);
+    }
+
+    /** γ; null: ones. Of parameters in float64: {@link #doubleGamma()}. */
+    public float @Nullable [] gamma() {
+        return gamma == null ? null : gamma.floats();
+    }
+
+    /** β; null: zeros. Of parameters in float64: {@link #doubleBeta()}. */
+    public float @Nullable [] beta() {
+        return beta == null ? null : beta.floats();
+    }
+
+    /** Where backward writes the gradient by γ; null: nowhere. Of parameters in float64: {@link #doubleDgamma()}. */
+    public float @Nullable [] dgamma() {
+        return dgamma == null ? null : dgamma.floats();
+    }
+
+    /** Where backward writes the gradient by β; null: nowhere. Of parameters in float64: {@link #doubleDbeta()}. */
+    public float @Nullable [] dbeta() {
+        return dbeta == null ? null : dbeta.floats();
+    }
+
+    /** {@link #gamma()} in float64. */
+    public double @Nullable [] doubleGamma() {
+        return gamma == null ? null : gamma.doubles();
+    }
+
+    /** {@link #beta()} in float64. */
+    public double @Nullable [] doubleBeta() {
+        return beta == null ? null : beta.doubles();
+    }
+
+    /** {@link #dgamma()} in float64. */
+    public double @Nullable [] doubleDgamma() {
+        return dgamma == null ? null : dgamma.doubles();
+    }
+
+    /** {@link #dbeta()} in float64. */
+    public double @Nullable [] doubleDbeta() {
+        return dbeta == null ? null : dbeta.doubles();
+    }
 
     /** Overwrites the gradients that somebody wants, rounded. */
     void setGradients(GradientSums sums) {
@@ -25,16 +110,11 @@ public record Parameters(
         round(sums.dbeta(), dbeta);
     }
 
-    private static void round(double[] sums, float @Nullable [] gradient) {
+    private static void round(double[] sums, @Nullable FeatureValues gradient) {
         if (gradient != null) {
-            for (int c = 0; c < gradient.length; c++) {
-                gradient[c] = (float) sums[c];
+            for (int c = 0; c < sums.length; c++) {
+                gradient.set(c, sums[c]);
             }
         }
-    }
-
-    /** Parameters whose gradients nobody wants. */
-    public static Parameters of(float @Nullable [] gamma, float @Nullable [] beta) {
-        return new Parameters(gamma, beta, null, null);
     }
 }

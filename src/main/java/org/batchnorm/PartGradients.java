@@ -1,5 +1,6 @@
 package org.batchnorm;
 
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -18,9 +19,9 @@ final class PartGradients {
     private final BatchNormOperations backend;
     private final BatchStatistics ofPart;
 
-    PartGradients(BatchNormOperations backend, int features) {
+    PartGradients(BatchNormOperations backend, int features, ElementType type) {
         this.backend = backend;
-        this.ofPart = new BatchStatistics(features);
+        this.ofPart = new BatchStatistics(features, type);
     }
 
     /**
@@ -40,10 +41,9 @@ final class PartGradients {
         ofPart.set(moments, ofAll.eps());
         backend.reduceGradients(tensors, ofAll.withStatistics(ofPart), into);
         for (int c = 0; c < into.dgamma().length; c++) {
-            double sum = into.dgamma()[c] / ofPart.rstd()[c];
-            double mean = (double) all.mean()[c] + all.meanLow()[c];
-            double moved = (moments.mean()[c] - mean) * into.dbeta()[c];
-            into.dgamma()[c] = (sum + moved) * all.rstd()[c];
+            double sum = into.dgamma()[c] / ofPart.rstd(c);
+            double moved = all.distance(moments.mean()[c], moments.meanLow()[c], c) * into.dbeta()[c];
+            into.dgamma()[c] = (sum + moved) * all.rstd(c);
         }
     }
 }

@@ -1,38 +1,39 @@
 package org.batchnorm;
 
-import java.util.Arrays;
 import java.util.OptionalDouble;
+import org.batchnorm.data.ElementType;
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.BatchStatistics;
 
 /** The running mean and variance of a layer, and how many batches they have seen. */
 final class RunningStatistics {
-    final float[] mean;
-    final float[] variance;
+    final FeatureValues mean;
+    final FeatureValues variance;
     long numBatchesTracked;
 
-    RunningStatistics(int features) {
-        mean = new float[features];
-        variance = new float[features];
+    RunningStatistics(int features, ElementType type) {
+        mean = FeatureValues.zeros(type, features);
+        variance = FeatureValues.zeros(type, features);
         reset();
     }
 
     /** Forgets all batches: mean 0, variance 1. */
     void reset() {
-        Arrays.fill(mean, 0);
-        Arrays.fill(variance, 1);
+        mean.fill(0);
+        variance.fill(1);
         numBatchesTracked = 0;
     }
 
     /** Takes over the statistics of a population, and of how many batches they are. */
     void set(PopulationStatistics.Estimate population) {
         Arguments.requireGiven("population", population, "an Estimate");
-        if (population.mean().length != mean.length) {
+        if (population.mean().length != mean.features()) {
             throw new IllegalArgumentException("population: of " + population.mean().length
-                    + " features given, must have the layer's " + mean.length);
+                    + " features given, must have the layer's " + mean.features());
         }
-        for (int c = 0; c < mean.length; c++) {
-            mean[c] = (float) population.mean()[c];
-            variance[c] = (float) population.variance()[c];
+        for (int c = 0; c < mean.features(); c++) {
+            mean.set(c, population.mean()[c]);
+            variance.set(c, population.variance()[c]);
         }
         numBatchesTracked = population.batches();
         LayerState.remarkOn("setRunningStatistics", variance);
@@ -56,17 +57,16 @@ final class RunningStatistics {
         double newest = momentum.orElse(1.0 / numBatchesTracked);
         double kept = 1 - newest;
         double newestVariance = newest * (m / (m - 1.0));
-        for (int c = 0; c < mean.length; c++) {
-            double batchMean = (double) batch.mean()[c] + batch.meanLow()[c];
-            mean[c] = (float) (kept * mean[c] + newest * batchMean);
-            variance[c] = (float) (kept * variance[c] + newestVariance * variance(batch, c));
+        for (int c = 0; c < mean.features(); c++) {
+            mean.set(c, kept * mean.get(c) + newest * batch.mean(c));
+            variance.set(c, kept * variance.get(c) + newestVariance * variance(batch, c));
         }
     }
 
-    /** Of finite values so far apart that float32 cannot hold it, rstd still tells; eps is nothing beside it. */
+    /** Of finite values so far apart that the type cannot hold it, rstd still tells; eps is nothing beside it. */
     private static double variance(BatchStatistics batch, int c) {
-        float variance = batch.variance()[c];
-        double rstd = batch.rstd()[c];
-        return variance == Float.POSITIVE_INFINITY && rstd > 0 ? 1 / (rstd * rstd) : variance;
+        double variance = batch.variance(c);
+        double rstd = batch.rstd(c);
+        return variance == Double.POSITIVE_INFINITY && rstd > 0 ? 1 / (rstd * rstd) : variance;
     }
 }

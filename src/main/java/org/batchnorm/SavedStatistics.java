@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.Normalization;
@@ -19,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class SavedStatistics {
     private final int features;
-    private final BatchStatistics statistics;
+    private BatchStatistics statistics;
 
     private @Nullable BatchNormFunction filledBy;
     private @Nullable BatchShape shape;
@@ -31,6 +32,8 @@ public final class SavedStatistics {
      * The last normalizations with these statistics, as given ones and through them; the next is most often the same.
      */
     private final @Nullable Normalization[] last = new Normalization[2];
+
+    private Parameters lastParameters = Parameters.NONE;
 
     /**
      * Empty saved statistics for layers of that many features.
@@ -56,6 +59,8 @@ public final class SavedStatistics {
 
     /**
      * The mean with which the last forward normalized, (C); a copy. Of ghost batches it is that of all their values.
+     *
+     * @throws IllegalStateException if that forward was one of FLOAT64, whose mean is {@link #doubleMean()}
      */
     public float[] mean() {
         return statistics.mean().clone();
@@ -74,7 +79,32 @@ public final class SavedStatistics {
         return statistics.rstd().clone();
     }
 
+    /** {@link #mean()} of a forward of FLOAT64. */
+    public double[] doubleMean() {
+        return statistics.doubleMean().clone();
+    }
+
+    /** {@link #variance()} of a forward of FLOAT64. */
+    public double[] doubleVariance() {
+        return statistics.doubleVariance().clone();
+    }
+
+    /** {@link #rstd()} of a forward of FLOAT64. */
+    public double[] doubleRstd() {
+        return statistics.doubleRstd().clone();
+    }
+
     BatchStatistics statistics() {
+        return statistics;
+    }
+
+    /** Discards what it holds, and makes room for statistics of a type. */
+    BatchStatistics begin(ElementType type) {
+        empty();
+        if (statistics.type() != type) {
+            statistics = new BatchStatistics(features, type);
+            Arrays.fill(last, null);
+        }
         return statistics;
     }
 
@@ -83,29 +113,18 @@ public final class SavedStatistics {
     }
 
     /** How to normalize with these statistics; an object that is used again while the parameters stay the same. */
-    @SuppressWarnings("ReferenceEquality") // the very arrays
     Normalization normalization(Parameters parameters, double eps, boolean through) {
+        if (!GivenStatistics.areSame(lastParameters, parameters)) {
+            lastParameters = parameters;
+            Arrays.fill(last, null);
+        }
         int kind = through ? 1 : 0;
         Normalization kept = last[kind];
-        if (kept == null
-                || kept.gamma() != parameters.gamma()
-                || kept.beta() != parameters.beta()
-                || kept.eps() != eps) {
-            kept = new Normalization(parameters.gamma(), parameters.beta(), eps, statistics, through);
+        if (kept == null || kept.eps() != eps) {
+            kept = Normalization.of(parameters.gamma, parameters.beta, eps, statistics, through);
             last[kind] = kept;
         }
         return kept;
-    }
-
-    /** Takes over given statistics as they are now, whatever becomes of them before the backward. */
-    void copy(float[] mean, float[] variance, double eps) {
-        System.arraycopy(mean, 0, statistics.mean(), 0, features);
-        Arrays.fill(statistics.meanLow(), 0);
-        System.arraycopy(variance, 0, statistics.variance(), 0, features);
-        float[] rstd = statistics.rstd();
-        for (int i = 0; i < features; i++) {
-            rstd[i] = (float) (1 / Math.sqrt(variance[i] + eps));
-        }
     }
 
     /** Notes the forward that these statistics are of. */

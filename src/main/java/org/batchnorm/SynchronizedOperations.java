@@ -3,6 +3,7 @@ package org.batchnorm;
 import java.util.Map;
 import java.util.WeakHashMap;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -41,18 +42,21 @@ final class SynchronizedOperations implements TrainingOperations {
     /** The moments of this rank's own values, for the backwards of forwards in flight. */
     private final Map<BatchStatistics, Moments> ownMoments = new WeakHashMap<>();
 
+    private final int arrays;
     private final double[] mine;
     private final double[] all;
 
-    SynchronizedOperations(BatchNormOperations backend, StatisticsExchange exchange, int features) {
+    SynchronizedOperations(BatchNormOperations backend, StatisticsExchange exchange, int features, ElementType type) {
         this.backend = backend;
         this.exchange = exchange;
         this.moments = new Moments(features);
         this.ofRank = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfRank = new GradientSums(features);
-        this.gradientsOfRank = new PartGradients(backend, features);
-        this.mine = new double[HEADER + 2 * features];
+        this.gradientsOfRank = new PartGradients(backend, features, type);
+        // In float64 what rounding took from the mean, or from the sum of dy, travels, too.
+        this.arrays = type == ElementType.FLOAT64 ? 3 : 2;
+        this.mine = new double[HEADER + arrays * features];
         this.all = new double[exchange.size() * mine.length];
     }
 
@@ -70,10 +74,10 @@ final class SynchronizedOperations implements TrainingOperations {
 
     /** Merges the moments that all ranks have in {@link #ofRank}. */
     private void merge(Moments into) {
-        gather(FORWARD, ofRank.count(), ofRank.mean(), ofRank.m2());
+        gather(FORWARD, ofRank.count(), ofRank.mean(), ofRank.m2(), ofRank.meanLow());
         into.clear();
         for (int rank = 0; rank < exchange.size(); rank++) {
-            ofRank.count(scatter(rank, ofRank.mean(), ofRank.m2()));
+            ofRank.count(scatter(rank, ofRank.mean(), ofRank.m2(), ofRank.meanLow()));
             into.add(ofRank);
         }
         if (into.count() == 1) {
@@ -114,7 +118,7 @@ final class SynchronizedOperations implements TrainingOperations {
             return;
         }
         gradientsOfRank.reduce(tensors, normalization, ofForward, own);
-        gather(BACKWARD, own.count(), own.dgamma(), own.dbeta());
+        gather(BACKWARD, own.count(), own.dgamma(), own.dbeta(), own.dbetaLow());
         addUp();
         backend.inputGradient(tensors, normalization, sums);
     }
@@ -122,16 +126,17 @@ final class SynchronizedOperations implements TrainingOperations {
     private void addUp() {
         sums.clear();
         for (int rank = 0; rank < exchange.size(); rank++) {
-            sumsOfRank.count(scatter(rank, sumsOfRank.dgamma(), sumsOfRank.dbeta()));
+            sumsOfRank.count(scatter(rank, sumsOfRank.dgamma(), sumsOfRank.dbeta(), sumsOfRank.dbetaLow()));
             sums.add(sumsOfRank);
         }
     }
 
-    private void gather(int pass, long count, double[] first, double[] second) {
+    private void gather(int pass, long count, double[]... values) {
         mine[0] = pass;
         mine[1] = count;
-        System.arraycopy(first, 0, mine, HEADER, first.length);
-        System.arraycopy(second, 0, mine, HEADER + first.length, second.length);
+        for (int i = 0; i < arrays; i++) {
+            System.arraycopy(values[i], 0, mine, HEADER + i * values[i].length, values[i].length);
+        }
         exchange.allGather(mine, all);
         for (int rank = 0; rank < exchange.size(); rank++) {
             if (all[rank * mine.length] != pass) {
@@ -143,10 +148,11 @@ final class SynchronizedOperations implements TrainingOperations {
     }
 
     /** Takes out what one rank has given; returns its count. */
-    private long scatter(int rank, double[] first, double[] second) {
+    private long scatter(int rank, double[]... values) {
         int start = rank * mine.length + HEADER;
-        System.arraycopy(all, start, first, 0, first.length);
-        System.arraycopy(all, start + first.length, second, 0, second.length);
+        for (int i = 0; i < arrays; i++) {
+            System.arraycopy(all, start + i * values[i].length, values[i], 0, values[i].length);
+        }
         return (long) all[start - 1];
     }
 }

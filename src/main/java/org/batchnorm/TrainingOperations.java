@@ -58,6 +58,11 @@ interface TrainingOperations extends BatchNormOperations {
     }
 
     @Override
+    default boolean takesFloat64() {
+        return backend().takesFloat64();
+    }
+
+    @Override
     default void close() {
         backend().close();
     }

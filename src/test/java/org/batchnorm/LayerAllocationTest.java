@@ -11,6 +11,7 @@ import java.lang.management.ManagementFactory;
 import java.util.List;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -27,7 +28,10 @@ class LayerAllocationTest {
 
     private final Nothing operations = new Nothing();
     private final BatchNormFunction function = new BatchNormFunction(
-            new Arguments("function", 3), 1e-5, Activations.NONE, new Backends.OpenBackend("nothing", operations));
+            new Arguments("function", 3, ElementType.FLOAT32),
+            1e-5,
+            Activations.NONE,
+            new Backends.OpenBackend("nothing", operations));
     private final BatchNorm layer = new BatchNorm(BatchNormConfig.of(3), function);
     private final SavedStatistics saved = new SavedStatistics(3);
 

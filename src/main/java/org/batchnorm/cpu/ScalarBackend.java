@@ -32,6 +32,6 @@ public final class ScalarBackend implements BatchNormBackend {
     @Override
     public BatchNormOperations open(BackendOptions options) {
         options.requireNoDevice(name());
-        return new CpuOperations(KERNELS, options.threads());
+        return new ByElementType(new CpuOperations(KERNELS, options.threads()), options.threads());
     }
 }

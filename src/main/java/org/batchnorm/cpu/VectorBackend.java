@@ -68,7 +68,7 @@ public final class VectorBackend implements BatchNormBackend {
         if (!availability.usable()) {
             throw new BackendUnavailableException("backend " + name() + " cannot be used: " + availability);
         }
-        return new CpuOperations(Loaded.KERNELS, options.threads());
+        return new ByElementType(new CpuOperations(Loaded.KERNELS, options.threads()), options.threads());
     }
 
     /** Made when the backend is first opened: loading it needs the module. */

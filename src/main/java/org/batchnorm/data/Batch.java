@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 public final class Batch {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+    private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED;
 
     private final BatchShape shape;
     private final ElementType type;
@@ -73,10 +74,32 @@ public final class Batch {
         BatchShape.requireGiven(type, "type", "an ElementType");
         if (!type.is16Bit()) {
             throw new IllegalArgumentException("type: " + type + " given for " + argument + ", a short[], must be "
-                    + "FLOAT16 or BFLOAT16; values of FLOAT32 are given in a float[] or a MemorySegment");
+                    + "FLOAT16 or BFLOAT16; values of " + type + " are given in a " + elementOf(type)
+                    + "[] or a MemorySegment");
         }
         requireElements(argument, "short", values.length, shape);
         return new Batch(shape, type, values, 0, null);
+    }
+
+    /**
+     * A view of an array.
+     *
+     * @param values float64, at least {@code shape.elements()} of them
+     * @throws IllegalArgumentException if there are fewer
+     */
+    public static Batch of(double[] values, BatchShape shape) {
+        return of("values", values, shape);
+    }
+
+    /**
+     * A view of an array of float64 that a caller's argument names.
+     *
+     * @param argument what messages call the array
+     */
+    public static Batch of(String argument, double[] values, BatchShape shape) {
+        BatchShape.requireGiven(values, argument, "a double[]");
+        requireElements(argument, "double", values.length, shape);
+        return new Batch(shape, ElementType.FLOAT64, values, 0, null);
     }
 
     private static void requireElements(String argument, String element, int length, BatchShape shape) {
@@ -128,8 +151,7 @@ public final class Batch {
         if (memory.maxByteAlignment() < type.bytes()) {
             throw new IllegalArgumentException(argument + ": segment aligned to " + memory.maxByteAlignment()
                     + " bytes given, must be aligned to " + type.bytes()
-                    + " (native memory at a multiple of it, or a heap segment over a "
-                    + (type.is16Bit() ? "short[])" : "float[])"));
+                    + " (native memory at a multiple of it, or a heap segment over a " + elementOf(type) + "[])");
         }
         // A writable segment over an array gives the array away: kernels then meet arrays and native memory only.
         Object array = arrayOf(memory, type);
@@ -139,8 +161,20 @@ public final class Batch {
     /** The array that a segment gives away, if its elements are as wide as the type's. */
     private static @Nullable Object arrayOf(MemorySegment memory, ElementType type) {
         Object base = memory.isNative() ? null : memory.heapBase().orElse(null);
-        boolean fits = type.is16Bit() ? base instanceof short[] : base instanceof float[];
+        boolean fits = switch (type) {
+            case FLOAT32 -> base instanceof float[];
+            case FLOAT16, BFLOAT16 -> base instanceof short[];
+            case FLOAT64 -> base instanceof double[];
+        };
         return fits ? base : null;
+    }
+
+    private static String elementOf(ElementType type) {
+        return switch (type) {
+            case FLOAT32 -> "float";
+            case FLOAT16, BFLOAT16 -> "short";
+            case FLOAT64 -> "double";
+        };
     }
 
     /**
@@ -171,8 +205,9 @@ public final class Batch {
     }
 
     /**
-     * Whether the values lie in a {@code float[]} that can be written to, or those of a 16-bit type in a
-     * {@code short[]}; then {@link #array()} or {@link #shorts()}, and {@link #start()}, tell where.
+     * Whether the values lie in a {@code float[]} that can be written to, those of a 16-bit type in a {@code short[]},
+     * or float64 in a {@code double[]}; then {@link #array()}, {@link #shorts()} or {@link #doubles()}, and
+     * {@link #start()}, tell where.
      */
     public boolean isArray() {
         return array != null;
@@ -194,6 +229,14 @@ public final class Batch {
         throw new IllegalStateException("the batch is not in " + (array == null ? "an array" : "a short[]"));
     }
 
+    /** The array in which float64 values lie, if {@link #isArray()}. */
+    public double[] doubles() {
+        if (array instanceof double[] doubles) {
+            return doubles;
+        }
+        throw new IllegalStateException("the batch is not in " + (array == null ? "an array" : "a double[]"));
+    }
+
     /** The position of the first value in the array. */
     public long start() {
         return start;
@@ -204,23 +247,33 @@ public final class Batch {
         if (segment != null) {
             return segment;
         }
-        return type.is16Bit() ? MemorySegment.ofArray(shorts()) : MemorySegment.ofArray(array());
+        return switch (type) {
+            case FLOAT32 -> MemorySegment.ofArray(array());
+            case FLOAT16, BFLOAT16 -> MemorySegment.ofArray(shorts());
+            case FLOAT64 -> MemorySegment.ofArray(doubles());
+        };
     }
 
     /**
-     * Copies values out, as float32: {@code to[at…] = values[from…]}.
+     * Copies values out, as float32, to which float64 is rounded: {@code to[at…] = values[from…]}.
      *
      * @param from the number of the first of them in the batch
      * @param length how many
      */
     public void copyTo(long from, float[] to, int at, int length) {
         MemorySegment memory = segment();
-        if (!type.is16Bit()) {
-            MemorySegment.copy(memory, FLOAT, from * Float.BYTES, to, at, length);
-            return;
-        }
-        for (int i = 0; i < length; i++) {
-            to[at + i] = type.toFloat(memory.get(SHORT, (from + i) * Short.BYTES));
+        switch (type) {
+            case FLOAT32 -> MemorySegment.copy(memory, FLOAT, from * Float.BYTES, to, at, length);
+            case FLOAT16, BFLOAT16 -> {
+                for (int i = 0; i < length; i++) {
+                    to[at + i] = type.toFloat(memory.get(SHORT, (from + i) * Short.BYTES));
+                }
+            }
+            case FLOAT64 -> {
+                for (int i = 0; i < length; i++) {
+                    to[at + i] = (float) memory.get(DOUBLE, (from + i) * Double.BYTES);
+                }
+            }
         }
     }
 
@@ -232,12 +285,56 @@ public final class Batch {
      */
     public void copyFrom(float[] from, int at, long to, int length) {
         MemorySegment memory = segment();
-        if (!type.is16Bit()) {
-            MemorySegment.copy(from, at, memory, FLOAT, to * Float.BYTES, length);
-            return;
+        switch (type) {
+            case FLOAT32 -> MemorySegment.copy(from, at, memory, FLOAT, to * Float.BYTES, length);
+            case FLOAT16, BFLOAT16 -> {
+                for (int i = 0; i < length; i++) {
+                    memory.set(SHORT, (to + i) * Short.BYTES, type.toBits(from[at + i]));
+                }
+            }
+            case FLOAT64 -> {
+                for (int i = 0; i < length; i++) {
+                    memory.set(DOUBLE, (to + i) * Double.BYTES, from[at + i]);
+                }
+            }
         }
-        for (int i = 0; i < length; i++) {
-            memory.set(SHORT, (to + i) * Short.BYTES, type.toBits(from[at + i]));
+    }
+
+    /**
+     * Copies values of FLOAT64 out: {@code to[at…] = values[from…]}.
+     *
+     * @param from the number of the first of them in the batch
+     * @param length how many
+     * @throws IllegalStateException if the values are of another type
+     */
+    public void copyTo(long from, double[] to, int at, int length) {
+        requireFloat64();
+        if (array != null) {
+            System.arraycopy(array, (int) (start + from), to, at, length);
+        } else {
+            MemorySegment.copy(segment(), DOUBLE, from * Double.BYTES, to, at, length);
+        }
+    }
+
+    /**
+     * Copies values of FLOAT64 in: {@code values[to…] = from[at…]}.
+     *
+     * @param to the number of the first of them in the batch
+     * @param length how many
+     * @throws IllegalStateException if the values are of another type
+     */
+    public void copyFrom(double[] from, int at, long to, int length) {
+        requireFloat64();
+        if (array != null) {
+            System.arraycopy(from, at, array, (int) (start + to), length);
+        } else {
+            MemorySegment.copy(from, at, segment(), DOUBLE, to * Double.BYTES, length);
+        }
+    }
+
+    private void requireFloat64() {
+        if (type != ElementType.FLOAT64) {
+            throw new IllegalStateException("the batch is of " + type + ", a double[] takes values of FLOAT64 alone");
         }
     }
 

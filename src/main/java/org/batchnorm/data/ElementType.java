@@ -9,7 +9,10 @@ public enum ElementType {
     FLOAT16(Short.BYTES),
 
     /** The upper half of a {@link #FLOAT32}, 2 bytes: 8 significant bits, and the range of float32. */
-    BFLOAT16(Short.BYTES);
+    BFLOAT16(Short.BYTES),
+
+    /** IEEE 754 double precision, 8 bytes: for layers of this type, whose parameters and statistics have it, too. */
+    FLOAT64(Double.BYTES);
 
     private static final int BELOW_HALF_A_UNIT = 0x7fff;
     private static final int QUIET = 0x40;
@@ -39,7 +42,7 @@ public enum ElementType {
         return switch (this) {
             case FLOAT16 -> Float.float16ToFloat(bits);
             case BFLOAT16 -> Float.intBitsToFloat(bits << Short.SIZE);
-            case FLOAT32 -> throw new IllegalStateException("a value of FLOAT32 has 32 bits");
+            case FLOAT32, FLOAT64 -> throw moreThan16Bits();
         };
     }
 
@@ -53,8 +56,12 @@ public enum ElementType {
         return switch (this) {
             case FLOAT16 -> Float.floatToFloat16(value);
             case BFLOAT16 -> bfloat16(value);
-            case FLOAT32 -> throw new IllegalStateException("a value of FLOAT32 has 32 bits");
+            case FLOAT32, FLOAT64 -> throw moreThan16Bits();
         };
+    }
+
+    private IllegalStateException moreThan16Bits() {
+        return new IllegalStateException("a value of " + this + " has " + bytes * Byte.SIZE + " bits");
     }
 
     private static short bfloat16(float value) {

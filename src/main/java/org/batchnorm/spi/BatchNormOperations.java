@@ -121,6 +121,14 @@ public interface BatchNormOperations extends AutoCloseable {
     }
 
     /**
+     * Whether the operations take tensors of FLOAT64, all of an operation or none, with parameters and statistics in
+     * float64; else {@link Backends#open} refuses them.
+     */
+    default boolean takesFloat64() {
+        return false;
+    }
+
+    /**
      * Frees what the backend holds (device memory, cached plans). Idempotent; afterwards no operation may be called.
      */
     @Override

@@ -64,6 +64,11 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean takesFloat64() {
+        return cpu.takesFloat64();
+    }
+
+    @Override
     public void close() {
         device.close();
         cpu.close();
@@ -94,7 +99,7 @@ final class FallbackOperations implements BatchNormOperations {
 
     private boolean canDo(Tensors tensors) {
         boolean plain = tensors.activations().areNone() && tensors.residual() == null && tensors.dresidual() == null;
-        return (plain || device.doesActivations()) && (device.takes16Bit() || tensors.areFloat32());
+        return (plain || device.doesActivations()) && tensors.areTakenBy(device);
     }
 
     private static boolean isForwardInPlace(Tensors tensors) {

@@ -21,6 +21,7 @@ final class GuardedOperations implements BatchNormOperations {
         if (checkedIsEmpty(tensors)) {
             moments.clear();
         } else {
+            moments.clearLow();
             backend.collectStatistics(tensors, moments);
         }
     }
@@ -37,6 +38,7 @@ final class GuardedOperations implements BatchNormOperations {
         if (checkedIsEmpty(tensors)) {
             sums.clear();
         } else {
+            sums.clearLow();
             backend.reduceGradients(tensors, normalization, sums);
         }
     }
@@ -60,6 +62,7 @@ final class GuardedOperations implements BatchNormOperations {
         if (checkedIsEmpty(tensors)) {
             sums.clear();
         } else {
+            sums.clearLow();
             backend.backward(tensors, normalization, sums);
         }
     }
@@ -80,15 +83,18 @@ final class GuardedOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean takesFloat64() {
+        return backend.takesFloat64();
+    }
+
+    @Override
     public void close() {
         backend.close();
     }
 
     /** Refuses types that the backend does not take, and tells whether there is no value. */
     private boolean checkedIsEmpty(Tensors tensors) {
-        if (!backend.takes16Bit()) {
-            tensors.requireFloat32(name);
-        }
+        tensors.requireTakenBy(backend, name);
         return tensors.shape().elements() == 0;
     }
 }

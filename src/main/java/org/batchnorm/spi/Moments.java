@@ -4,11 +4,13 @@ import java.util.Arrays;
 
 /**
  * The first two moments of each feature of one batch, or of several that were merged: the count of values, their mean,
- * and {@code m2 = Σ (x − mean)²}. In double precision, so that merging loses next to nothing.
+ * and {@code m2 = Σ (x − mean)²}. In double precision, so that merging loses next to nothing; of batches of FLOAT64 the
+ * mean is the unevaluated sum {@code mean + meanLow}.
  */
 public final class Moments {
     private long count;
     private final double[] mean;
+    private final double[] meanLow;
     private final double[] m2;
 
     /**
@@ -18,6 +20,7 @@ public final class Moments {
      */
     public Moments(int features) {
         mean = new double[features];
+        meanLow = new double[features];
         m2 = new double[features];
     }
 
@@ -36,6 +39,11 @@ public final class Moments {
         return mean;
     }
 
+    /** What rounding took from the mean of each feature, (C): the live array; zeros of a batch of float32. */
+    public double[] meanLow() {
+        return meanLow;
+    }
+
     /** {@code Σ (x − mean)²} of each feature, (C): the live array. */
     public double[] m2() {
         return m2;
@@ -45,6 +53,7 @@ public final class Moments {
     public void clear() {
         count = 0;
         Arrays.fill(mean, 0);
+        Arrays.fill(meanLow, 0);
         Arrays.fill(m2, 0);
     }
 
@@ -69,14 +78,40 @@ public final class Moments {
         if (other.count == 0) {
             return;
         }
+        if (count == 0) {
+            set(other);
+            return;
+        }
         long all = count + other.count;
         double share = (double) other.count / all;
         double weight = count * share;
         for (int c = 0; c < mean.length; c++) {
-            double delta = other.mean[c] - mean[c];
-            mean[c] += delta * share;
+            double delta = (other.mean[c] - mean[c]) + (other.meanLow[c] - meanLow[c]);
+            move(c, delta * share);
             m2[c] += other.m2[c] + delta * delta * weight;
         }
         count = all;
+    }
+
+    private void set(Moments other) {
+        count = other.count;
+        System.arraycopy(other.mean, 0, mean, 0, mean.length);
+        System.arraycopy(other.meanLow, 0, meanLow, 0, mean.length);
+        System.arraycopy(other.m2, 0, m2, 0, mean.length);
+    }
+
+    /** Before a backend writes the others: what it leaves out is 0. */
+    void clearLow() {
+        Arrays.fill(meanLow, 0);
+    }
+
+    /** Adds to a mean, and keeps what one double does not hold (Knuth's TwoSum). */
+    private void move(int c, double by) {
+        double sum = mean[c] + by;
+        double added = sum - mean[c];
+        double lost = (mean[c] - (sum - added)) + (by - added);
+        double low = Double.isFinite(lost) ? meanLow[c] + lost : 0;
+        mean[c] = sum + low;
+        meanLow[c] = Double.isFinite(sum) ? low - (mean[c] - sum) : 0;
     }
 }

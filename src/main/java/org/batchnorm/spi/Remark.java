@@ -1,6 +1,7 @@
 package org.batchnorm.spi;
 
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.batchnorm.data.FeatureValues;
 
 /**
  * Something allowed that is probably not meant: said once in the log of {@code org.batchnorm.BatchNorm}, whichever
@@ -24,14 +25,14 @@ public final class Remark {
 
     /** Says which feature of a batch has NaN or infinity, if one has: its statistics tell. */
     public static void onNotFinite(BatchStatistics statistics) {
-        float[] mean = statistics.mean();
-        float[] variance = statistics.variance();
-        for (int c = 0; c < mean.length; c++) {
+        for (int c = 0; c < statistics.features(); c++) {
+            double mean = statistics.mean(c);
+            double variance = statistics.variance(c);
             // Finite values may be so far apart that their variance is infinite.
-            if (!Float.isFinite(mean[c]) || Float.isNaN(variance[c])) {
+            if (!Double.isFinite(mean) || Double.isNaN(variance)) {
                 NOT_FINITE.sayOnce(
-                        "forward: feature " + c + " of a batch has NaN or infinity among its values (mean " + mean[c]
-                                + ", variance " + variance[c]
+                        "forward: feature " + c + " of a batch has NaN or infinity among its values (mean " + mean
+                                + ", variance " + variance
                                 + "). Running statistics that followed it stay NaN, whatever batches come, until resetRunningStatistics()");
                 return;
             }
@@ -46,9 +47,14 @@ public final class Remark {
      * @param remedy how to start again, before "and train for some batches"
      */
     public static void onRunningVariance(String call, float[] variance, String remedy) {
-        for (int c = 0; c < variance.length; c++) {
-            if (!(variance[c] >= 0)) {
-                RUNNING_VARIANCE.sayOnce(call + ": running_var is " + variance[c] + " for feature " + c
+        onRunningVariance(call, FeatureValues.of(variance), remedy);
+    }
+
+    /** The same of values of either type. */
+    public static void onRunningVariance(String call, FeatureValues variance, String remedy) {
+        for (int c = 0; c < variance.features(); c++) {
+            if (!(variance.get(c) >= 0)) {
+                RUNNING_VARIANCE.sayOnce(call + ": running_var is " + variance.get(c) + " for feature " + c
                         + ", which batches of finite values never lead to; inference divides by sqrt(running_var + eps)."
                         + " If that is not meant, " + remedy + " and train for some batches");
                 return;

@@ -2,7 +2,6 @@ package org.batchnorm.spi;
 
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.data.ElementType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -131,39 +130,60 @@ public final class Tensors {
         dresidual = null;
     }
 
-    /** Whether none is of another type. */
-    boolean areFloat32() {
-        return isFloat32(x)
-                && isFloat32(y)
-                && isFloat32(dy)
-                && isFloat32(dx)
-                && isFloat32(residual)
-                && isFloat32(dresidual);
+    /** Whether a thread may use all of them; some segments belong to one thread alone. */
+    public boolean areAccessibleBy(Thread thread) {
+        return isAccessible(x, thread)
+                && isAccessible(y, thread)
+                && isAccessible(dy, thread)
+                && isAccessible(dx, thread)
+                && isAccessible(residual, thread)
+                && isAccessible(dresidual, thread);
+    }
+
+    private static boolean isAccessible(@Nullable Batch batch, Thread thread) {
+        return batch == null || batch.isArray() || batch.segment().isAccessibleBy(thread);
+    }
+
+    /** Whether all are of types that operations take. */
+    boolean areTakenBy(BatchNormOperations operations) {
+        return isTaken(x, operations)
+                && isTaken(y, operations)
+                && isTaken(dy, operations)
+                && isTaken(dx, operations)
+                && isTaken(residual, operations)
+                && isTaken(dresidual, operations);
     }
 
     /**
-     * Refuses other types, for a backend that takes float32 alone.
+     * Refuses types that a backend does not take.
      *
-     * @throws IllegalArgumentException if a tensor is of another type; the message names it
+     * @throws IllegalArgumentException if a tensor is of such a type; the message names it
      */
-    void requireFloat32(String backend) {
-        requireFloat32("x", x, backend);
-        requireFloat32("y", y, backend);
-        requireFloat32("dy", dy, backend);
-        requireFloat32("dx", dx, backend);
-        requireFloat32("residual", residual, backend);
-        requireFloat32("dresidual", dresidual, backend);
+    void requireTakenBy(BatchNormOperations operations, String backend) {
+        requireTaken("x", x, operations, backend);
+        requireTaken("y", y, operations, backend);
+        requireTaken("dy", dy, operations, backend);
+        requireTaken("dx", dx, operations, backend);
+        requireTaken("residual", residual, operations, backend);
+        requireTaken("dresidual", dresidual, operations, backend);
     }
 
-    private static void requireFloat32(String name, @Nullable Batch batch, String backend) {
-        if (batch != null && !isFloat32(batch)) {
+    private static void requireTaken(
+            String name, @Nullable Batch batch, BatchNormOperations operations, String backend) {
+        if (batch != null && !isTaken(batch, operations)) {
             throw new IllegalArgumentException(name + ": " + batch.type() + " given, but the backend " + backend
-                    + " takes FLOAT32 alone; give float32 values, or choose the backend auto, vector or scalar");
+                    + " takes " + (operations.takes16Bit() ? "FLOAT32, FLOAT16 and BFLOAT16" : "FLOAT32")
+                    + " alone; give float32 values, or choose the backend auto, vector or scalar");
         }
     }
 
-    private static boolean isFloat32(@Nullable Batch batch) {
-        return batch == null || batch.type() == ElementType.FLOAT32;
+    private static boolean isTaken(@Nullable Batch batch, BatchNormOperations operations) {
+        return batch == null
+                || switch (batch.type()) {
+                    case FLOAT32 -> true;
+                    case FLOAT16, BFLOAT16 -> operations.takes16Bit();
+                    case FLOAT64 -> operations.takesFloat64();
+                };
     }
 
     /** The shape that all have. */

@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The state of a batch normalization layer under PyTorch's names: {@code weight}, {@code bias}, {@code running_mean},
- * {@code running_var} (float32, (C)) and {@code num_batches_tracked} (int64, a scalar), as far as the layer has them.
+ * {@code running_var} (float32, or float64 for a layer of FLOAT64, (C)) and {@code num_batches_tracked} (int64, a
+ * scalar), as far as the layer has them.
  */
 public final class BatchNormState {
     private static final String WEIGHT = "weight";
@@ -44,6 +45,20 @@ public final class BatchNormState {
             float @Nullable [] runningMean,
             float @Nullable [] runningVar,
             long numBatchesTracked) {
+        return ofTensors(tensor(weight), tensor(bias), tensor(runningMean), tensor(runningVar), numBatchesTracked);
+    }
+
+    private static @Nullable Tensor tensor(float @Nullable [] values) {
+        return values == null ? null : Tensor.ofFloats(values, values.length);
+    }
+
+    /** The same from tensors, which say the type of the layer: F32 or F64. */
+    public static BatchNormState ofTensors(
+            @Nullable Tensor weight,
+            @Nullable Tensor bias,
+            @Nullable Tensor runningMean,
+            @Nullable Tensor runningVar,
+            long numBatchesTracked) {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         put(tensors, WEIGHT, weight);
         put(tensors, BIAS, bias);
@@ -55,9 +70,9 @@ public final class BatchNormState {
         return new BatchNormState(tensors);
     }
 
-    private static void put(Map<String, Tensor> tensors, String name, float @Nullable [] values) {
-        if (values != null) {
-            tensors.put(name, Tensor.ofFloats(values, values.length));
+    private static void put(Map<String, Tensor> tensors, String name, @Nullable Tensor tensor) {
+        if (tensor != null) {
+            tensors.put(name, tensor);
         }
     }
 
@@ -66,22 +81,22 @@ public final class BatchNormState {
         return tensors;
     }
 
-    /** γ, (C); a copy. */
+    /** γ, (C), as float32; a copy. */
     public float[] weight() {
         return tensor(WEIGHT).floats();
     }
 
-    /** β, (C); a copy. */
+    /** β, (C), as float32; a copy. */
     public float[] bias() {
         return tensor(BIAS).floats();
     }
 
-    /** The running mean, (C); a copy. */
+    /** The running mean, (C), as float32; a copy. */
     public float[] runningMean() {
         return tensor(RUNNING_MEAN).floats();
     }
 
-    /** The running variance, (C); a copy. */
+    /** The running variance, (C), as float32; a copy. */
     public float[] runningVar() {
         return tensor(RUNNING_VAR).floats();
     }
@@ -153,7 +168,12 @@ public final class BatchNormState {
             throw new IllegalArgumentException("state: " + name + " is " + given + ", must be " + own);
         }
         try {
-            return isCount ? count(name, given) : Tensor.ofFloats(given.floats(), own.shape());
+            if (isCount) {
+                return count(name, given);
+            }
+            return own.dtype() == DType.F64
+                    ? Tensor.ofDoubles(given.doubles(), own.shape())
+                    : Tensor.ofFloats(given.floats(), own.shape());
         } catch (ArithmeticException e) {
             throw new IllegalArgumentException("state: " + name + ": " + e.getMessage() + "; must be " + own, e);
         }
@@ -186,7 +206,12 @@ public final class BatchNormState {
         return true;
     }
 
-    private Tensor tensor(String name) {
+    /**
+     * A tensor by its name.
+     *
+     * @throws IllegalArgumentException if the state does not have it
+     */
+    public Tensor tensor(String name) {
         Tensor tensor = tensors.get(name);
         if (tensor == null) {
             throw new IllegalArgumentException("state: tensor " + name + " is missing");

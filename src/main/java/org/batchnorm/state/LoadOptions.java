@@ -1,9 +1,9 @@
 package org.batchnorm.state;
 
 /**
- * How a state is taken over. The tensors may have any type that converts to the layer's without loss of more than
- * float32's rounding; those of C values may have the shape (C) or (1, C, 1, …), the count the shape () or (1). A value
- * that does not fit, and any other shape, is refused in both modes.
+ * How a state is taken over. The tensors may have any type that converts to the layer's, float32 or float64, without
+ * loss of more than its rounding; those of C values may have the shape (C) or (1, C, 1, …), the count the shape () or
+ * (1). A value that does not fit, and any other shape, is refused in both modes.
  *
  * @param isStrict whether a tensor that is missing or unexpected refuses the state
  * @param prefix what the names of the layer's tensors begin with, such as {@code layer1.0.bn1.}; tensors whose names

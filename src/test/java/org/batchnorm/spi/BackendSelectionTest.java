@@ -10,6 +10,7 @@ import org.batchnorm.SavedStatistics;
 import org.batchnorm.Step;
 import org.batchnorm.Values;
 import org.batchnorm.conformance.Quantity;
+import org.batchnorm.cpu.ScalarBackend;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
@@ -23,6 +24,7 @@ class BackendSelectionTest {
     private static final String CPU = "org.batchnorm.spi.TestBackends$Cpu";
     private static final String FAST_CPU = "org.batchnorm.spi.TestBackends$FastCpu";
     private static final String DEVICE = "org.batchnorm.spi.TestBackends$Device";
+    private static final String FIRST_DEVICE = "org.batchnorm.spi.TestBackends$FirstDevice";
     private static final String FAILING_DEVICE = "org.batchnorm.spi.TestBackends$FailingDevice";
     private static final String UNOPENABLE = "org.batchnorm.spi.TestBackends$UnopenableDevice";
     private static final String SLOW_DEVICE = "org.batchnorm.spi.TestBackends$SlowDevice";
@@ -369,6 +371,39 @@ class BackendSelectionTest {
             assertThat(ElementType.BFLOAT16.toFloat(values[7]))
                     .as("dx of auto, which is left alone")
                     .isNotEqualTo(1);
+        }
+    }
+
+    @Test
+    void float64IsRefusedWhereADeviceThatDoesNotTakeItIsForcedAndElseTheCpus() {
+        IsolatedProviders.run(Float64OfADevice.class, ScalarBackend.class.getName(), FIRST_DEVICE);
+    }
+
+    static final class Float64OfADevice implements Runnable {
+        @Override
+        public void run() {
+            assertThatThrownBy(() -> BatchNorm.builder(3)
+                            .elementType(ElementType.FLOAT64)
+                            .backend("device")
+                            .build())
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage(
+                            "elementType: FLOAT64 given, but the backend device does not take it; choose the backend"
+                                    + " auto, vector or scalar, or FLOAT32");
+            assertThat(TestBackends.CALLS).containsExactly("device close");
+            TestBackends.CALLS.clear();
+            Batch x = Batch.of(new double[60], LARGE);
+            Batch y = Batch.of(new double[60], LARGE);
+            try (BatchNorm layer = BatchNorm.builder(3)
+                    .elementType(ElementType.FLOAT64)
+                    .backend("auto")
+                    .build()) {
+                layer.doubleBias()[1] = 5;
+                layer.forward(x, y);
+                layer.backward(x, y, y);
+                assertThat(layer.doubleBiasGradient()).containsExactly(0, 100, 0);
+            }
+            assertThat(TestBackends.CALLS).containsExactly("device close");
         }
     }
 

@@ -18,6 +18,14 @@ public final class TestBackends {
 
     private TestBackends() {}
 
+    /** A device that goes before every CPU backend. */
+    public static class FirstDevice extends Device {
+        @Override
+        public int priority() {
+            return 1000;
+        }
+    }
+
     /** A CPU backend, usable everywhere. */
     public static class Cpu extends ReferenceBackend {
         @Override

@@ -4,6 +4,7 @@ import java.util.OptionalLong;
 import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
@@ -23,13 +24,17 @@ record LayerPlan(String prefix, BatchNormConfig config, BatchShape maxShape, Dev
     /**
      * The plan of a layer.
      *
-     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the
-     *     configuration, no values, or more than TornadoVM can address
+     * @throws IllegalArgumentException if the prefix is not a name, if the configuration is of FLOAT64, if the shape
+     *     has other features than the configuration, no values, or more than TornadoVM can address
      */
     static LayerPlan of(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
         if (!PREFIX.matcher(prefix).matches()) {
             throw new IllegalArgumentException("prefix: \"" + prefix
                     + "\" given, must be letters, digits and underscores, and begin with no digit");
+        }
+        if (config.elementType() != ElementType.FLOAT32) {
+            throw new IllegalArgumentException("config: of " + config.elementType() + " given, must be of FLOAT32, in"
+                    + " which the kernels work; layers of FLOAT64 are for the backends vector and scalar");
         }
         if (maxShape.c() != config.features()) {
             throw new IllegalArgumentException("maxShape: " + maxShape + " has " + maxShape.c()

@@ -51,7 +51,7 @@ public final class WorkerPool {
     private static final ThreadGroup ROOT = root();
 
     /** The pool of this process. */
-    static final WorkerPool SHARED = new WorkerPool(IDLE_NANOS);
+    public static final WorkerPool SHARED = new WorkerPool(IDLE_NANOS);
 
     /** A thread that is none of the callers': what it may not touch, no worker may. */
     public static final Thread STRANGER = new Thread(ROOT, null, "batchnorm-stranger", 0, false);
@@ -95,7 +95,7 @@ public final class WorkerPool {
      * @throws RuntimeException or an {@link Error}, what a block has thrown, on whichever thread; some blocks may then
      *     not have been done
      */
-    void run(Task work, int count, int threads, boolean backwards) {
+    public void run(Task work, int count, int threads, boolean backwards) {
         int wanted = Math.min(threads, count);
         if (wanted <= 1 || !taken.compareAndSet(false, true)) {
             work.prepare(0);

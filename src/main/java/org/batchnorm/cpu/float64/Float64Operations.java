@@ -1,0 +1,100 @@
+package org.batchnorm.cpu.float64;
+
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import org.batchnorm.cpu.cut.Cut;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The operations on batches of FLOAT64.
+ *
+ * <pre>
+ *   collectStatistics:  Σ x ─▶ Σ (x − mean)²
+ *   forward:            Σ x ─▶ Σ (x − mean)² ─▶ y
+ *   reduceGradients:    Σ dy ─▶ Σ (dy − mean of dy) · x̂
+ *   backward:           Σ dy ─▶ Σ (dy − mean of dy) · x̂ ─▶ dx
+ * </pre>
+ */
+public final class Float64Operations implements BatchNormOperations {
+    private final int threads;
+    private final AtomicReference<@Nullable Job> spare = new AtomicReference<>();
+    private volatile Cut newest = Cut.NONE;
+
+    /**
+     * For so many threads.
+     *
+     * @param threads those on offer, the caller's among them
+     */
+    public Float64Operations(int threads) {
+        this.threads = threads;
+    }
+
+    @Override
+    public void collectStatistics(Tensors tensors, Moments moments) {
+        run(tensors, job -> job.collectStatistics(moments));
+    }
+
+    @Override
+    public void transform(Tensors tensors, Normalization normalization) {
+        run(tensors, job -> job.transform(tensors, normalization));
+    }
+
+    @Override
+    public void forward(Tensors tensors, Normalization normalization) {
+        run(tensors, job -> job.forward(tensors, normalization));
+    }
+
+    @Override
+    public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
+        run(tensors, job -> job.reduceGradients(tensors, normalization, sums));
+    }
+
+    @Override
+    public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
+        run(tensors, job -> job.inputGradient(tensors, normalization, sums));
+    }
+
+    @Override
+    public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
+        run(tensors, job -> {
+            job.reduceGradients(tensors, normalization, sums);
+            job.inputGradient(tensors, normalization, sums);
+        });
+    }
+
+    @Override
+    public boolean doesActivations() {
+        return true;
+    }
+
+    @Override
+    public boolean takesFloat64() {
+        return true;
+    }
+
+    @Override
+    public void close() {
+        spare.set(null);
+    }
+
+    private void run(Tensors tensors, Consumer<Job> operation) {
+        Cut cut = newest;
+        if (!cut.shape.equals(tensors.shape())) {
+            cut = Cut.of(tensors.shape());
+            newest = cut;
+        }
+        Job kept = spare.getAndSet(null);
+        Job job = kept != null ? kept : new Job();
+        try {
+            operation.accept(job.of(tensors, cut, threads));
+        } finally {
+            job.end();
+            spare.set(job);
+        }
+    }
+}
