@@ -1,6 +1,7 @@
 package org.batchnorm.tornadovm;
 
 import java.util.function.Consumer;
+import org.batchnorm.spi.Activation;
 import org.batchnorm.tornadovm.kernels.BackwardOnChip;
 import org.batchnorm.tornadovm.kernels.CollectStatistics;
 import org.batchnorm.tornadovm.kernels.ForwardOnChip;
@@ -69,7 +70,8 @@ final class KernelCalls {
                         state.partialSecond,
                         samples,
                         tiling.view(),
-                        tiling.tile()));
+                        tiling.tile(),
+                        plan.inputSlope()));
     }
 
     /**
@@ -179,7 +181,9 @@ final class KernelCalls {
                         tiling.view(),
                         tiling.tile(),
                         source,
-                        plan.config().eps()));
+                        plan.config().eps(),
+                        source == Transform.GRADIENT ? Activation.NONE.negativeSlope() : plan.inputSlope(),
+                        source == Transform.GRADIENT ? Activation.NONE.negativeSlope() : plan.outputSlope()));
     }
 
     void forwardOnChip(FloatArray x, FloatArray y, long chip) {
@@ -203,7 +207,9 @@ final class KernelCalls {
                         chip,
                         plan.config().eps(),
                         plan.config().momentum().orElse(0),
-                        plan.tracking()));
+                        plan.tracking(),
+                        plan.inputSlope(),
+                        plan.outputSlope()));
     }
 
     /**
@@ -223,7 +229,7 @@ final class KernelCalls {
 
     private void reduceGradients(FloatArray x, FloatArray dy, DoubleArray moments, int about) {
         Tiling tiling = plan.tiling();
-        use(state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
+        use(state.parameters, state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
         add(
                 "reduceGradients",
                 tiling.grid(),
@@ -233,6 +239,7 @@ final class KernelCalls {
                         context,
                         x,
                         dy,
+                        state.parameters,
                         state.statistics,
                         state.partialFirst,
                         state.partialSecond,
@@ -241,8 +248,9 @@ final class KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        about,
-                        kindOfSums()));
+                        about + kindOfSums(),
+                        plan.inputSlope(),
+                        plan.outputSlope()));
     }
 
     private int kindOfSums() {
@@ -321,9 +329,14 @@ final class KernelCalls {
                         plan.config().eps()));
     }
 
-    void inputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+    /**
+     * The gradient of x.
+     *
+     * @param about {@link ReduceGradients#BATCH} or {@link ReduceGradients#GIVEN}
+     */
+    void inputGradient(FloatArray x, FloatArray dy, FloatArray dx, int about) {
         Tiling tiling = plan.tiling();
-        use(state.statistics, state.terms);
+        use(state.parameters, state.statistics, state.terms);
         add(
                 "inputGradient",
                 tiling.grid(),
@@ -334,11 +347,15 @@ final class KernelCalls {
                         x,
                         dy,
                         dx,
+                        state.parameters,
                         state.statistics,
                         state.terms,
                         samples,
                         tiling.view(),
-                        tiling.tile()));
+                        tiling.tile(),
+                        about,
+                        plan.inputSlope(),
+                        plan.outputSlope()));
     }
 
     void backwardOnChip(FloatArray x, FloatArray dy, FloatArray dx, long chip) {

@@ -38,7 +38,7 @@ public final class Pieces {
         plan.requireTwoValues(samples);
         plan.requireSize("x", x);
         plan.requireSize("y", y);
-        OptionalLong onChip = plan.onChip(1);
+        OptionalLong onChip = plan.forwardOnChip();
         if (onChip.isPresent()) {
             kernels.forwardOnChip(x, y, onChip.getAsLong());
             return;
@@ -136,14 +136,14 @@ public final class Pieces {
         plan.requireSize("x", x);
         plan.requireSize("dy", dy);
         plan.requireSize("dx", dx);
-        OptionalLong onChip = plan.onChip(2);
+        OptionalLong onChip = plan.backwardOnChip();
         if (onChip.isPresent()) {
             kernels.backwardOnChip(x, dy, dx, onChip.getAsLong());
             return;
         }
         kernels.reduceGradients(x, dy, ReduceGradients.BATCH);
         kernels.mergeGradients(ReduceGradients.BATCH);
-        kernels.inputGradient(x, dy, dx);
+        kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
     }
 
     /**
@@ -205,7 +205,7 @@ public final class Pieces {
         plan.requireSize("x", x);
         plan.requireSize("dy", dy);
         plan.requireSize("dx", dx);
-        kernels.inputGradient(x, dy, dx);
+        kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
     }
 
     /**
@@ -221,19 +221,43 @@ public final class Pieces {
         plan.requireSize("dx", dx);
         kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
         kernels.mergeGradients(ReduceGradients.GIVEN);
-        kernels.transform("inputGradient", dy, dx, state.statistics, Transform.GRADIENT);
+        addFrozenInputGradient(x, dy, dx);
     }
 
     /**
      * The last step of a backward past frozen statistics in steps: {@code dx = gamma · rstd · dy}, with rstd of the
      * {@link BatchNormTasks#statistics} as they are.
      *
+     * @param x in, the batch that the forward got; read with activations only
      * @param dy in, the gradient of y
-     * @param dx out, the gradient of x; may be dy
+     * @param dx out, the gradient of x; may be dy or x
      */
-    public void frozenInputGradient(FloatArray dy, FloatArray dx) {
+    public void frozenInputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+        plan.requireSize("x", x);
         plan.requireSize("dy", dy);
         plan.requireSize("dx", dx);
-        kernels.transform("inputGradient", dy, dx, state.statistics, Transform.GRADIENT);
+        addFrozenInputGradient(x, dy, dx);
+    }
+
+    /**
+     * The same for a layer without activations.
+     *
+     * @throws IllegalStateException if the layer has some
+     */
+    public void frozenInputGradient(FloatArray dy, FloatArray dx) {
+        if (!plan.activations().areNone()) {
+            throw new IllegalStateException(
+                    "frozenInputGradient: the layer has activations, whose signs are those of x;"
+                            + " call frozenInputGradient(x, dy, dx)");
+        }
+        frozenInputGradient(dy, dy, dx);
+    }
+
+    private void addFrozenInputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+        if (plan.activations().areNone()) {
+            kernels.transform("inputGradient", dy, dx, state.statistics, Transform.GRADIENT);
+        } else {
+            kernels.inputGradient(x, dy, dx, ReduceGradients.GIVEN);
+        }
     }
 }

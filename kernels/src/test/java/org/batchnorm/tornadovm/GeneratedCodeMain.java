@@ -2,6 +2,7 @@ package org.batchnorm.tornadovm;
 
 import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.spi.Activation;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
@@ -13,6 +14,9 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 final class GeneratedCodeMain {
     /** What operations are called whose sums are not in pairs of float32. */
     static final String IN_FLOAT64 = "InFloat64";
+
+    /** What operations of layers with activations begin with. */
+    static final String ACTIVATED = "activated";
 
     private GeneratedCodeMain() {}
 
@@ -27,6 +31,11 @@ final class GeneratedCodeMain {
                 pieces.forward(x, out);
                 pieces.backward(x, dy, out);
             });
+            compile(layout, ACTIVATED + "Training", x, out, pieces -> {
+                pieces.forward(x, out);
+                pieces.backward(x, dy, out);
+            });
+            compile(layout, ACTIVATED + "FrozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
             compile(layout, "frozenForward", x, out, pieces -> pieces.frozenForward(x, out));
             compile(layout, "frozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
             compile(layout, "inference", x, out, pieces -> pieces.inference(x, out));
@@ -49,7 +58,12 @@ final class GeneratedCodeMain {
             throws Exception {
         System.out.println("=== " + layout + " " + operations);
         DeviceLimits limits = layout.limits.withFastFloat64(operations.endsWith(IN_FLOAT64));
-        BatchNormTasks norm = new BatchNormTasks("norm", BatchNormConfig.of(layout.shape.c()), layout.shape, limits);
+        BatchNormTasksBuilder builder =
+                BatchNormTasks.builder("norm", BatchNormConfig.of(layout.shape.c()), layout.shape);
+        if (operations.startsWith(ACTIVATED)) {
+            builder.inputActivation(Activation.leakyRelu(0.01)).activation(Activation.relu());
+        }
+        BatchNormTasks norm = builder.build(limits);
         TaskGraph graph = new TaskGraph(operations);
         GridScheduler grids = new GridScheduler();
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, x);

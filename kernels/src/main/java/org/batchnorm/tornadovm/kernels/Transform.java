@@ -35,6 +35,8 @@ public final class Transform {
      *     mean, variance
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param eps of use with running statistics only
+     * @param inputSlope of the activation before, {@link PerValue#activated}
+     * @param outputSlope of the activation after
      */
     public static void transform(
             KernelContext context,
@@ -46,7 +48,9 @@ public final class Transform {
             long view,
             long tile,
             int source,
-            double eps) {
+            double eps,
+            float inputSlope,
+            float outputSlope) {
         int columns = View.columns(view);
         int tileColumns = Tile.columns(tile);
         int tileRows = Tile.rows(tile);
@@ -100,22 +104,36 @@ public final class Transform {
                 float x5 = x.get(a5);
                 float x6 = x.get(a6);
                 float x7 = x.get(a7);
-                y.set(a0, ((x0 * unit - mean) - meanLow) * scale + beta);
-                y.set(a1, ((x1 * unit - mean) - meanLow) * scale + beta);
-                y.set(a2, ((x2 * unit - mean) - meanLow) * scale + beta);
-                y.set(a3, ((x3 * unit - mean) - meanLow) * scale + beta);
-                y.set(a4, ((x4 * unit - mean) - meanLow) * scale + beta);
-                y.set(a5, ((x5 * unit - mean) - meanLow) * scale + beta);
-                y.set(a6, ((x6 * unit - mean) - meanLow) * scale + beta);
-                y.set(a7, ((x7 * unit - mean) - meanLow) * scale + beta);
+                y.set(a0, mapped(x0, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
+                y.set(a1, mapped(x1, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
+                y.set(a2, mapped(x2, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
+                y.set(a3, mapped(x3, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
+                y.set(a4, mapped(x4, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
+                y.set(a5, mapped(x5, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
+                y.set(a6, mapped(x6, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
+                y.set(a7, mapped(x7, unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
                 row += Tiles.LOADS * tileRows;
             }
             for (int i = chunks * Tiles.LOADS; i < count; i++) {
                 int at = Tiles.address(row, column, view);
-                y.set(at, ((x.get(at) * unit - mean) - meanLow) * scale + beta);
+                y.set(at, mapped(x.get(at), unit, mean, meanLow, scale, beta, inputSlope, outputSlope));
                 row += tileRows;
             }
         }
         Tiles.countRun(context, samples);
+    }
+
+    /** {@code output(BN(input(value)))}. */
+    static float mapped(
+            float value,
+            float unit,
+            float mean,
+            float meanLow,
+            float scale,
+            float beta,
+            float inputSlope,
+            float outputSlope) {
+        float input = PerValue.activated(value, inputSlope);
+        return PerValue.activated(PerValue.normalized(input, unit, mean, meanLow, scale, beta), outputSlope);
     }
 }
