@@ -12,7 +12,9 @@ import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import org.batchnorm.tornadovm.kernels.MergedGradients;
 import org.batchnorm.tornadovm.kernels.MergedStatistics;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
+import org.batchnorm.tornadovm.kernels.ResidualGradient;
 import org.batchnorm.tornadovm.kernels.Transform;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -47,12 +49,22 @@ final class KernelCalls {
             GridScheduler grids,
             SampleCount samples,
             int samplesMode) {
+        this(plan, state, graph, grids, samples.array(), samplesMode);
+    }
+
+    private KernelCalls(
+            LayerPlan plan, LayerState state, TaskGraph graph, GridScheduler grids, IntArray samples, int samplesMode) {
         this.plan = plan;
         this.state = state;
         this.graph = graph;
         this.grids = grids;
-        this.samples = samples.array();
+        this.samples = samples;
         this.samplesMode = samplesMode;
+    }
+
+    /** The same graph's tasks of another plan of the layer. */
+    KernelCalls of(LayerPlan other) {
+        return new KernelCalls(other, state, graph, grids, samples, samplesMode);
     }
 
     void collectStatistics(FloatArray x) {
@@ -162,8 +174,11 @@ final class KernelCalls {
      * @param task its name, after the prefix
      * @param statistics those that {@code source} says
      * @param source of {@link Transform}
+     * @param residual what is added before the activation after batch norm; null: nothing
      */
-    void transform(String task, FloatArray x, FloatArray y, FloatArray statistics, int source) {
+    void transform(
+            String task, FloatArray x, @Nullable FloatArray residual, FloatArray y, FloatArray statistics, int source) {
+        boolean forward = source != Transform.GRADIENT;
         Tiling tiling = plan.tiling();
         use(state.parameters, statistics);
         add(
@@ -174,6 +189,7 @@ final class KernelCalls {
                         Transform::transform,
                         context,
                         x,
+                        residual == null ? x : residual,
                         y,
                         state.parameters,
                         statistics,
@@ -181,9 +197,30 @@ final class KernelCalls {
                         tiling.view(),
                         tiling.tile(),
                         source,
+                        residual == null ? Transform.NOTHING : Transform.RESIDUAL,
                         plan.config().eps(),
-                        source == Transform.GRADIENT ? Activation.NONE.negativeSlope() : plan.inputSlope(),
-                        source == Transform.GRADIENT ? Activation.NONE.negativeSlope() : plan.outputSlope()));
+                        forward ? plan.inputSlope() : Activation.NONE.negativeSlope(),
+                        forward ? plan.outputSlope() : Activation.NONE.negativeSlope()));
+    }
+
+    /** The gradient by a residual, and by what it was added to. */
+    void residualGradient(FloatArray y, FloatArray dy, FloatArray dresidual) {
+        Tiling tiling = plan.tiling();
+        use();
+        add(
+                "residualGradient",
+                tiling.grid(),
+                task -> graph.task(
+                        task,
+                        ResidualGradient::residualGradient,
+                        context,
+                        y,
+                        dy,
+                        dresidual,
+                        samples,
+                        tiling.view(),
+                        tiling.tile(),
+                        plan.outputSlope()));
     }
 
     void forwardOnChip(FloatArray x, FloatArray y, long chip) {

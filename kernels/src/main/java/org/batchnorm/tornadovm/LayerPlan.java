@@ -4,6 +4,7 @@ import java.util.OptionalLong;
 import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -49,6 +50,11 @@ record LayerPlan(
                     "maxShape: " + maxShape + " has no values, must have at least 1 sample and 1 position");
         }
         return new LayerPlan(prefix, config, maxShape, activations, device, Tiling.of(maxShape, device));
+    }
+
+    /** The same without the activation after batch norm. */
+    LayerPlan withoutOutput() {
+        return new LayerPlan(prefix, config, maxShape, activations.withOutput(Activation.NONE), device, tiling);
     }
 
     /** The tile of the forward in one kernel, if a work-group can keep its part of x. */

@@ -135,20 +135,6 @@ class TornadoOperationsTest {
     }
 
     @Test
-    void aResidualIsAnError() {
-        Batch x = batch(random(1));
-        Tensors tensors = new Tensors().forward(x, x).withResidual(x, null);
-        assertThatThrownBy(() -> operations.forward(tensors, normalization()))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessage("residual: given, but the backend tornadovm adds none; add it to y yourself");
-        assertThatThrownBy(() -> operations.inputGradient(
-                        tensors.backward(x, x, x).withResidual(null, x), normalization(), new GradientSums(5)))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("residual");
-        assertThat(x.array()).isEqualTo(random(1));
-    }
-
-    @Test
     void afterCloseNothingRuns() {
         BatchNormOperations closed = open(Optional.empty());
         closed.close();
