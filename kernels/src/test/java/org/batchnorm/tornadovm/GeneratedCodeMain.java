@@ -25,6 +25,7 @@ final class GeneratedCodeMain {
             FloatArray x = new FloatArray(Math.toIntExact(layout.shape.elements()));
             FloatArray dy = new FloatArray(x.getSize());
             FloatArray out = new FloatArray(x.getSize());
+            FloatArray residual = new FloatArray(x.getSize());
             DoubleArray moments = Summaries.array(layout.shape.c());
             DoubleArray summary = Summaries.array(layout.shape.c());
             compile(layout, "training", x, out, pieces -> {
@@ -36,6 +37,10 @@ final class GeneratedCodeMain {
                 pieces.backward(x, dy, out);
             });
             compile(layout, ACTIVATED + "FrozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
+            compile(layout, "residual", x, out, pieces -> {
+                pieces.forward(x, residual, out);
+                pieces.residualGradient(out, dy, residual);
+            });
             compile(layout, "frozenForward", x, out, pieces -> pieces.frozenForward(x, out));
             compile(layout, "frozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
             compile(layout, "inference", x, out, pieces -> pieces.inference(x, out));

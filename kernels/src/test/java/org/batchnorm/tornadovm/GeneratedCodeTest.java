@@ -156,6 +156,19 @@ class GeneratedCodeTest {
         assertThat(kernel.straight().loads).isEqualTo(Map.of("statistics", 1, "parameters", 1, "samples", 2));
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void aResidualIsReadOnceAndItsGradientWrittenOnce(Layout layout) {
+        Kernel transform = kernel(layout, "residual", "transform");
+        assertMoves(transform.loops().get(0), EIGHT, Set.of("x", "residual"), Set.of("y"));
+        assertMoves(transform.loops().get(1), 1, Set.of("x", "residual"), Set.of("y"));
+        assertThat(transform.loops()).hasSize(2);
+        Kernel gradient = kernel(layout, "residual", "residualGradient");
+        assertMoves(gradient.loops().get(0), FOUR, Set.of("y", "dy"), Set.of("dresidual"));
+        assertMoves(gradient.loops().get(1), 1, Set.of("y", "dy"), Set.of("dresidual"));
+        assertThat(gradient.loops()).hasSize(2);
+    }
+
     /** Activations cost a few more values of each feature, and no other traffic. */
     @ParameterizedTest
     @EnumSource
@@ -335,6 +348,7 @@ class GeneratedCodeTest {
                 "frozenForward",
                 "frozenBackward",
                 "inference",
+                "residual",
                 "activatedTraining",
                 "activatedFrozenBackward",
                 "backwardInFloat64",

@@ -11,6 +11,7 @@ import org.batchnorm.conformance.QuantityResult;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
@@ -139,6 +140,13 @@ final class Layers {
                     Rounded.nothing(x.length),
                     Reference.backward(shape, x, wideDy, gamma, mean, rstd, throughStatistics),
                     Rounded.gradients(shape, x, wideDy, gamma, mean, rstd, throughStatistics));
+        }
+
+        /** The same with a residual and an activation behind it, of a gradient that was given before that. */
+        Expected withResidual(Activation output, FloatArray residual) {
+            double[] wide = doubles(residual, 0, shape.elements());
+            double[] sums = Reference.addResidual(y, wide, output);
+            return new Expected(shape, statistics, sums, Rounded.withResidual(y, wide), gradients, rounded);
         }
 
         /** The same behind an activation and before another one, of a batch that was given as these see it. */

@@ -1,6 +1,8 @@
 package org.batchnorm.tornadovm.backend;
 
+import java.util.stream.Stream;
 import org.batchnorm.FusedContractTest;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormOperations;
 import org.junit.jupiter.api.AfterAll;
@@ -24,5 +26,10 @@ class TornadoFusedTest extends FusedContractTest {
     @Override
     protected String backend() {
         return TornadoBackend.NAME;
+    }
+
+    @Override
+    protected Stream<BatchShape> shapes() {
+        return Stream.of(BatchShape.of(64, 33));
     }
 }
