@@ -64,7 +64,7 @@ record LayerPlan(
 
     /**
      * The tile of the backward in one kernel, if a work-group can keep its part of x and dy. With activations it is two
-     * stages: the registers of a work-item would not hold their coefficients, too.
+     * stages: without, sums in pairs of float32 take nearly all registers of a work-item that were granted to it.
      */
     OptionalLong backwardOnChip() {
         return activations.areNone() ? tiling.onChip(maxShape, 2, device) : OptionalLong.empty();
