@@ -37,7 +37,7 @@ final class GeneratedCodeMain {
                 pieces.backward(x, dy, out);
             });
             compile(layout, ACTIVATED + "FrozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
-            compile(layout, "residual", x, out, pieces -> {
+            compile(layout, ACTIVATED + "Residual", x, out, pieces -> {
                 pieces.forward(x, residual, out);
                 pieces.residualGradient(out, dy, residual);
             });

@@ -159,11 +159,11 @@ class GeneratedCodeTest {
     @ParameterizedTest
     @EnumSource
     void aResidualIsReadOnceAndItsGradientWrittenOnce(Layout layout) {
-        Kernel transform = kernel(layout, "residual", "transform");
+        Kernel transform = kernel(layout, "activatedResidual", "transform");
         assertMoves(transform.loops().get(0), EIGHT, Set.of("x", "residual"), Set.of("y"));
         assertMoves(transform.loops().get(1), 1, Set.of("x", "residual"), Set.of("y"));
         assertThat(transform.loops()).hasSize(2);
-        Kernel gradient = kernel(layout, "residual", "residualGradient");
+        Kernel gradient = kernel(layout, "activatedResidual", "residualGradient");
         assertMoves(gradient.loops().get(0), FOUR, Set.of("y", "dy"), Set.of("dresidual"));
         assertMoves(gradient.loops().get(1), 1, Set.of("y", "dy"), Set.of("dresidual"));
         assertThat(gradient.loops()).hasSize(2);
@@ -348,7 +348,7 @@ class GeneratedCodeTest {
                 "frozenForward",
                 "frozenBackward",
                 "inference",
-                "residual",
+                "activatedResidual",
                 "activatedTraining",
                 "activatedFrozenBackward",
                 "backwardInFloat64",
