@@ -261,7 +261,8 @@ final class TornadoOperations implements BatchNormOperations {
             TransferBuffer x = buffer(on.x, capacity);
             TransferBuffer dy = buffer(on.dy, capacity);
             TransferBuffer out = buffer(on.out, capacity);
-            boolean inPlace = out == x || out == dy;
+            // A new plan runs once on anything, before inputs are written, and spoils the buffer of its output.
+            boolean inPlace = out == x || out == dy || out == buffer(on.residual, capacity);
             return new HostPlan.Key(operation, fused, capacity, eps, x, dy, inPlace ? null : out);
         }
 
