@@ -5,16 +5,20 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.within;
 
+import java.lang.foreign.Arena;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import org.assertj.core.data.Offset;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Moments;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Statistics of a whole data set, against sums over all its values in double precision. */
@@ -44,6 +48,41 @@ class PopulationStatisticsTest {
             assertThat(population.algorithm2().mean()[c]).isCloseTo(means, CLOSE);
             assertThat(population.algorithm2().variance()[c]).isCloseTo(variances, CLOSE);
         }
+    }
+
+    /** Of the values that the type holds, exactly; the outputs of the forwards do not matter. */
+    @ParameterizedTest
+    @EnumSource(value = ElementType.class, names = "B?FLOAT(16|32)", mode = EnumSource.Mode.MATCH_ALL)
+    void everyTypeHasTheStatisticsOfItsValues(ElementType type) {
+        PopulationStatistics ofForwards = new PopulationStatistics(C);
+        PopulationStatistics ofBatches = new PopulationStatistics(C);
+        SavedStatistics saved = new SavedStatistics(C);
+        Moments moments = new Moments(C);
+        try (BatchNorm layer = BatchNorm.builder(C).build();
+                BatchNormFunction function = BatchNormFunction.builder(C).build()) {
+            for (float[] values : batches) {
+                Batch x = batch(values.length / C, type);
+                x.copyFrom(values, 0, 0, values.length);
+                x.copyTo(0, values, 0, values.length);
+                layer.forward(x, batch(values.length / C, type), saved);
+                ofForwards.add(saved);
+                function.collectStatistics(x, moments);
+                ofBatches.add(moments);
+            }
+        }
+        for (int c = 0; c < C; c++) {
+            double[] all = feature(c, 0, SIZES.length);
+            for (PopulationStatistics.Estimate estimate : List.of(ofForwards.exact(), ofBatches.exact())) {
+                assertThat(estimate.mean()[c]).isCloseTo(mean(all), CLOSE);
+                assertThat(estimate.variance()[c]).isCloseTo(unbiased(all), CLOSE);
+            }
+            assertThat(ofForwards.algorithm2().variance()[c])
+                    .isCloseTo(ofBatches.algorithm2().variance()[c], CLOSE);
+        }
+    }
+
+    private static Batch batch(int n, ElementType type) {
+        return Batch.of(Arena.ofAuto().allocate((long) n * C * type.bytes(), 8), type, BatchShape.of(n, C));
     }
 
     @Test

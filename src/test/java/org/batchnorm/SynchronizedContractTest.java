@@ -3,6 +3,7 @@ package org.batchnorm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.lang.foreign.Arena;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -18,11 +19,14 @@ import org.batchnorm.conformance.ErrorBound;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.conformance.Rounded;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.InProcessExchange;
 import org.batchnorm.spi.StatisticsExchange;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -59,17 +63,33 @@ public abstract class SynchronizedContractTest {
         check(BatchShape.channelsLast(1, C, 9, 8), new int[] {2, 1, 4}, 0);
     }
 
+    /** Every rank rounds at the store alone: the moments and sums that are exchanged are as wide as of float32. */
+    @ParameterizedTest
+    @EnumSource(value = ElementType.class, names = "B?FLOAT16", mode = EnumSource.Mode.MATCH_ALL)
+    void ranksAreOneLayerOfEveryType(ElementType type) {
+        check(BatchShape.of(1, C), new int[] {3, 20, 1, 0}, 0, type);
+        check(BatchShape.of(1, C), new int[] {9, 7}, 30, type);
+        check(BatchShape.channelsFirst(1, C, 9, 8), new int[] {2, 1, 4}, 0, type);
+        check(BatchShape.channelsLast(1, C, 9, 8), new int[] {2, 1, 4}, 3, type);
+    }
+
     private static int[] parse(String sizes) {
         return Arrays.stream(sizes.split(" ")).mapToInt(Integer::parseInt).toArray();
     }
 
     private void check(BatchShape sample, int[] sizes, double meanOfDy) {
+        check(sample, sizes, meanOfDy, ElementType.FLOAT32);
+    }
+
+    private void check(BatchShape sample, int[] sizes, double meanOfDy, ElementType type) {
         int n = Arrays.stream(sizes).sum();
         BatchShape shape = new BatchShape(n, C, sample.spatial(), sample.layout());
         Values whole = Values.random(shape, 7, 3, 2);
         for (int i = 0; i < whole.dy().length; i++) {
             whole.dy()[i] += (float) meanOfDy;
         }
+        System.arraycopy(floats(batch(whole.x(), shape, type)), 0, whole.x(), 0, whole.x().length);
+        System.arraycopy(floats(batch(whole.dy(), shape, type)), 0, whole.dy(), 0, whole.dy().length);
         float[] y = new float[whole.x().length];
         float[] dx = new float[whole.x().length];
         List<BatchNorm> layers = new ArrayList<>();
@@ -80,11 +100,16 @@ public abstract class SynchronizedContractTest {
             }
             int from = Arrays.stream(sizes).limit(exchange.rank()).sum();
             BatchShape part = new BatchShape(sizes[exchange.rank()], C, sample.spatial(), sample.layout());
-            step(layer, whole, part, from * C * (int) sample.spatial(), y, dx);
+            int start = from * C * (int) sample.spatial();
+            if (type == ElementType.FLOAT32) {
+                step(layer, whole, part, start, y, dx);
+            } else {
+                step(layer, whole, part, start, type, y, dx);
+            }
         });
         Expected expected = new Expected(whole);
-        expected.check(Quantity.Y, y, expected.y);
-        expected.check(Quantity.DX, dx, expected.gradients.dx(), expected.rounded.dx());
+        expected.check(Quantity.Y, type, y, expected.y, Rounded.nothing(y.length));
+        expected.check(Quantity.DX, type, dx, expected.gradients.dx(), expected.rounded.dx());
         // Each rank's part is rounded, and may be larger than the sum.
         float[] dgamma = sum(layers, BatchNorm::weightGradient);
         double[] parts = sizes(layers, BatchNorm::weightGradient);
@@ -111,6 +136,34 @@ public abstract class SynchronizedContractTest {
         System.arraycopy(out, 0, y, start, out.length);
         layer.backward(x, Arrays.copyOfRange(whole.dy(), start, end), out, part);
         System.arraycopy(out, 0, dx, start, out.length);
+    }
+
+    private static void step(
+            BatchNorm layer, Values whole, BatchShape part, int start, ElementType type, float[] y, float[] dx) {
+        int end = start + (int) part.elements();
+        System.arraycopy(whole.weight(), 0, layer.weight(), 0, C);
+        System.arraycopy(whole.bias(), 0, layer.bias(), 0, C);
+        Batch x = batch(Arrays.copyOfRange(whole.x(), start, end), part, type);
+        Batch dy = batch(Arrays.copyOfRange(whole.dy(), start, end), part, type);
+        Batch out = batch(new float[end - start], part, type);
+        layer.forward(x, out);
+        out.copyTo(0, y, start, end - start);
+        layer.backward(x, dy, out);
+        out.copyTo(0, dx, start, end - start);
+    }
+
+    /** The values, rounded to the type. */
+    private static Batch batch(float[] values, BatchShape shape, ElementType type) {
+        Arena arena = Arena.ofAuto();
+        Batch batch = Batch.of(arena.allocate(Math.max(1, values.length) * (long) type.bytes(), 8), type, shape);
+        batch.copyFrom(values, 0, 0, values.length);
+        return batch;
+    }
+
+    private static float[] floats(Batch batch) {
+        float[] values = new float[(int) batch.shape().elements()];
+        batch.copyTo(0, values, 0, values.length);
+        return values;
     }
 
     /** A single value in all is refused by every rank, none changes anything, and they go on. */
@@ -291,7 +344,11 @@ public abstract class SynchronizedContractTest {
         }
 
         void check(Quantity quantity, float[] actual, double[] expected, double[] roundedTo) {
-            assertThat(ErrorBound.check(quantity, actual, expected, roundedTo, OptionalDouble.empty())
+            check(quantity, ElementType.FLOAT32, actual, expected, roundedTo);
+        }
+
+        void check(Quantity quantity, ElementType type, float[] actual, double[] expected, double[] roundedTo) {
+            assertThat(ErrorBound.check(quantity, type, actual, expected, roundedTo, OptionalDouble.empty())
                             .message())
                     .isEmpty();
         }

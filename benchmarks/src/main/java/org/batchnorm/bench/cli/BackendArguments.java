@@ -9,6 +9,7 @@ import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormBackend;
+import org.batchnorm.spi.BatchNormOperations;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -89,6 +90,14 @@ final class BackendArguments {
         return new BackendOptions(
                 threads == null ? defaults.threads() : threads,
                 Optional.ofNullable(device).or(defaults::device));
+    }
+
+    /** Whether the backend asked for does activations with batch norm; it is opened to be asked. */
+    boolean doesActivations() {
+        try (BatchNormOperations operations =
+                Backends.open(backend(), options()).operations()) {
+            return operations.doesActivations();
+        }
     }
 
     /** Sets in the builder of a layer what was asked for. */

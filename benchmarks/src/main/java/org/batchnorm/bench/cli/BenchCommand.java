@@ -6,13 +6,17 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.batchnorm.bench.jmh.OperationBenchmark;
 import org.batchnorm.bench.jmh.results.Environment;
+import org.batchnorm.bench.jmh.results.KindTables;
 import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.Ratios;
 import org.batchnorm.bench.jmh.results.ResultsFile;
@@ -23,6 +27,8 @@ import org.batchnorm.bench.jmh.session.Session;
 import org.batchnorm.bench.jmh.session.Task;
 import org.batchnorm.bench.peers.BuiltPeer;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 import org.batchnorm.bench.workload.ShapeGrid;
@@ -49,6 +55,8 @@ import picocli.CommandLine.Spec;
         footer = {
             "  batchnorm bench --quick",
             "  batchnorm bench --peers --operation forward --shape 1024x1024 --threads 1",
+            "  batchnorm bench --type float32,float16,bfloat16 --shape 65536x256",
+            "  batchnorm bench --fused leaky_relu,residual+relu --peers=libtorch,onednn --shape 65536x256 --memory heap",
             "  batchnorm bench --peers --json benchmarks/results/cpu.jsonl"
         })
 final class BenchCommand implements Callable<Integer> {
@@ -80,6 +88,22 @@ final class BenchCommand implements Callable<Integer> {
             paramLabel = "NAME",
             description = "forward, inference or backward. Default: all three.")
     private @Nullable List<String> operations;
+
+    @Option(
+            names = "--type",
+            split = ",",
+            paramLabel = "TYPE",
+            description =
+                    "Element types, side by side: float32, float16, bfloat16. Default: float32. Peers, --layer and --first are measured with float32 alone.")
+    private List<String> types = List.of("float32");
+
+    @Option(
+            names = "--fused",
+            split = ",",
+            paramLabel = "WHAT",
+            description =
+                    "What is done in batch norm's passes, side by side: none, relu, leaky_relu, input_leaky_relu (before batch norm), residual+relu, residual+leaky_relu; beside the same in separate passes and, with --peers, in other libraries. Default: none.")
+    private List<String> fused = List.of("none");
 
     @Option(
             names = "--shape",
@@ -185,6 +209,7 @@ final class BenchCommand implements Callable<Integer> {
         Path logFile = log == null ? Files.createTempFile("batchnorm-bench-", ".log") : log;
         List<Measurement> rows = new ArrayList<>();
         Map<Task, String> failures = new LinkedHashMap<>();
+        Set<String> leftOut = new LinkedHashSet<>();
         long start = System.nanoTime();
         try (Session session = new Session(Environment.currentRun(home), plan, forks, home.resolve("peers"), logFile);
                 Progress progress = Progress.start(err, "bench", tasks)) {
@@ -193,6 +218,7 @@ final class BenchCommand implements Callable<Integer> {
                 Session.Outcome outcome = session.measure(group);
                 rows.addAll(outcome.rows());
                 failures.putAll(outcome.failures());
+                leftOut.addAll(outcome.fusionsWithoutRows(group));
                 if (json != null) {
                     ResultsFile.append(json, outcome.rows());
                 }
@@ -201,9 +227,14 @@ final class BenchCommand implements Callable<Integer> {
             }
         }
         Tables.measurements(rows).forEach(out::println);
+        List<Measurement> plain =
+                rows.stream().filter(row -> row.point().kind().isPlain()).toList();
         for (String memory : List.of(OperationBenchmark.HEAP, OperationBenchmark.OFF_HEAP)) {
-            ratios(out, rows, memory);
+            ratios(out, plain, memory);
         }
+        print(out, "Milliseconds by element type, and by those of float32:", KindTables.types(rows));
+        print(out, "Milliseconds of what is fused, and by those of ours, fused:", KindTables.fused(rows));
+        leftOut.forEach(what -> err.println("left out: " + what + ", which has no calls for it"));
         failures.forEach((task, failure) -> err.println("failed: " + task + ": " + failure));
         if (!failures.isEmpty()) {
             err.println(failures.size() + " of " + tasks + " measurements failed; more in " + logFile);
@@ -213,6 +244,15 @@ final class BenchCommand implements Callable<Integer> {
         out.flush();
         err.flush();
         return failures.isEmpty() ? ExitCode.OK : ExitCode.SOFTWARE;
+    }
+
+    private static void print(PrintWriter out, String heading, List<String> table) {
+        if (!table.isEmpty()) {
+            out.println();
+            out.println(heading);
+            out.println();
+            table.forEach(out::println);
+        }
     }
 
     private static void ratios(PrintWriter out, List<Measurement> rows, String memory) {
@@ -249,15 +289,49 @@ final class BenchCommand implements Callable<Integer> {
                         ? List.of(OperationBenchmark.HEAP)
                         : List.of(OperationBenchmark.HEAP, OperationBenchmark.OFF_HEAP)
                 : requireKnown("--memory", memories, List.of(OperationBenchmark.HEAP, OperationBenchmark.OFF_HEAP));
+        List<Kind> kinds = chosenKinds();
+        List<MeasuredBackend> measured = chosenBackends();
+        sayWhatIsLeftOut(kinds, measured);
         return new Schedule(
                 chosenOperations,
+                kinds,
                 chosenShapes,
-                chosenBackends(),
+                measured,
                 chosenMemories,
                 threads.stream().map(BenchCommand::threadCount).distinct().toList(),
                 requireKnown("--peers", peers, BuiltPeer.NAMES),
                 layer,
                 firstCalls);
+    }
+
+    private List<Kind> chosenKinds() {
+        Set<Kind> kinds = new LinkedHashSet<>();
+        for (String what : fused) {
+            types.forEach(type -> kinds.add(new Kind(Kind.type(type), Fusion.of(what))));
+        }
+        return List.copyOf(kinds);
+    }
+
+    /** What cannot be measured of the kinds, each once. */
+    private void sayWhatIsLeftOut(List<Kind> kinds, List<MeasuredBackend> measured) {
+        PrintWriter err = spec.commandLine().getErr();
+        String notFloat32 = kinds.stream()
+                .map(kind -> Kind.label(kind.type()))
+                .filter(type -> !type.equals(Kind.label(Kind.PLAIN.type())))
+                .distinct()
+                .collect(Collectors.joining(", "));
+        if (!notFloat32.isEmpty() && (!peers.isEmpty() || layer || firstCalls)) {
+            err.println("left out: " + notFloat32 + " of peers, --layer and --first, which are measured with float32");
+        }
+        for (MeasuredBackend backend : measured) {
+            String unable = kinds.stream()
+                    .filter(kind -> !backend.does(kind))
+                    .map(Kind::toString)
+                    .collect(Collectors.joining(", "));
+            if (!unable.isEmpty()) {
+                err.println("left out: " + unable + " of " + backend.name() + ", which does not do them");
+            }
+        }
     }
 
     private List<MeasuredBackend> chosenBackends() {

@@ -49,6 +49,7 @@ import picocli.CommandLine.Spec;
             "  batchnorm train --optimizer adam --placement before --seed 7",
             "  batchnorm train --data path/to/mnist --epochs 3 --out mnist",
             "  batchnorm train --backend scalar --threads 1",
+            "  batchnorm train --unfused",
             "  batchnorm train --resident",
             "  mpirun -n 4 scripts/batchnorm train --distributed mpi --threads 1",
             "",
@@ -142,6 +143,14 @@ final class TrainCommand implements Callable<Integer> {
     private BackendArguments backend = new BackendArguments();
 
     @Option(
+            names = "--unfused",
+            description = {
+                "Leave activations to layers of their own. Default: where it can, batch norm does them in its own passes over memory,",
+                "with the same results but for rounding (the textbook network's, in one process on the host)."
+            })
+    private boolean unfused;
+
+    @Option(
             names = "--resident",
             description = {
                 "Train wholly on the device of the tornadovm backend: linear layers, activations, loss and optimizer as well,",
@@ -202,8 +211,10 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private Comparison onHost(Plan plan) {
-        return Comparison.withAndWithout(
-                plan.images(), network, plan.where(), optimizer, plan.settings(), this::batchNorm);
+        return unfused || !backend.doesActivations()
+                ? Comparison.withAndWithout(
+                        plan.images(), network, plan.where(), optimizer, plan.settings(), this::batchNorm)
+                : Comparison.fused(plan.images(), network, plan.where(), optimizer, plan.settings(), backend::choose);
     }
 
     private Comparison resident(Plan plan) {

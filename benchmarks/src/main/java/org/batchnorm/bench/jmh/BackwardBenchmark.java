@@ -1,10 +1,10 @@
 package org.batchnorm.bench.jmh;
 
+import java.util.HashMap;
 import java.util.Map;
 import org.batchnorm.bench.workload.Expected;
-import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
-import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.data.Batch;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -21,6 +21,9 @@ import org.openjdk.jmh.annotations.Benchmark;
 public class BackwardBenchmark extends OperationBenchmark {
     private Normalization normalization;
     private GradientSums sums;
+    private Batch normalized;
+    private Batch y;
+    private Batch dresidual;
 
     @Override
     protected Operation operation() {
@@ -29,15 +32,25 @@ public class BackwardBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        BatchStatistics statistics = new BatchStatistics(batch.c());
-        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, statistics, true);
+        normalization = withOwnStatistics();
         sums = new GradientSums(batch.c());
-        operations.forward(tensors.forward(x, output), normalization);
+        y = empty();
+        dresidual = empty();
+        normalized = passes.input(x);
+        operations.forward(
+                tensors.forward(normalized, y).withResidual(separate ? null : residual, null), normalization);
+        passes.output(y);
     }
 
     @Override
-    protected Map<String, float[]> parameterGradients() {
-        return Map.of(Expected.DGAMMA, rounded(sums.dgamma()), Expected.DBETA, rounded(sums.dbeta()));
+    protected Map<String, float[]> otherResults() {
+        Map<String, float[]> results = new HashMap<>();
+        results.put(Expected.DGAMMA, rounded(sums.dgamma()));
+        results.put(Expected.DBETA, rounded(sums.dbeta()));
+        if (residual != null) {
+            results.put(Expected.DRESIDUAL, floats(dresidual));
+        }
+        return results;
     }
 
     private static float[] rounded(double[] values) {
@@ -51,6 +64,12 @@ public class BackwardBenchmark extends OperationBenchmark {
     @Override
     @Benchmark
     public void run() {
-        operations.backward(tensors.backward(x, dy, output), normalization, sums);
+        if (residual != null && !separate) {
+            operations.backward(tensors.backward(x, y, dy, output, dresidual), normalization, sums);
+            return;
+        }
+        dresidual = passes.gradient(y, dy);
+        operations.backward(tensors.backward(normalized, dresidual, output), normalization, sums);
+        passes.inputGradient(x, output);
     }
 }

@@ -1,8 +1,7 @@
 package org.batchnorm.bench.jmh;
 
-import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
-import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.data.Batch;
 import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
 
@@ -26,12 +25,15 @@ public class ForwardBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(batch.c()), true);
+        normalization = withOwnStatistics();
     }
 
     @Override
     @Benchmark
     public void run() {
-        operations.forward(tensors.forward(x, output), normalization);
+        Batch normalized = passes.input(x);
+        operations.forward(
+                tensors.forward(normalized, output).withResidual(separate ? null : residual, null), normalization);
+        passes.output(output);
     }
 }

@@ -1,8 +1,7 @@
 package org.batchnorm.bench.jmh;
 
-import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
-import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.data.Batch;
 import org.batchnorm.spi.Normalization;
 import org.openjdk.jmh.annotations.Benchmark;
 
@@ -26,13 +25,15 @@ public class InferenceBenchmark extends OperationBenchmark {
 
     @Override
     protected void prepare() {
-        BatchStatistics running = BatchStatistics.over(in.runningMean(), in.runningVar());
-        normalization = new Normalization(in.gamma(), in.beta(), Inputs.EPS, running, false);
+        normalization = withRunningStatistics();
     }
 
     @Override
     @Benchmark
     public void run() {
-        operations.transform(tensors.forward(x, output), normalization);
+        Batch normalized = passes.input(x);
+        operations.transform(
+                tensors.forward(normalized, output).withResidual(separate ? null : residual, null), normalization);
+        passes.output(output);
     }
 }

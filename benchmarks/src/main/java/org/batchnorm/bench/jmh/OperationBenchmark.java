@@ -2,22 +2,27 @@ package org.batchnorm.bench.jmh;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Inputs;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.WarmUp;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
@@ -40,6 +45,9 @@ import org.openjdk.jmh.annotations.Warmup;
  *
  * <p><b>Pitfall: threads inside, not outside.</b> {@code threads} is the backend's own number. JMH's {@code -t} stays
  * 1: it would run that many independent batches.
+ *
+ * <p><b>Pitfall: a fused activation beside nothing.</b> With {@code separate} the same backend does batch normalization
+ * alone, and {@link SeparatePasses} do what {@code fused} says.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -82,6 +90,18 @@ public abstract class OperationBenchmark {
     @Param({HEAP, OFF_HEAP})
     public String memory = "";
 
+    /** The values' type, as {@link Kind#label} writes it. */
+    @Param("float32")
+    public String type = "float32";
+
+    /** What is done besides, as {@link Fusion} names it. */
+    @Param("none")
+    public String fused = "none";
+
+    /** Whether that is done in passes of its own, of float32. */
+    @Param("false")
+    public boolean separate;
+
     /** The opened backend. */
     protected BatchNormOperations operations;
 
@@ -97,11 +117,17 @@ public abstract class OperationBenchmark {
     /** dy, likewise; where the operation has none, x. */
     protected Batch dy;
 
+    /** The residual, likewise; null: none. */
+    protected @Nullable Batch residual;
+
     /** y or dx, likewise. */
     protected Batch output;
 
+    /** What is done in passes of their own; does nothing where nothing is. */
+    protected SeparatePasses passes;
+
     /** What each call fills anew, as the layer does. */
-    protected final Tensors tensors = new Tensors();
+    protected Tensors tensors;
 
     /** Which operation it is. */
     protected abstract Operation operation();
@@ -109,20 +135,38 @@ public abstract class OperationBenchmark {
     /** Runs it once. */
     protected abstract void run();
 
-    /** The results that are not the output: the gradients of the parameters. */
-    protected Map<String, float[]> parameterGradients() {
+    /** The results that are not the output: the gradients of the parameters and of the residual. */
+    protected Map<String, float[]> otherResults() {
         return Map.of();
     }
 
     /** What must have happened before the operation can run. */
     protected void prepare() {}
 
+    /** With the statistics of the batch, which a forward writes. */
+    protected final Normalization withOwnStatistics() {
+        return new Normalization(in.gamma(), in.beta(), Inputs.EPS, new BatchStatistics(batch.c()), true);
+    }
+
+    /** With running statistics. */
+    protected final Normalization withRunningStatistics() {
+        BatchStatistics running = BatchStatistics.over(in.runningMean(), in.runningVar());
+        return new Normalization(in.gamma(), in.beta(), Inputs.EPS, running, false);
+    }
+
     /** Opens the backend, fills the memory, checks the result, warms up. */
     @Setup(Level.Trial)
     public void setUp() {
+        check();
+        WarmUp.untilSteady(this::run, WARMUP_WINDOW_MILLIS);
+    }
+
+    /** Opens the backend, fills the memory, checks the result. */
+    final void check() {
         BenchShape benchShape = BenchShape.parse(shape);
         batch = benchShape.batchShape();
-        in = Inputs.of(operation(), benchShape);
+        Kind kind = new Kind(Kind.type(type), Fusion.of(fused));
+        in = Inputs.of(operation(), benchShape, kind);
         operations = Backends.open(
                         Optional.of(backend),
                         new BackendOptions(
@@ -130,33 +174,61 @@ public abstract class OperationBenchmark {
                 .operations();
         x = filled(in.x());
         dy = operation() == Operation.BACKWARD ? filled(in.dy()) : x;
-        output = filled(new float[benchShape.elements()]);
+        residual = kind.fusion().residual() ? filled(in.residual()) : null;
+        output = empty();
+        passes = separate
+                ? new SeparatePasses(kind.fusion(), residual, empty(), empty(), threads)
+                : new SeparatePasses(Fusion.NONE, null, x, x, 1);
+        tensors = separate ? new Tensors() : new Tensors(kind.fusion().activations());
         prepare();
         run();
         Expected expected = Expected.of(operation(), benchShape, in);
         expected.check(backend + " (" + memory + ", " + threads + " threads)", results(), TOLERANCE);
-        WarmUp.untilSteady(this::run, WARMUP_WINDOW_MILLIS);
     }
 
-    /** Closes the backend. */
+    /** Closes the backend and the threads. */
     @TearDown(Level.Trial)
     public void tearDown() {
+        passes.close();
         operations.close();
     }
 
     private Batch filled(float[] values) {
-        if (memory.equals(HEAP)) {
-            return Batch.of(values, batch);
-        }
-        MemorySegment segment = Arena.ofAuto().allocate(Math.max(1L, values.length) * Float.BYTES, PAGE);
-        MemorySegment.copy(values, 0, segment, ValueLayout.JAVA_FLOAT, 0, values.length);
-        return Batch.of(segment, batch);
+        Batch filled = empty();
+        filled.copyFrom(values, 0, 0, values.length);
+        return filled;
     }
 
-    private Map<String, float[]> results() {
-        float[] main = output.isArray() ? output.array() : output.segment().toArray(ValueLayout.JAVA_FLOAT);
-        Map<String, float[]> results = new HashMap<>(parameterGradients());
-        results.put(operation() == Operation.BACKWARD ? Expected.DX : Expected.Y, main);
+    /** Memory for a tensor, all of it written once. */
+    protected final Batch empty() {
+        ElementType elements = Kind.type(type);
+        int length = Math.toIntExact(batch.elements());
+        MemorySegment segment = memory.equals(HEAP)
+                ? array(elements, length)
+                : Arena.ofAuto().allocate(Math.max(1L, length) * elements.bytes(), PAGE);
+        return Batch.of(segment.fill((byte) 0), elements, batch);
+    }
+
+    /** A view of it gives the array away, so that the backend works on the array. */
+    private static MemorySegment array(ElementType type, int length) {
+        return switch (type.bytes()) {
+            case Short.BYTES -> MemorySegment.ofArray(new short[length]);
+            case Float.BYTES -> MemorySegment.ofArray(new float[length]);
+            default -> MemorySegment.ofArray(new double[length]);
+        };
+    }
+
+    /** The values in float32. */
+    protected static float[] floats(Batch tensor) {
+        float[] values = new float[Math.toIntExact(tensor.shape().elements())];
+        tensor.copyTo(0, values, 0, values.length);
+        return values;
+    }
+
+    /** What it computed, by quantity. */
+    final Map<String, float[]> results() {
+        Map<String, float[]> results = new HashMap<>(otherResults());
+        results.put(operation() == Operation.BACKWARD ? Expected.DX : Expected.Y, floats(output));
         return results;
     }
 }

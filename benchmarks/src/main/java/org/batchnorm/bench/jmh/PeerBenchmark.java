@@ -8,7 +8,9 @@ import org.batchnorm.bench.peers.BuiltPeer;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Inputs;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.WarmUp;
 import org.jspecify.annotations.Nullable;
@@ -74,6 +76,10 @@ public class PeerBenchmark {
     @Param({"256x256", "1024x1024", "65536x256"})
     public String shape = "";
 
+    /** What is done besides, as {@link Fusion} names it. */
+    @Param("none")
+    public String fused = "none";
+
     /** The library's threads. */
     @Param("1")
     public int threads;
@@ -102,7 +108,7 @@ public class PeerBenchmark {
         }
         Operation what = Operation.of(operation);
         BenchShape size = BenchShape.parse(shape);
-        Inputs inputs = Inputs.of(what, size);
+        Inputs inputs = Inputs.of(what, size, new Kind(Kind.PLAIN.type(), Fusion.of(fused)));
         measured = library.prepare(variant, what, size, inputs);
         once();
         Expected.of(what, size, inputs).check(library.name() + " " + variant, measured.results(), TOLERANCE);

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 
@@ -22,6 +23,14 @@ public interface Peer {
 
     /** The names of the ways in which it can run the operation on the shape; empty if it cannot at all. */
     List<String> variants(Operation operation, BenchShape shape);
+
+    /**
+     * The names of the ways in which it can run the operation with something besides, fused or one after the other;
+     * empty if it cannot or is not asked to. The inputs then tell what ({@link Inputs#kind}).
+     */
+    default List<String> variants(Operation operation, BenchShape shape, Fusion fusion) {
+        return List.of();
+    }
 
     /** Whether every run of the operation needs a {@link Variant#prepareCall} before it. */
     default boolean preparesCalls(Operation operation) {

@@ -46,13 +46,6 @@ public enum Operation {
         return label;
     }
 
-    /**
-     * How many times the operation passes over a tensor of the shape: the logical traffic, whatever caches save of it.
-     */
-    public int tensors() {
-        return tensors;
-    }
-
     /** Whether this is a baseline and no operation of batch normalization. */
     public boolean baseline() {
         return baseline;
@@ -60,21 +53,43 @@ public enum Operation {
 
     /**
      * The baselines that are the least it can do, one after the other: a reduction, then a map. Empty for a baseline
-     * itself.
+     * itself. With a residual the map of the forward has two inputs; the first pass of the backward reads three tensors
+     * and writes the residual's gradient.
      */
-    public List<Operation> floor() {
+    public List<Operation> floor(Fusion fusion) {
+        boolean residual = fusion.residual();
         return switch (this) {
-            case INFERENCE -> List.of(STREAM);
-            case FORWARD -> List.of(READ, STREAM);
-            case BACKWARD -> List.of(READ2, STREAM2);
+            case INFERENCE -> List.of(residual ? STREAM2 : STREAM);
+            case FORWARD -> List.of(READ, residual ? STREAM2 : STREAM);
+            case BACKWARD -> residual ? List.of(READ, STREAM2, STREAM2) : List.of(READ2, STREAM2);
             case STEP -> List.of(READ, STREAM, READ2, STREAM2);
             case COPY, STREAM, READ, READ2, STREAM2 -> List.of();
         };
     }
 
-    /** The bytes that the operation logically moves: {@link #tensors()} tensors of the shape in float32. */
-    public long logicalBytes(BenchShape shape) {
-        return tensors * shape.batchShape().bytes();
+    /**
+     * How many times the operation passes over a tensor of the shape: the logical traffic, whatever caches save of it.
+     * A residual adds some, activations none.
+     */
+    private int tensors(Fusion fusion) {
+        return tensors + (fusion.residual() && !baseline ? residualTensors() : 0);
+    }
+
+    /** Forward reads the residual. Backward reads y and writes the residual's gradient, which it then takes for dy. */
+    private int residualTensors() {
+        return switch (this) {
+            case INFERENCE, FORWARD -> 1;
+            case BACKWARD -> 2;
+            case STEP -> 3;
+            case COPY, STREAM, READ, READ2, STREAM2 -> 0;
+        };
+    }
+
+    /** The bytes that the operation logically moves, of tensors of the shape and the type. */
+    public long logicalBytes(BenchShape shape, Kind kind) {
+        return tensors(kind.fusion())
+                * shape.batchShape().elements()
+                * kind.type().bytes();
     }
 
     /** Batch normalization's three operations, which everybody has. */

@@ -12,7 +12,10 @@ import java.util.List;
 import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.ResultsFile;
 import org.batchnorm.bench.jmh.results.Rows;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.ElementType;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -92,6 +95,8 @@ class BenchCommandsTest {
     @CsvSource(delimiter = ';', textBlock = """
                     --operation=sideways     ; sideways
                     --operation=copy         ; copy
+                    --type=float12           ; type: "float12" given, must be one of float32, float16, bfloat16
+                    --fused=gelu             ; fused: "gelu" given, must be one of none, relu, leaky_relu
                     --shape=12               ; shape: "12"
                     --shape=99999999999x5    ; shape: 99999999999x5 given has 499999999995 values, must have at most 2147483639
                     --shape=5x99999999999    ; shape: 5x99999999999 given has 99999999999 features (second), must have at most
@@ -118,6 +123,44 @@ class BenchCommandsTest {
         assertThat(run("bench", "--shape=1x5", "--operation=forward", "--backend=scalar", "--threads=1"))
                 .isZero();
         assertThat(err.toString()).contains("left out: forward of 1x5");
+    }
+
+    @Tag("thorough")
+    @Test
+    void benchMeasuresTypesAndWhatIsFusedSideBySide() {
+        Path json = folder.resolve("results.jsonl");
+        int exit = run(
+                "bench",
+                "--shape=64x5",
+                "--operation=backward",
+                "--type=float32,bfloat16",
+                "--fused=none,residual+leaky_relu",
+                "--backend=scalar",
+                "--threads=1",
+                "--memory=heap",
+                "--samples=2",
+                "--sample-time=1",
+                "--warmup=4",
+                "--layer",
+                "--json=" + json);
+
+        assertThat(exit).as(err.toString()).isZero();
+        assertThat(err.toString()).contains("left out: bfloat16 of peers, --layer and --first");
+        List<Measurement> ours = ResultsFile.read(json).stream()
+                .filter(row -> row.point().operation() == Operation.BACKWARD)
+                .toList();
+        assertThat(ours)
+                .extracting(row -> row.point().variant() + " " + row.point().kind())
+                .containsExactly(
+                        "scalar float32",
+                        "scalar bfloat16",
+                        "scalar float32 residual+leaky_relu",
+                        "scalar-separate float32 residual+leaky_relu",
+                        "scalar bfloat16 residual+leaky_relu");
+        assertThat(ours).allSatisfy(row -> assertThat(row.result().floorShare()).isPositive());
+        assertThat(out.toString())
+                .contains("| backward | 64x5 | none | scalar | heap | 1 |")
+                .contains("| residual+leaky_relu | 64x5 | 1 | scalar-separate | – | – |");
     }
 
     @Test
@@ -161,6 +204,13 @@ class BenchCommandsTest {
                         Rows.ours(Rows.run("1"), Operation.FORWARD, "256x256", 1, 1),
                         Rows.peer(Rows.run("1"), "onednn", "ab", Operation.FORWARD, "256x256", 1, 2),
                         Rows.peer(Rows.run("1"), "djl", "function", Operation.FORWARD, "256x256", 1, 8)));
+        Measurement plain = Rows.ours(Rows.run("1"), Operation.FORWARD, "1024x1024", 1, 2);
+        ResultsFile.append(
+                json,
+                List.of(
+                        plain,
+                        ofKind(plain, new Kind(ElementType.BFLOAT16, Fusion.NONE), 1),
+                        ofKind(plain, new Kind(ElementType.FLOAT32, Fusion.RELU), 2.5)));
         Path page = folder.resolve("RESULTS.md");
         Files.writeString(page, "before\n<!-- benchmarks: begin -->\nold\n<!-- benchmarks: end -->\nafter\n");
 
@@ -173,8 +223,15 @@ class BenchCommandsTest {
                 .startsWith("before\n<!-- benchmarks: begin -->\n")
                 .endsWith("<!-- benchmarks: end -->\nafter\n")
                 .contains("| 256x256 | 2.00 | – | – |")
+                .contains("| forward | 1024x1024 | none | vector | heap | 1 | 2.000 | 1.000 (0.50) |")
+                .contains("| relu | 1024x1024 | 1 | vector | 2.500 (1.00) | – | – | – |")
                 .contains("Beside djl as its users call it, geometric means: forward 8.0.")
                 .doesNotContain("old");
+    }
+
+    private static Measurement ofKind(Measurement row, Kind kind, double milliseconds) {
+        Measurement.Point point = row.point().of(kind);
+        return new Measurement(point, row.run(), Rows.result(point, milliseconds));
     }
 
     @Test

@@ -17,6 +17,7 @@ import org.batchnorm.bench.jmh.session.Session;
 import org.batchnorm.bench.jmh.session.Task;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 import org.junit.jupiter.api.BeforeAll;
@@ -60,6 +61,10 @@ class PeerBenchmarkTest {
     }
 
     private Session.Outcome measure() throws IOException {
+        return measure(List.of(new Task.OfPeer("own", Operation.INFERENCE, BenchShape.of(8, 4), Fusion.NONE, 2)));
+    }
+
+    private Session.Outcome measure(List<Task> group) throws IOException {
         Path target = Files.createDirectories(folder.resolve("own/target/lib")).getParent();
         try (OutputStream file = Files.newOutputStream(target.resolve("own.jar"));
                 JarOutputStream jar = new JarOutputStream(file)) {
@@ -67,10 +72,21 @@ class PeerBenchmarkTest {
             jar.write(OwnBackend.class.getName().getBytes(StandardCharsets.UTF_8));
             jar.closeEntry();
         }
-        Task task = new Task.OfPeer("own", Operation.INFERENCE, BenchShape.of(8, 4), 2);
         try (Session session = new Session(Rows.run("1"), PLAN, 1, folder, folder.resolve("log"))) {
-            return session.measure(List.of(task));
+            return session.measure(group);
         }
+    }
+
+    /** A peer that is not asked for anything but batch norm. */
+    @Test
+    void whatAPeerCannotFuseIsToldOnceAndIsNoFailure() throws IOException {
+        List<Task> group = List.of(
+                new Task.OfPeer("own", Operation.FORWARD, BenchShape.of(8, 4), Fusion.RELU, 2),
+                new Task.OfPeer("own", Operation.BACKWARD, BenchShape.of(8, 4), Fusion.RELU, 2));
+        Session.Outcome outcome = measure(group);
+        assertThat(outcome.rows()).isEmpty();
+        assertThat(outcome.failures()).isEmpty();
+        assertThat(outcome.fusionsWithoutRows(group)).containsExactly("relu of own");
     }
 
     @Test
@@ -92,7 +108,7 @@ class PeerBenchmarkTest {
 
     @Test
     void aPeerThatIsNotBuiltSaysHowToBuildIt() {
-        Task task = new Task.OfPeer("onednn", Operation.INFERENCE, BenchShape.of(8, 4), 1);
+        Task task = new Task.OfPeer("onednn", Operation.INFERENCE, BenchShape.of(8, 4), Fusion.NONE, 1);
         try (Session session = new Session(Rows.run("1"), PLAN, 1, folder, folder.resolve("log"))) {
             assertThat(session.measure(List.of(task)).failures().get(task))
                     .contains("peer onednn is not built", "mvn -Ppeers package");

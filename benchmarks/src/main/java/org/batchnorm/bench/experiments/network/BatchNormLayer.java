@@ -6,14 +6,30 @@ import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.jspecify.annotations.Nullable;
 
-/** The library's {@link BatchNorm} as a layer of these networks, with a stopwatch on it. */
+/** The library's {@link BatchNorm} as a layer of these networks. */
 public final class BatchNormLayer implements Layer {
     private final BatchNorm batchNorm;
-    private long nanos;
+    private final boolean doesActivation;
 
     /** Takes over the layer, which is closed with this one. */
     public BatchNormLayer(BatchNorm batchNorm) {
+        this(batchNorm, false);
+    }
+
+    /**
+     * Takes over the layer, which is closed with this one.
+     *
+     * @param doesActivation whether it was built with the network's activation, before or after it, so that the network
+     *     has no other one there
+     */
+    public BatchNormLayer(BatchNorm batchNorm, boolean doesActivation) {
         this.batchNorm = batchNorm;
+        this.doesActivation = doesActivation;
+    }
+
+    /** Whether it does the network's activation, too. */
+    public boolean doesActivation() {
+        return doesActivation;
     }
 
     /** The library's layer. */
@@ -38,21 +54,17 @@ public final class BatchNormLayer implements Layer {
 
     @Override
     public void forward(int n, float[] x, float[] y, boolean training) {
-        long start = System.nanoTime();
         if (training) {
             batchNorm.train();
         } else {
             batchNorm.eval();
         }
         batchNorm.forward(x, y, BatchShape.of(n, inputs()));
-        nanos += System.nanoTime() - start;
     }
 
     @Override
     public void backward(int n, float[] x, float[] y, float[] dy, float @Nullable [] dx) {
-        long start = System.nanoTime();
         batchNorm.backward(x, dy, dx == null ? new float[dy.length] : dx, BatchShape.of(n, inputs()));
-        nanos += System.nanoTime() - start;
     }
 
     @Override
@@ -63,11 +75,6 @@ public final class BatchNormLayer implements Layer {
         return List.of(
                 new Parameter("weight", batchNorm.weight(), batchNorm.weightGradient()),
                 new Parameter("bias", batchNorm.bias(), batchNorm.biasGradient()));
-    }
-
-    /** The nanoseconds spent in the library so far, forward and backward. */
-    public long nanos() {
-        return nanos;
     }
 
     /** The name of the backend that does the work. */

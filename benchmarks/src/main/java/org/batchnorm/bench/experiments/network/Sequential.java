@@ -3,11 +3,14 @@ package org.batchnorm.bench.experiments.network;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/** Layers one after another. */
+/** Layers one after another, with a stopwatch on each. */
 public final class Sequential implements AutoCloseable {
     private final List<Layer> layers;
+    private final long[] nanos;
 
     /**
      * A network of the given layers, which are closed with it.
@@ -28,6 +31,15 @@ public final class Sequential implements AutoCloseable {
             }
         }
         this.layers = List.copyOf(layers);
+        this.nanos = new long[layers.size()];
+    }
+
+    /** The nanoseconds that some of the layers have taken so far, forward and backward. */
+    public long nanos(Predicate<Layer> which) {
+        return IntStream.range(0, nanos.length)
+                .filter(i -> which.test(layers.get(i)))
+                .mapToLong(i -> nanos[i])
+                .sum();
     }
 
     /** The layers, first to last. */
@@ -69,7 +81,9 @@ public final class Sequential implements AutoCloseable {
     public float[] forward(Activations activations, float[] x, boolean training) {
         activations.x = x;
         for (int i = 0; i < layers.size(); i++) {
+            long start = System.nanoTime();
             layers.get(i).forward(activations.n, activations.input(i), activations.outputs.get(i), training);
+            nanos[i] += System.nanoTime() - start;
         }
         return activations.outputs.getLast();
     }
@@ -83,6 +97,7 @@ public final class Sequential implements AutoCloseable {
     public void backward(Activations activations) {
         for (int i = layers.size() - 1; i >= 0; i--) {
             float @Nullable [] dx = i == 0 ? null : activations.outputGradients.get(i - 1);
+            long start = System.nanoTime();
             layers.get(i)
                     .backward(
                             activations.n,
@@ -90,6 +105,7 @@ public final class Sequential implements AutoCloseable {
                             activations.outputs.get(i),
                             activations.outputGradients.get(i),
                             dx);
+            nanos[i] += System.nanoTime() - start;
         }
     }
 

@@ -5,10 +5,13 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.function.BiFunction;
 import java.util.function.IntFunction;
+import java.util.function.UnaryOperator;
 import org.batchnorm.BatchNorm;
+import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.bench.experiments.data.TrainTest;
 import org.batchnorm.bench.experiments.network.BatchNormLayer;
 import org.batchnorm.bench.experiments.network.Sequential;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.StatisticsExchange;
 
 /**
@@ -32,6 +35,7 @@ public final class Comparison implements AutoCloseable {
 
     /**
      * The same network without batch norm (the first trainee) and with it (the second), from the same initial weights.
+     * Activations are layers of their own.
      *
      * @param batchNorm makes the library's layer for a number of features
      */
@@ -42,13 +46,49 @@ public final class Comparison implements AutoCloseable {
             OptimizerKind optimizer,
             Settings settings,
             IntFunction<BatchNorm> batchNorm) {
-        IntFunction<BatchNormLayer> layer = features -> new BatchNormLayer(batchNorm.apply(features));
+        return onHost(
+                data,
+                network,
+                placement,
+                optimizer,
+                settings,
+                features -> new BatchNormLayer(batchNorm.apply(features)));
+    }
+
+    /**
+     * The same two networks, the second one with an activation that batch norm can do done by batch norm, in its own
+     * passes over memory. What comes out is the same, but for rounding.
+     *
+     * @param batchNorm completes the builder of the library's layer, which has the activation already
+     */
+    public static Comparison fused(
+            TrainTest data,
+            NetworkKind network,
+            Placement placement,
+            OptimizerKind optimizer,
+            Settings settings,
+            UnaryOperator<BatchNormBuilder> batchNorm) {
+        Activations fused = network.fusible(placement);
+        return onHost(data, network, placement, optimizer, settings, features -> {
+            BatchNormBuilder builder =
+                    BatchNorm.builder(features).inputActivation(fused.input()).activation(fused.output());
+            return new BatchNormLayer(batchNorm.apply(builder).build(), !fused.areNone());
+        });
+    }
+
+    private static Comparison onHost(
+            TrainTest data,
+            NetworkKind network,
+            Placement placement,
+            OptimizerKind optimizer,
+            Settings settings,
+            IntFunction<BatchNormLayer> batchNorm) {
         return of(
                 data,
                 network,
                 placement,
                 settings,
-                layer,
+                batchNorm,
                 (name, host) -> new HostTrainee(
                         name,
                         host,

@@ -66,7 +66,7 @@ public final class ComparisonTable {
                 new Quantity(
                         "time per step (median)",
                         trainee -> millis(trainee.curve().medianStepNanos())),
-                new Quantity("  of which in batch norm", ComparisonTable::share)));
+                new Quantity("  of which in batch norm and activations", ComparisonTable::share)));
         if (trainees.stream().anyMatch(trainee -> trainee.curve().medianExchangeNanos() > 0)) {
             rows.add(new Quantity(
                     "  of which in exchanges, with waiting",
@@ -121,13 +121,15 @@ public final class ComparisonTable {
     }
 
     private static String share(Trainee trainee) {
-        if (trainee.curve().medianBatchNormNanos() == 0) {
+        if (trainee.curve().medianBetweenLinearNanos() == 0) {
             return "-";
         }
         return String.format(
                 Locale.ROOT,
                 "%.1f %%",
-                100.0 * trainee.curve().medianBatchNormNanos() / trainee.curve().medianStepNanos());
+                100.0
+                        * trainee.curve().medianBetweenLinearNanos()
+                        / trainee.curve().medianStepNanos());
     }
 
     /** A row: what is told, and of each network. */

@@ -14,7 +14,7 @@ import java.util.OptionalInt;
 public final class Curve {
     private final double[] trainingLoss;
     private final long[] stepNanos;
-    private final long[] batchNormNanos;
+    private final long[] betweenLinearNanos;
     private final long[] exchangeNanos;
     private final List<Evaluation> evaluations = new ArrayList<>();
     private int steps;
@@ -23,22 +23,23 @@ public final class Curve {
     Curve(int steps) {
         trainingLoss = new double[steps];
         stepNanos = new long[steps];
-        batchNormNanos = new long[steps];
+        betweenLinearNanos = new long[steps];
         exchangeNanos = new long[steps];
     }
 
-    void addStep(double loss, long nanos, long nanosInBatchNorm) {
+    /** A step with the time in batch norm and activations, between the linear layers. */
+    void addStep(double loss, long nanos, long nanosBetweenLinear) {
         trainingLoss[steps] = loss;
         stepNanos[steps] = nanos;
-        batchNormNanos[steps] = nanosInBatchNorm;
+        betweenLinearNanos[steps] = nanosBetweenLinear;
         steps++;
         lossesKnown = steps;
     }
 
     /** A step of several ranks, with the time in which this one exchanged values with the others. */
-    void addStep(double loss, long nanos, long nanosInBatchNorm, long nanosInExchange) {
+    void addStep(double loss, long nanos, long nanosBetweenLinear, long nanosInExchange) {
         exchangeNanos[steps] = nanosInExchange;
-        addStep(loss, nanos, nanosInBatchNorm);
+        addStep(loss, nanos, nanosBetweenLinear);
     }
 
     /** A step whose loss is not known yet. */
@@ -115,9 +116,9 @@ public final class Curve {
         return median(stepNanos);
     }
 
-    /** The median time that a step of the second half spent in batch norm, forward and backward. */
-    public long medianBatchNormNanos() {
-        return median(batchNormNanos);
+    /** The median time that a step of the second half spent in batch norm and activations. */
+    public long medianBetweenLinearNanos() {
+        return median(betweenLinearNanos);
     }
 
     /** The median time that a step of the second half waited for values of other ranks; 0 where there are none. */

@@ -13,11 +13,11 @@ final class HostTrainee extends NetworkTrainee {
 
     @Override
     public void step(Batch batch) {
-        long batchNormBefore = batchNormNanos();
+        long betweenBefore = betweenLinearNanos();
         long start = System.nanoTime();
         double batchLoss = classifier.gradients(batch.x(), batch.labels());
         optimizer.step();
-        curve().addStep(batchLoss, System.nanoTime() - start, batchNormNanos() - batchNormBefore);
+        curve().addStep(batchLoss, System.nanoTime() - start, betweenLinearNanos() - betweenBefore);
     }
 
     @Override

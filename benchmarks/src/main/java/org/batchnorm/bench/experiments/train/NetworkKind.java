@@ -12,6 +12,8 @@ import org.batchnorm.bench.experiments.network.LeakyReLU;
 import org.batchnorm.bench.experiments.network.Linear;
 import org.batchnorm.bench.experiments.network.Sequential;
 import org.batchnorm.bench.experiments.network.Sigmoid;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 
 /**
  * The networks that can be trained: hidden layers of fixed widths with one kind of activation, and a linear layer to
@@ -28,6 +30,11 @@ public enum NetworkKind {
         @Override
         Layer activation(int width) {
             return new LeakyReLU(width);
+        }
+
+        @Override
+        Activation fusible() {
+            return Activation.leakyRelu(LeakyReLU.DEFAULT_SLOPE);
         }
     },
 
@@ -61,6 +68,18 @@ public enum NetworkKind {
 
     abstract Layer activation(int width);
 
+    /** The activation, if the library's layer can do it; else none. */
+    Activation fusible() {
+        return Activation.NONE;
+    }
+
+    /** What batch norm at that place can do of the network's activation in its own passes over memory. */
+    public Activations fusible(Placement placement) {
+        return placement == Placement.AFTER
+                ? Activations.NONE.withInput(fusible())
+                : Activations.NONE.withOutput(fusible());
+    }
+
     /** As users write it. */
     @Override
     public String toString() {
@@ -75,7 +94,8 @@ public enum NetworkKind {
     /**
      * Builds the network.
      *
-     * @param batchNorm makes batch norm for a number of features; empty for the same network without
+     * @param batchNorm makes batch norm for a number of features, which may do the activation as well; empty for the
+     *     same network without
      * @param seed of the initial weights, which are the same with batch norm and without
      */
     public Sequential build(
@@ -85,13 +105,14 @@ public enum NetworkKind {
         int width = inputs;
         for (int hidden : hiddenWidths) {
             layers.add(linear(width, hidden, random));
-            Layer activation = activation(hidden);
-            if (placement == Placement.AFTER) {
-                layers.add(activation);
+            Optional<BatchNormLayer> normalizing = batchNorm.map(make -> make.apply(hidden));
+            boolean separate = normalizing.stream().noneMatch(BatchNormLayer::doesActivation);
+            if (separate && placement == Placement.AFTER) {
+                layers.add(activation(hidden));
             }
-            batchNorm.ifPresent(make -> layers.add(make.apply(hidden)));
-            if (placement == Placement.BEFORE) {
-                layers.add(activation);
+            normalizing.ifPresent(layers::add);
+            if (separate && placement == Placement.BEFORE) {
+                layers.add(activation(hidden));
             }
             width = hidden;
         }

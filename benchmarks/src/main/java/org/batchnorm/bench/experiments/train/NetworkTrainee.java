@@ -2,6 +2,7 @@ package org.batchnorm.bench.experiments.train;
 
 import java.util.List;
 import org.batchnorm.bench.experiments.network.BatchNormLayer;
+import org.batchnorm.bench.experiments.network.Linear;
 import org.batchnorm.bench.experiments.network.Optimizer;
 import org.batchnorm.bench.experiments.network.Sequential;
 
@@ -56,9 +57,12 @@ abstract class NetworkTrainee implements Trainee {
         return batchNorms.isEmpty() ? "" : batchNorms.getFirst().backendName();
     }
 
-    /** The time that batch norm has taken so far. */
-    final long batchNormNanos() {
-        return batchNorms.stream().mapToLong(BatchNormLayer::nanos).sum();
+    /**
+     * The time that batch norm and the activations have taken so far: what is not in linear layers. Where batch norm
+     * does the activation, they cannot be told apart.
+     */
+    final long betweenLinearNanos() {
+        return classifier.network().nanos(layer -> !(layer instanceof Linear));
     }
 
     @Override

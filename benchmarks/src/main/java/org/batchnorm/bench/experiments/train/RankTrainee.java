@@ -50,7 +50,7 @@ final class RankTrainee extends NetworkTrainee {
      */
     @Override
     public void step(Batch batch) {
-        long batchNormBefore = batchNormNanos();
+        long betweenBefore = betweenLinearNanos();
         long exchangeBefore = exchange.nanos();
         long start = System.nanoTime();
         double lossSum = classifier.gradientsOfPart(batch.x(), batch.labels(), batchSize);
@@ -60,7 +60,7 @@ final class RankTrainee extends NetworkTrainee {
         curve().addStep(
                         loss,
                         System.nanoTime() - start,
-                        batchNormNanos() - batchNormBefore,
+                        betweenLinearNanos() - betweenBefore,
                         exchange.nanos() - exchangeBefore);
     }
 

@@ -13,6 +13,7 @@ import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.Measurement.Point;
 import org.batchnorm.bench.jmh.results.Measurement.Result;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 
@@ -51,7 +52,9 @@ public final class DeviceRows {
                 way != Way.TRANSFERRED,
                 "wall",
                 "warm",
-                "steady");
+                "steady",
+                null,
+                null);
         String where = facts.backend() + ", " + facts.driver();
         List<Measurement> rows = new ArrayList<>();
         rows.add(row(wall, run, timing.wall(), where));
@@ -74,8 +77,9 @@ public final class DeviceRows {
     /** GB/s of the operation's logical bytes by the kernels' median; empty without kernel times. */
     public static OptionalDouble bandwidth(Operation operation, BenchShape shape, Timing timing) {
         return timing.kernel().isPresent()
-                ? OptionalDouble.of(
-                        operation.logicalBytes(shape) / timing.kernel().get().medianMillis() / 1e6)
+                ? OptionalDouble.of(operation.logicalBytes(shape, Kind.PLAIN)
+                        / timing.kernel().get().medianMillis()
+                        / 1e6)
                 : OptionalDouble.empty();
     }
 

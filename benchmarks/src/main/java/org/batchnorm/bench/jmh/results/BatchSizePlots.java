@@ -21,6 +21,7 @@ import org.batchnorm.bench.output.Axes;
 import org.batchnorm.bench.output.ChartRow;
 import org.batchnorm.bench.output.ChartRows;
 import org.batchnorm.bench.output.Look;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.ShapeGrid;
 import org.batchnorm.state.ReplacedFile;
@@ -34,7 +35,8 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 /**
  * One picture an operation, over the batch sizes of {@link ShapeGrid#batchSweep()}: time, GB/s of logical bytes, and
  * how much faster than each other library; a row of charts for each number of threads on each machine and, on each
- * device, for each clock. All that is written is large: a page shows the picture at two thirds of its size.
+ * device, for each clock. A type of values other than float32 has lines of its own, also among the ratios: there its
+ * time is that of another library. All that is written is large: a page shows the picture at two thirds of its size.
  */
 public final class BatchSizePlots {
     private static final int WIDTH = 450;
@@ -95,6 +97,7 @@ public final class BatchSizePlots {
                 .filter(row -> row.point().operation() == operation
                         && ShapeGrid.batchSweep().contains(row.point().shape())
                         && row.point().phase().equals("steady")
+                        && row.point().kind().fusion() == Fusion.NONE
                         // Kernels do not know how their data came.
                         && (row.point().resident() || row.point().clock().equals("wall")))
                 .toList();
@@ -148,11 +151,19 @@ public final class BatchSizePlots {
                 .forEach(libraries::add);
         for (String library : libraries) {
             SortedMap<Long, Double> byBatch = new TreeMap<>();
-            for (Ratios.Ratio ratio : Ratios.of(rows, "vector", "heap", Set.of(library))) {
+            for (Ratios.Ratio ratio : Ratios.of(rows, Tables.DEFAULT_VARIANT, Tables.DEFAULT_MEMORY, Set.of(library))) {
                 byBatch.put(ratio.ours().point().shape().n(), ratio.value());
             }
             drawRatios(chart, library, byBatch);
         }
+        Map<String, SortedMap<Long, Double>> byType = new LinkedHashMap<>();
+        KindTables.byFloat32(rows).forEach((row, ratio) -> {
+            if (isDefault(row.point())) {
+                byType.computeIfAbsent(name(row.point()), name -> new TreeMap<>())
+                        .put(row.point().shape().n(), ratio);
+            }
+        });
+        byType.forEach((name, byBatch) -> drawRatios(chart, name, byBatch));
         Map<String, SortedMap<Long, Double>> onDevice = new LinkedHashMap<>();
         rows.stream()
                 .map(Measurement::point)
@@ -162,7 +173,7 @@ public final class BatchSizePlots {
                                         name(ratio.fastest().point()), name -> new TreeMap<>())
                                 .put(ratio.fastest().point().shape().n(), ratio.value())));
         onDevice.forEach((name, byBatch) -> drawRatios(chart, name, byBatch));
-        if (!libraries.isEmpty()) {
+        if (!libraries.isEmpty() || !byType.isEmpty()) {
             XYSeries one = chart.addSeries(EQUAL, List.of(FIRST_BATCH, LAST_BATCH), List.of(1.0, 1.0));
             one.setMarker(SeriesMarkers.NONE).setLineColor(Color.GRAY).setLineStyle(SeriesLines.SOLID);
         }
@@ -186,6 +197,12 @@ public final class BatchSizePlots {
         if (!byBatch.isEmpty()) {
             draw(chart, name, new ArrayList<>(byBatch.keySet()), new ArrayList<>(byBatch.values()));
         }
+    }
+
+    private static boolean isDefault(Point point) {
+        return point.library().equals(Libraries.OURS)
+                && point.variant().equals(Tables.DEFAULT_VARIANT)
+                && point.memory().equals(Tables.DEFAULT_MEMORY);
     }
 
     private static boolean isPeerOnDevice(Point point) {
@@ -217,6 +234,7 @@ public final class BatchSizePlots {
         }
         boolean ordinary = point.memory().equals("heap") || point.memory().equals("device");
         return point.variant()
+                + (point.kind().isPlain() ? "" : " " + point.kind())
                 + (ordinary ? "" : " " + point.memory())
                 + (point.resident() ? "" : " transferred")
                 + cache;

@@ -47,7 +47,7 @@ public final class Floors {
 
     private OptionalDouble floor(Point point, String memory) {
         double sum = 0;
-        for (Operation pass : point.operation().floor()) {
+        for (Operation pass : point.operation().floor(point.kind().fusion())) {
             Double time = milliseconds.get(Pass.of(pass, point, memory));
             if (time == null) {
                 return OptionalDouble.empty();
@@ -57,9 +57,10 @@ public final class Floors {
         return sum > 0 ? OptionalDouble.of(sum) : OptionalDouble.empty();
     }
 
-    private record Pass(Operation operation, long elements, int threads, String memory) {
+    /** Memory is passed over at the speed of its bytes, whatever type they are read as. */
+    private record Pass(Operation operation, long bytes, int threads, String memory) {
         static Pass of(Operation operation, Point point, String memory) {
-            return new Pass(operation, point.shape().elements(), point.threads(), memory);
+            return new Pass(operation, point.bytesPerTensor(), point.threads(), memory);
         }
     }
 }

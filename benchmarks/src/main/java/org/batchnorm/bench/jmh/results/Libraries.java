@@ -9,5 +9,8 @@ public final class Libraries {
     /** Plain Java: the baselines. */
     public static final String JAVA = "java";
 
+    /** Behind a variant of ours: what the kind fuses is done in passes of its own. */
+    public static final String SEPARATE = "-separate";
+
     private Libraries() {}
 }

@@ -7,6 +7,8 @@ import java.math.MathContext;
 import java.util.List;
 import java.util.Objects;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 import org.jspecify.annotations.Nullable;
@@ -58,7 +60,10 @@ public record Measurement(
      * @param cache {@code warm} (calls follow each other on the same data) or {@code cold} (caches emptied before each)
      * @param phase {@code steady}; {@code first}: the first call of all, compilation included; {@code new-shape}: the
      *     first call of a shape after work on another
+     * @param type the values' type; absent: {@code float32}
+     * @param fused what is done in batch normalization's passes besides ({@link Fusion}); absent: nothing
      */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
     public record Point(
             @JsonProperty(required = true) Operation operation,
             @JsonProperty(required = true) BenchShape shape,
@@ -70,9 +75,11 @@ public record Measurement(
             @JsonProperty(required = true) boolean resident,
             @JsonProperty(required = true) String clock,
             @JsonProperty(required = true) String cache,
-            @JsonProperty(required = true) String phase) {
+            @JsonProperty(required = true) String phase,
+            @Nullable String type,
+            @Nullable Fusion fused) {
 
-        /** Checks the values. */
+        /** Checks the values; what is usual becomes absent. */
         public Point {
             Objects.requireNonNull(operation, "operation");
             Objects.requireNonNull(shape, "shape");
@@ -86,6 +93,8 @@ public record Measurement(
             requireOneOf("clock", clock, "wall", "kernel");
             requireOneOf("cache", cache, "warm", "cold");
             requireOneOf("phase", phase, "steady", "first", "new-shape");
+            type = type == null || Kind.type(type) == Kind.PLAIN.type() ? null : type;
+            fused = fused == Fusion.NONE ? null : fused;
         }
 
         /** A steady-state measurement on the CPU, by the wall clock, with warm caches. */
@@ -108,31 +117,64 @@ public record Measurement(
                 int threads,
                 boolean resident) {
             return new Point(
-                    operation, shape, memory, library, variant, device, threads, resident, "wall", "warm", "steady");
+                    operation, shape, memory, library, variant, device, threads, resident, "wall", "warm", "steady",
+                    null, null);
+        }
+
+        /** The type and what is fused. */
+        public Kind kind() {
+            return new Kind(type == null ? Kind.PLAIN.type() : Kind.type(type), fused == null ? Fusion.NONE : fused);
+        }
+
+        /** The bytes of one tensor. */
+        public long bytesPerTensor() {
+            return shape.batchShape().elements() * kind().type().bytes();
+        }
+
+        /** The same of another kind. */
+        public Point of(Kind kind) {
+            return new Point(
+                    operation,
+                    shape,
+                    memory,
+                    library,
+                    variant,
+                    device,
+                    threads,
+                    resident,
+                    clock,
+                    cache,
+                    phase,
+                    Kind.label(kind.type()),
+                    kind.fusion());
         }
 
         /** The same in another phase. */
         public Point inPhase(String other) {
             return new Point(
-                    operation, shape, memory, library, variant, device, threads, resident, clock, cache, other);
+                    operation, shape, memory, library, variant, device, threads, resident, clock, cache, other, type,
+                    fused);
         }
 
         /** The same by another clock. */
         public Point byClock(String other) {
             return new Point(
-                    operation, shape, memory, library, variant, device, threads, resident, other, cache, phase);
+                    operation, shape, memory, library, variant, device, threads, resident, other, cache, phase, type,
+                    fused);
         }
 
         /** The same with caches in another state. */
         public Point withCache(String other) {
             return new Point(
-                    operation, shape, memory, library, variant, device, threads, resident, clock, other, phase);
+                    operation, shape, memory, library, variant, device, threads, resident, clock, other, phase, type,
+                    fused);
         }
 
         /** One line for messages. */
         @Override
         public String toString() {
-            return operation + " " + shape + " " + library + "/" + variant + " " + memory + " on " + device
+            return operation + " " + shape + (kind().isPlain() ? "" : " " + kind()) + " " + library + "/" + variant
+                    + " " + memory + " on " + device
                     + (threads == 0 ? "" : ", " + threads + (threads == 1 ? " thread" : " threads"))
                     + (resident ? "" : ", transferred")
                     + (clock.equals("wall") ? "" : ", " + clock + " time")
@@ -235,7 +277,7 @@ public record Measurement(
                     rounded(samples.quantileMillis(0.75)),
                     rounded(samples.quantileMillis(0)),
                     samples.count(),
-                    rounded(point.operation().logicalBytes(point.shape()) / milliseconds / 1e6),
+                    rounded(point.operation().logicalBytes(point.shape(), point.kind()) / milliseconds / 1e6),
                     null,
                     null,
                     null,

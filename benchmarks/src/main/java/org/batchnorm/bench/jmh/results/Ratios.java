@@ -11,6 +11,7 @@ import java.util.OptionalDouble;
 import java.util.Set;
 import org.batchnorm.bench.jmh.results.Measurement.Point;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 
 /**
@@ -132,6 +133,7 @@ public final class Ratios {
             String run,
             Operation operation,
             BenchShape shape,
+            Kind kind,
             String device,
             int threads,
             String clock,
@@ -143,6 +145,7 @@ public final class Ratios {
                     row.run().id(),
                     point.operation(),
                     point.shape(),
+                    point.kind(),
                     point.device(),
                     point.threads(),
                     point.clock(),

@@ -43,15 +43,32 @@ public final class ResultsPage {
 
     private static List<String> ofMachine(List<Measurement> newest) {
         List<String> lines = new ArrayList<>(surroundings(newest));
-        lines.addAll(onCpu(newest.stream()
+        List<Measurement> networks = newest.stream()
                 .filter(row -> row.point().device().equals("cpu")
                         && ShapeGrid.networks().contains(row.point().shape()))
-                .toList()));
+                .toList();
+        lines.addAll(onCpu(
+                networks.stream().filter(row -> row.point().kind().isPlain()).toList()));
+        lines.addAll(section(
+                "Our milliseconds by element type, and by those of float32 in the same run:",
+                KindTables.types(networks)));
+        lines.addAll(section(
+                "Milliseconds of what is fused, and by those of ours, fused, in the same run:",
+                KindTables.fused(networks)));
         newest.stream()
                 .filter(ResultsPage::ourKernels)
                 .map(row -> row.point().device())
                 .distinct()
                 .forEach(device -> lines.addAll(onDevice(device, newest)));
+        return lines;
+    }
+
+    private static List<String> section(String heading, List<String> table) {
+        List<String> lines = new ArrayList<>();
+        if (!table.isEmpty()) {
+            lines.addAll(List.of("", heading, ""));
+            lines.addAll(table);
+        }
         return lines;
     }
 

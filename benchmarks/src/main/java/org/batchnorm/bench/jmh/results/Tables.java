@@ -87,7 +87,9 @@ public final class Tables {
     }
 
     private static String variant(Point point) {
-        return point.phase().equals("steady") ? point.variant() : point.variant() + ", " + point.phase() + " call";
+        return point.variant()
+                + (point.kind().isPlain() ? "" : ", " + point.kind())
+                + (point.phase().equals("steady") ? "" : ", " + point.phase() + " call");
     }
 
     /**

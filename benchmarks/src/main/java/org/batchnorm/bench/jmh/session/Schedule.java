@@ -8,23 +8,28 @@ import java.util.Set;
 import org.batchnorm.bench.jmh.FirstCallBenchmark;
 import org.batchnorm.bench.jmh.OperationBenchmark;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.ShapeGrid;
+import org.batchnorm.data.ElementType;
 
 /**
  * What a run measures.
  *
  * @param operations the operations
+ * @param kinds the types of the values and what is fused; each operation of all of them is compared
  * @param shapes the shapes
- * @param backends our backends
+ * @param backends our backends; what one does not do of the kinds is left out
  * @param memories where our data are: {@link OperationBenchmark#HEAP}, {@link OperationBenchmark#OFF_HEAP}
  * @param threads the numbers of threads
- * @param peers the peers' names; none without them
- * @param layer whether the layer is measured as well
- * @param firstCalls whether the first calls are measured as well
+ * @param peers the peers' names; none without them. They are measured with float32 alone
+ * @param layer whether the layer is measured as well, plain
+ * @param firstCalls whether the first calls are measured as well, plain
  */
 public record Schedule(
         List<Operation> operations,
+        List<Kind> kinds,
         List<BenchShape> shapes,
         List<MeasuredBackend> backends,
         List<String> memories,
@@ -45,6 +50,7 @@ public record Schedule(
     /** Copies the lists. */
     public Schedule {
         operations = List.copyOf(operations);
+        kinds = List.copyOf(kinds);
         shapes = List.copyOf(shapes);
         backends = List.copyOf(backends);
         memories = List.copyOf(memories);
@@ -58,11 +64,13 @@ public record Schedule(
      */
     public List<Task> tasks() {
         Set<Task> tasks = new LinkedHashSet<>();
-        Set<List<Integer>> baselines = new LinkedHashSet<>();
+        Set<List<Long>> baselines = new LinkedHashSet<>();
         for (BenchShape shape : shapes) {
             for (int threadCount : threads) {
-                if (baselines.add(List.of(shape.elements(), threadCount))) {
-                    tasks.addAll(baselines(shape, threadCount));
+                for (ElementType type : types()) {
+                    if (baselines.add(List.of((long) shape.elements() * type.bytes(), (long) threadCount))) {
+                        tasks.addAll(baselines(shape, type, threadCount));
+                    }
                 }
                 for (Operation operation : operations) {
                     if (ShapeGrid.measurable(operation, shape)) {
@@ -97,36 +105,64 @@ public record Schedule(
         return groups;
     }
 
+    private Set<ElementType> types() {
+        Set<ElementType> types = new LinkedHashSet<>();
+        kinds.forEach(kind -> types.add(kind.type()));
+        return types;
+    }
+
     /** The copy, and what the floors of the operations need, wherever the data are. */
-    private List<Task> baselines(BenchShape shape, int threadCount) {
+    private List<Task> baselines(BenchShape shape, ElementType type, int threadCount) {
         List<Task> tasks = new ArrayList<>();
-        tasks.add(new Task.Baseline(Operation.COPY, shape, OperationBenchmark.HEAP, threadCount));
+        tasks.add(new Task.Baseline(Operation.COPY, shape, type, OperationBenchmark.HEAP, threadCount));
         Set<Operation> passes = EnumSet.of(Operation.STREAM);
-        operations.forEach(operation -> passes.addAll(operation.floor()));
+        operations.forEach(operation -> kinds.forEach(kind -> passes.addAll(operation.floor(kind.fusion()))));
         if (layer) {
-            passes.addAll(Operation.STEP.floor());
+            passes.addAll(Operation.STEP.floor(Fusion.NONE));
         }
         for (String memory : memories) {
-            passes.forEach(pass -> tasks.add(new Task.Baseline(pass, shape, memory, threadCount)));
+            passes.forEach(pass -> tasks.add(new Task.Baseline(pass, shape, type, memory, threadCount)));
         }
         return tasks;
     }
 
     private List<Task> comparison(Operation operation, BenchShape shape, int threadCount) {
         List<Task> tasks = new ArrayList<>();
+        for (Kind kind : kinds) {
+            List<Task> ofKind = ours(operation, shape, kind, threadCount);
+            if (kind.type() == Kind.PLAIN.type()) {
+                for (String peer : peers) {
+                    // Between the first of ours, which the ratio is of, and the rest.
+                    ofKind.add(
+                            Math.min(1, ofKind.size()),
+                            new Task.OfPeer(peer, operation, shape, kind.fusion(), threadCount));
+                }
+            }
+            tasks.addAll(ofKind);
+        }
+        return tasks;
+    }
+
+    private List<Task> ours(Operation operation, BenchShape shape, Kind kind, int threadCount) {
+        List<Task> tasks = new ArrayList<>();
         for (MeasuredBackend backend : backends) {
             for (String memory : memories) {
                 boolean plain = memory.equals(OperationBenchmark.HEAP) || memories.size() == 1;
-                if (!backend.name().equals(SCALAR) || backends.size() == 1 || plain) {
-                    tasks.add(new Task.Ours(operation, shape, backend, memory, backend.onDevice() ? 0 : threadCount));
+                if ((!backend.name().equals(SCALAR) || backends.size() == 1 || plain) && backend.does(kind)) {
+                    int count = backend.onDevice() ? 0 : threadCount;
+                    tasks.add(new Task.Ours(operation, shape, kind, false, backend, memory, count));
+                    if (isSeparable(kind) && !backend.onDevice()) {
+                        tasks.add(new Task.Ours(operation, shape, kind, true, backend, memory, count));
+                    }
                 }
             }
         }
-        for (String peer : peers) {
-            // Between the first of ours, which the ratio is of, and the rest.
-            tasks.add(Math.min(1, tasks.size()), new Task.OfPeer(peer, operation, shape, threadCount));
-        }
         return tasks;
+    }
+
+    /** Whether the harness has passes of its own for what the kind fuses: for float32. */
+    private static boolean isSeparable(Kind kind) {
+        return kind.fusion() != Fusion.NONE && kind.type() == ElementType.FLOAT32;
     }
 
     private List<Task> firstCalls(Operation operation, BenchShape shape, int threadCount) {

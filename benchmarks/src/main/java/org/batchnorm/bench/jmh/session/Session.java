@@ -5,9 +5,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.batchnorm.bench.jmh.BackwardBenchmark;
@@ -27,6 +29,8 @@ import org.batchnorm.bench.jmh.results.Measurement.Point;
 import org.batchnorm.bench.jmh.results.Measurement.Result;
 import org.batchnorm.bench.peers.BuiltPeer;
 import org.batchnorm.bench.peers.Peer;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.Samples;
 
@@ -40,7 +44,7 @@ public final class Session implements AutoCloseable {
     private final Path peersFolder;
     private final JmhRunner jmh;
     private final Map<String, BuiltPeer> peers = new HashMap<>();
-    private final Map<List<Integer>, Double> copyBandwidth = new HashMap<>();
+    private final Map<List<Long>, Double> copyBandwidth = new HashMap<>();
     private final Floors floors = new Floors();
 
     /**
@@ -113,12 +117,18 @@ public final class Session implements AutoCloseable {
                 "pass",
                 Map.of(
                         "baseline", task.operation().label(),
-                        "elements", String.valueOf(task.shape().elements()),
+                        "elements", String.valueOf(floats(task)),
                         "memory", task.memory()),
                 task.threads());
         String kind = task.memory().equals(OperationBenchmark.HEAP) ? "array" : "segment";
-        Point point = Point.onCpu(task.operation(), task.shape(), task.memory(), Libraries.JAVA, kind, task.threads());
+        Point point = Point.onCpu(task.operation(), task.shape(), task.memory(), Libraries.JAVA, kind, task.threads())
+                .of(new Kind(task.type(), Fusion.NONE));
         return new Taken(point, outcome.samples(), result -> result.withDetail(outcome.note(ForkNotes.DETAIL)));
+    }
+
+    /** A baseline passes over the bytes of the type as over so many float32 values. */
+    private static long floats(Task.Baseline task) {
+        return Math.max(1, (long) task.shape().elements() * task.type().bytes() / Float.BYTES);
     }
 
     private Taken take(Task.Ours task) {
@@ -135,17 +145,21 @@ public final class Session implements AutoCloseable {
                 "shape", task.shape().toString(),
                 "backend", backend.name(),
                 "memory", task.memory(),
+                "type", Kind.label(task.kind().type()),
+                "fused", task.kind().fusion().label(),
+                "separate", String.valueOf(task.separate()),
                 "threads", String.valueOf(Math.max(1, task.threads())));
         JmhRunner.Outcome outcome = jmh.run(benchmark, "run", parameters, 1);
         Point point = Point.ofHostData(
-                task.operation(),
-                task.shape(),
-                task.memory(),
-                Libraries.OURS,
-                backend.name(),
-                backend.device(),
-                task.threads(),
-                !backend.onDevice());
+                        task.operation(),
+                        task.shape(),
+                        task.memory(),
+                        Libraries.OURS,
+                        backend.name() + (task.separate() ? Libraries.SEPARATE : ""),
+                        backend.device(),
+                        task.threads(),
+                        !backend.onDevice())
+                .of(task.kind());
         return new Taken(point, outcome.samples(), result -> withAllocation(result, outcome));
     }
 
@@ -191,7 +205,7 @@ public final class Session implements AutoCloseable {
         List<String> failures = new ArrayList<>();
         Peer peer = peers.computeIfAbsent(task.peer(), name -> BuiltPeer.load(peersFolder, name))
                 .peer();
-        for (String variant : peer.variants(task.operation(), task.shape())) {
+        for (String variant : variants(task, peer)) {
             try {
                 taken.add(take(task, peer, variant));
             } catch (IllegalStateException e) {
@@ -204,6 +218,12 @@ public final class Session implements AutoCloseable {
         return taken;
     }
 
+    private static List<String> variants(Task.OfPeer task, Peer peer) {
+        return task.fusion() == Fusion.NONE
+                ? peer.variants(task.operation(), task.shape())
+                : peer.variants(task.operation(), task.shape(), task.fusion());
+    }
+
     private Taken take(Task.OfPeer task, Peer peer, String variant) {
         JmhRunner.Outcome outcome = jmh.run(
                 PeerBenchmark.class,
@@ -214,9 +234,11 @@ public final class Session implements AutoCloseable {
                         "variant", variant,
                         "operation", task.operation().label(),
                         "shape", task.shape().toString(),
+                        "fused", task.fusion().label(),
                         "threads", String.valueOf(task.threads())),
                 1);
-        Point point = Point.onCpu(task.operation(), task.shape(), "native", peer.name(), variant, task.threads());
+        Point point = Point.onCpu(task.operation(), task.shape(), "native", peer.name(), variant, task.threads())
+                .of(new Kind(Kind.PLAIN.type(), task.fusion()));
         return new Taken(
                 point,
                 outcome.samples(),
@@ -229,7 +251,7 @@ public final class Session implements AutoCloseable {
     private Measurement row(Taken taken) {
         Point point = taken.point();
         Result result = taken.details().apply(Result.of(point, taken.samples()));
-        List<Integer> size = List.of(point.shape().elements(), point.threads());
+        List<Long> size = List.of(point.bytesPerTensor(), (long) point.threads());
         if (point.operation() == Operation.COPY) {
             copyBandwidth.put(size, result.gigabytesPerSecond());
         }
@@ -270,6 +292,24 @@ public final class Session implements AutoCloseable {
         public Outcome {
             rows = List.copyOf(rows);
             failures = Collections.unmodifiableMap(new LinkedHashMap<>(failures));
+        }
+
+        /** What is fused and whose it would be, of those of the tasks that a peer cannot do. */
+        public Set<String> fusionsWithoutRows(List<Task> group) {
+            Set<String> without = new LinkedHashSet<>();
+            for (Task task : group) {
+                if (task instanceof Task.OfPeer ofPeer
+                        && ofPeer.fusion() != Fusion.NONE
+                        && !failures.containsKey(task)
+                        && rows.stream().noneMatch(row -> isOf(ofPeer, row.point()))) {
+                    without.add(ofPeer.fusion() + " of " + ofPeer.peer());
+                }
+            }
+            return without;
+        }
+
+        private static boolean isOf(Task.OfPeer task, Point point) {
+            return point.library().equals(task.peer()) && point.kind().fusion() == task.fusion();
         }
     }
 

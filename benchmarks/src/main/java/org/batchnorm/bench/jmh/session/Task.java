@@ -1,7 +1,10 @@
 package org.batchnorm.bench.jmh.session;
 
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
+import org.batchnorm.data.ElementType;
 
 /** One step of a run, in one process: one measurement, or all variants of a peer. */
 public sealed interface Task {
@@ -24,21 +27,33 @@ public sealed interface Task {
         return this instanceof Ours || this instanceof OfPeer;
     }
 
-    /** A baseline on as many elements as the shape has. */
-    record Baseline(Operation operation, BenchShape shape, String memory, int threads) implements Task {
-        @Override
-        public String toString() {
-            return operation + " " + shape + " " + memory + ", " + threads + " threads";
-        }
-    }
-
-    /** One of our backends' operations. */
-    record Ours(Operation operation, BenchShape shape, MeasuredBackend backend, String memory, int threads)
+    /** A baseline on as many bytes as a tensor of the shape and the type has. */
+    record Baseline(Operation operation, BenchShape shape, ElementType type, String memory, int threads)
             implements Task {
         @Override
         public String toString() {
-            return operation + " " + shape + " " + backend.name() + " " + memory
-                    + (backend.onDevice() ? " on " + backend.device() : ", " + threads + " threads");
+            return operation + " " + shape + " " + Kind.label(type) + " " + memory + ", " + threads + " threads";
+        }
+    }
+
+    /**
+     * One of our backends' operations.
+     *
+     * @param separate whether what the kind fuses is done in passes of its own, before and after batch normalization
+     */
+    record Ours(
+            Operation operation,
+            BenchShape shape,
+            Kind kind,
+            boolean separate,
+            MeasuredBackend backend,
+            String memory,
+            int threads)
+            implements Task {
+        @Override
+        public String toString() {
+            return operation + " " + shape + " " + kind + (separate ? " separate " : " ") + backend.name() + " "
+                    + memory + (backend.onDevice() ? " on " + backend.device() : ", " + threads + " threads");
         }
     }
 
@@ -59,10 +74,11 @@ public sealed interface Task {
     }
 
     /** A peer. */
-    record OfPeer(String peer, Operation operation, BenchShape shape, int threads) implements Task {
+    record OfPeer(String peer, Operation operation, BenchShape shape, Fusion fusion, int threads) implements Task {
         @Override
         public String toString() {
-            return operation + " " + shape + " " + peer + ", " + threads + " threads";
+            return operation + " " + shape + (fusion == Fusion.NONE ? " " : " " + fusion + " ") + peer + ", " + threads
+                    + " threads";
         }
     }
 }

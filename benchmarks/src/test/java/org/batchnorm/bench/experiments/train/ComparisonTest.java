@@ -2,6 +2,7 @@ package org.batchnorm.bench.experiments.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -11,6 +12,7 @@ import org.batchnorm.bench.experiments.data.TrainTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ComparisonTest {
@@ -56,6 +58,44 @@ class ComparisonTest {
             assertThat(with.stepsTo(0.97)).isPresent();
             assertThat(with.stepsTo(0.97).getAsInt())
                     .isLessThan(without.stepsTo(0.97).orElse(Integer.MAX_VALUE));
+        }
+    }
+
+    /** The first step differs by rounding alone; later ones by what training makes of it. */
+    @ParameterizedTest
+    @EnumSource(Placement.class)
+    void fusedActivationsChangeResultsByRoundingOnly(Placement placement) {
+        Settings settings = new Settings(60, 4, 4, 0.01, 5);
+        List<Double> unfused = losses(NetworkKind.TEXTBOOK, placement, OptimizerKind.SGD, settings, "scalar", 1);
+        List<Double> fused = new ArrayList<>();
+        try (Comparison comparison = Comparison.fused(
+                DIGITS,
+                NetworkKind.TEXTBOOK,
+                placement,
+                OptimizerKind.SGD,
+                settings,
+                builder -> builder.backend("scalar").threads(1))) {
+            comparison.run(step -> {});
+            addLosses(comparison, settings, fused);
+            assertThat(comparison.trainees().getLast().curve().medianBetweenLinearNanos())
+                    .isPositive();
+        }
+
+        assertThat(fused.subList(0, 5)).as("without batch norm").isEqualTo(unfused.subList(0, 5));
+        for (int i = 5; i < fused.size(); i++) {
+            assertThat(fused.get(i)).isCloseTo(unfused.get(i), withinPercentage(0.01));
+        }
+    }
+
+    /** With batch norm's own activation the network has none besides; a sigmoid stays a layer. */
+    @ParameterizedTest
+    @CsvSource({"TEXTBOOK, AFTER, 7", "TEXTBOOK, BEFORE, 7", "PAPER, BEFORE, 10", "PAPER, AFTER, 10"})
+    void onlyWhatBatchNormCanDoIsLeftToIt(NetworkKind network, Placement placement, int layers) {
+        Settings settings = new Settings(60, 1, 1, 0.01, 5);
+        try (Comparison comparison = Comparison.fused(
+                DIGITS, network, placement, OptimizerKind.SGD, settings, builder -> builder.backend("scalar"))) {
+            NetworkTrainee with = (NetworkTrainee) comparison.trainees().getLast();
+            assertThat(with.classifier.network().layers()).hasSize(layers);
         }
     }
 
@@ -159,13 +199,17 @@ class ComparisonTest {
                         .build())) {
             comparison.run(step -> {});
             List<Double> losses = new ArrayList<>();
-            for (Trainee trainee : comparison.trainees()) {
-                for (int step = 1; step <= settings.steps(); step++) {
-                    losses.add(trainee.curve().trainingLoss(step));
-                }
-                losses.add(trainee.curve().lastEvaluation().testLoss());
-            }
+            addLosses(comparison, settings, losses);
             return losses;
+        }
+    }
+
+    private static void addLosses(Comparison comparison, Settings settings, List<Double> losses) {
+        for (Trainee trainee : comparison.trainees()) {
+            for (int step = 1; step <= settings.steps(); step++) {
+                losses.add(trainee.curve().trainingLoss(step));
+            }
+            losses.add(trainee.curve().lastEvaluation().testLoss());
         }
     }
 

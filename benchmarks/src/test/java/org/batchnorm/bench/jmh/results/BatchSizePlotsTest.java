@@ -14,8 +14,11 @@ import org.batchnorm.bench.jmh.results.Measurement.Run;
 import org.batchnorm.bench.output.ChartRow;
 import org.batchnorm.bench.output.Look;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.ShapeGrid;
+import org.batchnorm.data.ElementType;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -55,6 +58,32 @@ class BatchSizePlotsTest {
         // Its text is drawn as outlines.
         assertThat(Files.readString(written.get(1)))
                 .contains("<svg", "viewBox=\"0 0 1350 " + picture.getHeight() + "\"", "<path");
+    }
+
+    /**
+     * Time and GB/s in lines of their own; among the ratios the type's time by that of float32. What is fused is in
+     * tables.
+     */
+    @Test
+    void drawsOtherTypesBesideFloat32() {
+        List<Measurement> rows = new ArrayList<>();
+        for (BenchShape shape : ShapeGrid.batchSweep()) {
+            Measurement float32 = Rows.ours(Rows.run("1"), Operation.FORWARD, shape.toString(), 1, shape.n() * 1e-4);
+            rows.add(float32);
+            for (Kind kind :
+                    List.of(new Kind(ElementType.FLOAT16, Fusion.NONE), new Kind(ElementType.FLOAT32, Fusion.RELU))) {
+                Measurement.Point point = float32.point().of(kind);
+                rows.add(new Measurement(point, float32.run(), Rows.result(point, shape.n() * 0.5e-4)));
+            }
+        }
+
+        List<XYChart> charts =
+                BatchSizePlots.charts(Operation.FORWARD, rows).getFirst().charts();
+        assertThat(names(charts.get(0))).containsExactlyInAnyOrder("vector", "vector float16");
+        assertThat(charts.get(2).getSeriesCollection())
+                .filteredOn(line -> line.getName().equals("vector float16"))
+                .singleElement()
+                .satisfies(line -> assertThat(line.getYData()).containsOnly(0.5));
     }
 
     @Test

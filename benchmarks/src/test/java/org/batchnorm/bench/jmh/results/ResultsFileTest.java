@@ -12,6 +12,7 @@ import java.util.List;
 import org.batchnorm.bench.jmh.results.Measurement.Point;
 import org.batchnorm.bench.jmh.results.Measurement.Run;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Operation;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,7 +40,9 @@ class ResultsFileTest {
                 false,
                 "kernel",
                 "cold",
-                "first");
+                "first",
+                "float16",
+                Fusion.RESIDUAL_LEAKY_RELU);
         Measurement full = new Measurement(
                 onDevice,
                 run,

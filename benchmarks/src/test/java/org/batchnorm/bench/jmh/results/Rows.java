@@ -68,7 +68,9 @@ public final class Rows {
                 true,
                 "kernel",
                 "warm",
-                "steady");
+                "steady",
+                null,
+                null);
         return new Measurement(point, run, result(point, milliseconds));
     }
 

@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
 import org.batchnorm.bench.workload.BenchShape;
+import org.batchnorm.bench.workload.Fusion;
+import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.bench.workload.ShapeGrid;
+import org.batchnorm.data.ElementType;
 import org.junit.jupiter.api.Test;
 
 class ScheduleTest {
@@ -17,6 +20,7 @@ class ScheduleTest {
         BenchShape shape = BenchShape.parse("256x256");
         Schedule schedule = new Schedule(
                 List.of(Operation.FORWARD),
+                List.of(Kind.PLAIN),
                 List.of(shape),
                 List.of(VECTOR, SCALAR),
                 List.of("heap", "off-heap"),
@@ -27,15 +31,15 @@ class ScheduleTest {
 
         assertThat(schedule.tasks())
                 .containsExactly(
-                        new Task.Baseline(Operation.COPY, shape, "heap", 1),
-                        new Task.Baseline(Operation.STREAM, shape, "heap", 1),
-                        new Task.Baseline(Operation.READ, shape, "heap", 1),
-                        new Task.Baseline(Operation.STREAM, shape, "off-heap", 1),
-                        new Task.Baseline(Operation.READ, shape, "off-heap", 1),
-                        new Task.Ours(Operation.FORWARD, shape, VECTOR, "heap", 1),
-                        new Task.OfPeer("onednn", Operation.FORWARD, shape, 1),
-                        new Task.Ours(Operation.FORWARD, shape, VECTOR, "off-heap", 1),
-                        new Task.Ours(Operation.FORWARD, shape, SCALAR, "heap", 1));
+                        new Task.Baseline(Operation.COPY, shape, ElementType.FLOAT32, "heap", 1),
+                        new Task.Baseline(Operation.STREAM, shape, ElementType.FLOAT32, "heap", 1),
+                        new Task.Baseline(Operation.READ, shape, ElementType.FLOAT32, "heap", 1),
+                        new Task.Baseline(Operation.STREAM, shape, ElementType.FLOAT32, "off-heap", 1),
+                        new Task.Baseline(Operation.READ, shape, ElementType.FLOAT32, "off-heap", 1),
+                        new Task.Ours(Operation.FORWARD, shape, Kind.PLAIN, false, VECTOR, "heap", 1),
+                        new Task.OfPeer("onednn", Operation.FORWARD, shape, Fusion.NONE, 1),
+                        new Task.Ours(Operation.FORWARD, shape, Kind.PLAIN, false, VECTOR, "off-heap", 1),
+                        new Task.Ours(Operation.FORWARD, shape, Kind.PLAIN, false, SCALAR, "heap", 1));
     }
 
     @Test
@@ -43,6 +47,7 @@ class ScheduleTest {
         BenchShape shape = BenchShape.parse("256x256");
         Schedule schedule = new Schedule(
                 List.of(Operation.FORWARD, Operation.INFERENCE),
+                List.of(Kind.PLAIN),
                 List.of(shape),
                 List.of(VECTOR),
                 List.of("heap"),
@@ -53,21 +58,22 @@ class ScheduleTest {
 
         assertThat(schedule.groups())
                 .containsExactly(
-                        List.of(new Task.Baseline(Operation.COPY, shape, "heap", 1)),
-                        List.of(new Task.Baseline(Operation.STREAM, shape, "heap", 1)),
-                        List.of(new Task.Baseline(Operation.READ, shape, "heap", 1)),
+                        List.of(new Task.Baseline(Operation.COPY, shape, ElementType.FLOAT32, "heap", 1)),
+                        List.of(new Task.Baseline(Operation.STREAM, shape, ElementType.FLOAT32, "heap", 1)),
+                        List.of(new Task.Baseline(Operation.READ, shape, ElementType.FLOAT32, "heap", 1)),
                         List.of(
-                                new Task.Ours(Operation.FORWARD, shape, VECTOR, "heap", 1),
-                                new Task.OfPeer("onednn", Operation.FORWARD, shape, 1)),
+                                new Task.Ours(Operation.FORWARD, shape, Kind.PLAIN, false, VECTOR, "heap", 1),
+                                new Task.OfPeer("onednn", Operation.FORWARD, shape, Fusion.NONE, 1)),
                         List.of(
-                                new Task.Ours(Operation.INFERENCE, shape, VECTOR, "heap", 1),
-                                new Task.OfPeer("onednn", Operation.INFERENCE, shape, 1)));
+                                new Task.Ours(Operation.INFERENCE, shape, Kind.PLAIN, false, VECTOR, "heap", 1),
+                                new Task.OfPeer("onednn", Operation.INFERENCE, shape, Fusion.NONE, 1)));
     }
 
     @Test
     void aBatchOfOneIsInferredOnly() {
         Schedule schedule = new Schedule(
                 Operation.ofBatchNorm(),
+                List.of(Kind.PLAIN),
                 List.of(BenchShape.of(1, 256)),
                 List.of(VECTOR),
                 List.of("heap"),
@@ -88,6 +94,7 @@ class ScheduleTest {
     void oneBaselineServesAllShapesOfItsSize() {
         Schedule schedule = new Schedule(
                 List.of(Operation.FORWARD),
+                List.of(Kind.PLAIN),
                 List.of(BenchShape.parse("32x64x56x56"), BenchShape.parse("32x64x56x56:channels-last")),
                 List.of(VECTOR),
                 List.of("heap"),
@@ -97,6 +104,58 @@ class ScheduleTest {
                 false);
 
         assertThat(schedule.tasks()).filteredOn(Task.Baseline.class::isInstance).hasSize(2 * 3);
+    }
+
+    /** So that every floor is measured on the bytes that the operation passes over. */
+    @Test
+    void everyTypeHasBaselinesOfItsBytesAndOneSizeServesAll() {
+        Kind half = new Kind(ElementType.FLOAT16, Fusion.NONE);
+        Kind brain = new Kind(ElementType.BFLOAT16, Fusion.NONE);
+        BenchShape shape = BenchShape.of(64, 4);
+        Schedule schedule = schedule(List.of(Kind.PLAIN, half, brain), shape, List.of("onednn"));
+
+        assertThat(schedule.tasks())
+                .containsExactly(
+                        new Task.Baseline(Operation.COPY, shape, ElementType.FLOAT32, "heap", 1),
+                        new Task.Baseline(Operation.STREAM, shape, ElementType.FLOAT32, "heap", 1),
+                        new Task.Baseline(Operation.READ, shape, ElementType.FLOAT32, "heap", 1),
+                        new Task.Baseline(Operation.COPY, shape, ElementType.FLOAT16, "heap", 1),
+                        new Task.Baseline(Operation.STREAM, shape, ElementType.FLOAT16, "heap", 1),
+                        new Task.Baseline(Operation.READ, shape, ElementType.FLOAT16, "heap", 1),
+                        new Task.Ours(Operation.FORWARD, shape, Kind.PLAIN, false, VECTOR, "heap", 1),
+                        new Task.OfPeer("onednn", Operation.FORWARD, shape, Fusion.NONE, 1),
+                        new Task.Ours(Operation.FORWARD, shape, half, false, VECTOR, "heap", 1),
+                        new Task.Ours(Operation.FORWARD, shape, brain, false, VECTOR, "heap", 1));
+        assertThat(schedule.groups().getLast()).as("side by side").hasSize(4);
+    }
+
+    @Test
+    void whatIsFusedIsMeasuredBesideSeparatePassesAndPeers() {
+        Kind fused = new Kind(ElementType.FLOAT32, Fusion.RESIDUAL_LEAKY_RELU);
+        Kind half = new Kind(ElementType.FLOAT16, Fusion.RESIDUAL_LEAKY_RELU);
+        BenchShape shape = BenchShape.of(64, 4);
+
+        assertThat(schedule(List.of(fused, half), shape, List.of("libtorch"))
+                        .groups()
+                        .getLast())
+                .containsExactly(
+                        new Task.Ours(Operation.FORWARD, shape, fused, false, VECTOR, "heap", 1),
+                        new Task.OfPeer("libtorch", Operation.FORWARD, shape, Fusion.RESIDUAL_LEAKY_RELU, 1),
+                        new Task.Ours(Operation.FORWARD, shape, fused, true, VECTOR, "heap", 1),
+                        new Task.Ours(Operation.FORWARD, shape, half, false, VECTOR, "heap", 1));
+    }
+
+    private static Schedule schedule(List<Kind> kinds, BenchShape shape, List<String> peers) {
+        return new Schedule(
+                List.of(Operation.FORWARD),
+                kinds,
+                List.of(shape),
+                List.of(VECTOR),
+                List.of("heap"),
+                List.of(1),
+                peers,
+                false,
+                false);
     }
 
     @Test
@@ -111,6 +170,7 @@ class ScheduleTest {
         MeasuredBackend device = new MeasuredBackend("tornadovm", "NVIDIA H200");
         Schedule schedule = new Schedule(
                 List.of(Operation.FORWARD),
+                List.of(Kind.PLAIN),
                 List.of(BenchShape.of(8, 4)),
                 List.of(device),
                 List.of("heap"),
@@ -121,6 +181,7 @@ class ScheduleTest {
 
         assertThat(schedule.tasks())
                 .filteredOn(task -> !(task instanceof Task.Baseline))
-                .containsExactly(new Task.Ours(Operation.FORWARD, BenchShape.of(8, 4), device, "heap", 0));
+                .containsExactly(
+                        new Task.Ours(Operation.FORWARD, BenchShape.of(8, 4), Kind.PLAIN, false, device, "heap", 0));
     }
 }

@@ -7,6 +7,7 @@ import java.util.stream.LongStream;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.data.Layout;
@@ -31,7 +32,7 @@ public final class LibtorchPeer implements Peer {
 
     private static final String EAGER = "eager";
     private static final String OUT = "out";
-    private static final double MOMENTUM = 0.1;
+    static final double MOMENTUM = 0.1;
 
     @Override
     public String name() {
@@ -54,8 +55,17 @@ public final class LibtorchPeer implements Peer {
         return List.of(EAGER, OUT);
     }
 
+    /** One call after the other, into preallocated outputs. */
+    @Override
+    public List<String> variants(Operation operation, BenchShape shape, Fusion fusion) {
+        return List.of(OUT);
+    }
+
     @Override
     public Variant prepare(String variant, Operation operation, BenchShape shape, Inputs inputs) {
+        if (inputs.kind().fusion() != Fusion.NONE) {
+            return new FusedCall(operation, shape, inputs);
+        }
         return new Call(variant.equals(OUT), operation, shape, inputs);
     }
 
@@ -154,7 +164,7 @@ public final class LibtorchPeer implements Peer {
     }
 
     /** A tensor (N, C, spatial…) whose memory has the shape's layout. */
-    private static Tensor tensor(float[] values, BenchShape shape) {
+    static Tensor tensor(float[] values, BenchShape shape) {
         long[] extents = extents(shape);
         if (shape.layout() == Layout.CHANNELS_FIRST) {
             return AbstractTensor.create(values, extents);
@@ -169,11 +179,11 @@ public final class LibtorchPeer implements Peer {
         return AbstractTensor.create(values, inMemory).permute(featuresSecond);
     }
 
-    private static Tensor tensor(float[] values) {
+    static Tensor tensor(float[] values) {
         return AbstractTensor.create(values);
     }
 
-    private static float[] floats(Tensor tensor, BenchShape shape) {
+    static float[] floats(Tensor tensor, BenchShape shape) {
         if (shape.layout() == Layout.CHANNELS_FIRST) {
             return floats(tensor);
         }
@@ -184,7 +194,7 @@ public final class LibtorchPeer implements Peer {
         return floats(tensor.permute(featuresLast));
     }
 
-    private static float[] floats(Tensor tensor) {
+    static float[] floats(Tensor tensor) {
         Tensor contiguous = tensor.contiguous();
         float[] values = new float[Math.toIntExact(contiguous.numel())];
         new FloatPointer(contiguous.data_ptr_float()).get(values);
@@ -195,11 +205,11 @@ public final class LibtorchPeer implements Peer {
         return shape.extents().stream().mapToLong(Long::longValue).toArray();
     }
 
-    private static TensorOptional optional(float[] values) {
+    static TensorOptional optional(float[] values) {
         return new TensorOptional(tensor(values));
     }
 
-    private static BoolPointer all() {
+    static BoolPointer all() {
         return new BoolPointer(3).put(0, true).put(1, true).put(2, true);
     }
 }

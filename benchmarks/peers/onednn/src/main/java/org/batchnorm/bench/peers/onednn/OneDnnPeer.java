@@ -10,13 +10,16 @@ import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SCALE;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SHIFT;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_SRC;
 import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_VARIANCE;
+import static org.bytedeco.dnnl.global.dnnl.DNNL_ARG_WORKSPACE;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.batchnorm.bench.peers.Peer;
 import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Expected;
+import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Inputs;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.data.Layout;
@@ -64,6 +67,12 @@ public final class OneDnnPeer implements Peer {
         return List.of(shape.layout() == Layout.CHANNELS_FIRST ? "nchw" : "nhwc");
     }
 
+    /** It fuses ReLU; of its CPU implementations none adds a residual ({@code fuse_norm_add_relu}). */
+    @Override
+    public List<String> variants(Operation operation, BenchShape shape, Fusion fusion) {
+        return fusion == Fusion.RELU ? variants(operation, shape) : List.of();
+    }
+
     @Override
     public Variant prepare(String variant, Operation operation, BenchShape shape, Inputs inputs) {
         long n = shape.n();
@@ -88,6 +97,9 @@ public final class OneDnnPeer implements Peer {
         private final String implementation;
         private final Map<String, FloatPointer> outputs = new HashMap<>();
 
+        /** The mask that a fused ReLU's forward in training leaves to its backward; empty without one. */
+        private final List<memory> workspace = new ArrayList<>();
+
         Call(memory.format_tag tag, long[] extents, Operation operation, BenchShape shape, Inputs in) {
             try (PointerScope setup = new PointerScope()) {
                 scope = setup.extend();
@@ -98,7 +110,11 @@ public final class OneDnnPeer implements Peer {
                 memory.desc features =
                         new memory.desc(new long[] {in.gamma().length}, memory.data_type.f32, memory.format_tag.a);
                 boolean inference = operation == Operation.INFERENCE;
-                int flags = dnnl.dnnl_use_scale | dnnl.dnnl_use_shift | (inference ? dnnl.dnnl_use_global_stats : 0);
+                boolean fused = in.kind().fusion() != Fusion.NONE;
+                int flags = dnnl.dnnl_use_scale
+                        | dnnl.dnnl_use_shift
+                        | (inference ? dnnl.dnnl_use_global_stats : 0)
+                        | (fused ? dnnl.dnnl_fuse_norm_relu : 0);
                 batch_normalization_forward.primitive_desc forward = new batch_normalization_forward.primitive_desc(
                         cpu,
                         (inference ? dnnl.prop_kind.forward_inference : dnnl.prop_kind.forward_training).value,
@@ -106,6 +122,10 @@ public final class OneDnnPeer implements Peer {
                         data,
                         (float) Inputs.EPS,
                         flags);
+                if (fused && !inference) {
+                    workspace.add(new memory(forward.workspace_desc(), cpu));
+                    arguments.put(DNNL_ARG_WORKSPACE, workspace.getFirst());
+                }
                 argument(DNNL_ARG_SRC, data, in.x());
                 argument(DNNL_ARG_SCALE, features, in.gamma());
                 if (operation == Operation.BACKWARD) {
@@ -114,6 +134,9 @@ public final class OneDnnPeer implements Peer {
                             cpu, dnnl.prop_kind.backward.value, data, data, data, (float) Inputs.EPS, flags, forward);
                     implementation = backward.impl_info_str().getString();
                     normalization = new batch_normalization_backward(backward);
+                    if (fused) {
+                        runForward(forward, data, features, in);
+                    }
                     Inputs.BatchMoments moments = in.moments(shape);
                     argument(DNNL_ARG_MEAN, features, moments.mean());
                     argument(DNNL_ARG_VARIANCE, features, moments.variance());
@@ -130,6 +153,17 @@ public final class OneDnnPeer implements Peer {
                     output(Expected.Y, DNNL_ARG_DST, data, in.x().length);
                 }
             }
+        }
+
+        /** The forward, for the mask that it leaves. Its outputs are replaced by the backward's arguments or unused. */
+        private void runForward(
+                batch_normalization_forward.primitive_desc forward, memory.desc data, memory.desc features, Inputs in) {
+            argument(DNNL_ARG_SHIFT, features, in.beta());
+            argument(DNNL_ARG_MEAN, features, in.runningMean());
+            argument(DNNL_ARG_VARIANCE, features, in.runningVar());
+            argument(DNNL_ARG_DST, data, new float[in.x().length]);
+            new batch_normalization_forward(forward).execute(queue, arguments);
+            queue._wait();
         }
 
         private void output(String quantity, int index, memory.desc description, int length) {
