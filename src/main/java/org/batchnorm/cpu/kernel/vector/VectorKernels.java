@@ -27,9 +27,9 @@ public final class VectorKernels implements Kernels {
     /** The kernels, which have no state of their own. */
     public VectorKernels() {}
 
-    /** The floats that a vector holds. */
+    /** The floats that the widest vector of this processor holds. */
     public static int lanes() {
-        return Species.LANES;
+        return Species.WIDEST.length();
     }
 
     @Override
