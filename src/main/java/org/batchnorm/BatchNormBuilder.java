@@ -116,7 +116,7 @@ public final class BatchNormBuilder {
     /**
      * An activation after batch norm, {@code y = act(BN(x))}, in the same passes over memory. The layer's backward is
      * then given the gradient by that y, and computes the sign of BN(x) again from x, γ and β: these must be as they
-     * were in the forward. The CPU backends do it; {@code auto} takes one of them then.
+     * were in the forward. A backend that cannot do it is not taken by {@code auto} then.
      *
      * @throws IllegalArgumentException if it is null; {@link #build()} throws it where a backend was forced that does
      *     no activations, or where the statistics are synchronized

@@ -310,6 +310,7 @@ class ResidualTest {
             assertThat(run.y).isEqualTo(y);
             assertThat(layer.runningMean()).isEqualTo(other.runningMean());
             assertThat(run.dx).doesNotContain(Float.NaN);
+            assertThat(run.dresidual[1]).isEqualTo(activations.output().gradient(batch.dy()[1], Float.NaN));
         }
     }
 

@@ -21,15 +21,17 @@ import org.batchnorm.state.SafetensorsException;
 import org.batchnorm.state.Tensor;
 
 /**
- * One case that every backend must pass: inputs in float32 or a 16-bit type, and what PyTorch computes from them in
- * double precision.
+ * One case that every backend must pass: inputs in float32, a 16-bit type or float64, and what PyTorch computes from
+ * them in double precision; of float64, what is computed in more than that.
  *
  * <p>A case is a safetensors file. These are its tensors; those with ? may be missing. The axes are in the order that
  * {@code layout} says.
  *
  * <ul>
- *   <li>F32, F16 or BF16: {@code x}, the type of which y and dx have, too; {@code dy}? of x's shape;
- *   <li>F32: {@code weight}?, {@code bias}?, {@code running_mean}?, {@code running_var}? of shape (C);
+ *   <li>F32, F16, BF16 or F64: {@code x}, the type of which y and dx have, too; {@code dy}? of x's shape, F64 where x
+ *       is;
+ *   <li>F32, or F64 where x is F64: {@code weight}?, {@code bias}?, {@code running_mean}?, {@code running_var}? of
+ *       shape (C);
  *   <li>I64: {@code num_batches_tracked}?, {@code expected.num_batches_tracked}?, scalars;
  *   <li>F64: {@code expected.y}; {@code expected.dx}? of x's shape; {@code expected.dweight}?, {@code expected.dbias}?,
  *       {@code expected.mean}?, {@code expected.rstd}?, {@code expected.running_mean}?, {@code expected.running_var}?
@@ -92,7 +94,8 @@ public final class ConformanceCase {
                 number(metadata, "eps"),
                 momentum(metadata),
                 has("weight") || has("bias"),
-                has("running_mean"));
+                has("running_mean"),
+                type("x") == ElementType.FLOAT64 ? ElementType.FLOAT64 : ElementType.FLOAT32);
         requireTensors();
         for (Quantity quantity : Quantity.values()) {
             pytorchErrors.put(quantity, pytorchError(metadata, PYTORCH_ERROR + quantity.tensorName()));
@@ -151,6 +154,11 @@ public final class ConformanceCase {
         return data("x").floats();
     }
 
+    /** The same without rounding; a copy. */
+    public double[] doubleX() {
+        return data("x").doubles();
+    }
+
     /** The type of x, y and dx. */
     public ElementType type() {
         return type("x");
@@ -167,6 +175,11 @@ public final class ConformanceCase {
      */
     public Optional<float[]> dy() {
         return Optional.ofNullable(tensors.get("dy")).map(Tensor::floats);
+    }
+
+    /** The same without rounding; a copy. */
+    public Optional<double[]> doubleDy() {
+        return Optional.ofNullable(tensors.get("dy")).map(Tensor::doubles);
     }
 
     /**
@@ -212,11 +225,14 @@ public final class ConformanceCase {
         long[] data = data("x").shape();
         long[] perFeature = {shape.c()};
         required(EXPECTED + "y", DType.F64);
+        boolean inDouble = data("x").dtype() == DType.F64;
+        DType ofLayer = inDouble ? DType.F64 : DType.F32;
         if (has("dy")) {
-            requireIfGiven("dy", data("dy").dtype(), data);
+            boolean other = inDouble != (data("dy").dtype() == DType.F64);
+            requireIfGiven("dy", other ? ofLayer : data("dy").dtype(), data);
         }
         for (String input : new String[] {"weight", "bias", "running_mean", "running_var"}) {
-            requireIfGiven(input, DType.F32, perFeature);
+            requireIfGiven(input, ofLayer, perFeature);
         }
         requireIfGiven("num_batches_tracked", DType.I64);
         for (Quantity quantity : Quantity.values()) {
@@ -263,16 +279,16 @@ public final class ConformanceCase {
     /** A tensor of one of the types that batches have. */
     private Tensor data(String tensorName) {
         Tensor tensor = tensors.get(tensorName);
-        if (tensor == null || (tensor.dtype() != DType.F16 && tensor.dtype() != DType.BF16)) {
-            return required(tensorName, DType.F32);
-        }
-        return tensor;
+        boolean other = tensor != null && (tensor.dtype() == DType.F16 || tensor.dtype() == DType.BF16);
+        boolean inDouble = tensor != null && tensor.dtype() == DType.F64;
+        return tensor != null && (other || inDouble) ? tensor : required(tensorName, DType.F32);
     }
 
     private ElementType type(String tensorName) {
         return switch (data(tensorName).dtype()) {
             case F16 -> ElementType.FLOAT16;
             case BF16 -> ElementType.BFLOAT16;
+            case F64 -> ElementType.FLOAT64;
             default -> ElementType.FLOAT32;
         };
     }

@@ -49,7 +49,7 @@ public final class ConformanceCheck {
     }
 
     private static List<QuantityResult> run(ConformanceCase conformanceCase, BatchNorm layer) {
-        Map<Quantity, float[]> actual = compute(conformanceCase, layer);
+        Map<Quantity, double[]> actual = compute(conformanceCase, layer);
         Map<Quantity, double[]> rounded = rounded(conformanceCase);
         List<QuantityResult> results = new ArrayList<>();
         for (Quantity quantity : Quantity.values()) {
@@ -65,8 +65,8 @@ public final class ConformanceCheck {
             boolean hasTypeOfX = quantity == Quantity.Y || quantity == Quantity.DX;
             results.add(ErrorBound.check(
                     quantity,
-                    hasTypeOfX ? conformanceCase.type() : ElementType.FLOAT32,
-                    actual.getOrDefault(quantity, new float[0]),
+                    hasTypeOfX ? conformanceCase.type() : layer.config().elementType(),
+                    actual.getOrDefault(quantity, new double[0]),
                     values,
                     rounded.getOrDefault(quantity, Rounded.nothing(values.length)),
                     conformanceCase.pytorchError(quantity)));
@@ -75,50 +75,64 @@ public final class ConformanceCheck {
     }
 
     /** Everything that the layer computes but the count. */
-    private static Map<Quantity, float[]> compute(ConformanceCase conformanceCase, BatchNorm layer) {
+    private static Map<Quantity, double[]> compute(ConformanceCase conformanceCase, BatchNorm layer) {
         layer.loadState(state(conformanceCase, layer));
         if (conformanceCase.mode() == ConformanceCase.Mode.INFERENCE) {
             layer.eval();
         }
-        Map<Quantity, float[]> actual = new EnumMap<>(Quantity.class);
+        Map<Quantity, double[]> actual = new EnumMap<>(Quantity.class);
         BatchShape shape = conformanceCase.shape();
         ElementType type = conformanceCase.type();
-        float[] zeros = new float[(int) shape.elements()];
-        Batch x = batch(conformanceCase.x(), type, shape);
+        double[] zeros = new double[(int) shape.elements()];
+        Batch x = batch(conformanceCase.doubleX(), type, shape);
         Batch y = batch(zeros, type, shape);
         SavedStatistics saved = new SavedStatistics(conformanceCase.config().features());
         layer.forward(x, y, saved);
-        actual.put(Quantity.Y, floats(y));
-        actual.put(Quantity.MEAN, saved.mean());
-        actual.put(Quantity.RSTD, saved.rstd());
+        actual.put(Quantity.Y, values(y));
+        boolean inDouble = type == ElementType.FLOAT64;
+        actual.put(Quantity.MEAN, inDouble ? saved.doubleMean() : Reference.widen(saved.mean()));
+        actual.put(Quantity.RSTD, inDouble ? saved.doubleRstd() : Reference.widen(saved.rstd()));
         if (layer.config().trackRunningStatistics()) {
-            actual.put(Quantity.RUNNING_MEAN, layer.runningMean());
-            actual.put(Quantity.RUNNING_VAR, layer.runningVar());
+            actual.put(
+                    Quantity.RUNNING_MEAN, inDouble ? layer.doubleRunningMean() : Reference.widen(layer.runningMean()));
+            actual.put(Quantity.RUNNING_VAR, inDouble ? layer.doubleRunningVar() : Reference.widen(layer.runningVar()));
         }
-        conformanceCase.dy().ifPresent(dy -> {
+        conformanceCase.doubleDy().ifPresent(dy -> {
             Batch dx = batch(zeros, type, shape);
             layer.backward(x, batch(dy, conformanceCase.typeOfGradient(), shape), dx, saved);
-            actual.put(Quantity.DX, floats(dx));
+            actual.put(Quantity.DX, values(dx));
         });
         if (layer.config().affine()) {
-            actual.put(Quantity.DWEIGHT, layer.weightGradient());
-            actual.put(Quantity.DBIAS, layer.biasGradient());
+            actual.put(
+                    Quantity.DWEIGHT,
+                    inDouble ? layer.doubleWeightGradient() : Reference.widen(layer.weightGradient()));
+            actual.put(Quantity.DBIAS, inDouble ? layer.doubleBiasGradient() : Reference.widen(layer.biasGradient()));
         }
         return actual;
     }
 
-    private static Batch batch(float[] values, ElementType type, BatchShape shape) {
+    private static Batch batch(double[] values, ElementType type, BatchShape shape) {
+        if (type == ElementType.FLOAT64) {
+            return Batch.of(values.clone(), shape);
+        }
         Batch batch = type.is16Bit()
                 ? Batch.of(new short[values.length], type, shape)
                 : Batch.of(new float[values.length], shape);
-        batch.copyFrom(values, 0, 0, values.length);
+        float[] narrow = new float[values.length];
+        for (int i = 0; i < narrow.length; i++) {
+            narrow[i] = (float) values[i];
+        }
+        batch.copyFrom(narrow, 0, 0, narrow.length);
         return batch;
     }
 
-    private static float[] floats(Batch batch) {
+    private static double[] values(Batch batch) {
+        if (batch.type() == ElementType.FLOAT64) {
+            return batch.doubles();
+        }
         float[] values = new float[(int) batch.shape().elements()];
         batch.copyTo(0, values, 0, values.length);
-        return values;
+        return Reference.widen(values);
     }
 
     /** What is {@link Rounded} on the way to the quantities of a case; where nothing is, the quantity is left out. */
@@ -126,7 +140,7 @@ public final class ConformanceCheck {
         Map<Quantity, double[]> rounded = new EnumMap<>(Quantity.class);
         BatchShape shape = conformanceCase.shape();
         double eps = conformanceCase.config().eps();
-        double[] x = Reference.widen(conformanceCase.x());
+        double[] x = conformanceCase.doubleX();
         boolean training = conformanceCase.mode() == ConformanceCase.Mode.TRAINING;
         Reference.Statistics batch = Reference.statistics(shape, x, eps);
         Reference.Statistics given = training ? null : runningStatistics(conformanceCase);
@@ -138,7 +152,7 @@ public final class ConformanceCheck {
                     Quantity.RUNNING_MEAN, Rounded.runningMean(shape, batch.variance(), shareOfBatch(conformanceCase)));
         }
         Reference.Statistics used = given == null ? batch : given;
-        conformanceCase.dy().map(Reference::widen).ifPresent(dy -> {
+        conformanceCase.doubleDy().ifPresent(dy -> {
             Reference.Gradients gradients = Rounded.gradients(
                     shape, x, dy, widened(conformanceCase, "weight"), used.mean(), used.rstd(), given == null);
             rounded.put(Quantity.DX, gradients.dx());
@@ -170,11 +184,7 @@ public final class ConformanceCheck {
     }
 
     private static double @Nullable [] widened(ConformanceCase conformanceCase, String tensorName) {
-        return conformanceCase
-                .state(tensorName)
-                .map(Tensor::floats)
-                .map(Reference::widen)
-                .orElse(null);
+        return conformanceCase.state(tensorName).map(Tensor::doubles).orElse(null);
     }
 
     private static Map<String, Tensor> state(ConformanceCase conformanceCase, BatchNorm layer) {

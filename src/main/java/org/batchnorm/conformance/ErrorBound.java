@@ -20,6 +20,8 @@ import org.batchnorm.data.ElementType;
  * <p>Results of a 16-bit type are rounded to it at the end, and may be off by half a unit in the last place of that
  * type more. So what counts as their error is what lies beyond that.
  *
+ * <p>Results of FLOAT64 may be off by {@code 8 · 2⁻⁵³ · M}, whatever PyTorch's error in float32.
+ *
  * <p>Only finite values count. A value that float32 cannot hold does not count either: if its rounding to float32 is an
  * infinity, that infinity is expected. The result must be NaN exactly where NaN is expected, and infinite exactly where
  * an infinity is expected; where a 16-bit type holds no value as large, the infinity that is nearest. The sign of an
@@ -30,6 +32,7 @@ public final class ErrorBound {
     public static final double UNIT_ROUNDOFF = 0x1p-24;
 
     private static final double ALWAYS_ALLOWED = 8 * UNIT_ROUNDOFF;
+    private static final double ALLOWED_IN_FLOAT64 = 8 * 0x1p-53;
     private static final double NEVER_EXCEEDED = 100 * UNIT_ROUNDOFF;
 
     private static final double LARGEST_FLOAT16 = 65504;
@@ -59,10 +62,17 @@ public final class ErrorBound {
      * @throws IllegalArgumentException if the lengths differ
      */
     public static double of(double[] expected, double[] rounded, OptionalDouble pytorchError) {
+        return of(ElementType.FLOAT32, expected, rounded, pytorchError);
+    }
+
+    private static double of(ElementType type, double[] expected, double[] rounded, OptionalDouble pytorchError) {
         requireSameLength("rounded", rounded.length, expected.length);
         double largest = 0;
         for (int i = 0; i < expected.length; i++) {
-            largest = Math.max(largest, magnitude(expected[i], rounded[i]));
+            largest = Math.max(largest, magnitude(type, expected[i], rounded[i]));
+        }
+        if (type == ElementType.FLOAT64) {
+            return allowed(type, largest);
         }
         double always = Math.max(ALWAYS_ALLOWED * largest, Float.MIN_VALUE);
         double pytorch = pytorchError.orElse(Double.NaN);
@@ -77,14 +87,25 @@ public final class ErrorBound {
      * @throws IllegalArgumentException if the lengths differ
      */
     public static double[] ofEachFeature(BatchShape shape, double[] expected, double[] rounded) {
+        return ofEachFeature(ElementType.FLOAT32, shape, expected, rounded);
+    }
+
+    private static double[] ofEachFeature(ElementType type, BatchShape shape, double[] expected, double[] rounded) {
         requireSameLength("rounded", rounded.length, expected.length);
         double[] bounds = new double[shape.c()];
-        Arrays.fill(bounds, Float.MIN_VALUE);
+        Arrays.fill(bounds, allowed(type, 0));
         for (int i = 0; i < expected.length; i++) {
             int c = feature(shape, i, expected.length);
-            bounds[c] = Math.max(bounds[c], ALWAYS_ALLOWED * magnitude(expected[i], rounded[i]));
+            bounds[c] = Math.max(bounds[c], allowed(type, magnitude(type, expected[i], rounded[i])));
         }
         return bounds;
+    }
+
+    /** What is allowed in any case; one step of the subnormal numbers at least. */
+    private static double allowed(ElementType type, double magnitude) {
+        return type == ElementType.FLOAT64
+                ? Math.max(ALLOWED_IN_FLOAT64 * magnitude, Double.MIN_VALUE)
+                : Math.max(ALWAYS_ALLOWED * magnitude, Float.MIN_VALUE);
     }
 
     /**
@@ -127,8 +148,19 @@ public final class ErrorBound {
             double[] expected,
             double[] rounded,
             OptionalDouble pytorchError) {
+        return check(quantity, type, Reference.widen(actual), expected, rounded, pytorchError);
+    }
+
+    /** The same of values that are widened, or of FLOAT64. */
+    public static QuantityResult check(
+            Quantity quantity,
+            ElementType type,
+            double[] actual,
+            double[] expected,
+            double[] rounded,
+            OptionalDouble pytorchError) {
         requireSameLength("actual", actual.length, expected.length);
-        double bound = of(expected, rounded, pytorchError);
+        double bound = of(type, expected, rounded, pytorchError);
         double maxAbs = 0;
         int worst = 0;
         for (int i = 0; i < expected.length; i++) {
@@ -146,7 +178,7 @@ public final class ErrorBound {
                         "%s: element %d is %s, expected %s; the largest error is %.3e, must be at most %.3e",
                         quantity.tensorName(),
                         worst,
-                        actual[worst],
+                        shown(type, actual[worst]),
                         expected[worst],
                         maxAbs,
                         bound);
@@ -184,8 +216,19 @@ public final class ErrorBound {
             float[] actual,
             double[] expected,
             double[] rounded) {
+        return checkEachFeature(quantity, type, shape, Reference.widen(actual), expected, rounded);
+    }
+
+    /** The same of values that are widened, or of FLOAT64. */
+    public static QuantityResult checkEachFeature(
+            Quantity quantity,
+            ElementType type,
+            BatchShape shape,
+            double[] actual,
+            double[] expected,
+            double[] rounded) {
         requireSameLength("actual", actual.length, expected.length);
-        double[] bounds = ofEachFeature(shape, expected, rounded);
+        double[] bounds = ofEachFeature(type, shape, expected, rounded);
         double error = 0;
         int worst = 0;
         for (int i = 0; i < expected.length; i++) {
@@ -206,19 +249,36 @@ public final class ErrorBound {
                         quantity.tensorName(),
                         worst,
                         c,
-                        actual[worst],
+                        shown(type, actual[worst]),
                         expected[worst],
                         error,
                         bounds[c]);
         return new QuantityResult(quantity, error, OptionalDouble.empty(), bounds[c], pass, message);
     }
 
-    /** What a value adds to M: nothing if float32 cannot hold it. */
-    private static double magnitude(double expected, double rounded) {
-        if (!Float.isFinite((float) expected)) {
+    /** What a value adds to M: nothing if float32, or float64, cannot hold it. */
+    private static double magnitude(ElementType type, double expected, double rounded) {
+        if (!Double.isFinite(type == ElementType.FLOAT64 ? expected : (float) expected)) {
             return 0;
         }
         return Double.isFinite(rounded) ? Math.max(Math.abs(expected), rounded) : Math.abs(expected);
+    }
+
+    /** A value as the type prints it. */
+    private static Object shown(ElementType type, double value) {
+        return type == ElementType.FLOAT64 ? (Object) value : (Object) (float) value;
+    }
+
+    private static double error(ElementType type, double actual, double expected) {
+        return type == ElementType.FLOAT64 ? errorInFloat64(actual, expected) : error(type, (float) actual, expected);
+    }
+
+    private static double errorInFloat64(double actual, double expected) {
+        if (Double.isFinite(expected)) {
+            return Double.isFinite(actual) ? Math.abs(actual - expected) : Double.POSITIVE_INFINITY;
+        }
+        boolean same = Double.isNaN(expected) ? Double.isNaN(actual) : Double.isInfinite(actual);
+        return same ? 0 : Double.POSITIVE_INFINITY;
     }
 
     private static double error(ElementType type, float actual, double expected) {

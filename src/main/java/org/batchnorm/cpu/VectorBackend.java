@@ -1,6 +1,7 @@
 package org.batchnorm.cpu;
 
 import org.batchnorm.cpu.kernel.Kernels;
+import org.batchnorm.cpu.kernel.vector.VectorBits;
 import org.batchnorm.cpu.kernel.vector.VectorKernels;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.BackendOptions;
@@ -38,7 +39,12 @@ public final class VectorBackend implements BatchNormBackend {
                     "this processor's vectors hold " + lanes + " float, " + LEAST_LANES + " are the least that is fast",
                     "use the backend scalar");
         }
-        return Availability.usable("vectors of " + lanes * Float.SIZE + " bits");
+        int bits = lanes * Float.SIZE;
+        String problem = VectorBits.problem(bits);
+        if (!problem.isEmpty()) {
+            return Availability.unusable(problem, "leave it out, or give 128, 256 or 512, as the processor has");
+        }
+        return Availability.usable("vectors of " + VectorBits.forced().orElse(bits) + " bits");
     }
 
     /** Interpreted, or compiled without the compiler that knows vectors, it is 50 to 100 times slower than scalar. */

@@ -14,6 +14,9 @@
  * kernel has two files, {@code Vector…} and {@code Scalar…}. They implement one interface, whose methods they have in
  * the same order; where a kernel's work is not worth vectors, the backend vector uses the scalar one.
  *
+ * <p>Batches of FLOAT64 have an engine of their own, {@link org.batchnorm.cpu.float64}, on the same blocks and threads;
+ * what follows is not about it.
+ *
  * <p>A few words mean the same everywhere in here. A <b>feature</b> is one of the C channels. Data with few positions
  * are seen as the <b>rows</b> and <b>columns</b> of a matrix, other data as <b>runs</b>: the positions of one channel
  * of one image. A <b>shift</b> is a value near a feature's mean that is subtracted before anything is added up, and a

@@ -100,9 +100,13 @@ class ConformanceCaseTest {
                         "metadata pytorch_float32_max_abs_error.y: \"?\" given, must be a number"),
                 wrong("no x", (t, m) -> t.remove("x"), "tensor \"x\" is missing, must be there as F32"),
                 wrong(
-                        "x of doubles",
+                        "x of integers",
+                        (t, m) -> t.put("x", Tensor.ofLongs(new long[8], 4, 2)),
+                        "tensor \"x\" is I64[4, 2], must be F32"),
+                wrong(
+                        "x alone of doubles",
                         (t, m) -> t.put("x", Tensor.ofDoubles(new double[8], 4, 2)),
-                        "tensor \"x\" is F64[4, 2], must be F32"),
+                        "tensor \"dy\" is F32[4, 2], must be F64"),
                 wrong(
                         "x of one axis",
                         (t, m) -> t.put("x", floats(8)),

@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import org.batchnorm.conformance.Reference;
-import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Activation;
 import org.jspecify.annotations.Nullable;
 
@@ -257,8 +256,20 @@ final class Exact {
         }
     }
 
-    /** The shape of the batch. */
-    BatchShape shape() {
-        return in.shape();
+    /** The exact results, each rounded once. */
+    Outputs rounded() {
+        Outputs out = new Outputs();
+        out.y = doubles(ofY);
+        out.dx = doubles(ofDx);
+        out.mean = doubles(ofMean);
+        out.variance = doubles(ofVariance);
+        out.rstd = doubles(ofRstd);
+        out.dgamma = doubles(ofDgamma);
+        out.dbeta = doubles(ofDbeta);
+        return out;
+    }
+
+    private static double[] doubles(Figures figures) {
+        return Arrays.stream(figures.exact).mapToDouble(BigDecimal::doubleValue).toArray();
     }
 }

@@ -1,8 +1,9 @@
 package org.batchnorm.golden;
 
 import java.util.Map;
-import jdk.incubator.vector.FloatVector;
 import org.batchnorm.LayerCalls.Kind;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormBackend;
 
 /** Prints what a backend gives in a JVM that was started with other vectors: their width, then the rows' hashes. */
 final class GoldenMain {
@@ -17,7 +18,7 @@ final class GoldenMain {
      * @param arguments the backend and the width that is wanted; where the vectors have another, only that is printed
      */
     public static void main(String[] arguments) {
-        String width = String.valueOf(FloatVector.SPECIES_PREFERRED.vectorBitSize());
+        String width = width();
         System.out.println(WIDTH + width);
         if (!width.equals(arguments[1])) {
             return;
@@ -38,5 +39,14 @@ final class GoldenMain {
             });
         }
         System.out.print(rows);
+    }
+
+    /** The width of its vectors, as the backend says it. */
+    private static String width() {
+        BatchNormBackend vector = Backends.all().stream()
+                .filter(backend -> backend.name().equals("vector"))
+                .findFirst()
+                .orElseThrow();
+        return vector.availability().reason().replaceAll("\\D", "");
     }
 }

@@ -18,11 +18,18 @@ class VectorWidthTest {
     @ParameterizedTest
     @ValueSource(ints = {128, 256, 512})
     void theBitsDoNotDependOnTheWidth(int width) throws Exception {
-        String output = ChildJvm.run(
-                List.of("-XX:MaxVectorSize=" + width / Byte.SIZE),
-                GoldenMain.class,
-                List.of("vector", String.valueOf(width)),
-                SECONDS);
+        requireSameBits("-XX:MaxVectorSize=" + width / Byte.SIZE, width);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {128, 256})
+    void norOnAWidthThatIsForced(int width) throws Exception {
+        requireSameBits("-Dorg.batchnorm.vectorBits=" + width, width);
+    }
+
+    private static void requireSameBits(String option, int width) throws Exception {
+        String output =
+                ChildJvm.run(List.of(option), GoldenMain.class, List.of("vector", String.valueOf(width)), SECONDS);
         String given = lines(output, GoldenMain.WIDTH).findFirst().orElse("none");
         assumeTrue(given.equals(String.valueOf(width)), "vectors of " + width + " bits are missing here, not " + given);
         List<String> expected = GoldenFile.read("vector").entrySet().stream()

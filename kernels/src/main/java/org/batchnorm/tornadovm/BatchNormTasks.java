@@ -3,6 +3,7 @@ package org.batchnorm.tornadovm;
 import java.util.Map;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
@@ -54,6 +55,9 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  *
  * <p><b>Several devices.</b> {@link Pieces} has the steps one by one as well, with moments and sums as arrays between
  * them, so that layers which have a part of a batch each can normalize it as one: {@link Summaries}.
+ *
+ * <p><b>Activations.</b> {@link #builder} gives a layer that applies ReLU or LeakyReLU before batch norm, after it or
+ * both, in the same passes over memory: every piece is then of {@code y = output(BN(input(x)))}.
  *
  * <p><b>Shapes.</b> The data are {@link FloatArray}s that the caller owns or that earlier tasks produce, in the order
  * of the shape's layout, with at least as many values as the largest batch; y may be x, and dx may be dy or x (backward
@@ -117,10 +121,25 @@ public final class BatchNormTasks {
      * @throws IllegalStateException if TornadoVM would run kernels that do not compile as sequential Java
      */
     public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
+        this(LayerPlan.of(prefix, config, maxShape, Activations.NONE, device));
+    }
+
+    BatchNormTasks(LayerPlan plan) {
         TornadoSettings.requireNoBailout();
-        this.plan = LayerPlan.of(prefix, config, maxShape, device);
+        this.plan = plan;
         this.state = new LayerState(plan);
-        this.allSamples = SampleCount.atMost(Math.toIntExact(maxShape.n()));
+        this.allSamples = SampleCount.atMost(Math.toIntExact(plan.maxShape().n()));
+    }
+
+    /**
+     * A layer that does more than batch normalization, step by step.
+     *
+     * @param prefix what its task names begin with, unique in every graph: letters, digits and underscores
+     * @param config the layer's configuration
+     * @param maxShape the shape of the largest batch
+     */
+    public static BatchNormTasksBuilder builder(String prefix, BatchNormConfig config, BatchShape maxShape) {
+        return new BatchNormTasksBuilder(prefix, config, maxShape);
     }
 
     /** {@link #on(TaskGraph, GridScheduler, SampleCount)} for batches that always have the shape's N. */

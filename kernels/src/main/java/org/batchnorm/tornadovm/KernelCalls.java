@@ -1,6 +1,7 @@
 package org.batchnorm.tornadovm;
 
 import java.util.function.Consumer;
+import org.batchnorm.spi.Activation;
 import org.batchnorm.tornadovm.kernels.BackwardOnChip;
 import org.batchnorm.tornadovm.kernels.CollectStatistics;
 import org.batchnorm.tornadovm.kernels.ForwardOnChip;
@@ -11,7 +12,9 @@ import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import org.batchnorm.tornadovm.kernels.MergedGradients;
 import org.batchnorm.tornadovm.kernels.MergedStatistics;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
+import org.batchnorm.tornadovm.kernels.ResidualGradient;
 import org.batchnorm.tornadovm.kernels.Transform;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -46,12 +49,22 @@ final class KernelCalls {
             GridScheduler grids,
             SampleCount samples,
             int samplesMode) {
+        this(plan, state, graph, grids, samples.array(), samplesMode);
+    }
+
+    private KernelCalls(
+            LayerPlan plan, LayerState state, TaskGraph graph, GridScheduler grids, IntArray samples, int samplesMode) {
         this.plan = plan;
         this.state = state;
         this.graph = graph;
         this.grids = grids;
-        this.samples = samples.array();
+        this.samples = samples;
         this.samplesMode = samplesMode;
+    }
+
+    /** The same graph's tasks of another plan of the layer. */
+    KernelCalls of(LayerPlan other) {
+        return new KernelCalls(other, state, graph, grids, samples, samplesMode);
     }
 
     void collectStatistics(FloatArray x) {
@@ -69,7 +82,8 @@ final class KernelCalls {
                         state.partialSecond,
                         samples,
                         tiling.view(),
-                        tiling.tile()));
+                        tiling.tile(),
+                        plan.inputSlope()));
     }
 
     /**
@@ -160,8 +174,11 @@ final class KernelCalls {
      * @param task its name, after the prefix
      * @param statistics those that {@code source} says
      * @param source of {@link Transform}
+     * @param residual what is added before the activation after batch norm; null: nothing
      */
-    void transform(String task, FloatArray x, FloatArray y, FloatArray statistics, int source) {
+    void transform(
+            String task, FloatArray x, @Nullable FloatArray residual, FloatArray y, FloatArray statistics, int source) {
+        boolean forward = source != Transform.GRADIENT;
         Tiling tiling = plan.tiling();
         use(state.parameters, statistics);
         add(
@@ -172,6 +189,7 @@ final class KernelCalls {
                         Transform::transform,
                         context,
                         x,
+                        residual == null ? x : residual,
                         y,
                         state.parameters,
                         statistics,
@@ -179,7 +197,30 @@ final class KernelCalls {
                         tiling.view(),
                         tiling.tile(),
                         source,
-                        plan.config().eps()));
+                        residual == null ? Transform.NOTHING : Transform.RESIDUAL,
+                        plan.config().eps(),
+                        forward ? plan.inputSlope() : Activation.NONE.negativeSlope(),
+                        forward ? plan.outputSlope() : Activation.NONE.negativeSlope()));
+    }
+
+    /** The gradient by a residual, and by what it was added to. */
+    void residualGradient(FloatArray y, FloatArray dy, FloatArray dresidual) {
+        Tiling tiling = plan.tiling();
+        use();
+        add(
+                "residualGradient",
+                tiling.grid(),
+                task -> graph.task(
+                        task,
+                        ResidualGradient::residualGradient,
+                        context,
+                        y,
+                        dy,
+                        dresidual,
+                        samples,
+                        tiling.view(),
+                        tiling.tile(),
+                        plan.outputSlope()));
     }
 
     void forwardOnChip(FloatArray x, FloatArray y, long chip) {
@@ -203,7 +244,9 @@ final class KernelCalls {
                         chip,
                         plan.config().eps(),
                         plan.config().momentum().orElse(0),
-                        plan.tracking()));
+                        plan.tracking(),
+                        plan.inputSlope(),
+                        plan.outputSlope()));
     }
 
     /**
@@ -223,7 +266,7 @@ final class KernelCalls {
 
     private void reduceGradients(FloatArray x, FloatArray dy, DoubleArray moments, int about) {
         Tiling tiling = plan.tiling();
-        use(state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
+        use(state.parameters, state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
         add(
                 "reduceGradients",
                 tiling.grid(),
@@ -233,6 +276,7 @@ final class KernelCalls {
                         context,
                         x,
                         dy,
+                        state.parameters,
                         state.statistics,
                         state.partialFirst,
                         state.partialSecond,
@@ -241,8 +285,9 @@ final class KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        about,
-                        kindOfSums()));
+                        about + kindOfSums(),
+                        plan.inputSlope(),
+                        plan.outputSlope()));
     }
 
     private int kindOfSums() {
@@ -321,9 +366,14 @@ final class KernelCalls {
                         plan.config().eps()));
     }
 
-    void inputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+    /**
+     * The gradient of x.
+     *
+     * @param about {@link ReduceGradients#BATCH} or {@link ReduceGradients#GIVEN}
+     */
+    void inputGradient(FloatArray x, FloatArray dy, FloatArray dx, int about) {
         Tiling tiling = plan.tiling();
-        use(state.statistics, state.terms);
+        use(state.parameters, state.statistics, state.terms);
         add(
                 "inputGradient",
                 tiling.grid(),
@@ -334,11 +384,15 @@ final class KernelCalls {
                         x,
                         dy,
                         dx,
+                        state.parameters,
                         state.statistics,
                         state.terms,
                         samples,
                         tiling.view(),
-                        tiling.tile()));
+                        tiling.tile(),
+                        about,
+                        plan.inputSlope(),
+                        plan.outputSlope()));
     }
 
     void backwardOnChip(FloatArray x, FloatArray dy, FloatArray dx, long chip) {

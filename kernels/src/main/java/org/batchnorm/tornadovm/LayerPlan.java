@@ -5,6 +5,8 @@ import java.util.regex.Pattern;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
@@ -15,10 +17,17 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * @param prefix what its task names begin with
  * @param config the layer's configuration
  * @param maxShape the shape of the largest batch
+ * @param activations what the kernels do beside batch normalization
  * @param device decides grids and work-group sizes
  * @param tiling of maxShape on the device
  */
-record LayerPlan(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device, Tiling tiling) {
+record LayerPlan(
+        String prefix,
+        BatchNormConfig config,
+        BatchShape maxShape,
+        Activations activations,
+        DeviceLimits device,
+        Tiling tiling) {
     private static final Pattern PREFIX = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
 
     /**
@@ -27,7 +36,8 @@ record LayerPlan(String prefix, BatchNormConfig config, BatchShape maxShape, Dev
      * @throws IllegalArgumentException if the prefix is not a name, if the configuration is of FLOAT64, if the shape
      *     has other features than the configuration, no values, or more than TornadoVM can address
      */
-    static LayerPlan of(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
+    static LayerPlan of(
+            String prefix, BatchNormConfig config, BatchShape maxShape, Activations activations, DeviceLimits device) {
         if (!PREFIX.matcher(prefix).matches()) {
             throw new IllegalArgumentException("prefix: \"" + prefix
                     + "\" given, must be letters, digits and underscores, and begin with no digit");
@@ -44,16 +54,35 @@ record LayerPlan(String prefix, BatchNormConfig config, BatchShape maxShape, Dev
             throw new IllegalArgumentException(
                     "maxShape: " + maxShape + " has no values, must have at least 1 sample and 1 position");
         }
-        return new LayerPlan(prefix, config, maxShape, device, Tiling.of(maxShape, device));
+        return new LayerPlan(prefix, config, maxShape, activations, device, Tiling.of(maxShape, device));
+    }
+
+    /** The same without the activation after batch norm. */
+    LayerPlan withoutOutput() {
+        return new LayerPlan(prefix, config, maxShape, activations.withOutput(Activation.NONE), device, tiling);
+    }
+
+    /** The tile of the forward in one kernel, if a work-group can keep its part of x. */
+    OptionalLong forwardOnChip() {
+        return tiling.onChip(maxShape, 1, device);
     }
 
     /**
-     * The tile for one kernel that reads each of its tensors once, if that fits.
-     *
-     * @param tensors tensors of which a work-group keeps its part
+     * The tile of the backward in one kernel, if a work-group can keep its part of x and dy. With activations it is two
+     * stages: without, sums in pairs of float32 take nearly all registers of a work-item that were granted to it.
      */
-    OptionalLong onChip(int tensors) {
-        return tiling.onChip(maxShape, tensors, device);
+    OptionalLong backwardOnChip() {
+        return activations.areNone() ? tiling.onChip(maxShape, 2, device) : OptionalLong.empty();
+    }
+
+    /** The negative slope of the activation before batch norm; 1 for none. */
+    float inputSlope() {
+        return activations.input().negativeSlope();
+    }
+
+    /** The negative slope of the activation after batch norm; 1 for none. */
+    float outputSlope() {
+        return activations.output().negativeSlope();
     }
 
     /** How the running statistics follow: {@code tracking} of {@link MergeStatistics}. */

@@ -38,14 +38,31 @@ public final class Pieces {
         plan.requireTwoValues(samples);
         plan.requireSize("x", x);
         plan.requireSize("y", y);
-        OptionalLong onChip = plan.onChip(1);
+        OptionalLong onChip = plan.forwardOnChip();
         if (onChip.isPresent()) {
             kernels.forwardOnChip(x, y, onChip.getAsLong());
             return;
         }
         kernels.collectStatistics(x);
         kernels.mergeStatistics(plan.tracking());
-        kernels.transform("transform", x, y, state.statistics, Transform.BATCH);
+        kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
+    }
+
+    /**
+     * The training forward with a residual, {@code y = activation(BN(x) + residual)}, as a residual network's block
+     * ends; in two stages. Its backward is {@link #backward(FloatArray, FloatArray, FloatArray, FloatArray,
+     * FloatArray)}.
+     *
+     * @param x in, the batch
+     * @param residual in, the batch
+     * @param y out, the batch; may be x or residual
+     */
+    public void forward(FloatArray x, FloatArray residual, FloatArray y) {
+        plan.requireTwoValues(samples);
+        requireSizes(x, residual, y);
+        kernels.collectStatistics(x);
+        kernels.mergeStatistics(plan.tracking());
+        kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
     }
 
     /**
@@ -84,7 +101,19 @@ public final class Pieces {
     public void transform(FloatArray x, FloatArray y) {
         plan.requireSize("x", x);
         plan.requireSize("y", y);
-        kernels.transform("transform", x, y, state.statistics, Transform.BATCH);
+        kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
+    }
+
+    /**
+     * The same with a residual, {@code y = activation(BN(x) + residual)}.
+     *
+     * @param x in, the batch
+     * @param residual in, the batch
+     * @param y out, the batch; may be x or residual
+     */
+    public void transform(FloatArray x, FloatArray residual, FloatArray y) {
+        requireSizes(x, residual, y);
+        kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
     }
 
     /**
@@ -96,14 +125,34 @@ public final class Pieces {
      * @throws IllegalStateException if the layer tracks no statistics
      */
     public void frozenForward(FloatArray x, FloatArray y) {
+        requireFrozen();
+        plan.requireSize("x", x);
+        plan.requireSize("y", y);
+        kernels.freezeStatistics();
+        kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
+    }
+
+    /**
+     * The same with a residual, {@code y = activation(BN(x) + residual)}. Its backward is
+     * {@link #frozenBackward(FloatArray, FloatArray, FloatArray, FloatArray, FloatArray)}.
+     *
+     * @param x in, the batch
+     * @param residual in, the batch
+     * @param y out, the batch; may be x or residual
+     * @throws IllegalStateException if the layer tracks no statistics
+     */
+    public void frozenForward(FloatArray x, FloatArray residual, FloatArray y) {
+        requireFrozen();
+        requireSizes(x, residual, y);
+        kernels.freezeStatistics();
+        kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
+    }
+
+    private void requireFrozen() {
         if (!plan.config().trackRunningStatistics()) {
             throw new IllegalStateException(
                     "frozenForward: the layer tracks no running statistics and has none to normalize with");
         }
-        plan.requireSize("x", x);
-        plan.requireSize("y", y);
-        kernels.freezeStatistics();
-        kernels.transform("transform", x, y, state.statistics, Transform.BATCH);
     }
 
     /**
@@ -120,7 +169,23 @@ public final class Pieces {
         }
         plan.requireSize("x", x);
         plan.requireSize("y", y);
-        kernels.transform("inference", x, y, state.runningStatistics, Transform.RUNNING);
+        kernels.transform("inference", x, null, y, state.runningStatistics, Transform.RUNNING);
+    }
+
+    /**
+     * The same with a residual, {@code y = activation(BN(x) + residual)}.
+     *
+     * @param x in, the batch
+     * @param residual in, the batch
+     * @param y out, the batch; may be x or residual
+     */
+    public void inference(FloatArray x, FloatArray residual, FloatArray y) {
+        if (!plan.config().trackRunningStatistics()) {
+            forward(x, residual, y);
+            return;
+        }
+        requireSizes(x, residual, y);
+        kernels.transform("inference", x, residual, y, state.runningStatistics, Transform.RUNNING);
     }
 
     /**
@@ -136,14 +201,65 @@ public final class Pieces {
         plan.requireSize("x", x);
         plan.requireSize("dy", dy);
         plan.requireSize("dx", dx);
-        OptionalLong onChip = plan.onChip(2);
+        OptionalLong onChip = plan.backwardOnChip();
         if (onChip.isPresent()) {
             kernels.backwardOnChip(x, dy, dx, onChip.getAsLong());
             return;
         }
         kernels.reduceGradients(x, dy, ReduceGradients.BATCH);
         kernels.mergeGradients(ReduceGradients.BATCH);
-        kernels.inputGradient(x, dy, dx);
+        kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
+    }
+
+    /**
+     * Backward of a forward with a residual: with {@code dresidual = dy · activation′(y)} the gradients of γ, β and x
+     * are those of dresidual in the place of dy. One kernel more than without a residual, for dresidual.
+     *
+     * @param x in, the batch that {@link #forward(FloatArray, FloatArray, FloatArray)} got
+     * @param y in, what it gave
+     * @param dy in, the gradient of y
+     * @param dx out, the gradient of x; may be x, y or dy
+     * @param dresidual out, the gradient of the residual; may be y or dy, not x or dx
+     */
+    public void backward(FloatArray x, FloatArray y, FloatArray dy, FloatArray dx, FloatArray dresidual) {
+        plan.requireTwoValues(samples);
+        requireResidualGradient(x, dx, dresidual);
+        residualGradient(y, dy, dresidual).backward(x, dresidual, dx);
+    }
+
+    /**
+     * The first step of the backward of a forward with a residual: {@code dresidual = dy · activation′(y)}, which is
+     * the gradient of BN(x), too.
+     *
+     * @param y in, what the forward gave
+     * @param dy in, the gradient of y
+     * @param dresidual out, the gradient of the residual; may be y or dy
+     * @return the pieces that the other steps are of, with dresidual in the place of dy: the activation after batch
+     *     norm is behind them
+     */
+    public Pieces residualGradient(FloatArray y, FloatArray dy, FloatArray dresidual) {
+        plan.requireSize("y", y);
+        plan.requireSize("dy", dy);
+        plan.requireSize("dresidual", dresidual);
+        kernels.residualGradient(y, dy, dresidual);
+        LayerPlan before = plan.withoutOutput();
+        return new Pieces(before, state, samples, kernels.of(before));
+    }
+
+    /** Before the first task is added: dx is made of x and dresidual. */
+    private void requireResidualGradient(FloatArray x, FloatArray dx, FloatArray dresidual) {
+        plan.requireSize("x", x);
+        plan.requireSize("dx", dx);
+        if (dresidual == x || dresidual == dx) {
+            throw new IllegalArgumentException("dresidual: the array of " + (dresidual == x ? "x" : "dx")
+                    + " given, must be another one, or that of y or dy");
+        }
+    }
+
+    private void requireSizes(FloatArray x, FloatArray residual, FloatArray y) {
+        plan.requireSize("x", x);
+        plan.requireSize("residual", residual);
+        plan.requireSize("y", y);
     }
 
     /**
@@ -205,7 +321,7 @@ public final class Pieces {
         plan.requireSize("x", x);
         plan.requireSize("dy", dy);
         plan.requireSize("dx", dx);
-        kernels.inputGradient(x, dy, dx);
+        kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
     }
 
     /**
@@ -221,19 +337,58 @@ public final class Pieces {
         plan.requireSize("dx", dx);
         kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
         kernels.mergeGradients(ReduceGradients.GIVEN);
-        kernels.transform("inputGradient", dy, dx, state.statistics, Transform.GRADIENT);
+        addFrozenInputGradient(x, dy, dx);
+    }
+
+    /**
+     * Backward past frozen statistics of a forward with a residual, as {@link #backward(FloatArray, FloatArray,
+     * FloatArray, FloatArray, FloatArray)}.
+     *
+     * @param x in, the batch that {@link #frozenForward(FloatArray, FloatArray, FloatArray)} got
+     * @param y in, what it gave
+     * @param dy in, the gradient of y
+     * @param dx out, the gradient of x; may be x, y or dy
+     * @param dresidual out, the gradient of the residual; may be y or dy, not x or dx
+     */
+    public void frozenBackward(FloatArray x, FloatArray y, FloatArray dy, FloatArray dx, FloatArray dresidual) {
+        requireResidualGradient(x, dx, dresidual);
+        residualGradient(y, dy, dresidual).frozenBackward(x, dresidual, dx);
     }
 
     /**
      * The last step of a backward past frozen statistics in steps: {@code dx = gamma · rstd · dy}, with rstd of the
      * {@link BatchNormTasks#statistics} as they are.
      *
+     * @param x in, the batch that the forward got; read with activations only
      * @param dy in, the gradient of y
-     * @param dx out, the gradient of x; may be dy
+     * @param dx out, the gradient of x; may be dy or x
      */
-    public void frozenInputGradient(FloatArray dy, FloatArray dx) {
+    public void frozenInputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+        plan.requireSize("x", x);
         plan.requireSize("dy", dy);
         plan.requireSize("dx", dx);
-        kernels.transform("inputGradient", dy, dx, state.statistics, Transform.GRADIENT);
+        addFrozenInputGradient(x, dy, dx);
+    }
+
+    /**
+     * The same for a layer without activations.
+     *
+     * @throws IllegalStateException if the layer has some
+     */
+    public void frozenInputGradient(FloatArray dy, FloatArray dx) {
+        if (!plan.activations().areNone()) {
+            throw new IllegalStateException(
+                    "frozenInputGradient: the layer has activations, whose signs are those of x;"
+                            + " call frozenInputGradient(x, dy, dx)");
+        }
+        frozenInputGradient(dy, dy, dx);
+    }
+
+    private void addFrozenInputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+        if (plan.activations().areNone()) {
+            kernels.transform("inputGradient", dy, null, dx, state.statistics, Transform.GRADIENT);
+        } else {
+            kernels.inputGradient(x, dy, dx, ReduceGradients.GIVEN);
+        }
     }
 }

@@ -2,6 +2,7 @@ package org.batchnorm.tornadovm;
 
 import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.spi.Activation;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
@@ -14,6 +15,9 @@ final class GeneratedCodeMain {
     /** What operations are called whose sums are not in pairs of float32. */
     static final String IN_FLOAT64 = "InFloat64";
 
+    /** What operations of layers with activations begin with. */
+    static final String ACTIVATED = "activated";
+
     private GeneratedCodeMain() {}
 
     public static void main(String[] arguments) throws Exception {
@@ -21,11 +25,21 @@ final class GeneratedCodeMain {
             FloatArray x = new FloatArray(Math.toIntExact(layout.shape.elements()));
             FloatArray dy = new FloatArray(x.getSize());
             FloatArray out = new FloatArray(x.getSize());
+            FloatArray residual = new FloatArray(x.getSize());
             DoubleArray moments = Summaries.array(layout.shape.c());
             DoubleArray summary = Summaries.array(layout.shape.c());
             compile(layout, "training", x, out, pieces -> {
                 pieces.forward(x, out);
                 pieces.backward(x, dy, out);
+            });
+            compile(layout, ACTIVATED + "Training", x, out, pieces -> {
+                pieces.forward(x, out);
+                pieces.backward(x, dy, out);
+            });
+            compile(layout, ACTIVATED + "FrozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
+            compile(layout, ACTIVATED + "Residual", x, out, pieces -> {
+                pieces.forward(x, residual, out);
+                pieces.residualGradient(out, dy, residual);
             });
             compile(layout, "frozenForward", x, out, pieces -> pieces.frozenForward(x, out));
             compile(layout, "frozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
@@ -49,7 +63,12 @@ final class GeneratedCodeMain {
             throws Exception {
         System.out.println("=== " + layout + " " + operations);
         DeviceLimits limits = layout.limits.withFastFloat64(operations.endsWith(IN_FLOAT64));
-        BatchNormTasks norm = new BatchNormTasks("norm", BatchNormConfig.of(layout.shape.c()), layout.shape, limits);
+        BatchNormTasksBuilder builder =
+                BatchNormTasks.builder("norm", BatchNormConfig.of(layout.shape.c()), layout.shape);
+        if (operations.startsWith(ACTIVATED)) {
+            builder.inputActivation(Activation.leakyRelu(0.01)).activation(Activation.relu());
+        }
+        BatchNormTasks norm = builder.build(limits);
         TaskGraph graph = new TaskGraph(operations);
         GridScheduler grids = new GridScheduler();
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, x);

@@ -157,6 +157,52 @@ class GeneratedCodeTest {
     }
 
     @ParameterizedTest
+    @EnumSource
+    void aResidualIsReadOnceAndItsGradientWrittenOnce(Layout layout) {
+        Kernel transform = kernel(layout, "activatedResidual", "transform");
+        assertMoves(transform.loops().get(0), EIGHT, Set.of("x", "residual"), Set.of("y"));
+        assertMoves(transform.loops().get(1), 1, Set.of("x", "residual"), Set.of("y"));
+        assertThat(transform.loops()).hasSize(2);
+        Kernel gradient = kernel(layout, "activatedResidual", "residualGradient");
+        assertMoves(gradient.loops().get(0), FOUR, Set.of("y", "dy"), Set.of("dresidual"));
+        assertMoves(gradient.loops().get(1), 1, Set.of("y", "dy"), Set.of("dresidual"));
+        assertThat(gradient.loops()).hasSize(2);
+    }
+
+    /** Activations cost a few more values of each feature, and no other traffic. */
+    @ParameterizedTest
+    @EnumSource
+    void withActivationsNoMoreOfABatchIsMoved(Layout layout) {
+        if (layout.onChip()) {
+            Kernel forward = kernel(layout, "activatedTraining", "forwardOnChip");
+            assertMoves(forward.loops().get(0), EIGHT, Set.of("x"), Set.of());
+            assertMoves(forward.loops().get(1), 1, Set.of("x"), Set.of());
+            assertMoves(forward.loops().get(2), 1, Set.of(), Set.of("y"));
+            assertThat(forward.loops()).hasSize(3);
+        } else {
+            Kernel statistics = kernel(layout, "activatedTraining", "collectStatistics");
+            assertMoves(statistics.loops().get(0), EIGHT, Set.of("x"), Set.of());
+            Kernel transform = kernel(layout, "activatedTraining", "transform");
+            assertMoves(transform.loops().get(0), EIGHT, Set.of("x"), Set.of("y"));
+            assertMoves(transform.loops().get(1), 1, Set.of("x"), Set.of("y"));
+            assertThat(transform.loops()).hasSize(2);
+        }
+        for (String operations : List.of("activatedTraining", "activatedFrozenBackward")) {
+            Kernel reduce = kernel(layout, operations, "reduceGradients");
+            assertMoves(reduce.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
+            assertMoves(reduce.loops().get(1), 1, Set.of("x", "dy"), Set.of());
+            assertThat(reduce.loops()).hasSize(3);
+            assertThat(reduce.straight().loads).containsEntry("parameters", 2);
+            Kernel gradient = kernel(layout, operations, "inputGradient");
+            assertMoves(gradient.loops().get(0), FOUR, Set.of("x", "dy"), Set.of("dx"));
+            assertMoves(gradient.loops().get(1), 1, Set.of("x", "dy"), Set.of("dx"));
+            assertThat(gradient.loops()).hasSize(2);
+            assertNoBatchIn(gradient.straight());
+            assertThat(gradient.straight().loads.containsKey("terms")).isEqualTo(!operations.contains("Frozen"));
+        }
+    }
+
+    @ParameterizedTest
     @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
     void mergesReadPartialResultsOnce(Layout layout) {
         Kernel statistics = kernel(layout, "training", "mergeStatistics");
@@ -302,6 +348,9 @@ class GeneratedCodeTest {
                 "frozenForward",
                 "frozenBackward",
                 "inference",
+                "activatedResidual",
+                "activatedTraining",
+                "activatedFrozenBackward",
                 "backwardInFloat64",
                 "frozenBackwardInFloat64")) {
             code.get(layout + " " + operations).forEach((name, kernel) -> {

@@ -11,6 +11,8 @@ import org.batchnorm.conformance.QuantityResult;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -95,6 +97,7 @@ final class Layers {
             BatchShape shape,
             Reference.Statistics statistics,
             double[] y,
+            double[] roundedY,
             Reference.Gradients gradients,
             Reference.Gradients rounded) {
 
@@ -134,8 +137,32 @@ final class Layers {
                     shape,
                     statistics,
                     Reference.transform(shape, x, gamma, beta, mean, rstd),
+                    Rounded.nothing(x.length),
                     Reference.backward(shape, x, wideDy, gamma, mean, rstd, throughStatistics),
                     Rounded.gradients(shape, x, wideDy, gamma, mean, rstd, throughStatistics));
+        }
+
+        /** The same with a residual and an activation behind it, of a gradient that was given before that. */
+        Expected withResidual(Activation output, FloatArray residual) {
+            double[] wide = doubles(residual, 0, shape.elements());
+            double[] sums = Reference.addResidual(y, wide, output);
+            return new Expected(shape, statistics, sums, Rounded.withResidual(y, wide), gradients, rounded);
+        }
+
+        /** The same behind an activation and before another one, of a batch that was given as these see it. */
+        Expected activated(Activations activations, FloatArray x) {
+            double[] activatedY = y.clone();
+            double[] bn = y.clone();
+            double slope = activations.output().negativeSlope();
+            for (int i = 0; i < bn.length; i++) {
+                // What an activation makes small was rounded when it was not.
+                bn[i] = Math.abs(y[i]);
+                activatedY[i] = y[i] > 0 ? y[i] : slope * y[i];
+                double derivative = activations.input().derivative(x.get(i));
+                gradients.dx()[i] *= derivative;
+                rounded.dx()[i] *= derivative;
+            }
+            return new Expected(shape, statistics, activatedY, bn, gradients, rounded);
         }
 
         /** Every result of a training step, each feature within a bound of its own. */
@@ -143,7 +170,7 @@ final class Layers {
             double[] roundedMean = Rounded.mean(shape, statistics.variance());
             check(what, Quantity.MEAN, norm.statistics(), 0, statistics.mean(), roundedMean);
             check(what, Quantity.RSTD, norm.statistics(), 3, statistics.rstd(), Rounded.nothing(shape.c()));
-            check(what, Quantity.Y, y, 0, this.y, Rounded.nothing(this.y.length));
+            check(what, Quantity.Y, y, 0, this.y, roundedY);
             check(what, Quantity.DX, dx, 0, gradients.dx(), rounded.dx());
             if (norm.config().affine()) {
                 check(what, Quantity.DWEIGHT, norm.gradients(), 0, gradients.dgamma(), rounded.dgamma());

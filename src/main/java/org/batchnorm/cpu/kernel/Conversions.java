@@ -17,38 +17,6 @@ public class Conversions {
     /** Conversions in plain loops. */
     public Conversions() {}
 
-    /**
-     * Copies values out of memory: {@code into[0…] = memory[position…]}.
-     *
-     * @param length {@link Tile#SIZE} at most
-     */
-    final void read(Object memory, ElementType type, long position, float[] into, int length, Tile scratch) {
-        if (!type.is16Bit()) {
-            Memory.read(memory, position, into, length);
-        } else if (memory instanceof short[] array) {
-            widen(type, array, (int) position, into, 0, length);
-        } else {
-            Memory.read(memory, position, scratch.bits, length);
-            widen(type, scratch.bits, 0, into, 0, length);
-        }
-    }
-
-    /**
-     * Copies values into memory, rounded to its type: {@code memory[position…] = from[0…]}.
-     *
-     * @param length {@link Tile#SIZE} at most
-     */
-    final void write(float[] from, Object memory, ElementType type, long position, int length, Tile scratch) {
-        if (!type.is16Bit()) {
-            Memory.write(from, memory, position, length);
-        } else if (memory instanceof short[] array) {
-            narrow(type, from, 0, array, (int) position, length);
-        } else {
-            narrow(type, from, 0, scratch.bits, 0, length);
-            Memory.write(scratch.bits, memory, position, length);
-        }
-    }
-
     /** Values as float32, exactly: {@code to[toAt…] = from[fromAt…]}. */
     final void widen(ElementType type, short[] from, int fromAt, float[] to, int toAt, int length) {
         if (type == ElementType.BFLOAT16) {

@@ -16,6 +16,9 @@ public interface Kernels {
     /** The map of x alone, {@code transform}, or, if the operands have dy, of both, {@code inputGradient}. */
     Elementwise elementwise(Operands operands);
 
+    /** The gradient of a residual. */
+    ResidualGradient residualGradient(Operands operands);
+
     /** The conversions between 16-bit types and float32. */
     Conversions conversions();
 

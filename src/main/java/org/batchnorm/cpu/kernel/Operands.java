@@ -262,21 +262,6 @@ public final class Operands {
                 : Memory.get(second, secondStart + position);
     }
 
-    /** Copies values of x. */
-    public void readX(Conversions by, long position, float[] into, int length, Tile scratch) {
-        by.read(x, xType, xStart + position, into, length, scratch);
-    }
-
-    /** Copies values of the second input. */
-    public void readSecond(Conversions by, long position, float[] into, int length, Tile scratch) {
-        by.read(second, secondType, secondStart + position, into, length, scratch);
-    }
-
-    /** Copies values into the output. */
-    public void write(Conversions by, float[] from, long position, int length, Tile scratch) {
-        by.write(from, out, outType, outStart + position, length, scratch);
-    }
-
     /** Writes one value of the output. */
     public void out(long position, float value) {
         if (staged) {

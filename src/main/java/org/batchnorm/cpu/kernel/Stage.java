@@ -148,6 +148,15 @@ public final class Stage {
         return kept;
     }
 
+    /** Loads neighbouring values, which are the one line of their piece. */
+    public Operands loadValues(Operands all, long position, int values) {
+        length = values;
+        stride = values;
+        apart = values;
+        load(all, position, 0, 1);
+        return operands;
+    }
+
     /** Loads the runs of some images, of which the first stands at a position in the tensors. */
     public Runs loadRuns(Operands all, long position, int images) {
         load(all, position, 0, images);

@@ -50,9 +50,6 @@ public final class Tile {
     /** What the vector kernels read ahead of their stores: left here, so that the compiler keeps the reading. */
     public int touched;
 
-    /** Values of a 16-bit type on their way to or from a segment. */
-    final short[] bits = new short[LENGTH];
-
     private @Nullable Stage stage;
 
     /** A tile of zeros. */

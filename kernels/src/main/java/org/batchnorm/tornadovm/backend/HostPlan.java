@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.OptionalDouble;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -53,6 +54,8 @@ final class HostPlan {
         INPUT_GRADIENT(true, true),
         /** Its one input is dy, which stands in the place of x. */
         FROZEN_INPUT_GRADIENT(false, true),
+        /** Of a layer with activations, whose signs are those of x. */
+        FROZEN_INPUT_GRADIENT_OF_X(true, true),
         BACKWARD(true, true),
         FROZEN_BACKWARD(true, true);
 
@@ -64,6 +67,11 @@ final class HostPlan {
             this.hasOutput = hasOutput;
         }
 
+        /** Whether there is a dy beside x. */
+        boolean hasTwoInputs() {
+            return hasTwoInputs;
+        }
+
         @Override
         public String toString() {
             return name().toLowerCase(Locale.ROOT).replace('_', ' ');
@@ -71,8 +79,19 @@ final class HostPlan {
     }
 
     /**
+     * What an operation does beside batch normalization.
+     *
+     * @param activations before and after it
+     * @param residual whether one is added, or its gradient taken
+     */
+    record Fused(Activations activations, boolean residual) {
+        static final Fused NOTHING = new Fused(Activations.NONE, false);
+    }
+
+    /**
      * What a plan is compiled for.
      *
+     * @param fused compiled into the kernels
      * @param capacity the largest batch
      * @param eps compiled into the kernels
      * @param x the caller's buffer of that input, null: the plan's own memory
@@ -82,11 +101,23 @@ final class HostPlan {
      */
     record Key(
             Operation operation,
+            Fused fused,
             BatchShape capacity,
             double eps,
             @Nullable TransferBuffer x,
             @Nullable TransferBuffer dy,
             @Nullable TransferBuffer out) {
+
+        /** Batch normalization alone. */
+        Key(
+                Operation operation,
+                BatchShape capacity,
+                double eps,
+                @Nullable TransferBuffer x,
+                @Nullable TransferBuffer dy,
+                @Nullable TransferBuffer out) {
+            this(operation, Fused.NOTHING, capacity, eps, x, dy, out);
+        }
 
         boolean uses(TransferBuffer buffer) {
             return x == buffer || dy == buffer || out == buffer;
@@ -100,6 +131,10 @@ final class HostPlan {
     private final FloatArray x;
     private final FloatArray dy;
     private final FloatArray out;
+
+    /** In: the residual, or y of the forward with one. Out: dresidual. The plan's own memory; x where there is none. */
+    private final FloatArray residual;
+
     private final DoubleArray summary;
     private final DoubleArray moments;
     private final GridScheduler grids = new GridScheduler();
@@ -116,15 +151,16 @@ final class HostPlan {
         this.x = array(key.x(), capacity);
         this.dy = operation.hasTwoInputs ? array(key.dy(), capacity) : x;
         this.out = result();
+        this.residual = key.fused().residual() ? array(null, capacity) : x;
         this.summary = Summaries.array(capacity.c());
         this.moments = Summaries.array(capacity.c());
         this.samples = SampleCount.atMost(Math.toIntExact(capacity.n()));
-        this.tasks = new BatchNormTasks(
-                "norm",
-                new BatchNormConfig(
-                        capacity.c(), key.eps(), OptionalDouble.empty(), true, operation == Operation.INFERENCE),
-                capacity,
-                device.handle());
+        BatchNormConfig config = new BatchNormConfig(
+                capacity.c(), key.eps(), OptionalDouble.empty(), true, operation == Operation.INFERENCE);
+        this.tasks = BatchNormTasks.builder("norm", config, capacity)
+                .inputActivation(key.fused().activations().input())
+                .activation(key.fused().activations().output())
+                .build(device.handle());
         TaskGraph graph = new TaskGraph(operation.name().toLowerCase(Locale.ROOT));
         addTo(graph);
         this.plan = BatchNormTasks.configure(new TornadoExecutionPlan(graph.snapshot()), grids, device.handle());
@@ -136,68 +172,23 @@ final class HostPlan {
         if (operation.hasTwoInputs) {
             toDevice(graph, dy);
         }
-        Pieces pieces = tasks.on(graph, grids, samples);
-        switch (operation) {
-            case COLLECT_STATISTICS -> {
-                pieces.collectStatistics(x, summary);
-                toHost(graph, summary);
-            }
-            case FORWARD -> {
-                pieces.forward(x, out);
-                toDevice(graph, tasks.parameters());
-                toHost(graph, tasks.statistics());
-            }
-            case TRANSFORM -> {
-                pieces.transform(x, out);
-                toDevice(graph, tasks.parameters(), tasks.statistics());
-            }
-            case INFERENCE -> {
-                pieces.inference(x, out);
-                toDevice(graph, tasks.parameters(), tasks.runningStatistics());
-            }
-            case REDUCE_GRADIENTS -> {
-                pieces.reduceGradients(x, dy, summary);
-                toDevice(graph, tasks.statistics());
-                toHost(graph, summary);
-            }
-            case REDUCE_BATCH_GRADIENTS -> {
-                toDevice(graph, moments);
-                pieces.reduceGradients(x, dy, moments, summary);
-                toDevice(graph, tasks.statistics());
-                toHost(graph, summary);
-            }
-            case INPUT_GRADIENT -> {
-                toDevice(graph, summary);
-                pieces.mergeGradients(summary);
-                pieces.inputGradient(x, dy, out);
-                toDevice(graph, tasks.parameters(), tasks.statistics());
-            }
-            case FROZEN_INPUT_GRADIENT -> {
-                pieces.frozenInputGradient(x, out);
-                toDevice(graph, tasks.parameters(), tasks.statistics());
-            }
-            case BACKWARD -> {
-                pieces.backward(x, dy, out);
-                toDevice(graph, tasks.parameters(), tasks.statistics());
-                toHost(graph, tasks.gradients());
-            }
-            case FROZEN_BACKWARD -> {
-                pieces.frozenBackward(x, dy, out);
-                toDevice(graph, tasks.parameters(), tasks.statistics());
-                toHost(graph, tasks.gradients());
-            }
+        if (key.fused().residual()) {
+            toDevice(graph, residual);
         }
+        Pieces pieces = tasks.on(graph, grids, samples);
+        HostArrays arrays = new HostArrays(x, dy, out, residual, summary, moments);
+        new OperationTasks(key, graph, tasks, arrays).add(pieces);
         if (operation.hasOutput) {
             toHost(graph, out);
         }
         toHost(graph, samples.array());
     }
 
-    private static void toDevice(TaskGraph graph, Object... arrays) {
+    static void toDevice(TaskGraph graph, Object... arrays) {
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, arrays);
     }
 
-    private static void toHost(TaskGraph graph, Object... arrays) {
+    static void toHost(TaskGraph graph, Object... arrays) {
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, arrays);
     }
 
@@ -258,6 +249,11 @@ final class HostPlan {
         return out.getSegment();
     }
 
+    /** The values of the residual or of y, and of dresidual after an execution. */
+    MemorySegment residual() {
+        return residual.getSegment();
+    }
+
     void samples(long n) {
         samples.set(Math.toIntExact(n));
     }
@@ -272,6 +268,16 @@ final class HostPlan {
     void runningStatistics(BatchStatistics given) {
         put(tasks.runningStatistics(), 0, given.mean(), 0);
         put(tasks.runningStatistics(), 1, given.variance(), 1);
+    }
+
+    /** Given statistics with the rstd that gradients will have, for those who must find the same bits again. */
+    void statistics(BatchStatistics given, double eps) {
+        statistics(given);
+        float[] rstd = new float[key.capacity().c()];
+        for (int i = 0; i < rstd.length; i++) {
+            rstd[i] = (float) (1 / Math.sqrt(given.variance()[i] + eps));
+        }
+        put(tasks.statistics(), 3, rstd, 0);
     }
 
     void statistics(BatchStatistics statistics) {

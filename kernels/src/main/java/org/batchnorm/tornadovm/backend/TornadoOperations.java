@@ -6,12 +6,15 @@ import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
+import org.batchnorm.tornadovm.backend.HostPlan.Fused;
 import org.batchnorm.tornadovm.backend.HostPlan.Operation;
 import org.jspecify.annotations.Nullable;
 
@@ -43,23 +46,30 @@ final class TornadoOperations implements BatchNormOperations {
 
     @Override
     public void collectStatistics(Tensors tensors, Moments moments) {
-        require(tensors);
+        requireOpen();
         moments.clear();
-        Work work = new Work(Operation.COLLECT_STATISTICS, ANY_EPS, tensors.x(), null, null);
+        Fused input = new Fused(tensors.activations().withOutput(Activation.NONE), false);
+        Work work = new Work(Operation.COLLECT_STATISTICS, input, ANY_EPS, Operands.of(tensors.x(), null, null));
         run(work, plan -> {}, plan -> plan.readMoments(moments));
     }
 
+    /**
+     * With an activation behind it a map with given statistics takes rstd as backward gets it, in float32, so that both
+     * see the same signs; else the device computes it, in float64.
+     */
     @Override
     public void transform(Tensors tensors, Normalization normalization) {
-        require(tensors);
+        requireOpen();
         boolean through = normalization.throughStatistics();
-        Operation operation = through ? Operation.TRANSFORM : Operation.INFERENCE;
+        boolean sameSigns = !tensors.activations().output().isNone();
         run(
-                new Work(operation, normalization.eps(), tensors.x(), null, tensors.y()),
+                Work.forward(through || sameSigns ? Operation.TRANSFORM : Operation.INFERENCE, normalization, tensors),
                 plan -> {
                     plan.parameters(normalization.gamma(), normalization.beta());
                     if (through) {
                         plan.statistics(normalization.statistics());
+                    } else if (sameSigns) {
+                        plan.statistics(normalization.statistics(), normalization.eps());
                     } else {
                         plan.runningStatistics(normalization.statistics());
                     }
@@ -69,25 +79,26 @@ final class TornadoOperations implements BatchNormOperations {
 
     @Override
     public void forward(Tensors tensors, Normalization normalization) {
-        require(tensors);
+        requireOpen();
         run(
-                new Work(Operation.FORWARD, normalization.eps(), tensors.x(), null, tensors.y()),
+                Work.forward(Operation.FORWARD, normalization, tensors),
                 plan -> plan.parameters(normalization.gamma(), normalization.beta()),
                 plan -> plan.readStatistics(normalization.statistics()));
     }
 
     @Override
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-        require(tensors);
+        requireOpen();
         BatchStatistics statistics = normalization.statistics();
         boolean ofBatch = normalization.throughStatistics()
                 && statistics.count() == tensors.x().shape().valuesPerFeature();
         Operation operation = ofBatch ? Operation.REDUCE_BATCH_GRADIENTS : Operation.REDUCE_GRADIENTS;
-        Work work = new Work(operation, ANY_EPS, tensors.x(), tensors.dy(), null);
+        Work work = Work.backward(operation, ANY_EPS, tensors, null);
         sums.clear();
         run(
                 work,
                 plan -> {
+                    plan.parameters(normalization.gamma(), normalization.beta());
                     if (ofBatch) {
                         plan.batchStatistics(statistics);
                     } else {
@@ -99,37 +110,49 @@ final class TornadoOperations implements BatchNormOperations {
 
     @Override
     public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
-        require(tensors);
-        if (!normalization.throughStatistics()) {
-            run(
-                    new Work(Operation.FROZEN_INPUT_GRADIENT, ANY_EPS, tensors.dy(), null, tensors.dx()),
-                    plan -> {
-                        plan.parameters(normalization.gamma(), null);
-                        plan.statistics(normalization.statistics());
-                    },
-                    plan -> {});
-            return;
-        }
+        requireOpen();
+        boolean through = normalization.throughStatistics();
         run(
-                new Work(Operation.INPUT_GRADIENT, normalization.eps(), tensors.x(), tensors.dy(), tensors.dx()),
+                inputGradient(tensors, normalization),
                 plan -> {
-                    plan.parameters(normalization.gamma(), null);
+                    plan.parameters(normalization.gamma(), normalization.beta());
                     plan.statistics(normalization.statistics());
-                    plan.sums(sums);
+                    if (through) {
+                        plan.sums(sums);
+                    }
                 },
                 plan -> {});
     }
 
+    /** Where there is a dresidual it stands for dy, and the activation after batch norm is behind it. */
+    private static Work inputGradient(Tensors tensors, Normalization normalization) {
+        Batch dresidual = tensors.dresidual();
+        Batch dy = dresidual == null ? tensors.dy() : dresidual;
+        Activations activations = tensors.activations();
+        Fused fused = new Fused(dresidual == null ? activations : activations.withOutput(Activation.NONE), false);
+        if (normalization.throughStatistics()) {
+            Operands operands = Operands.of(tensors.x(), dy, tensors.dx());
+            return new Work(Operation.INPUT_GRADIENT, fused, normalization.eps(), operands);
+        }
+        return fused.activations().areNone()
+                ? new Work(Operation.FROZEN_INPUT_GRADIENT, fused, ANY_EPS, Operands.of(dy, null, tensors.dx()))
+                : new Work(
+                        Operation.FROZEN_INPUT_GRADIENT_OF_X,
+                        fused,
+                        ANY_EPS,
+                        Operands.of(tensors.x(), dy, tensors.dx()));
+    }
+
     @Override
     public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
-        require(tensors);
+        requireOpen();
         Operation operation = normalization.throughStatistics() ? Operation.BACKWARD : Operation.FROZEN_BACKWARD;
-        Work work = new Work(operation, normalization.eps(), tensors.x(), tensors.dy(), tensors.dx());
+        Work work = Work.backward(operation, normalization.eps(), tensors, tensors.dx());
         sums.clear();
         run(
                 work,
                 plan -> {
-                    plan.parameters(normalization.gamma(), null);
+                    plan.parameters(normalization.gamma(), normalization.beta());
                     plan.statistics(normalization.statistics());
                 },
                 plan -> plan.readGradients(sums, work.valuesPerFeature()));
@@ -160,18 +183,15 @@ final class TornadoOperations implements BatchNormOperations {
                 });
     }
 
-    private void require(Tensors tensors) {
-        requireOpen();
-        if (tensors.residual() != null || tensors.dresidual() != null) {
-            throw new IllegalArgumentException(
-                    "residual: given, but the backend tornadovm adds none; add it to y yourself");
-        }
-    }
-
     private void requireOpen() {
         if (closed.get()) {
             throw new IllegalStateException("the backend tornadovm is closed; open it anew");
         }
+    }
+
+    @Override
+    public boolean doesActivations() {
+        return true;
     }
 
     @Override
@@ -187,35 +207,63 @@ final class TornadoOperations implements BatchNormOperations {
     }
 
     /**
-     * One operation on the caller's memory.
+     * The caller's memory in one operation.
      *
      * @param x the first input
      * @param dy the second one; null where the operation has none
      * @param out null where the operation gives numbers per feature only
+     * @param residual the residual, or y in a backward with one; null without
+     * @param dresidual null without
      */
-    private record Work(
-            Operation operation,
-            double eps,
+    private record Operands(
             Batch x,
             @Nullable Batch dy,
-            @Nullable Batch out) {
+            @Nullable Batch out,
+            @Nullable Batch residual,
+            @Nullable Batch dresidual) {
+
+        static Operands of(Batch x, @Nullable Batch dy, @Nullable Batch out) {
+            return new Operands(x, dy, out, null, null);
+        }
+    }
+
+    /**
+     * One operation on the caller's memory.
+     *
+     * @param on that memory
+     */
+    private record Work(Operation operation, Fused fused, double eps, Operands on) {
+
+        static Work forward(Operation operation, Normalization normalization, Tensors tensors) {
+            Fused fused = new Fused(tensors.activations(), tensors.residual() != null);
+            Operands on = new Operands(tensors.x(), null, tensors.y(), tensors.residual(), null);
+            return new Work(operation, fused, normalization.eps(), on);
+        }
+
+        static Work backward(Operation operation, double eps, Tensors tensors, @Nullable Batch dx) {
+            Batch dresidual = tensors.dresidual();
+            Fused fused = new Fused(tensors.activations(), dresidual != null);
+            Batch y = dresidual == null ? null : tensors.y();
+            return new Work(operation, fused, eps, new Operands(tensors.x(), tensors.dy(), dx, y, dresidual));
+        }
 
         BatchShape shape() {
-            return x.shape();
+            return on.x.shape();
         }
 
         long valuesPerFeature() {
-            return x.shape().valuesPerFeature();
+            return shape().valuesPerFeature();
         }
 
         /** The plan that fits, with the caller's buffers where they can be used as they are. */
         HostPlan.Key key() {
             BatchShape capacity = HostPlan.capacity("shape", shape());
-            TransferBuffer bufferOfX = buffer(x, capacity);
-            TransferBuffer bufferOfDy = buffer(dy, capacity);
-            TransferBuffer bufferOfOut = buffer(out, capacity);
-            boolean inPlace = bufferOfOut == bufferOfX || bufferOfOut == bufferOfDy;
-            return new HostPlan.Key(operation, capacity, eps, bufferOfX, bufferOfDy, inPlace ? null : bufferOfOut);
+            TransferBuffer x = buffer(on.x, capacity);
+            TransferBuffer dy = buffer(on.dy, capacity);
+            TransferBuffer out = buffer(on.out, capacity);
+            // A new plan runs once on anything, before inputs are written, and spoils the buffer of its output.
+            boolean inPlace = out == x || out == dy || out == buffer(on.residual, capacity);
+            return new HostPlan.Key(operation, fused, capacity, eps, x, dy, inPlace ? null : out);
         }
 
         private static @Nullable TransferBuffer buffer(@Nullable Batch batch, BatchShape capacity) {
@@ -225,16 +273,22 @@ final class TornadoOperations implements BatchNormOperations {
         void write(HostPlan plan) {
             plan.samples(Capacity.flatten(shape()).n());
             if (plan.key().x() == null) {
-                copy(x.segment(), plan.x());
+                copy(on.x.segment(), plan.x());
             }
-            if (dy != null && plan.key().dy() == null) {
-                copy(dy.segment(), plan.dy());
+            if (on.dy != null && plan.key().dy() == null) {
+                copy(on.dy.segment(), plan.dy());
+            }
+            if (on.residual != null) {
+                copy(on.residual.segment(), plan.residual());
             }
         }
 
         void read(HostPlan plan) {
-            if (out != null && plan.key().out() == null) {
-                copy(plan.out(), out.segment());
+            if (on.out != null && plan.key().out() == null) {
+                copy(plan.out(), on.out.segment());
+            }
+            if (on.dresidual != null) {
+                copy(plan.residual(), on.dresidual.segment());
             }
         }
 

@@ -29,6 +29,7 @@ public final class CollectStatistics {
      * @param partialMean out, (groups, C): mean_g; 0 for a group without rows
      * @param partialM2 out, (groups, C): M2_g
      * @param samples in and out, (2): N, {@link Tiles#countRun}
+     * @param inputSlope of the activation before batch norm, {@link PerValue#activated}; x here is what it gives
      */
     public static void collectStatistics(
             KernelContext context,
@@ -37,7 +38,8 @@ public final class CollectStatistics {
             DoubleArray partialM2,
             IntArray samples,
             long view,
-            long tile) {
+            long tile,
+            float inputSlope) {
         int columns = View.columns(view);
         int span = View.span(view);
         int tileColumns = Tile.columns(tile);
@@ -62,10 +64,13 @@ public final class CollectStatistics {
         double sum = 0;
         double square = 0;
         if (count > 0) {
+            float a = x.get(Tiles.address(row + count / 4 * tileRows, column, view));
+            float b = x.get(Tiles.address(row + count / 2 * tileRows, column, view));
+            float c = x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, view));
             shift = Tiles.shift(
-                    x.get(Tiles.address(row + count / 4 * tileRows, column, view)),
-                    x.get(Tiles.address(row + count / 2 * tileRows, column, view)),
-                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, view)));
+                    PerValue.activated(a, inputSlope),
+                    PerValue.activated(b, inputSlope),
+                    PerValue.activated(c, inputSlope));
         }
         int chunks = count / Tiles.LOADS;
         for (int i = 0; i < chunks; i++) {
@@ -77,20 +82,20 @@ public final class CollectStatistics {
             float x5 = x.get(Tiles.address(row + 5 * tileRows, column, view));
             float x6 = x.get(Tiles.address(row + 6 * tileRows, column, view));
             float x7 = x.get(Tiles.address(row + 7 * tileRows, column, view));
-            float d0 = x0 - shift;
-            float d1 = x1 - shift;
-            float d2 = x2 - shift;
-            float d3 = x3 - shift;
-            float d4 = x4 - shift;
-            float d5 = x5 - shift;
-            float d6 = x6 - shift;
-            float d7 = x7 - shift;
+            float d0 = PerValue.activated(x0, inputSlope) - shift;
+            float d1 = PerValue.activated(x1, inputSlope) - shift;
+            float d2 = PerValue.activated(x2, inputSlope) - shift;
+            float d3 = PerValue.activated(x3, inputSlope) - shift;
+            float d4 = PerValue.activated(x4, inputSlope) - shift;
+            float d5 = PerValue.activated(x5, inputSlope) - shift;
+            float d6 = PerValue.activated(x6, inputSlope) - shift;
+            float d7 = PerValue.activated(x7, inputSlope) - shift;
             sum += Tiles.sum(d0, d1, d2, d3, d4, d5, d6, d7);
             square += Tiles.sum(d0 * d0, d1 * d1, d2 * d2, d3 * d3, d4 * d4, d5 * d5, d6 * d6, d7 * d7);
             row += Tiles.LOADS * tileRows;
         }
         for (int i = chunks * Tiles.LOADS; i < count; i++) {
-            float d = x.get(Tiles.address(row, column, view)) - shift;
+            float d = PerValue.activated(x.get(Tiles.address(row, column, view)), inputSlope) - shift;
             sum += d;
             square += d * d;
             row += tileRows;
@@ -101,7 +106,8 @@ public final class CollectStatistics {
             square = 0;
             row = begin + laneRow;
             for (int i = 0; i < count; i++) {
-                double d = (double) x.get(Tiles.address(row, column, view)) - shift;
+                float value = PerValue.activated(x.get(Tiles.address(row, column, view)), inputSlope);
+                double d = (double) value - shift;
                 sum += d;
                 square += d * d;
                 row += tileRows;

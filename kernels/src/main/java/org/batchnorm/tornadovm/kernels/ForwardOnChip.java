@@ -28,6 +28,8 @@ public final class ForwardOnChip {
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param tile keeps ⌈rows / tileRows⌉ values a work-item, of the largest batch
      * @param tracking as in {@link MergeStatistics}
+     * @param inputSlope of the activation before, {@link PerValue#activated}; the statistics are of what it gives
+     * @param outputSlope of the activation after
      */
     public static void forwardOnChip(
             KernelContext context,
@@ -42,7 +44,9 @@ public final class ForwardOnChip {
             long tile,
             double eps,
             double momentum,
-            int tracking) {
+            int tracking,
+            float inputSlope,
+            float outputSlope) {
         int columns = View.columns(view);
         int span = View.span(view);
         int features = View.features(view);
@@ -72,10 +76,13 @@ public final class ForwardOnChip {
         double sum = 0;
         double square = 0;
         if (count > 0) {
+            float a = x.get(Tiles.address(row + count / 4 * tileRows, column, view));
+            float b = x.get(Tiles.address(row + count / 2 * tileRows, column, view));
+            float c = x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, view));
             shift = Tiles.shift(
-                    x.get(Tiles.address(row + count / 4 * tileRows, column, view)),
-                    x.get(Tiles.address(row + count / 2 * tileRows, column, view)),
-                    x.get(Tiles.address(row + (count - 1 - count / 4) * tileRows, column, view)));
+                    PerValue.activated(a, inputSlope),
+                    PerValue.activated(b, inputSlope),
+                    PerValue.activated(c, inputSlope));
         }
         int chunks = count / Tiles.LOADS;
         int at = lane;
@@ -88,29 +95,37 @@ public final class ForwardOnChip {
             float x5 = x.get(Tiles.address(row + 5 * tileRows, column, view));
             float x6 = x.get(Tiles.address(row + 6 * tileRows, column, view));
             float x7 = x.get(Tiles.address(row + 7 * tileRows, column, view));
-            kept[at] = x0;
-            kept[at + lanes] = x1;
-            kept[at + 2 * lanes] = x2;
-            kept[at + 3 * lanes] = x3;
-            kept[at + 4 * lanes] = x4;
-            kept[at + 5 * lanes] = x5;
-            kept[at + 6 * lanes] = x6;
-            kept[at + 7 * lanes] = x7;
-            float d0 = x0 - shift;
-            float d1 = x1 - shift;
-            float d2 = x2 - shift;
-            float d3 = x3 - shift;
-            float d4 = x4 - shift;
-            float d5 = x5 - shift;
-            float d6 = x6 - shift;
-            float d7 = x7 - shift;
+            float v0 = PerValue.activated(x0, inputSlope);
+            float v1 = PerValue.activated(x1, inputSlope);
+            float v2 = PerValue.activated(x2, inputSlope);
+            float v3 = PerValue.activated(x3, inputSlope);
+            float v4 = PerValue.activated(x4, inputSlope);
+            float v5 = PerValue.activated(x5, inputSlope);
+            float v6 = PerValue.activated(x6, inputSlope);
+            float v7 = PerValue.activated(x7, inputSlope);
+            kept[at] = v0;
+            kept[at + lanes] = v1;
+            kept[at + 2 * lanes] = v2;
+            kept[at + 3 * lanes] = v3;
+            kept[at + 4 * lanes] = v4;
+            kept[at + 5 * lanes] = v5;
+            kept[at + 6 * lanes] = v6;
+            kept[at + 7 * lanes] = v7;
+            float d0 = v0 - shift;
+            float d1 = v1 - shift;
+            float d2 = v2 - shift;
+            float d3 = v3 - shift;
+            float d4 = v4 - shift;
+            float d5 = v5 - shift;
+            float d6 = v6 - shift;
+            float d7 = v7 - shift;
             sum += Tiles.sum(d0, d1, d2, d3, d4, d5, d6, d7);
             square += Tiles.sum(d0 * d0, d1 * d1, d2 * d2, d3 * d3, d4 * d4, d5 * d5, d6 * d6, d7 * d7);
             row += Tiles.LOADS * tileRows;
             at += Tiles.LOADS * lanes;
         }
         for (int i = chunks * Tiles.LOADS; i < count; i++) {
-            float value = x.get(Tiles.address(row, column, view));
+            float value = PerValue.activated(x.get(Tiles.address(row, column, view)), inputSlope);
             kept[at] = value;
             float d = value - shift;
             sum += d;
@@ -168,8 +183,10 @@ public final class ForwardOnChip {
                     eps,
                     momentum,
                     tracking);
-            double scale = parameters.get(feature) * PerFeature.rstd(m2, m, eps);
-            float unit = PerFeature.unit(mean, scale, PerFeature.FAR_FROM_ONE);
+            double rstd = PerFeature.rstd(m2, m, eps);
+            // Backward has the float of the statistics, and must see the same signs before the activation.
+            double scale = parameters.get(feature) * (outputSlope == PerValue.NONE ? rstd : (float) rstd);
+            float unit = PerFeature.unit((float) mean, scale, PerFeature.FAR_FROM_ONE);
             units[laneColumn] = unit;
             means[laneColumn] = (float) mean * unit;
             meansLow[laneColumn] = PerFeature.low(mean) * unit;
@@ -185,9 +202,8 @@ public final class ForwardOnChip {
             float beta = parameters.get(features + feature);
             row = laneRow;
             for (int i = 0; i < count; i++) {
-                y.set(
-                        Tiles.address(row, column, view),
-                        ((kept[i * lanes + lane] * unit - mean) - meanLow) * scale + beta);
+                float value = PerValue.normalized(kept[i * lanes + lane], unit, mean, meanLow, scale, beta);
+                y.set(Tiles.address(row, column, view), PerValue.activated(value, outputSlope));
                 row += tileRows;
             }
         }

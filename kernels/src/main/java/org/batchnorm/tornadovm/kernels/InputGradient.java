@@ -21,20 +21,29 @@ public final class InputGradient {
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
      * @param dx out, the gradient of its input; may be x or dy
+     * @param parameters in, (2, C): gamma, beta; read about given statistics, and with an activation after batch norm
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
-     * @param terms in, (6, C), of {@link MergeGradients}
+     * @param terms in, (6, C), of {@link MergeGradients}; not read about given statistics
      * @param samples in and out, (2): N, {@link Tiles#countRun}
+     * @param about {@link ReduceGradients#BATCH}, or {@link ReduceGradients#GIVEN} for what stands between activations
+     *     where statistics are given, {@code dx = gamma·rstd · dy}
+     * @param inputSlope of the activation before, {@link PerValue#activated}; x in the formulas is what it gives
+     * @param outputSlope of the activation after; dy in the formulas is the gradient before it
      */
     public static void inputGradient(
             KernelContext context,
             FloatArray x,
             FloatArray dy,
             FloatArray dx,
+            FloatArray parameters,
             FloatArray statistics,
             FloatArray terms,
             IntArray samples,
             long view,
-            long tile) {
+            long tile,
+            int about,
+            float inputSlope,
+            float outputSlope) {
         int columns = View.columns(view);
         int tileColumns = Tile.columns(tile);
         int tileRows = Tile.rows(tile);
@@ -47,14 +56,42 @@ public final class InputGradient {
         if (column < columns) {
             int features = View.features(view);
             int feature = column / View.span(view);
-            float scale = terms.get(feature);
-            float unitOfDy = terms.get(features + feature);
-            float meanDy = terms.get(2 * features + feature);
-            float meanDyLow = terms.get(3 * features + feature);
-            float slope = terms.get(4 * features + feature);
-            float unitOfX = terms.get(5 * features + feature);
-            float mean = statistics.get(feature) * unitOfX;
-            float meanLow = statistics.get(features + feature) * unitOfX;
+            float scale = 0f;
+            float unitOfDy = 1f;
+            float meanDy = 0f;
+            float meanDyLow = 0f;
+            float slope = 0f;
+            float unitOfX = 1f;
+            float mean = 0f;
+            float meanLow = 0f;
+            if (about == ReduceGradients.GIVEN) {
+                double factor = parameters.get(feature) * (double) statistics.get(3 * features + feature);
+                unitOfDy = PerFeature.unit(0, factor, PerFeature.FAR_FROM_ONE);
+                scale = (float) (factor / unitOfDy);
+            } else {
+                scale = terms.get(feature);
+                unitOfDy = terms.get(features + feature);
+                meanDy = terms.get(2 * features + feature);
+                meanDyLow = terms.get(3 * features + feature);
+                slope = terms.get(4 * features + feature);
+                unitOfX = terms.get(5 * features + feature);
+                mean = statistics.get(feature) * unitOfX;
+                meanLow = statistics.get(features + feature) * unitOfX;
+            }
+            float outUnit = 1f;
+            float outMean = 0f;
+            float outMeanLow = 0f;
+            float outScale = 1f;
+            float beta = 0f;
+            if (outputSlope != PerValue.NONE) {
+                // As Transform has them.
+                double factor = parameters.get(feature) * (double) statistics.get(3 * features + feature);
+                outUnit = PerFeature.unit(statistics.get(feature), factor, PerFeature.FAR_FROM_ONE);
+                outMean = statistics.get(feature) * outUnit;
+                outMeanLow = statistics.get(features + feature) * outUnit;
+                outScale = (float) (factor / outUnit);
+                beta = parameters.get(features + feature);
+            }
             int row = begin + lane / tileColumns;
             int count = Tiles.rowsOfWorkItem(end, row, tile);
             int chunks = count / (Tiles.LOADS / 2);
@@ -71,25 +108,42 @@ public final class InputGradient {
                 float x1 = x.get(a1);
                 float x2 = x.get(a2);
                 float x3 = x.get(a3);
-                dx.set(
-                        a0,
-                        scale * (((g0 * unitOfDy - meanDy) - meanDyLow) - ((x0 * unitOfX - mean) - meanLow) * slope));
-                dx.set(
-                        a1,
-                        scale * (((g1 * unitOfDy - meanDy) - meanDyLow) - ((x1 * unitOfX - mean) - meanLow) * slope));
-                dx.set(
-                        a2,
-                        scale * (((g2 * unitOfDy - meanDy) - meanDyLow) - ((x2 * unitOfX - mean) - meanLow) * slope));
-                dx.set(
-                        a3,
-                        scale * (((g3 * unitOfDy - meanDy) - meanDyLow) - ((x3 * unitOfX - mean) - meanLow) * slope));
+                float v0 = PerValue.activated(x0, inputSlope);
+                float v1 = PerValue.activated(x1, inputSlope);
+                float v2 = PerValue.activated(x2, inputSlope);
+                float v3 = PerValue.activated(x3, inputSlope);
+                g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                g3 = PerValue.beforeOutput(g3, v3, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                float u0 = (g0 * unitOfDy - meanDy) - meanDyLow;
+                float u1 = (g1 * unitOfDy - meanDy) - meanDyLow;
+                float u2 = (g2 * unitOfDy - meanDy) - meanDyLow;
+                float u3 = (g3 * unitOfDy - meanDy) - meanDyLow;
+                float w0 = (v0 * unitOfX - mean) - meanLow;
+                float w1 = (v1 * unitOfX - mean) - meanLow;
+                float w2 = (v2 * unitOfX - mean) - meanLow;
+                float w3 = (v3 * unitOfX - mean) - meanLow;
+                float r0 = scale * (about == ReduceGradients.GIVEN ? u0 : u0 - w0 * slope);
+                float r1 = scale * (about == ReduceGradients.GIVEN ? u1 : u1 - w1 * slope);
+                float r2 = scale * (about == ReduceGradients.GIVEN ? u2 : u2 - w2 * slope);
+                float r3 = scale * (about == ReduceGradients.GIVEN ? u3 : u3 - w3 * slope);
+                dx.set(a0, PerValue.gradient(r0, x0, inputSlope));
+                dx.set(a1, PerValue.gradient(r1, x1, inputSlope));
+                dx.set(a2, PerValue.gradient(r2, x2, inputSlope));
+                dx.set(a3, PerValue.gradient(r3, x3, inputSlope));
                 row += Tiles.LOADS / 2 * tileRows;
             }
             for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                 int at = Tiles.address(row, column, view);
-                float g = dy.get(at) * unitOfDy - meanDy;
-                float d = x.get(at) * unitOfX - mean;
-                dx.set(at, scale * ((g - meanDyLow) - (d - meanLow) * slope));
+                float g = dy.get(at);
+                float x0 = x.get(at);
+                float v0 = PerValue.activated(x0, inputSlope);
+                g = PerValue.beforeOutput(g, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                float u = (g * unitOfDy - meanDy) - meanDyLow;
+                float w = (v0 * unitOfX - mean) - meanLow;
+                float r = scale * (about == ReduceGradients.GIVEN ? u : u - w * slope);
+                dx.set(at, PerValue.gradient(r, x0, inputSlope));
                 row += tileRows;
             }
         }

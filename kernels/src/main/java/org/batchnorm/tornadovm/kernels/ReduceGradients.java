@@ -33,7 +33,10 @@ public final class ReduceGradients {
      * {@code kind} of sums: pairs of float32, which cost a GPU as good as nothing where float64 is slow. The few
      * work-items for which that was not enough go over their rows once more, in float64.
      */
-    public static final int PAIRS = 1;
+    public static final int PAIRS = 4;
+
+    /** The bits of {@code about}. */
+    private static final int ABOUT = 3;
 
     private ReduceGradients() {}
 
@@ -55,6 +58,7 @@ public final class ReduceGradients {
      *
      * @param x in, the batch that the forward operation got
      * @param dy in, the gradient of its output
+     * @param parameters in, (2, C): gamma, beta; read with an activation after batch norm only
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param partialDy out, (groups, C)
      * @param partialDyX out, (groups, C)
@@ -63,13 +67,16 @@ public final class ReduceGradients {
      * @param moments in, (2, C) and one more: the mean of these values, and what is not read; read for a {@link #PART}
      *     only
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param about {@link #BATCH}, {@link #GIVEN} or {@link #PART}
-     * @param kind {@link #FLOAT64} or {@link #PAIRS}
+     * @param sumsOf {@code about}, which is {@link #BATCH}, {@link #GIVEN} or {@link #PART}, and {@code kind},
+     *     {@link #FLOAT64} or {@link #PAIRS}, added up
+     * @param inputSlope of the activation before, {@link PerValue#activated}; x in the formulas is what it gives
+     * @param outputSlope of the activation after; dy in the formulas is the gradient before it
      */
     public static void reduceGradients(
             KernelContext context,
             FloatArray x,
             FloatArray dy,
+            FloatArray parameters,
             FloatArray statistics,
             DoubleArray partialDy,
             DoubleArray partialDyX,
@@ -78,8 +85,11 @@ public final class ReduceGradients {
             IntArray samples,
             long view,
             long tile,
-            int about,
-            int kind) {
+            int sumsOf,
+            float inputSlope,
+            float outputSlope) {
+        int about = sumsOf & ABOUT;
+        int kind = sumsOf & PAIRS;
         int columns = View.columns(view);
         int span = View.span(view);
         int features = View.features(view);
@@ -103,10 +113,25 @@ public final class ReduceGradients {
         double product = 0;
         double distance = 0;
         if (column < columns) {
-            float rstd = statistics.get(3 * features + column / span);
-            float unit = PerFeature.unitOfX(statistics.get(column / span), rstd);
-            float mean = statistics.get(column / span) * unit;
-            float centre = PerFeature.centre(mean, statistics.get(2 * features + column / span), rstd / unit);
+            int feature = column / span;
+            float rstd = statistics.get(3 * features + feature);
+            float unit = PerFeature.unitOfX(statistics.get(feature), rstd);
+            float mean = statistics.get(feature) * unit;
+            float centre = PerFeature.centre(mean, statistics.get(2 * features + feature), rstd / unit);
+            float outUnit = 1f;
+            float outMean = 0f;
+            float outMeanLow = 0f;
+            float outScale = 1f;
+            float beta = 0f;
+            if (outputSlope != PerValue.NONE) {
+                // As Transform has them.
+                double factor = parameters.get(feature) * (double) statistics.get(3 * features + feature);
+                outUnit = PerFeature.unit(statistics.get(feature), factor, PerFeature.FAR_FROM_ONE);
+                outMean = statistics.get(feature) * outUnit;
+                outMeanLow = statistics.get(features + feature) * outUnit;
+                outScale = (float) (factor / outUnit);
+                beta = parameters.get(features + feature);
+            }
             int row = begin + laneRow;
             int count = Tiles.rowsOfWorkItem(end, row, tile);
             int left = count;
@@ -128,10 +153,22 @@ public final class ReduceGradients {
                     float g1 = dy.get(a1);
                     float g2 = dy.get(a2);
                     float g3 = dy.get(a3);
-                    float d0 = x.get(a0) * unit - centre;
-                    float d1 = x.get(a1) * unit - centre;
-                    float d2 = x.get(a2) * unit - centre;
-                    float d3 = x.get(a3) * unit - centre;
+                    float v0 = x.get(a0);
+                    float v1 = x.get(a1);
+                    float v2 = x.get(a2);
+                    float v3 = x.get(a3);
+                    v0 = PerValue.activated(v0, inputSlope);
+                    v1 = PerValue.activated(v1, inputSlope);
+                    v2 = PerValue.activated(v2, inputSlope);
+                    v3 = PerValue.activated(v3, inputSlope);
+                    g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                    g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                    g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                    g3 = PerValue.beforeOutput(g3, v3, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                    float d0 = v0 * unit - centre;
+                    float d1 = v1 * unit - centre;
+                    float d2 = v2 * unit - centre;
+                    float d3 = v3 * unit - centre;
                     float p0 = Pairs.product(g0, d0);
                     float p1 = Pairs.product(g1, d1);
                     float p2 = Pairs.product(g2, d2);
@@ -163,7 +200,9 @@ public final class ReduceGradients {
                 for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                     int address = Tiles.address(row, column, view);
                     float g = dy.get(address);
-                    float d = x.get(address) * unit - centre;
+                    float v = PerValue.activated(x.get(address), inputSlope);
+                    g = PerValue.beforeOutput(g, v, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                    float d = v * unit - centre;
                     float p = Pairs.product(g, d);
                     float next = sumHigh + g;
                     sumLow += Pairs.lost(sumHigh, g, next);
@@ -195,10 +234,22 @@ public final class ReduceGradients {
                 float g1 = dy.get(a1);
                 float g2 = dy.get(a2);
                 float g3 = dy.get(a3);
-                float d0 = x.get(a0) * unit - centre;
-                float d1 = x.get(a1) * unit - centre;
-                float d2 = x.get(a2) * unit - centre;
-                float d3 = x.get(a3) * unit - centre;
+                float v0 = x.get(a0);
+                float v1 = x.get(a1);
+                float v2 = x.get(a2);
+                float v3 = x.get(a3);
+                v0 = PerValue.activated(v0, inputSlope);
+                v1 = PerValue.activated(v1, inputSlope);
+                v2 = PerValue.activated(v2, inputSlope);
+                v3 = PerValue.activated(v3, inputSlope);
+                g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                g3 = PerValue.beforeOutput(g3, v3, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                float d0 = v0 * unit - centre;
+                float d1 = v1 * unit - centre;
+                float d2 = v2 * unit - centre;
+                float d3 = v3 * unit - centre;
                 sum += (double) g0 + g1 + g2 + g3;
                 distance += (double) d0 + d1 + d2 + d3;
                 product += (double) g0 * d0;
@@ -210,14 +261,16 @@ public final class ReduceGradients {
             for (int i = chunks * (Tiles.LOADS / 2); i < left; i++) {
                 int at = Tiles.address(row, column, view);
                 float g = dy.get(at);
-                float d = x.get(at) * unit - centre;
+                float v = PerValue.activated(x.get(at), inputSlope);
+                g = PerValue.beforeOutput(g, v, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
+                float d = v * unit - centre;
                 sum += g;
                 distance += d;
                 product += (double) g * d;
                 row += tileRows;
             }
             if (about == GIVEN) {
-                double beyond = ((double) centre - mean) - statistics.get(features + column / span) * unit;
+                double beyond = ((double) centre - mean) - statistics.get(features + feature) * unit;
                 product += Tiles.finiteOrZero(beyond * sum);
             }
         }

@@ -11,6 +11,8 @@ import java.util.Optional;
 import java.util.Random;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
@@ -135,20 +137,6 @@ class TornadoOperationsTest {
     }
 
     @Test
-    void aResidualIsAnError() {
-        Batch x = batch(random(1));
-        Tensors tensors = new Tensors().forward(x, x).withResidual(x, null);
-        assertThatThrownBy(() -> operations.forward(tensors, normalization()))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessage("residual: given, but the backend tornadovm adds none; add it to y yourself");
-        assertThatThrownBy(() -> operations.inputGradient(
-                        tensors.backward(x, x, x).withResidual(null, x), normalization(), new GradientSums(5)))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("residual");
-        assertThat(x.array()).isEqualTo(random(1));
-    }
-
-    @Test
     void afterCloseNothingRuns() {
         BatchNormOperations closed = open(Optional.empty());
         closed.close();
@@ -201,6 +189,43 @@ class TornadoOperationsTest {
             Batch heapY = batch(random(0));
             operations.forward(tensors.forward(batch(bufferX), heapY), again);
             assertThat(heapY.array()).isEqualTo(y.array());
+        }
+    }
+
+    /** The same with a residual: y in its place, dresidual in that of dy, and dx in that of x. */
+    @Test
+    void buffersWithAResidual() {
+        Batch x = batch(random(2));
+        Batch residual = batch(random(4));
+        Batch dy = batch(random(3));
+        Batch y = batch(random(0));
+        Batch dx = batch(random(0));
+        Batch dresidual = batch(random(0));
+        GradientSums sums = new GradientSums(5);
+        Tensors tensors = new Tensors(Activations.NONE.withOutput(Activation.leakyRelu(0.1)));
+        Normalization normalization = normalization();
+        operations.forward(tensors.forward(x, y).withResidual(residual, null), normalization);
+        operations.backward(tensors.backward(x, y, dy, dx, dresidual), normalization, sums);
+        GradientSums sumsAgain = new GradientSums(5);
+        try (TransferBuffer bufferX = TransferBuffer.allocate(SHAPE);
+                TransferBuffer bufferY = TransferBuffer.allocate(SHAPE);
+                TransferBuffer bufferDy = TransferBuffer.allocate(SHAPE)) {
+            fill(bufferX, x.array());
+            fill(bufferY, residual.array());
+            fill(bufferDy, dy.array());
+            Batch yInResidual = batch(bufferY);
+            operations.forward(
+                    tensors.forward(batch(bufferX), yInResidual).withResidual(yInResidual, null), normalization);
+            assertThat(values(bufferY)).isEqualTo(y.array());
+            assertThat(values(bufferX)).isEqualTo(x.array());
+            operations.backward(
+                    tensors.backward(batch(bufferX), yInResidual, batch(bufferDy), batch(bufferX), batch(bufferDy)),
+                    normalization,
+                    sumsAgain);
+            assertThat(values(bufferX)).isEqualTo(dx.array());
+            assertThat(values(bufferDy)).isEqualTo(dresidual.array());
+            assertThat(values(bufferY)).isEqualTo(y.array());
+            assertThat(sumsAgain.dgamma()).isEqualTo(sums.dgamma());
         }
     }
 

@@ -3,10 +3,10 @@ package org.batchnorm.cpu.kernel.scalar;
 import java.util.Objects;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.ColumnSums;
-import org.batchnorm.cpu.kernel.Conversions;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.ResidualGradient;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
 import org.batchnorm.cpu.kernel.Sums;
@@ -23,15 +23,15 @@ public final class ResidualReduction implements Reduction {
     /** About the values of a piece. */
     private static final int SIZE = 16 * 1024;
 
-    /** No fewer columns: of narrower rows, some kernels take several as one, which must not be cut. */
-    private static final int LEAST_COLUMNS = Tile.SIZE;
+    /** The most columns of a piece, and no fewer: of narrower rows, some kernels take several as one. */
+    private static final int COLUMNS = Tile.SIZE;
 
     private final Tile tile;
     private final Rows rows;
     private final Runs runs;
-    private @Nullable Operands gradient;
+    private @Nullable Operands operands;
+    private @Nullable ResidualGradient gradient;
     private @Nullable Reduction kernel;
-    private @Nullable Conversions conversions;
 
     /**
      * A reduction for many operations, one after the other.
@@ -49,12 +49,12 @@ public final class ResidualReduction implements Reduction {
      *
      * @param kernels the backend's
      * @param newKernel that reduces x and dresidual
-     * @param newGradient y, dy, and as the output dresidual
+     * @param newOperands y, dy, and as the output dresidual
      */
-    public ResidualReduction of(Kernels kernels, Reduction newKernel, Operands newGradient) {
-        conversions = kernels.conversions();
+    public ResidualReduction of(Kernels kernels, Reduction newKernel, Operands newOperands) {
+        gradient = kernels.residualGradient(newOperands);
         kernel = newKernel;
-        gradient = newGradient;
+        operands = newOperands;
         return this;
     }
 
@@ -77,16 +77,21 @@ public final class ResidualReduction implements Reduction {
         kernel().sample(o, r, c);
     }
 
+    /** Pieces of rows have some rows of each stream, as many as are added up together: so the bits do not change. */
     @Override
     public void rows(Operands o, Rows r, Coefficients c, ColumnSums s) {
-        int columns = (int) Math.max(SIZE / (r.count * r.streams) & -Tile.SIZE, LEAST_COLUMNS);
+        int strip = strip(o, r);
         for (int from = r.from, to; from < r.to; from = to) {
-            to = Math.min(from + columns, r.to);
-            rows.columns(r.width, from, to).rows(r.first, r.count).streams(r.streams, r.apart);
-            for (int k = 0; k < r.streams; k++) {
-                differentiate(rows, k * r.apart);
+            to = Math.min(from + COLUMNS, r.to);
+            int atOnce = Math.max(SIZE / ((to - from) * r.streams) / strip, 1) * strip;
+            for (long i = 0; i < r.count; i += atOnce) {
+                rows.columns(r.width, from, to).rows(r.first + i * r.width, Math.min(atOnce, r.count - i));
+                rows.streams(r.streams, r.apart);
+                for (int k = 0; k < r.streams; k++) {
+                    differentiate(rows, k * r.apart);
+                }
+                kernel().rows(o, rows, c, s);
             }
-            kernel().rows(o, rows, c, s);
         }
     }
 
@@ -116,29 +121,13 @@ public final class ResidualReduction implements Reduction {
         }
     }
 
-    /** {@code dresidual = dy · output′(y)} of neighbouring values. */
     private void differentiate(long first, long length) {
-        Operands g = Objects.requireNonNull(gradient);
-        if (!g.isStaged() && g.inArrays() && g.xStart == g.secondStart && g.xStart == g.outStart) {
-            int from = (int) (g.xStart + first);
-            float[] y = (float[]) g.x;
-            ScalarInputs.differentiate(g.output, y, (float[]) g.second, (float[]) g.out, from, from + (int) length);
-            return;
-        }
-        Conversions by = Objects.requireNonNull(conversions);
-        for (long k = first; k < first + length; k += Tile.SIZE) {
-            int values = (int) Math.min(Tile.SIZE, first + length - k);
-            g.readSecond(by, k, tile.b, values, tile);
-            if (!g.output.isNone()) {
-                g.readX(by, k, tile.a, values, tile);
-                ScalarInputs.applyDerivative(g.output, tile.a, tile.b, values);
-            }
-            g.write(by, tile.b, k, values, tile);
-        }
+        Operands of = Objects.requireNonNull(operands);
+        Objects.requireNonNull(gradient).write(of, first, (int) length, tile);
     }
 
     /** Lets go of the caller's memory. */
     public void clear() {
-        gradient = null;
+        operands = null;
     }
 }

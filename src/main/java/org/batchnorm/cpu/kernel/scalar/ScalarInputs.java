@@ -13,6 +13,9 @@ import org.batchnorm.spi.Activation;
 public final class ScalarInputs {
     private static final int SIGN = 31;
 
+    /** The bits behind those of Infinity, the first that mean NaN. */
+    private static final int NAN = 0x7f80_0001;
+
     private ScalarInputs() {}
 
     /** Copies {@code input(x)}. */
@@ -76,8 +79,8 @@ public final class ScalarInputs {
 
     private static float gradient(float at, float gradient, float slope) {
         int bits = Float.floatToRawIntBits(at);
-        // All ones where the value is greater than 0, which its bits are then too; zero elsewhere.
-        int positive = (-bits & ~bits) >> SIGN;
+        // All ones where the value is greater than 0, and not NaN: where its bits are from 1 to those of Infinity.
+        int positive = (-bits & ~bits & (bits - NAN)) >> SIGN;
         int scaled = slope == 0 ? 0 : Float.floatToRawIntBits(gradient * slope);
         return Float.intBitsToFloat((Float.floatToRawIntBits(gradient) & positive) | (scaled & ~positive));
     }

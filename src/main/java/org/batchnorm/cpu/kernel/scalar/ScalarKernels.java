@@ -7,6 +7,7 @@ import org.batchnorm.cpu.kernel.MergeGradients;
 import org.batchnorm.cpu.kernel.MergeStatistics;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.ResidualGradient;
 
 /** The kernels of the backend {@code scalar}. */
 public final class ScalarKernels implements Kernels {
@@ -14,6 +15,7 @@ public final class ScalarKernels implements Kernels {
     private final Reduction ofGradients = new ScalarReduction(true);
     private final Elementwise transform = new ScalarElementwise(false);
     private final Elementwise inputGradient = new ScalarElementwise(true);
+    private final ResidualGradient residualGradient = new ScalarResidualGradient();
     private final Conversions conversions = new Conversions();
     private final MergeStatistics mergeStatistics = new ScalarMergeStatistics();
     private final MergeGradients mergeGradients = new ScalarMergeGradients();
@@ -34,6 +36,11 @@ public final class ScalarKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return operands.hasSecond() && !operands.hasResidual() ? inputGradient : transform;
+    }
+
+    @Override
+    public ResidualGradient residualGradient(Operands operands) {
+        return residualGradient;
     }
 
     @Override

@@ -7,6 +7,7 @@ import org.batchnorm.cpu.kernel.MergeGradients;
 import org.batchnorm.cpu.kernel.MergeStatistics;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.ResidualGradient;
 
 /**
  * A backend's kernels, and for operands that are {@link Operands#isStaged() staged} kernels around them: these load a
@@ -19,6 +20,7 @@ public final class StagedKernels implements Kernels {
     private final Reduction reduction;
     private final Reduction rareSampling;
     private final Elementwise elementwise;
+    private final ResidualGradient residualGradient;
 
     /**
      * Kernels for all operands.
@@ -30,6 +32,7 @@ public final class StagedKernels implements Kernels {
         this.reduction = new StagedReduction(plain, false);
         this.rareSampling = new StagedReduction(plain, true);
         this.elementwise = new StagedElementwise(plain);
+        this.residualGradient = new StagedResidualGradient(plain);
     }
 
     private boolean isStaged(Operands operands) {
@@ -57,6 +60,11 @@ public final class StagedKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return isStaged(operands) ? elementwise : plain.elementwise(operands);
+    }
+
+    @Override
+    public ResidualGradient residualGradient(Operands operands) {
+        return operands.isStaged() ? residualGradient : plain.residualGradient(operands);
     }
 
     @Override

@@ -22,7 +22,10 @@ final class Species {
     static final int GROUP = 16;
 
     /** The widest vectors that this machine is fast with, of at most {@link #GROUP} floats. */
-    static final VectorSpecies<Float> FLOATS = widest();
+    static final VectorSpecies<Float> WIDEST = widest();
+
+    /** Those that kernels work with: the widest, unless others are forced. */
+    static final VectorSpecies<Float> FLOATS = forced();
 
     /** The floats of a vector. */
     static final int LANES = FLOATS.length();
@@ -51,6 +54,12 @@ final class Species {
     private static VectorSpecies<Float> widest() {
         VectorSpecies<Float> preferred = FloatVector.SPECIES_PREFERRED;
         return preferred.length() > GROUP ? FloatVector.SPECIES_512 : preferred;
+    }
+
+    /** A width of more bits than the widest is reported where the backend is opened. */
+    private static VectorSpecies<Float> forced() {
+        int bits = VectorBits.forced().orElse(WIDEST.vectorBitSize());
+        return bits >= WIDEST.vectorBitSize() ? WIDEST : VectorSpecies.of(float.class, VectorShape.forBitSize(bits));
     }
 
     /** The end of the whole vectors in the columns {@code from} to {@code to}. */

@@ -7,6 +7,7 @@ import org.batchnorm.cpu.kernel.MergeGradients;
 import org.batchnorm.cpu.kernel.MergeStatistics;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Reduction;
+import org.batchnorm.cpu.kernel.ResidualGradient;
 import org.batchnorm.cpu.kernel.scalar.ScalarKernels;
 
 /**
@@ -17,6 +18,7 @@ import org.batchnorm.cpu.kernel.scalar.ScalarKernels;
 public final class VectorKernels implements Kernels {
     private final Specialized<Reduction> reductions = VectorReduction.copies();
     private final Specialized<Elementwise> maps = VectorElementwise.copies();
+    private final Specialized<ResidualGradient> residualGradients = VectorResidualGradient.copies();
     private final Kernels plain = new ScalarKernels();
     private final Conversions conversions = Species.HAS_HALVES ? new VectorConversions() : plain.conversions();
     private final MergeStatistics mergeStatistics =
@@ -25,9 +27,9 @@ public final class VectorKernels implements Kernels {
     /** The kernels, which have no state of their own. */
     public VectorKernels() {}
 
-    /** The floats that a vector holds. */
+    /** The floats that the widest vector of this processor holds. */
     public static int lanes() {
-        return Species.LANES;
+        return Species.WIDEST.length();
     }
 
     @Override
@@ -43,6 +45,11 @@ public final class VectorKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return maps.of(operands);
+    }
+
+    @Override
+    public ResidualGradient residualGradient(Operands operands) {
+        return residualGradients.of(operands);
     }
 
     @Override

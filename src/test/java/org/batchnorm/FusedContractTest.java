@@ -1,0 +1,400 @@
+package org.batchnorm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.offset;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.batchnorm.conformance.Quantity;
+import org.batchnorm.conformance.Reference;
+import org.batchnorm.conformance.Rounded;
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * What every backend must do beside batch norm, {@code y = output(BN(input(x)) + residual)}: the results of separate
+ * passes in double precision, whose signs are those of the y that the backend gave.
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+public abstract class FusedContractTest {
+    private static final List<Activations> ACTIVATIONS = List.of(
+            new Activations(Activation.NONE, Activation.relu()),
+            new Activations(Activation.leakyRelu(0.1), Activation.NONE),
+            new Activations(Activation.relu(), Activation.leakyRelu(0.2)));
+
+    /** The backend's name, which is forced. */
+    protected abstract String backend();
+
+    /** One of each way in which the backend divides its work. */
+    protected Stream<BatchShape> shapes() {
+        return Stream.of(
+                BatchShape.of(64, 33),
+                BatchShape.of(3000, 20),
+                BatchShape.channelsFirst(5, 7, 13),
+                BatchShape.channelsFirst(4, 3, 31, 33),
+                BatchShape.channelsLast(5, 7, 13));
+    }
+
+    /** Each shape with two of the activations, and each of them with and without a residual. */
+    Stream<Arguments> cases() {
+        List<Arguments> cases = new ArrayList<>();
+        int next = 0;
+        for (BatchShape shape : shapes().toList()) {
+            cases.add(Arguments.of(shape, ACTIVATIONS.get(next++ % ACTIVATIONS.size()), true));
+            cases.add(Arguments.of(shape, ACTIVATIONS.get(next++ % ACTIVATIONS.size()), false));
+        }
+        return cases.stream();
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void trainingIsWithinBar(BatchShape shape, Activations activations, boolean adding) {
+        Case given = new Case(Values.random(shape, 1), activations, adding);
+        try (BatchNorm layer = layer(shape, activations)) {
+            Run run = given.run(layer);
+
+            Reference.Statistics statistics =
+                    Reference.statistics(shape, Reference.widen(given.activatedX()), LayerCalls.EPS);
+            given.check(layer, run, statistics.mean(), statistics.rstd(), true);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void frozenIsWithinBar(BatchShape shape, Activations activations, boolean adding) {
+        Case given = new Case(Values.random(shape, 2), activations, adding);
+        try (BatchNorm layer = layer(shape, activations)) {
+            for (int c = 0; c < shape.c(); c++) {
+                layer.runningMean()[c] = 0.2f * (c % 5 - 2);
+                layer.runningVar()[c] = 0.5f + 0.25f * (c % 4);
+            }
+            Run run = given.run(layer.freezeStatistics());
+
+            double[] mean = Reference.widen(layer.runningMean());
+            double[] rstd = Reference.rstd(Reference.widen(layer.runningVar()), LayerCalls.EPS);
+            given.check(layer, run, mean, rstd, false);
+
+            float[] y = new float[run.y.length];
+            given.forward(layer.eval(), Batch.of(given.batch.x(), shape), Batch.of(y, shape), null);
+            assertThat(y).as("inference").isEqualTo(run.y);
+        }
+    }
+
+    /**
+     * Features that are mapped in double precision, or in another unit, as float32 does not hold their gamma · rstd.
+     */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void featuresBeyondFloat32(BatchShape shape, Activations activations, boolean adding) {
+        Values batch = Values.random(shape, 8);
+        for (int i = 0; i < batch.x().length; i++) {
+            int kind = Reference.feature(shape, i) % 3;
+            batch.x()[i] *= kind == 0 ? 1e37f : kind == 1 ? 1e-3f : 1;
+            batch.dy()[i] *= kind == 0 ? 1e10f : kind == 1 ? 1e-5f : 1;
+        }
+        for (int c = 0; c < shape.c(); c++) {
+            batch.weight()[c] *= c % 3 == 0 ? 1e-38f : c % 3 == 1 ? 2e37f : 1;
+        }
+        Case given = new Case(batch, activations, adding);
+        try (BatchNorm layer = layer(shape, activations)) {
+            Run run = given.run(layer);
+
+            Reference.Statistics statistics =
+                    Reference.statistics(shape, Reference.widen(given.activatedX()), LayerCalls.EPS);
+            given.check(layer, run, statistics.mean(), statistics.rstd(), true);
+        }
+    }
+
+    /** Segments, and outputs in the place of inputs. */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void whereDataLieChangesNoBit(BatchShape shape, Activations activations, boolean adding) {
+        Case given = new Case(Values.random(shape, 3), activations, adding);
+        try (BatchNorm layer = layer(shape, activations);
+                Arena arena = Arena.ofShared()) {
+            Run expected = given.run(layer);
+            Batch x = inSegment(given.batch.x(), shape, arena);
+            Batch dy = inSegment(given.batch.dy(), shape, arena);
+            Batch residual = inSegment(given.residual, shape, arena);
+            SavedStatistics saved = new SavedStatistics(shape.c());
+            layer.zeroGradients();
+            if (adding) {
+                layer.forward(x, residual, residual, saved);
+                assertThat(values(residual)).isEqualTo(expected.y);
+                layer.backward(x, residual, dy, x, dy, saved);
+                assertThat(values(dy)).as("dresidual in dy").isEqualTo(expected.dresidual);
+            } else {
+                Batch y = inSegment(given.batch.x(), shape, arena);
+                layer.forward(y, y, saved);
+                assertThat(values(y)).isEqualTo(expected.y);
+                layer.backward(x, dy, x, saved);
+            }
+            assertThat(values(x)).as("dx in x").isEqualTo(expected.dx);
+            assertThat(layer.weightGradient()).isEqualTo(expected.dweight);
+            assertThat(layer.biasGradient()).isEqualTo(expected.dbias);
+        }
+    }
+
+    private static Batch inSegment(float[] values, BatchShape shape, Arena arena) {
+        MemorySegment segment = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+        return Batch.of(segment, shape);
+    }
+
+    private static float[] values(Batch batch) {
+        return batch.segment().toArray(ValueLayout.JAVA_FLOAT);
+    }
+
+    /** The stages one by one, as those who merge statistics and gradients call them. */
+    @ParameterizedTest
+    @MethodSource("cases")
+    void stagesGiveTheWholeOperation(BatchShape shape, Activations activations, boolean adding) {
+        Case given = new Case(Values.random(shape, 4), activations, adding);
+        try (BatchNormOperations operations = operations()) {
+            for (boolean through : List.of(true, false)) {
+                BatchStatistics statistics = new BatchStatistics(shape.c());
+                Normalization ofBatch = given.normalization(statistics, true);
+                Batch x = Batch.of(given.batch.x(), shape);
+                Batch y = given.empty();
+                Tensors tensors = new Tensors(activations);
+                operations.forward(tensors.forward(x, y).withResidual(given.addend(), null), ofBatch);
+                Normalization normalization = given.normalization(statistics, through);
+                Batch again = given.empty();
+                operations.transform(tensors.forward(x, again).withResidual(given.addend(), null), normalization);
+                assertThat(again.array()).as("y of transform").containsExactly(y.array(), offset(1e-5f));
+
+                Batch dy = Batch.of(given.batch.dy(), shape);
+                Batch dx = given.empty();
+                Batch dresidual = adding ? given.empty() : null;
+                GradientSums sums = new GradientSums(shape.c());
+                operations.backward(given.backward(tensors, x, again, dx, dresidual), normalization, sums);
+                Batch dxOfStages = given.empty();
+                Batch dresidualOfStages = adding ? given.empty() : null;
+                GradientSums sumsOfStages = new GradientSums(shape.c());
+                given.backward(tensors, x, again, dxOfStages, dresidualOfStages);
+                operations.reduceGradients(tensors, normalization, sumsOfStages);
+                operations.inputGradient(tensors, normalization, sumsOfStages);
+
+                assertThat(dxOfStages.array()).containsExactly(dx.array(), offset(2e-5f));
+                for (int c = 0; c < shape.c(); c++) {
+                    assertThat(sumsOfStages.dgamma()[c]).isCloseTo(sums.dgamma()[c], offset(2e-4));
+                    assertThat(sumsOfStages.dbeta()[c]).isCloseTo(sums.dbeta()[c], offset(2e-4));
+                }
+                if (dresidual != null && dresidualOfStages != null) {
+                    assertThat(dresidualOfStages.array()).isEqualTo(dresidual.array());
+                }
+                assertThat(dy.array()).isEqualTo(given.batch.dy());
+            }
+        }
+    }
+
+    private BatchNormOperations operations() {
+        return Backends.open(Optional.of(backend()), BackendOptions.fromSystemProperties())
+                .operations();
+    }
+
+    /** Where gamma and beta are 0 all that the activation sees is 0: the derivative is the negative side's. */
+    @Test
+    void theGradientAtZero() {
+        BatchShape shape = BatchShape.of(64, 33);
+        Case given = new Case(Values.random(shape, 5), ACTIVATIONS.get(2), false);
+        given.batch.weight()[3] = 0;
+        given.batch.bias()[3] = 0;
+        try (BatchNorm layer = layer(shape, given.activations)) {
+            Run run = given.run(layer);
+
+            float sum = 0;
+            for (int i = 3; i < run.y.length; i += 33) {
+                assertThat(run.y[i]).isEqualTo(0f);
+                sum += 0.2f * given.batch.dy()[i];
+            }
+            assertThat(run.dbias[3]).isCloseTo(sum, offset(1e-5f));
+        }
+    }
+
+    @Test
+    void gradientsAreThoseOfFiniteDifferences() {
+        BatchShape shape = BatchShape.of(6, 3);
+        // Of these seeds no value lies so near a kink that the differences reach over it.
+        Values batch = Values.random(shape, 8);
+        Case given = new Case(batch, new Activations(Activation.leakyRelu(0.3), Activation.leakyRelu(0.1)), true, 17);
+        try (BatchNorm layer = layer(shape, given.activations)) {
+            Run run = given.run(layer);
+            float step = 0x1p-10f;
+            for (int i = 0; i < run.dx.length; i++) {
+                double byX = (given.loss(layer, i, step, 0) - given.loss(layer, i, -step, 0)) / (2 * step);
+                double byResidual = (given.loss(layer, i, 0, step) - given.loss(layer, i, 0, -step)) / (2 * step);
+
+                assertThat(run.dx[i]).as("dx[%d]", i).isCloseTo((float) byX, offset(2e-3f));
+                assertThat(run.dresidual[i]).as("dresidual[%d]", i).isCloseTo((float) byResidual, offset(2e-3f));
+            }
+        }
+    }
+
+    private BatchNorm layer(BatchShape shape, Activations activations) {
+        return BatchNorm.builder(shape.c())
+                .backend(backend())
+                .inputActivation(activations.input())
+                .activation(activations.output())
+                .build();
+    }
+
+    // ---- one step
+
+    /** What one forward and backward gave; dresidual is empty without a residual. */
+    @SuppressWarnings("ArrayRecordComponent") // a bundle of results, never compared
+    private record Run(float[] y, float[] dx, float[] dresidual, float[] dweight, float[] dbias) {}
+
+    /** The inputs of one step. */
+    @SuppressWarnings("ArrayRecordComponent") // a bundle of inputs, never compared
+    private record Case(Values batch, Activations activations, boolean adding, float[] residual) {
+
+        Case(Values batch, Activations activations, boolean adding) {
+            this(batch, activations, adding, 99);
+        }
+
+        Case(Values batch, Activations activations, boolean adding, long seed) {
+            this(batch, activations, adding, random(batch.x().length, seed));
+        }
+
+        private static float[] random(int length, long seed) {
+            Random random = new Random(seed);
+            float[] values = new float[length];
+            for (int i = 0; i < length; i++) {
+                values[i] = (float) random.nextGaussian();
+            }
+            return values;
+        }
+
+        BatchShape shape() {
+            return batch.shape();
+        }
+
+        Batch empty() {
+            return Batch.of(new float[batch.x().length], shape());
+        }
+
+        Batch addend() {
+            return adding ? Batch.of(residual, shape()) : null;
+        }
+
+        Normalization normalization(BatchStatistics statistics, boolean through) {
+            return new Normalization(batch.weight(), batch.bias(), LayerCalls.EPS, statistics, through);
+        }
+
+        Tensors backward(Tensors tensors, Batch x, Batch y, Batch dx, Batch dresidual) {
+            Batch dy = Batch.of(batch.dy(), shape());
+            return adding ? tensors.backward(x, y, dy, dx, dresidual) : tensors.backward(x, dy, dx);
+        }
+
+        void forward(BatchNorm layer, Batch x, Batch y, SavedStatistics saved) {
+            System.arraycopy(batch.weight(), 0, layer.weight(), 0, batch.weight().length);
+            System.arraycopy(batch.bias(), 0, layer.bias(), 0, batch.bias().length);
+            if (saved == null) {
+                if (adding) {
+                    layer.forward(x, addend(), y);
+                } else {
+                    layer.forward(x, y);
+                }
+            } else if (adding) {
+                layer.forward(x, addend(), y, saved);
+            } else {
+                layer.forward(x, y, saved);
+            }
+        }
+
+        Run run(BatchNorm layer) {
+            layer.zeroGradients();
+            Batch x = Batch.of(batch.x().clone(), shape());
+            Batch dy = Batch.of(batch.dy().clone(), shape());
+            Batch y = empty();
+            Batch dx = empty();
+            Batch dresidual = empty();
+            SavedStatistics saved = new SavedStatistics(shape().c());
+            forward(layer, x, y, saved);
+            if (adding) {
+                layer.backward(x, y, dy, dx, dresidual, saved);
+            } else {
+                layer.backward(x, dy, dx, saved);
+            }
+            assertThat(x.array()).as("x, an input").isEqualTo(batch.x());
+            assertThat(dy.array()).as("dy, an input").isEqualTo(batch.dy());
+            return new Run(
+                    y.array(),
+                    dx.array(),
+                    dresidual.array(),
+                    layer.weightGradient().clone(),
+                    layer.biasGradient().clone());
+        }
+
+        float[] activatedX() {
+            float[] values = batch.x().clone();
+            for (int i = 0; i < values.length; i++) {
+                values[i] = activations.input().of(values[i]);
+            }
+            return values;
+        }
+
+        void check(BatchNorm layer, Run run, double[] mean, double[] rstd, boolean through) {
+            double[] a = Reference.widen(activatedX());
+            double[] gamma = Reference.widen(batch.weight());
+            double[] bn = Reference.transform(shape(), a, gamma, Reference.widen(batch.bias()), mean, rstd);
+            double[] wideResidual = Reference.widen(adding ? residual : new float[residual.length]);
+            float[] dy = batch.dy().clone();
+            for (int i = 0; i < dy.length; i++) {
+                dy[i] = activations.output().gradient(dy[i], run.y[i]);
+            }
+            if (adding) {
+                assertThat(run.dresidual).as("dresidual").isEqualTo(dy);
+            }
+            double[] wideDy = Reference.widen(dy);
+            Reference.Gradients gradients = Reference.backward(shape(), a, wideDy, gamma, mean, rstd, through);
+            Reference.Gradients rounded = Rounded.gradients(shape(), a, wideDy, gamma, mean, rstd, through);
+            for (int i = 0; i < dy.length; i++) {
+                double derivative = activations.input().derivative(batch.x()[i]);
+                gradients.dx()[i] *= derivative;
+                rounded.dx()[i] *= derivative;
+            }
+            double[] y = Reference.addResidual(bn, wideResidual, activations.output());
+            Step.assertWithinBar(shape(), Quantity.Y, run.y, y, Rounded.withResidual(bn, wideResidual));
+            Step.of(layer, shape(), run.y, run.dx)
+                    .isWithinBar(Quantity.DX, gradients.dx(), rounded.dx())
+                    .isWithinBar(Quantity.DWEIGHT, gradients.dgamma(), rounded.dgamma())
+                    .isWithinBar(Quantity.DBIAS, gradients.dbeta(), rounded.dbeta());
+        }
+
+        /** The loss of which dy is the gradient, with one x or one value of the residual moved. */
+        double loss(BatchNorm layer, int moved, float ofX, float ofResidual) {
+            float[] x = batch.x().clone();
+            float[] r = residual.clone();
+            x[moved] += ofX;
+            r[moved] += ofResidual;
+            Batch y = empty();
+            new Case(batch.withX(x), activations, adding, r).forward(layer, Batch.of(x, shape()), y, null);
+            double loss = 0;
+            for (int i = 0; i < x.length; i++) {
+                loss += (double) y.array()[i] * batch.dy()[i];
+            }
+            return loss;
+        }
+    }
+}
