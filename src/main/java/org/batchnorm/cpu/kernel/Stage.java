@@ -38,6 +38,7 @@ public final class Stage {
     private final float[] x = new float[SIZE];
     private final float[] second = new float[SIZE];
     private final short[] bits = new short[SIZE];
+    private final int[] scratch = new int[SIZE];
     private float[] kept = {};
     private boolean inputLifted;
     private Conversions conversions = new Conversions();
@@ -213,9 +214,9 @@ public final class Stage {
         if (!type.is16Bit()) {
             Memory.write(x, at, memory, position, values);
         } else if (memory instanceof short[] array) {
-            conversions.narrow(type, x, at, array, (int) position, values);
+            conversions.narrow(type, x, at, array, (int) position, values, scratch);
         } else {
-            conversions.narrow(type, x, at, bits, 0, values);
+            conversions.narrow(type, x, at, bits, 0, values, scratch);
             Memory.write(bits, memory, position, values);
         }
     }

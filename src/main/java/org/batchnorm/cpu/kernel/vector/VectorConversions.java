@@ -38,7 +38,7 @@ final class VectorConversions extends Conversions {
     }
 
     @Override
-    protected void narrowBfloat16(float[] from, int fromAt, short[] to, int toAt, int length) {
+    protected void narrowBfloat16(float[] from, int fromAt, short[] to, int toAt, int length, int[] scratch) {
         int end = FLOATS.loopBound(length);
         IntVector half = IntVector.broadcast(INTS, Short.SIZE);
         IntVector one = IntVector.broadcast(INTS, 1);
@@ -53,6 +53,6 @@ final class VectorConversions extends Conversions {
             IntVector all = rounded.blend(bits.lanewise(OR, quiet), nan).lanewise(LSHR, half);
             ((ShortVector) all.convertShape(VectorOperators.I2S, SHORTS, 0)).intoArray(to, toAt + i);
         }
-        super.narrowBfloat16(from, fromAt + end, to, toAt + end, length - end);
+        super.narrowBfloat16(from, fromAt + end, to, toAt + end, length - end, scratch);
     }
 }
