@@ -207,7 +207,7 @@ public final class BatchNorm implements AutoCloseable {
      *
      * @param residual in, the shape of x; may be the memory of x or y
      * @throws IllegalArgumentException if a shape is wrong, if batch statistics of one value are asked for, or if the
-     *     backend adds no residual, as {@code tornadovm} does not
+     *     backend adds no residual
      * @throws IllegalStateException if the layer is closed or in use by another thread
      */
     public void forward(Batch x, Batch residual, Batch y) {

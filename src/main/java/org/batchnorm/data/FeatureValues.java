@@ -79,8 +79,8 @@ public final class FeatureValues {
      */
     public float[] floats() {
         if (isDouble()) {
-            throw new IllegalStateException(
-                    "the values of a layer of FLOAT64 are in a double[], not in a float[]: ask" + " for doubles()");
+            throw new IllegalStateException("the values of a layer of FLOAT64 are in a double[], not in a float[]: "
+                    + "take the method for doubles, as doubleWeight() of a layer");
         }
         return floats;
     }

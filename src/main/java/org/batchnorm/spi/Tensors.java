@@ -2,6 +2,7 @@ package org.batchnorm.spi;
 
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -155,17 +156,33 @@ public final class Tensors {
     }
 
     /**
-     * Refuses types that a backend does not take.
+     * Refuses types that a backend does not take, and those beside which FLOAT64 does not stand.
      *
      * @throws IllegalArgumentException if a tensor is of such a type; the message names it
      */
     void requireTakenBy(BatchNormOperations operations, String backend) {
+        requireOneWidth("y", y);
+        requireOneWidth("dy", dy);
+        requireOneWidth("dx", dx);
+        requireOneWidth("residual", residual);
+        requireOneWidth("dresidual", dresidual);
         requireTaken("x", x, operations, backend);
         requireTaken("y", y, operations, backend);
         requireTaken("dy", dy, operations, backend);
         requireTaken("dx", dx, operations, backend);
         requireTaken("residual", residual, operations, backend);
         requireTaken("dresidual", dresidual, operations, backend);
+    }
+
+    private void requireOneWidth(String name, @Nullable Batch batch) {
+        if (batch == null || x == null) {
+            return;
+        }
+        boolean isDouble = batch.type() == ElementType.FLOAT64;
+        if (isDouble != (x.type() == ElementType.FLOAT64)) {
+            throw new IllegalArgumentException(name + ": " + batch.type() + " given beside x of " + x.type() + ", must "
+                    + (isDouble ? "not " : "") + "be FLOAT64: with one tensor of FLOAT64 all are");
+        }
     }
 
     private static void requireTaken(

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
@@ -14,6 +15,12 @@ import org.batchnorm.SavedStatistics;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 import org.junit.jupiter.api.Test;
 
 /** What does not go together with FLOAT64, by name and before anything is changed. */
@@ -55,6 +62,30 @@ class RefusalTest {
             refuses(() -> layer.forward(doubles, floats), IllegalArgumentException.class, "x" + given);
             refuses(() -> layer.forward(floats, doubles), IllegalArgumentException.class, "y" + given);
             assertThat(layer.numBatchesTracked()).isZero();
+        }
+    }
+
+    /** Who calls a backend without a layer is told as well. */
+    @Test
+    void tensorsOfBothKindsGivenToABackend() {
+        Batch doubles = Batch.of(new double[12], SHAPE);
+        Batch floats = Batch.of(new float[12], SHAPE);
+        BatchStatistics statistics = new BatchStatistics(3, ElementType.FLOAT64);
+        Normalization normalization = Normalization.of(null, null, 1e-5, statistics, true);
+        for (String backend : List.of("vector", "scalar")) {
+            try (BatchNormOperations operations = Backends.open(
+                            Optional.of(backend), BackendOptions.fromSystemProperties())
+                    .operations()) {
+                refuses(
+                        () -> operations.forward(new Tensors().forward(doubles, floats), normalization),
+                        IllegalArgumentException.class,
+                        "y: FLOAT32 given beside x of FLOAT64, must be FLOAT64");
+                refuses(
+                        () -> operations.forward(new Tensors().forward(floats, doubles), normalization),
+                        IllegalArgumentException.class,
+                        "y: FLOAT64 given beside x of FLOAT32, must not be FLOAT64");
+            }
+            assertThat(statistics.count()).isZero();
         }
     }
 

@@ -424,14 +424,33 @@ final class KernelCalls {
         graph.transferToDevice(samplesMode, samples);
     }
 
-    private void add(String task, WorkerGrid grid, Consumer<String> adder) {
-        String name = plan.prefix() + "_" + task;
-        String key = graph.getTaskGraphName() + "." + name;
-        if (grids.get(key) != null) {
-            throw new IllegalArgumentException("prefix: \"" + plan.prefix() + "\" given, but the grids have a task "
-                    + key + " already; give each layer and each graph a name of its own");
+    /**
+     * Before the first of several tasks is added.
+     *
+     * @throws IllegalArgumentException if there is one of these already
+     */
+    void requireNew(String... tasks) {
+        for (String task : tasks) {
+            String key = key(task);
+            if (grids.get(key) != null) {
+                throw new IllegalArgumentException("prefix: \"" + plan.prefix()
+                        + "\" given, but the grids have a task " + key
+                        + " already; give each layer and each graph a name of its own");
+            }
         }
-        adder.accept(name);
-        grids.addWorkerGrid(key, grid);
+    }
+
+    private String name(String task) {
+        return plan.prefix() + "_" + task;
+    }
+
+    private String key(String task) {
+        return graph.getTaskGraphName() + "." + name(task);
+    }
+
+    private void add(String task, WorkerGrid grid, Consumer<String> adder) {
+        requireNew(task);
+        adder.accept(name(task));
+        grids.addWorkerGrid(key(task), grid);
     }
 }

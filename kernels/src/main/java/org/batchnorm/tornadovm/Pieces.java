@@ -224,6 +224,7 @@ public final class Pieces {
     public void backward(FloatArray x, FloatArray y, FloatArray dy, FloatArray dx, FloatArray dresidual) {
         plan.requireTwoValues(samples);
         requireResidualGradient(x, dx, dresidual);
+        kernels.requireNew("reduceGradients", "backwardOnChip");
         residualGradient(y, dy, dresidual).backward(x, dresidual, dx);
     }
 
@@ -234,8 +235,8 @@ public final class Pieces {
      * @param y in, what the forward gave
      * @param dy in, the gradient of y
      * @param dresidual out, the gradient of the residual; may be y or dy
-     * @return the pieces that the other steps are of, with dresidual in the place of dy: the activation after batch
-     *     norm is behind them
+     * @return the pieces that the other steps of the backward are of, with dresidual in the place of dy: the activation
+     *     after batch norm is behind them. They are for a backward only: a forward of theirs has no such activation
      */
     public Pieces residualGradient(FloatArray y, FloatArray dy, FloatArray dresidual) {
         plan.requireSize("y", y);
@@ -352,6 +353,7 @@ public final class Pieces {
      */
     public void frozenBackward(FloatArray x, FloatArray y, FloatArray dy, FloatArray dx, FloatArray dresidual) {
         requireResidualGradient(x, dx, dresidual);
+        kernels.requireNew("reduceGradients");
         residualGradient(y, dy, dresidual).frozenBackward(x, dresidual, dx);
     }
 

@@ -3,6 +3,7 @@ package org.batchnorm.tornadovm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Set;
 import java.util.stream.Stream;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
@@ -119,6 +120,24 @@ class ResidualsTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("dresidual: the array of dx given");
         assertThat(grids.keySet()).isEmpty();
+    }
+
+    /** Nothing of a backward is added where another one of the layer is in the graph. */
+    @Test
+    void aSecondBackwardAddsNothing() {
+        Data data = new Data(BatchShape.of(8, 5), Layers.OWN);
+        GridScheduler grids = new GridScheduler();
+        Pieces pieces = data.norm.on(new TaskGraph("step"), grids);
+        pieces.frozenForward(data.x, data.y);
+        pieces.frozenBackward(data.x, data.dy, data.dx);
+        Set<String> before = Set.copyOf(grids.keySet());
+        assertThatThrownBy(() -> pieces.frozenBackward(data.x, data.y, data.dy, data.dx, data.dresidual))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("already");
+        assertThatThrownBy(() -> pieces.backward(data.x, data.y, data.dy, data.dx, data.dresidual))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("already");
+        assertThat(grids.keySet()).isEqualTo(before);
     }
 
     /** A layer and a random batch. */

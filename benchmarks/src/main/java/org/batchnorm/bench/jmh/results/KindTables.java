@@ -22,7 +22,6 @@ import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
 import org.batchnorm.data.ElementType;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What other element types bring, and what fusing brings: rows of one run side by side. Rows of several runs are not
@@ -168,11 +167,11 @@ public final class KindTables {
             }
         }
         List<Line> lines = new ArrayList<>();
-        cases.forEach((of, all) -> {
-            @Nullable Map<Operation, Double> ours = all.get(Tables.DEFAULT_VARIANT);
-            Map<Operation, Double> fused = ours == null ? Map.of() : ours;
-            all.forEach((who, times) -> lines.add(new Line(of, who, times, fused)));
-        });
+        cases.forEach((of, all) -> all.forEach((who, times) -> {
+            // Ours in separate passes stand beside ours on the same memory, libraries beside those on the heap.
+            String fused = all.containsKey(fusedOf(who)) ? fusedOf(who) : Tables.DEFAULT_VARIANT;
+            lines.add(new Line(of, who, times, all.getOrDefault(fused, Map.of())));
+        }));
         return lines.isEmpty()
                 ? List.of()
                 : Columns.<Line>of(
@@ -187,6 +186,11 @@ public final class KindTables {
                                 numbers("backward", line -> line.time(Operation.BACKWARD)),
                                 numbers("forward + backward", Line::step))
                         .markdown(lines);
+    }
+
+    /** Ours, fused, of the same backend and memory as ours in separate passes. */
+    private static String fusedOf(String who) {
+        return who.replace(Libraries.SEPARATE, "");
     }
 
     private static String who(Point point) {

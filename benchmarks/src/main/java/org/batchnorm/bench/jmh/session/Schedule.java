@@ -44,6 +44,8 @@ public record Schedule(
      */
     private static final String SCALAR = "scalar";
 
+    private static final String VECTOR = "vector";
+
     /** The layer allocates nothing: small shapes show it. */
     private static final int LAYER_ELEMENTS = 1 << 20;
 
@@ -151,7 +153,7 @@ public record Schedule(
                 if ((!backend.name().equals(SCALAR) || backends.size() == 1 || plain) && backend.does(kind)) {
                     int count = backend.onDevice() ? 0 : threadCount;
                     tasks.add(new Task.Ours(operation, shape, kind, false, backend, memory, count));
-                    if (isSeparable(kind) && !backend.onDevice()) {
+                    if (isSeparable(kind) && backend.name().equals(VECTOR)) {
                         tasks.add(new Task.Ours(operation, shape, kind, true, backend, memory, count));
                     }
                 }
@@ -160,7 +162,7 @@ public record Schedule(
         return tasks;
     }
 
-    /** Whether the harness has passes of its own for what the kind fuses: for float32. */
+    /** Whether the harness has passes of its own for what the kind fuses: on the Vector API, for float32. */
     private static boolean isSeparable(Kind kind) {
         return kind.fusion() != Fusion.NONE && kind.type() == ElementType.FLOAT32;
     }
