@@ -9,6 +9,7 @@ import static org.batchnorm.bench.output.Column.words;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -151,10 +152,12 @@ public final class KindTables {
 
     /**
      * What was measured fused, ours and in separate passes, and other libraries: milliseconds, and behind them the
-     * ratio to the first line of the same case; above 1 ours, fused, is faster. Empty where nothing was.
+     * ratio to ours, fused, of the same backend and memory; of a library to ours on the heap. Above 1 ours, fused, is
+     * faster. Empty where nothing was measured.
      */
     public static List<String> fused(Collection<Measurement> rows) {
         Map<Case, Map<String, Map<Operation, Double>>> cases = new LinkedHashMap<>();
+        Set<String> ours = new HashSet<>();
         for (Measurement row : rows) {
             Point point = row.point();
             Kind kind = point.kind();
@@ -164,12 +167,14 @@ public final class KindTables {
                                 key -> new LinkedHashMap<>())
                         .computeIfAbsent(who(point), key -> new EnumMap<>(Operation.class))
                         .merge(point.operation(), row.result().milliseconds(), Math::min);
+                if (point.library().equals(Libraries.OURS)) {
+                    ours.add(who(point));
+                }
             }
         }
         List<Line> lines = new ArrayList<>();
         cases.forEach((of, all) -> all.forEach((who, times) -> {
-            // Ours in separate passes stand beside ours on the same memory, libraries beside those on the heap.
-            String fused = all.containsKey(fusedOf(who)) ? fusedOf(who) : Tables.DEFAULT_VARIANT;
+            String fused = ours.contains(who) ? who.replace(Libraries.SEPARATE, "") : Tables.DEFAULT_VARIANT;
             lines.add(new Line(of, who, times, all.getOrDefault(fused, Map.of())));
         }));
         return lines.isEmpty()
@@ -186,11 +191,6 @@ public final class KindTables {
                                 numbers("backward", line -> line.time(Operation.BACKWARD)),
                                 numbers("forward + backward", Line::step))
                         .markdown(lines);
-    }
-
-    /** Ours, fused, of the same backend and memory as ours in separate passes. */
-    private static String fusedOf(String who) {
-        return who.replace(Libraries.SEPARATE, "");
     }
 
     private static String who(Point point) {

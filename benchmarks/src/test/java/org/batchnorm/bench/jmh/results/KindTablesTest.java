@@ -60,6 +60,25 @@ class KindTablesTest {
     }
 
     @Test
+    void separatePassesStandBesideWhatIsFusedOnTheSameMemory() {
+        List<Measurement> rows = List.of(
+                row(Operation.FORWARD, "native", "vector", 2),
+                row(Operation.FORWARD, "native", "vector-separate", 3),
+                row(Operation.FORWARD, "heap", "vector", 1));
+
+        assertThat(KindTables.fused(rows))
+                .contains(
+                        "| residual+relu | 64x4 | 1 | vector native | 2.000 (1.00) | – | – | – |",
+                        "| residual+relu | 64x4 | 1 | vector-separate native | 3.000 (1.50) | – | – | – |");
+    }
+
+    private static Measurement row(Operation operation, String memory, String variant, double milliseconds) {
+        Point point = Point.onCpu(operation, BenchShape.of(64, 4), memory, Libraries.OURS, variant, 1)
+                .of(FUSED);
+        return new Measurement(point, Rows.run("1"), Rows.result(point, milliseconds));
+    }
+
+    @Test
     void plainRowsHaveNoTableOfTheirOwn() {
         List<Measurement> rows = List.of(row("1", Operation.FORWARD, Libraries.OURS, "vector", Kind.PLAIN, 1));
         assertThat(KindTables.types(rows)).isEmpty();
