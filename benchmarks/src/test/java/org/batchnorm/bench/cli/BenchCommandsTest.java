@@ -135,7 +135,7 @@ class BenchCommandsTest {
                 "--operation=backward",
                 "--type=float32,bfloat16",
                 "--fused=none,residual+leaky_relu",
-                "--backend=scalar",
+                "--backend=vector",
                 "--threads=1",
                 "--memory=heap",
                 "--samples=2",
@@ -152,15 +152,15 @@ class BenchCommandsTest {
         assertThat(ours)
                 .extracting(row -> row.point().variant() + " " + row.point().kind())
                 .containsExactly(
-                        "scalar float32",
-                        "scalar bfloat16",
-                        "scalar float32 residual+leaky_relu",
-                        "scalar-separate float32 residual+leaky_relu",
-                        "scalar bfloat16 residual+leaky_relu");
+                        "vector float32",
+                        "vector bfloat16",
+                        "vector float32 residual+leaky_relu",
+                        "vector-separate float32 residual+leaky_relu",
+                        "vector bfloat16 residual+leaky_relu");
         assertThat(ours).allSatisfy(row -> assertThat(row.result().floorShare()).isPositive());
         assertThat(out.toString())
-                .contains("| backward | 64x5 | none | scalar | heap | 1 |")
-                .contains("| residual+leaky_relu | 64x5 | 1 | scalar-separate | – | – |");
+                .contains("| backward | 64x5 | none | vector | heap | 1 |")
+                .contains("| residual+leaky_relu | 64x5 | 1 | vector-separate | – | – |");
     }
 
     @Test
