@@ -120,7 +120,8 @@ public final class BatchNorm implements AutoCloseable {
     }
 
     /**
-     * Frozen statistics, {@link Mode#FROZEN}: γ, β and what lies before are trained, {@code dx = gamma · rstd · dy}.
+     * Frozen statistics, {@link Mode#FROZEN}: γ, β and what lies before are trained, {@code dx = gamma · rstd · dy}. An
+     * {@link IllegalStateException} if the layer tracks no statistics.
      */
     public BatchNorm freezeStatistics() {
         return mode(Mode.FROZEN);
@@ -162,7 +163,7 @@ public final class BatchNorm implements AutoCloseable {
         return this;
     }
 
-    /** Changes the weight of the newest batch, {@link BatchNormConfig#momentum()}: within [0, 1]. */
+    /** Changes the weight, within [0, 1]: {@code running = (1 − momentum) · running + momentum · batch}. */
     public BatchNorm momentum(double momentum) {
         oneThread.change("momentum", () -> config = config.withMomentum(OptionalDouble.of(momentum)));
         return this;
@@ -202,8 +203,7 @@ public final class BatchNorm implements AutoCloseable {
     /**
      * Normalizes a batch as the mode says and adds a residual, in the same passes over memory: {@code y =
      * activation(gamma · (x − mean) · rstd + beta + residual)}, as a residual network's block ends. In training its
-     * backward is {@link #backward(Batch, Batch, Batch, Batch, Batch)}. x and y are as in {@link #forward(Batch,
-     * Batch)}.
+     * backward is {@link #backward(Batch, Batch, Batch, Batch, Batch)}. x and y are as without.
      *
      * @param residual in, the shape of x; may be the memory of x or y
      * @throws IllegalArgumentException if a shape is wrong, if batch statistics of one value are asked for, or if the
