@@ -110,8 +110,8 @@ final class VectorElementwise implements Elementwise {
                 FloatVector x1 = INPUT.value(load(x, xAt + apart, j), in);
                 FloatVector dy0 = SECOND ? load(dy, dyAt, j) : m;
                 FloatVector dy1 = SECOND ? load(dy, dyAt + apart, j) : m;
-                dy0 = BEHIND.gradient(dy0, x0, o.forward, j, output);
-                dy1 = BEHIND.gradient(dy1, x1, o.forward, j, output);
+                dy0 = BEHIND.gradient(dy0, BEHIND.forward(x0, o.forward, j), output);
+                dy1 = BEHIND.gradient(dy1, BEHIND.forward(x1, o.forward, j), output);
                 FloatVector v0 = activate(map(x0, dy0, m, g, k, a, b), x0, in, output);
                 FloatVector v1 = activate(map(x1, dy1, m, g, k, a, b), x1, in, output);
                 store(v0, out, outAt, j);
@@ -311,8 +311,8 @@ final class VectorElementwise implements Elementwise {
         FloatVector dy1 = SECOND ? load(dy, dyAt + apart, end) : m;
         FloatVector x0 = INPUT.value(load(x, xAt, end), in);
         FloatVector x1 = INPUT.value(load(x, xAt + apart, end), in);
-        dy0 = BEHIND.gradient(dy0, x0, ofForward, 0, output);
-        dy1 = BEHIND.gradient(dy1, x1, ofForward, 0, output);
+        dy0 = BEHIND.gradient(dy0, BEHIND.forward(x0, ofForward, 0), output);
+        dy1 = BEHIND.gradient(dy1, BEHIND.forward(x1, ofForward, 0), output);
         FloatVector last0 = activate(map(x0, dy0, m, g, k, a, b), x0, in, output);
         FloatVector last1 = activate(map(x1, dy1, m, g, k, a, b), x1, in, output);
         int touched = 0;
@@ -322,8 +322,8 @@ final class VectorElementwise implements Elementwise {
             dy1 = SECOND ? load(dy, dyAt + apart, j) : m;
             x0 = INPUT.value(load(x, xAt, j), in);
             x1 = INPUT.value(load(x, xAt + apart, j), in);
-            dy0 = BEHIND.gradient(dy0, x0, ofForward, 0, output);
-            dy1 = BEHIND.gradient(dy1, x1, ofForward, 0, output);
+            dy0 = BEHIND.gradient(dy0, BEHIND.forward(x0, ofForward, 0), output);
+            dy1 = BEHIND.gradient(dy1, BEHIND.forward(x1, ofForward, 0), output);
             store(activate(map(x0, dy0, m, g, k, a, b), x0, in, output), out, outAt, j);
             store(activate(map(x1, dy1, m, g, k, a, b), x1, in, output), out, outAt + apart, j);
         }

@@ -119,9 +119,9 @@ final class VectorReduction implements Reduction {
                 FloatVector w1 = d1;
                 if (SECOND) {
                     FloatVector g = FloatVector.fromArray(FLOATS, dyShift, j);
-                    w0 = OUTPUT.gradient(load(dy, dyAt, j), x0, o.forward, j, out)
+                    w0 = OUTPUT.gradient(load(dy, dyAt, j), OUTPUT.forward(x0, o.forward, j), out)
                             .lanewise(SUB, g);
-                    w1 = OUTPUT.gradient(load(dy, dyAt + apart, j), x1, o.forward, j, out)
+                    w1 = OUTPUT.gradient(load(dy, dyAt + apart, j), OUTPUT.forward(x1, o.forward, j), out)
                             .lanewise(SUB, g);
                 }
                 FloatVector added = w0.lanewise(ADD, w1);
@@ -325,9 +325,9 @@ final class VectorReduction implements Reduction {
                 FloatVector v = d;
                 FloatVector w = e;
                 if (SECOND) {
-                    v = OUTPUT.gradient(load(o.second, dyAt, j), x0, o.forward, j, out)
+                    v = OUTPUT.gradient(load(o.second, dyAt, j), OUTPUT.forward(x0, o.forward, j), out)
                             .lanewise(SUB, g);
-                    w = OUTPUT.gradient(load(o.second, dyAt + width, j), x1, o.forward, j, out)
+                    w = OUTPUT.gradient(load(o.second, dyAt + width, j), OUTPUT.forward(x1, o.forward, j), out)
                             .lanewise(SUB, g);
                 }
                 sum = v.lanewise(ADD, w).lanewise(ADD, sum);
@@ -409,7 +409,9 @@ final class VectorReduction implements Reduction {
 
     private static FloatVector sampled(Operands o, long at, int j, FloatVector in, FloatVector out) {
         FloatVector x = SECOND && !SIGN ? in : value(o.x, o.xStart + at, j, in);
-        return SECOND ? OUTPUT.gradient(load(o.second, o.secondStart + at, j), x, o.forward, j, out) : x;
+        return SECOND
+                ? OUTPUT.gradient(load(o.second, o.secondStart + at, j), OUTPUT.forward(x, o.forward, j), out)
+                : x;
     }
 
     /** {@code input(x)}. */

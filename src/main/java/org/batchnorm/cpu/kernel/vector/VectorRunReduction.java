@@ -141,7 +141,7 @@ final class VectorRunReduction implements RunReduction {
 
     /** {@code dy · output′(z)} of one channel, whose coefficients stand in the tile. */
     private static FloatVector gradient(Operands o, Runs r, long start, int j, FloatVector x, FloatVector slope) {
-        return OUTPUT.gradient(load(o.second, start, j), x, r.tile.forward, 0, slope);
+        return OUTPUT.gradient(load(o.second, start, j), OUTPUT.forward(x, r.tile.forward, 0), slope);
     }
 
     /** Adds the sums of the lanes, and the values behind the last whole group of them. */

@@ -102,6 +102,20 @@ class VectorKernelsTest {
         assertThat(shared).isEmpty();
     }
 
+    /**
+     * The methods of activations are called by all kernels, most of which have none. What they called in turn would be
+     * rare in the profile, not inlined, and every vector an object.
+     */
+    @Test
+    void activationsCallNoneOfTheirMethods() throws IOException {
+        List<String> own = calls(VectorActivation.class).stream()
+                .filter(call -> call.type().stringValue().contains("FloatVector;"))
+                .filter(call -> call.owner().asInternalName().endsWith("/VectorActivation"))
+                .map(call -> call.name().stringValue())
+                .toList();
+        assertThat(own).isEmpty();
+    }
+
     private static List<InvokeInstruction> calls(Class<?> kernel) throws IOException {
         return model(kernel).methods().stream()
                 .flatMap(method -> method.code().stream())
