@@ -12,16 +12,19 @@ import org.batchnorm.cpu.kernel.ColumnSums;
 final class VectorSums {
     private VectorSums() {}
 
-    /** Adds the sums of four strips; in the same method as these it would be more than the compiler inlines. */
-    static void addStrips(float[] lanes, int j, ColumnSums s) {
-        add(s, j, FloatVector.fromArray(FLOATS, lanes, 0));
-        add(s, j + LANES, FloatVector.fromArray(FLOATS, lanes, LANES));
-        add(s, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 2 * LANES));
-        add(s, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 3 * LANES));
-        add(s.product, j, FloatVector.fromArray(FLOATS, lanes, 4 * LANES));
-        add(s.product, j + LANES, FloatVector.fromArray(FLOATS, lanes, 5 * LANES));
-        add(s.product, j + 2 * LANES, FloatVector.fromArray(FLOATS, lanes, 6 * LANES));
-        add(s.product, j + 3 * LANES, FloatVector.fromArray(FLOATS, lanes, 7 * LANES));
+    /** Adds the sums of four strips. No vector is given to another method, which would make it an object. */
+    static void addStrips(float[] lanes, int first, ColumnSums s) {
+        for (int k = 0; k < 4 * LANES; k += LANES) {
+            int j = first + k;
+            FloatVector more = FloatVector.fromArray(FLOATS, lanes, k);
+            FloatVector old = FloatVector.fromArray(FLOATS, s.sum, j);
+            FloatVector sum = old.lanewise(ADD, more);
+            sum.intoArray(s.sum, j);
+            FloatVector lost = more.lanewise(SUB, sum.lanewise(SUB, old));
+            FloatVector.fromArray(FLOATS, s.sumLow, j).lanewise(ADD, lost).intoArray(s.sumLow, j);
+            FloatVector products = FloatVector.fromArray(FLOATS, lanes, 4 * LANES + k);
+            FloatVector.fromArray(FLOATS, s.product, j).lanewise(ADD, products).intoArray(s.product, j);
+        }
     }
 
     /** {@link ColumnSums#add} of vectors. */
