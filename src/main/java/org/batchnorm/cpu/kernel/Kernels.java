@@ -1,5 +1,7 @@
 package org.batchnorm.cpu.kernel;
 
+import org.jspecify.annotations.Nullable;
+
 /** The kernels of a backend. */
 public interface Kernels {
 
@@ -15,6 +17,11 @@ public interface Kernels {
 
     /** The map of x alone, {@code transform}, or, if the operands have dy, of both, {@code inputGradient}. */
     Elementwise elementwise(Operands operands);
+
+    /** The map of rows as they lie in memory, of operands that are staged for all else; null where there is none. */
+    default @Nullable Elementwise unstagedRows(Operands operands) {
+        return null;
+    }
 
     /** The gradient of a residual. */
     ResidualGradient residualGradient(Operands operands);

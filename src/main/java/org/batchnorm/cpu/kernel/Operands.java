@@ -57,6 +57,7 @@ public final class Operands {
     private ElementType secondType = ElementType.FLOAT32;
     private ElementType outType = ElementType.FLOAT32;
     private boolean staged;
+    private boolean bfloat16;
     private boolean inArrays;
     private boolean inNative;
     private boolean hasSecond;
@@ -68,6 +69,7 @@ public final class Operands {
         secondType = newSecond == null ? xType : newSecond.type();
         outType = newOut == null ? xType : newOut.type();
         staged = xType.is16Bit() || secondType.is16Bit() || outType.is16Bit();
+        bfloat16 = xType == secondType && xType == outType && xType == ElementType.BFLOAT16;
         hasResidual = false;
         inArrays = newX.isArray() && (newSecond == null || newSecond.isArray()) && (newOut == null || newOut.isArray());
         hasSecond = newSecond != null;
@@ -144,7 +146,7 @@ public final class Operands {
     }
 
     private boolean isSeenAsArray(Batch batch) {
-        return staged ? batch.isArray() : inArrays;
+        return (staged && !bfloat16) ? batch.isArray() : inArrays;
     }
 
     /** Lets go of the caller's memory; until tensors are set again, nobody may ask for them. */
@@ -167,6 +169,16 @@ public final class Operands {
     /** Whether kernels see arrays; else all are segments. */
     public boolean inArrays() {
         return inArrays || staged;
+    }
+
+    /** Whether all are of {@link ElementType#BFLOAT16}: then all are arrays, or all segments, as with float32. */
+    public boolean isBfloat16() {
+        return bfloat16;
+    }
+
+    /** Whether the tensors themselves are arrays, be they staged or not. */
+    public boolean inOwnArrays() {
+        return inArrays;
     }
 
     /**

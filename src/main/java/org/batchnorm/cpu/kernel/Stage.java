@@ -13,11 +13,14 @@ public final class Stage {
     /** The most columns of a piece of rows. */
     public static final int COLUMNS = 512;
 
-    /**
-     * The values of a piece, if it is not larger for another reason: so few that the processor goes on to load the next
-     * piece from memory while it works on one.
-     */
+    /** The values of a piece of neighbouring ones; for a reduction of runs, whose bits depend on it. */
     public static final int PIECE = 1024;
+
+    /**
+     * The values of other pieces, unless another reason makes them larger: so many that the work for each piece counts
+     * little, so few that they stay in the first-level cache.
+     */
+    public static final int LARGE_PIECE = 4096;
 
     /** Keeps the lines of such a piece apart, so that they do not compete for the same places in a cache. */
     private static final int GAP = 16;
@@ -65,15 +68,16 @@ public final class Stage {
      * Sets the lines of a piece: parts of rows.
      *
      * @param unit the rows of a piece are a multiple of it, or the last
+     * @param piece the values of a piece, more or less
      * @return how many rows of each stream a piece has
      */
-    public int columns(Rows all, int from, int to, int unit) {
+    public int columns(Rows all, int from, int to, int unit, int piece) {
         length = to - from;
         // A kernel may take whole rows together, as it would of the tensors; others must not seem whole.
         stride = length == all.width ? length : length + GAP;
         apart = all.width;
         rows.columns(stride, from, to);
-        return Math.max(PIECE / (all.streams * stride) / unit, 1) * unit;
+        return Math.max(piece / (all.streams * stride) / unit, 1) * unit;
     }
 
     /**
@@ -164,10 +168,10 @@ public final class Stage {
         return runs.images(images, stride);
     }
 
-    /** How many neighbouring channels a piece may have, of so many images. */
-    public static int channels(Runs all, long images) {
+    /** How many neighbouring channels a piece of so many values may have, of so many images. */
+    public static int channels(Runs all, long images, int piece) {
         boolean together = all.channelApart == all.length;
-        return together ? Math.clamp(PIECE / (images * all.length), 1, Integer.MAX_VALUE) : 1;
+        return together ? Math.clamp(piece / (images * all.length), 1, Integer.MAX_VALUE) : 1;
     }
 
     private void load(Operands all, long position, int at, int lines) {

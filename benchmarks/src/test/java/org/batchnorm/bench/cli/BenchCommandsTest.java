@@ -8,7 +8,9 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.batchnorm.bench.jmh.results.Measurement;
 import org.batchnorm.bench.jmh.results.ResultsFile;
 import org.batchnorm.bench.jmh.results.Rows;
@@ -47,23 +49,28 @@ class BenchCommandsTest {
         assertThat(out.toString()).contains("Usage: batchnorm " + command);
     }
 
+    /** The operation with the fewest floors: each is measured in a process of its own. */
     @Test
     void benchChecksMeasuresAndStores() {
-        benchStoresTheSamplesOfAllForks(1);
+        List<Measurement> rows = benchStoresTheSamplesOfAllForks(Operation.INFERENCE, List.of(Operation.STREAM), 1);
+        assertThat(rows.get(1).result().detail()).isIn("loop", "vectors");
     }
 
     @Tag("thorough")
     @Test
     void benchMeasuresInSeveralProcesses() {
-        benchStoresTheSamplesOfAllForks(2);
+        List<Measurement> rows =
+                benchStoresTheSamplesOfAllForks(Operation.FORWARD, List.of(Operation.STREAM, Operation.READ), 2);
+        assertThat(rows.get(2).result().detail()).isIn("loop, 8 sums", "4 vectors of sums");
     }
 
-    private void benchStoresTheSamplesOfAllForks(int forks) {
+    private List<Measurement> benchStoresTheSamplesOfAllForks(Operation operation, List<Operation> floors, int forks) {
         Path json = folder.resolve("results.jsonl");
+        String name = operation.name().toLowerCase(Locale.ROOT);
         int exit = run(
                 "bench",
                 "--shape=6x5",
-                "--operation=forward",
+                "--operation=" + name,
                 "--backend=scalar",
                 "--threads=1",
                 "--memory=heap",
@@ -74,21 +81,21 @@ class BenchCommandsTest {
                 "--json=" + json);
 
         assertThat(exit).as(err.toString()).isZero();
-        assertThat(out.toString()).contains("| forward | 6x5 | scalar | heap | 1 |");
+        assertThat(out.toString()).contains("| " + name + " | 6x5 | scalar | heap | 1 |");
         List<Measurement> rows = ResultsFile.read(json);
-        assertThat(rows)
-                .extracting(row -> row.point().operation())
-                .containsExactly(Operation.COPY, Operation.STREAM, Operation.READ, Operation.FORWARD);
-        assertThat(rows.getLast().result().copyShare()).isPositive();
-        assertThat(rows.getLast().result().floorShare())
-                .isCloseTo(
-                        (rows.get(1).result().milliseconds()
-                                        + rows.get(2).result().milliseconds())
-                                / rows.getLast().result().milliseconds(),
-                        withinPercentage(0.01));
-        assertThat(rows.get(2).result().detail()).isIn("loop, 8 sums", "4 vectors of sums");
-        assertThat(rows.getLast().result().samples()).isEqualTo(2 * forks);
-        assertThat(rows.getLast().result().allocatedBytes()).isNotNull();
+        List<Operation> measured = new ArrayList<>(List.of(Operation.COPY));
+        measured.addAll(floors);
+        measured.add(operation);
+        assertThat(rows).extracting(row -> row.point().operation()).containsExactlyElementsOf(measured);
+        Measurement.Result result = rows.getLast().result();
+        double floor = rows.subList(1, rows.size() - 1).stream()
+                .mapToDouble(row -> row.result().milliseconds())
+                .sum();
+        assertThat(result.copyShare()).isPositive();
+        assertThat(result.floorShare()).isCloseTo(floor / result.milliseconds(), withinPercentage(0.01));
+        assertThat(result.samples()).isEqualTo(2 * forks);
+        assertThat(result.allocatedBytes()).isNotNull();
+        return rows;
     }
 
     @ParameterizedTest

@@ -23,10 +23,16 @@ final class StagedElementwise implements Elementwise {
 
     @Override
     public void rows(Operands o, Rows r, Coefficients c) {
+        Elementwise unstaged = kernels.unstagedRows(o);
+        if (unstaged != null) {
+            unstaged.rows(o, r, c);
+            return;
+        }
         Stage stage = StagedInput.of(o, kernels, r.tile);
         Elementwise kernel = kernels.elementwise(stage.operands);
+        int piece = piece(o);
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
-            int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), 1);
+            int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), 1, piece);
             for (long i = 0; i < r.count; i += atOnce) {
                 int count = (int) Math.min(atOnce, r.count - i);
                 Rows rows = stage.loadRows(o, r, i, count);
@@ -42,13 +48,14 @@ final class StagedElementwise implements Elementwise {
     public void runs(Operands o, Runs r, Coefficients c) {
         Stage stage = StagedInput.of(o, kernels, r.tile);
         Elementwise kernel = kernels.elementwise(stage.operands);
-        int atOnce = Stage.channels(r, 1);
+        int piece = piece(o);
+        int atOnce = Stage.channels(r, 1, piece);
         for (long i = 0; i < r.images; i++) {
             for (int channel = r.from; channel < r.to; channel += atOnce) {
                 long run = r.first + i * r.imageApart + (channel - r.from) * r.channelApart;
                 int end = Math.min(channel + atOnce, r.to);
-                for (int j = 0; j < r.length; j += Stage.PIECE) {
-                    stage.channels(r, channel, end, Math.min(Stage.PIECE, r.length - j));
+                for (int j = 0; j < r.length; j += piece) {
+                    stage.channels(r, channel, end, Math.min(piece, r.length - j));
                     Runs runs = stage.loadRuns(o, run + j, 1);
                     StagedInput.apply(o, stage, 1);
                     kernel.runs(stage.operands, runs, c);
@@ -57,5 +64,10 @@ final class StagedElementwise implements Elementwise {
                 }
             }
         }
+    }
+
+    /** Two inputs share the first-level cache. */
+    private static int piece(Operands o) {
+        return o.hasSecond() ? Stage.LARGE_PIECE / 2 : Stage.LARGE_PIECE;
     }
 }

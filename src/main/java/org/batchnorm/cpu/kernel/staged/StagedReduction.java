@@ -46,7 +46,7 @@ final class StagedReduction implements Reduction {
         Reduction kernel = kernels.reduction(stage.operands);
         int strip = kernel.strip(o, r);
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
-            int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), strip);
+            int atOnce = stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), strip, Stage.LARGE_PIECE);
             for (long i = 0; i < r.count; i += atOnce) {
                 int count = (int) Math.min(atOnce, r.count - i);
                 Rows rows = stage.loadRows(o, r, i, count);
@@ -60,7 +60,7 @@ final class StagedReduction implements Reduction {
     public void runs(Operands o, Runs r, Coefficients c, Sums s) {
         Stage stage = StagedInput.of(o, kernels, r.tile);
         Reduction kernel = kernels.reduction(stage.operands);
-        int atOnce = Stage.channels(r, r.images);
+        int atOnce = Stage.channels(r, r.images, Stage.PIECE);
         int run = o.isStaged() ? (int) (Stage.PIECE / r.images) : r.length;
         for (int channel = r.from; channel < r.to; channel += atOnce) {
             int end = Math.min(channel + atOnce, r.to);
@@ -80,7 +80,7 @@ final class StagedReduction implements Reduction {
         Reduction kernel = kernels.sampling(stage.operands, rare);
         int samples = (int) r.count;
         for (int j = r.from; j < r.to; j += Stage.COLUMNS) {
-            stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), samples);
+            stage.columns(r, j, Math.min(j + Stage.COLUMNS, r.to), samples, Stage.PIECE);
             Rows rows = stage.loadSamples(o, r.first + j, r.tile.positions, samples);
             StagedInput.apply(o, stage, samples);
             kernel.sample(stage.operands, rows, c);

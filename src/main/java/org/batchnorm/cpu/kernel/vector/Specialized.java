@@ -48,7 +48,11 @@ final class Specialized<K> {
 
     /** The copy for operands. */
     K of(Operands operands) {
-        int number = Variant.numberOf(operands);
+        return of(Variant.numberOf(operands));
+    }
+
+    /** The copy of a number. */
+    K of(int number) {
         K copy = copies.get(number);
         return copy != null ? copy : make(number);
     }

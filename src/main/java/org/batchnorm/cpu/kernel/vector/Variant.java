@@ -13,6 +13,7 @@ import org.batchnorm.cpu.kernel.Operands;
  * @param hasResidual whether that is a residual
  * @param input the activation before batch norm
  * @param output the activation after it
+ * @param bfloat16 whether all are of that type; else float32. These have no activations and no residual
  */
 record Variant(
         boolean inArrays,
@@ -20,11 +21,13 @@ record Variant(
         boolean hasSecond,
         boolean hasResidual,
         VectorActivation input,
-        VectorActivation output) {
+        VectorActivation output,
+        boolean bfloat16) {
     private static final int KINDS = 3;
     private static final int RESIDUAL = 2 * KINDS;
     private static final int WITHOUT_ACTIVATION = 3 * KINDS;
     private static final VectorActivation[] ACTIVATIONS = VectorActivation.values();
+    private static final int FLOAT32 = WITHOUT_ACTIVATION * ACTIVATIONS.length * ACTIVATIONS.length;
 
     /** The number of {@link #OF_CLASS}. */
     static final int NUMBER_OF_CLASS = 0;
@@ -39,20 +42,22 @@ record Variant(
 
     /** How many there are. */
     static int count() {
-        return WITHOUT_ACTIVATION * ACTIVATIONS.length * ACTIVATIONS.length;
+        return FLOAT32 + RESIDUAL;
     }
 
     /** The variant of a number less than {@link #count()}. */
     static Variant of(int number) {
         int kind = number % KINDS;
-        int activations = number / WITHOUT_ACTIVATION;
+        boolean bfloat16 = number >= FLOAT32;
+        int activations = bfloat16 ? 0 : number / WITHOUT_ACTIVATION;
         return new Variant(
                 kind == 0,
                 kind == 1,
                 number % WITHOUT_ACTIVATION >= KINDS,
                 number % WITHOUT_ACTIVATION >= RESIDUAL,
                 ACTIVATIONS[activations % ACTIVATIONS.length],
-                ACTIVATIONS[activations / ACTIVATIONS.length]);
+                ACTIVATIONS[activations / ACTIVATIONS.length],
+                bfloat16);
     }
 
     /** The number of the variant that operands need. */
@@ -62,5 +67,11 @@ record Variant(
                 + VectorActivation.of(operands.output).number * ACTIVATIONS.length;
         int inputs = operands.hasResidual() ? RESIDUAL : operands.hasSecond() ? KINDS : 0;
         return kind + inputs + activations * WITHOUT_ACTIVATION;
+    }
+
+    /** The number of the variant for operands of bfloat16 that are not staged. */
+    static int numberOfBfloat16(Operands operands) {
+        int kind = operands.inOwnArrays() ? 0 : operands.inNative() ? 1 : 2;
+        return FLOAT32 + kind + (operands.hasSecond() ? KINDS : 0);
     }
 }

@@ -9,6 +9,7 @@ import static org.batchnorm.cpu.kernel.vector.Species.LANES;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.ShortVector;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Elementwise;
@@ -38,6 +39,9 @@ final class VectorElementwise implements Elementwise {
     /** The activation behind which dy is the gradient: the sign of the forward's result is made once more. */
     private static final VectorActivation BEHIND = GRADIENT ? VARIANT.output() : VectorActivation.NONE;
 
+    /** Whether all tensors are of bfloat16, of which there are rows alone, without activations. */
+    private static final boolean BFLOAT16 = VARIANT.bfloat16();
+
     /**
      * Whether strips are worth while: where there are registers for them. On segments, or with activations, those of
      * three tensors are more than the compiler inlines into one method: 30 times slower.
@@ -65,6 +69,10 @@ final class VectorElementwise implements Elementwise {
 
     @Override
     public void rows(Operands o, Rows r, Coefficients c) {
+        if (BFLOAT16) {
+            rowByRow(o, r, c);
+            return;
+        }
         if (STRIPS && r.cached) {
             strips(o, r, c);
             return;
@@ -166,6 +174,38 @@ final class VectorElementwise implements Elementwise {
             outAt += 2 * next;
         }
         return touched;
+    }
+
+    /** One row of bfloat16 after the other: with the conversions of two it would be more than the compiler inlines. */
+    private static void rowByRow(Operands o, Rows r, Coefficients c) {
+        Object x = o.x;
+        Object dy = o.second;
+        Object out = o.out;
+        int end = Species.end(r.from, r.to);
+        for (long i = 0; i < r.count; i++) {
+            long row = r.first + i * r.width;
+            long xAt = o.xStart + row;
+            long dyAt = o.secondStart + row;
+            long outAt = o.outStart + row;
+            for (int j = r.from; j < end; j += LANES) {
+                FloatVector m = FloatVector.fromArray(FLOATS, c.centre, j);
+                FloatVector a = FloatVector.fromArray(FLOATS, c.scale, j);
+                FloatVector b = FloatVector.fromArray(FLOATS, c.offset, j);
+                FloatVector g = GRADIENT ? FloatVector.fromArray(FLOATS, c.dyCentre, j) : m;
+                FloatVector k = GRADIENT ? FloatVector.fromArray(FLOATS, c.slope, j) : m;
+                FloatVector x0 = loadBfloat16(x, xAt, j);
+                FloatVector dy0 = SECOND ? loadBfloat16(dy, dyAt, j) : m;
+                ShortVector bits = Bfloat16Access.narrow(map(x0, dy0, m, g, k, a, b));
+                if (IN_ARRAYS) {
+                    Bfloat16Access.store(bits, (short[]) out, outAt, j);
+                } else {
+                    Bfloat16Access.store(bits, (MemorySegment) out, outAt, j);
+                }
+            }
+            for (int j = end; j < r.to; j++) {
+                two(o, row + j, 0, c, j);
+            }
+        }
     }
 
     /** Goes down strips of columns: two vectors wide, then one, then one column. */
@@ -388,6 +428,12 @@ final class VectorElementwise implements Elementwise {
 
     private static FloatVector load(Object memory, long start, int j) {
         return IN_ARRAYS ? Access.load((float[]) memory, start, j) : Access.load((MemorySegment) memory, start, j);
+    }
+
+    private static FloatVector loadBfloat16(Object memory, long start, int j) {
+        return IN_ARRAYS
+                ? Bfloat16Access.load((short[]) memory, start, j)
+                : Bfloat16Access.load((MemorySegment) memory, start, j);
     }
 
     private static int touch(Object memory, long start, int j) {

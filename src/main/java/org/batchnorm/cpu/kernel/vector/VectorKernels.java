@@ -9,6 +9,7 @@ import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.ResidualGradient;
 import org.batchnorm.cpu.kernel.scalar.ScalarKernels;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The kernels of the backend {@code vector}. Loading this class needs the Vector API's module. There is a copy of each
@@ -45,6 +46,15 @@ public final class VectorKernels implements Kernels {
     @Override
     public Elementwise elementwise(Operands operands) {
         return maps.of(operands);
+    }
+
+    /** Of bfloat16 without activations: with these it would be more than the compiler inlines. */
+    @Override
+    public @Nullable Elementwise unstagedRows(Operands operands) {
+        boolean plainly = operands.input.isNone() && operands.output.isNone() && !operands.hasResidual();
+        return plainly && Species.HAS_HALVES && operands.isBfloat16()
+                ? maps.of(Variant.numberOfBfloat16(operands))
+                : null;
     }
 
     @Override

@@ -7,6 +7,7 @@ import org.batchnorm.ChildJvm;
 import org.batchnorm.spi.Availability;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormBackend;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -25,6 +26,23 @@ class VectorBitsTest {
     void whatIsNoWidthIsRefused(String bits) throws Exception {
         assertThat(run(bits))
                 .contains("usable=false", "-D" + VectorBits.PROPERTY + "=" + bits + " is no width", "leave it out");
+    }
+
+    /** Whoever opens the backend is told; one width the processor has is as good as none that is asked for. */
+    @Test
+    void whatCannotBeHadIsAProblem() {
+        String before = System.getProperty(VectorBits.PROPERTY, "");
+        try {
+            System.setProperty(VectorBits.PROPERTY, "512");
+            assertThat(VectorBits.forced()).hasValue(512);
+            assertThat(VectorBits.problem(512)).isEmpty();
+            assertThat(VectorBits.problem(256)).contains("512 is no width", "at most 256 bits");
+            System.setProperty(VectorBits.PROPERTY, "257");
+            assertThat(VectorBits.forced()).isEmpty();
+            assertThat(VectorBits.problem(512)).contains("257 is no width");
+        } finally {
+            System.setProperty(VectorBits.PROPERTY, before);
+        }
     }
 
     private static String run(String bits) throws Exception {

@@ -33,6 +33,7 @@ import java.util.stream.Stream;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -172,6 +173,7 @@ class VectorKernelsTest {
     @Test
     void onlyCodeThatIsCopiedCastsMemory() throws IOException {
         assertThat(casts(Access.class)).isEmpty();
+        assertThat(casts(Bfloat16Access.class)).isEmpty();
         assertThat(casts(VectorReduction.class)).contains(SEGMENT);
         assertThat(casts(VectorRunReduction.class)).contains(SEGMENT);
         assertThat(casts(VectorElementwise.class)).contains(SEGMENT);
@@ -218,12 +220,47 @@ class VectorKernelsTest {
                 operands.set(x, null, null);
                 check(operands, List.of(xKind), met);
             })));
+            memory.forEach((xKind, x) -> memory.forEach((outKind, out) -> {
+                boolean arrays = isArray(xKind) && isArray(outKind);
+                Batch half = bfloat16(x, arrays);
+                operands.set(half, null, bfloat16(out, arrays));
+                checkBfloat16(operands, List.of(xKind, outKind), met);
+                operands.set(half, half, bfloat16(out, arrays));
+                checkBfloat16(operands, List.of(xKind, outKind), met);
+            }));
             assertThat(met).hasSize(Variant.count());
         }
     }
 
+    private static boolean isArray(String kind) {
+        return kind.equals("array") || kind.equals("segment over an array");
+    }
+
+    private static Batch bfloat16(Batch batch, boolean array) {
+        return array
+                ? Batch.of(new short[4], ElementType.BFLOAT16, batch.shape())
+                : Batch.of(batch.segment(), ElementType.BFLOAT16, batch.shape());
+    }
+
+    private static void checkBfloat16(Operands operands, List<String> kinds, Set<Integer> met) {
+        boolean arrays = kinds.stream().allMatch(VectorKernelsTest::isArray);
+        boolean allNative = kinds.stream().allMatch(kind -> kind.contains("native"));
+        int number = Variant.numberOfBfloat16(operands);
+        assertThat(Variant.of(number))
+                .as("%s of bfloat16", kinds)
+                .isEqualTo(new Variant(
+                        arrays,
+                        allNative,
+                        operands.hasSecond(),
+                        false,
+                        VectorActivation.NONE,
+                        VectorActivation.NONE,
+                        true));
+        met.add(number);
+    }
+
     private static void check(Operands operands, List<String> kinds, Set<Integer> met) {
-        boolean arrays = kinds.stream().allMatch(kind -> kind.equals("array") || kind.equals("segment over an array"));
+        boolean arrays = kinds.stream().allMatch(VectorKernelsTest::isArray);
         boolean allNative = kinds.stream().allMatch(kind -> kind.contains("native"));
         ACTIVATIONS.forEach((input, inputKind) -> ACTIVATIONS.forEach((output, outputKind) -> {
             operands.activate(input, output);
@@ -231,7 +268,13 @@ class VectorKernelsTest {
             assertThat(Variant.of(number))
                     .as("%s, %s, %s", kinds, input, output)
                     .isEqualTo(new Variant(
-                            arrays, allNative, operands.hasSecond(), operands.hasResidual(), inputKind, outputKind));
+                            arrays,
+                            allNative,
+                            operands.hasSecond(),
+                            operands.hasResidual(),
+                            inputKind,
+                            outputKind,
+                            false));
             met.add(number);
         }));
     }
