@@ -77,7 +77,7 @@ public final class AccumulatedBatches {
      * Of a layer, whose parameters, momentum and switches are taken as they are when they are used.
      *
      * @throws IllegalArgumentException if the layer's statistics are those of several ranks or of ghost batches, or if
-     *     it has an activation after batch norm
+     *     it has an activation after batch norm, or recomputes its input
      */
     public AccumulatedBatches(BatchNorm layer) {
         Arguments.requireGiven("layer", layer, "a BatchNorm");
@@ -92,6 +92,10 @@ public final class AccumulatedBatches {
             throw new IllegalArgumentException(
                     "layer: built with activation, after batch norm; must be a layer without,"
                             + " which does it outside: micro-batches cannot tell the sign of its output");
+        }
+        if (function.recomputation.wanted()) {
+            throw new IllegalArgumentException("layer: built with recomputeInputFromOutput; must be a layer without, as"
+                    + " the gradients of micro-batches need x");
         }
         this.tensors = new Tensors(function.activations);
         int features = function.features();

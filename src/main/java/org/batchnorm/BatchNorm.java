@@ -42,7 +42,7 @@ import org.batchnorm.state.Tensor;
  * all of them. Batches of a layer of FLOAT64 ({@link BatchNormBuilder#elementType}) are in {@code double[]}s or
  * segments, and so are its arrays: {@link #doubleWeight()} and so on. y may be the same memory as x, and dx the same as
  * dy or x; overlap in part is an error. After a forward in place, backward needs a copy of x that the caller made
- * before.
+ * before, or takes y ({@link BatchNormBuilder#recomputeInputFromOutput}).
  *
  * <p><b>Threads.</b> In inference mode any number of threads may call {@link #forward(Batch, Batch)} at once.
  * Everything that changes the layer (training, backward, loading, changing the mode) belongs to one thread at a time; a
@@ -252,7 +252,7 @@ public final class BatchNorm implements AutoCloseable {
      * m · (m · dy − dbeta − x̂ · dgamma)} through the batch's statistics, {@code dx = gamma · rstd · dy} through frozen
      * ones. γ is taken as it is now.
      *
-     * @param x in, the shape of that forward: its input (a copy, if it ran in place)
+     * @param x in, the shape of that forward: its input (a copy, if it ran in place), or y, if x is recomputed of it
      * @param dy in, the same shape: the gradient of the loss by y
      * @param dx out, the same shape: the gradient of the loss by x; may be the same memory as dy or x
      * @throws IllegalArgumentException if a shape is wrong

@@ -20,6 +20,7 @@ public final class BatchNormBuilder {
     private ElementType elementType = ElementType.FLOAT32;
     private @Nullable StatisticsExchange exchange;
     private Activations activations = Activations.NONE;
+    private boolean recomputesInput;
     private int ghostBatch;
     private final BackendChoice choice = new BackendChoice();
 
@@ -137,6 +138,32 @@ public final class BatchNormBuilder {
     }
 
     /**
+     * In-place training (Rota Bulò, Porzi &amp; Kontschieder 2018): the layer's backward takes y where it took x,
+     * {@code backward(y, dy, dx)}, so that x need not be kept, and forward may write y over it. It is made again of y:
+     * with {@code z = activation⁻¹(y)}, which is y where y &gt; 0, else y by the slope, and the γ and β of the forward,
+     * of which the layer or {@link SavedStatistics} keeps copies,
+     *
+     * <pre>{@code
+     * x̂ = (z − beta) / gamma,   dz = dy · activation′(z),   dbeta = Σ dz,   dgamma = Σ dz · x̂
+     * dx = gamma · rstd · (dz − dbeta / m − x̂ · dgamma / m),   through given (frozen) statistics gamma · rstd · dz
+     * }</pre>
+     *
+     * <p>The price is what rounding took from y: x̂ is off by about {@code 2⁻²⁴ · (|x̂| + |beta / gamma|)}. So a
+     * forward to which a backward will come ends in an {@link IllegalArgumentException}, before anything is written,
+     * where some |γ| is less than |β| / 1024, or not within 2⁻³² to 2³²; where y is of a 16-bit type; and with a
+     * residual. y must be finite where x is. Ghost batches, padded sequences and FLOAT64 go with it. Like the backend,
+     * it is no part of the {@link BatchNormConfig}.
+     *
+     * @param recompute default false; with true, {@link #build()} throws an {@link IllegalArgumentException} where
+     *     there is an {@link #inputActivation}, an {@link #activation} other than LeakyReLU of slope 1e-6 to 1e6,
+     *     {@link #synchronizedBy}, or a forced backend that needs x
+     */
+    public BatchNormBuilder recomputeInputFromOutput(boolean recompute) {
+        recomputesInput = recompute;
+        return this;
+    }
+
+    /**
      * Takes statistics of the batches of several ranks as of one: PyTorch's {@code SyncBatchNorm}. Training forwards
      * and their backwards then exchange one message each, in which every rank must take part, with a batch of any size,
      * none included. All ranks have the same statistics, bit by bit. The gradients of γ and β are those of the rank's
@@ -185,7 +212,8 @@ public final class BatchNormBuilder {
         Backends.OpenBackend backend = new Backends.OpenBackend(open.name(), inTraining(open.operations()));
         return new BatchNorm(
                 config,
-                new BatchNormFunction(new Arguments("layer", features, elementType), eps, activations, backend));
+                new BatchNormFunction(
+                        new Arguments("layer", features, elementType), eps, activations, backend, recomputesInput));
     }
 
     private BatchNormOperations inTraining(BatchNormOperations backend) {

@@ -47,14 +47,21 @@ public final class BatchNormFunction implements AutoCloseable {
     private final String backendName;
     final BatchNormOperations operations;
     final Activations activations;
+    final Recomputation recomputation;
     private final Spare<Workspace> workspaces;
     private final boolean logsNotFinite = Boolean.getBoolean(LOG_NOT_FINITE_PROPERTY);
     private final GivenStatistics given;
     private volatile boolean closed;
 
-    BatchNormFunction(Arguments arguments, double eps, Activations activations, Backends.OpenBackend backend) {
+    BatchNormFunction(
+            Arguments arguments,
+            double eps,
+            Activations activations,
+            Backends.OpenBackend backend,
+            boolean recomputes) {
         Arguments.requireDone(activations, backend);
         arguments.requireTypeTaken(backend);
+        this.recomputation = Recomputation.of(recomputes, activations, backend);
         this.arguments = arguments;
         this.eps = eps;
         this.given = new GivenStatistics(eps);
@@ -122,10 +129,11 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.require(parameters);
         arguments.requireFeatures(saved);
         requireNotOneValuePerFeature(x, exchanges);
+        Parameters taken = recomputation.begin(parameters, residual, y, saved);
         saved.begin(arguments.type()).count(x.shape().valuesPerFeature());
         Workspace workspace = workspaces.take();
         try {
-            Normalization normalization = saved.normalization(parameters, eps, true);
+            Normalization normalization = saved.normalization(taken, eps, true);
             Tensors tensors = workspace.tensors.forward(x, y).withResidual(residual, null);
             if (operations instanceof TrainingOperations training && !exchanges) {
                 training.forwardAlone(tensors, normalization);
@@ -269,8 +277,9 @@ public final class BatchNormFunction implements AutoCloseable {
             transform(x, residual, y, given.normalization(parameters, mean, variance));
             return;
         }
+        Parameters taken = recomputation.begin(parameters, residual, y, saved);
         saved.begin(arguments.type()).set(mean, variance, eps);
-        transform(x, residual, y, saved.normalization(parameters, eps, false));
+        transform(x, residual, y, saved.normalization(taken, eps, false));
         saved.fill(this, x, residual, y, false);
     }
 
@@ -279,7 +288,7 @@ public final class BatchNormFunction implements AutoCloseable {
      * rstd: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ ·
      * dgamma)} through the batch's statistics, {@code dx = gamma · rstd · dy} through given ones.
      *
-     * @param x in: the input of that forward (a copy, if it ran in place)
+     * @param x in: the input of that forward (a copy, if it ran in place), or its output, if x is recomputed from it
      * @param dy in, the shape of x: the gradient of the loss by y
      * @param dx out, the shape of x: the gradient of the loss by x; may be the same memory as dy or x
      * @param parameters γ is read, dγ and dβ are written
@@ -328,9 +337,10 @@ public final class BatchNormFunction implements AutoCloseable {
     Workspace take(Batch x, Batch dy, Batch dx, SavedStatistics saved) {
         requireOpen();
         arguments.requireBackward(x, dy, dx);
+        recomputation.requireOutput(x);
         requireFilledFor(x, saved, false);
         Workspace workspace = workspaces.take();
-        workspace.tensors.backward(x, dy, dx);
+        recomputation.set(workspace.tensors, x, dy, dx);
         return workspace;
     }
 
@@ -361,7 +371,8 @@ public final class BatchNormFunction implements AutoCloseable {
     }
 
     private void backward(Tensors tensors, Parameters parameters, SavedStatistics saved, GradientSums sums) {
-        operations.backward(tensors, saved.normalization(parameters, eps, saved.throughStatistics()), sums);
+        Parameters taken = recomputation.ofBackward(parameters, saved);
+        operations.backward(tensors, saved.normalization(taken, eps, saved.throughStatistics()), sums);
         saved.empty();
     }
     /** The statistics of a batch, which is not normalized with them. */

@@ -9,6 +9,7 @@ public final class BatchNormFunctionBuilder {
     private final int features;
     private double eps = BatchNormConfig.DEFAULT_EPS;
     private Activations activations = Activations.NONE;
+    private boolean recomputesInput;
     private ElementType elementType = ElementType.FLOAT32;
     private final BackendChoice choice = new BackendChoice();
 
@@ -31,6 +32,12 @@ public final class BatchNormFunctionBuilder {
     /** The activation before batch norm, as {@link BatchNormBuilder#inputActivation(Activation)}. */
     public BatchNormFunctionBuilder inputActivation(Activation activation) {
         activations = activations.withInput(activation);
+        return this;
+    }
+
+    /** In-place training, as {@link BatchNormBuilder#recomputeInputFromOutput(boolean)}. */
+    public BatchNormFunctionBuilder recomputeInputFromOutput(boolean recompute) {
+        recomputesInput = recompute;
         return this;
     }
 
@@ -70,6 +77,7 @@ public final class BatchNormFunctionBuilder {
         BatchNormConfig.requireFeatures(features);
         BatchNormConfig.requireEps(eps);
         BatchNormConfig.requireElementType(elementType);
-        return new BatchNormFunction(new Arguments("function", features, elementType), eps, activations, choice.open());
+        return new BatchNormFunction(
+                new Arguments("function", features, elementType), eps, activations, choice.open(), recomputesInput);
     }
 }

@@ -15,7 +15,7 @@ final class LayerForward {
     LayerForward(BatchNorm layer) {
         this.layer = layer;
         this.function = layer.function;
-        this.spareStatistics = new Spare<>(() -> new SavedStatistics(function.features()));
+        this.spareStatistics = new Spare<>(() -> SavedStatistics.withoutBackward(function.features()));
     }
 
     /**

@@ -101,13 +101,13 @@ public final class PaddedSequences {
         layer.forward(packedX, packedOut, saved);
         copy(y, packedOut, true);
         shape = ofX;
-        overwrittenInput = x.overlap(y) > 0 ? y : null;
+        overwrittenInput = x.overlap(y) > 0 && !layer.function.recomputation.wanted() ? y : null;
     }
 
     /**
      * The gradients of the last forward: writes dx, and adds those of γ and β to the layer's.
      *
-     * @param x in: the input of that forward (a copy, if it ran in place)
+     * @param x in: the input of that forward (a copy, if it ran in place), or its output, if x is recomputed from it
      * @param dy in, the shape of x
      * @param dx out, the shape of x; may be the same memory as dy or x
      * @throws IllegalArgumentException if a shape is wrong

@@ -104,6 +104,28 @@ public final class Parameters {
         return dbeta == null ? null : dbeta.doubles();
     }
 
+    /** Copies of γ and β, in the arrays of earlier ones where these fit. */
+    Parameters copied(@Nullable Parameters earlier) {
+        FeatureValues ofGamma = copy(gamma, earlier == null ? null : earlier.gamma);
+        FeatureValues ofBeta = copy(beta, earlier == null ? null : earlier.beta);
+        if (earlier != null && earlier.gamma == ofGamma && earlier.beta == ofBeta) {
+            return earlier;
+        }
+        return new Parameters(ofGamma, ofBeta, null, null);
+    }
+
+    private static @Nullable FeatureValues copy(@Nullable FeatureValues values, @Nullable FeatureValues earlier) {
+        if (values == null) {
+            return null;
+        }
+        FeatureValues copy = earlier;
+        if (copy == null || copy.type() != values.type() || copy.features() != values.features()) {
+            copy = FeatureValues.zeros(values.type(), values.features());
+        }
+        copy.set(values);
+        return copy;
+    }
+
     /** Overwrites the gradients that somebody wants, rounded. */
     void setGradients(GradientSums sums) {
         round(sums.dgamma(), dgamma);

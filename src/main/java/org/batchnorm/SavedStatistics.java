@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class SavedStatistics {
     private final int features;
+    private final boolean forBackward;
     private BatchStatistics statistics;
 
     private @Nullable BatchNormFunction filledBy;
@@ -34,6 +35,7 @@ public final class SavedStatistics {
     private final @Nullable Normalization[] last = new Normalization[2];
 
     private Parameters lastParameters = Parameters.NONE;
+    private @Nullable Parameters kept;
 
     /**
      * Empty saved statistics for layers of that many features.
@@ -42,9 +44,34 @@ public final class SavedStatistics {
      * @throws IllegalArgumentException if {@code features} is less than 1
      */
     public SavedStatistics(int features) {
+        this(features, true);
+    }
+
+    private SavedStatistics(int features, boolean forBackward) {
         BatchNormConfig.requireFeatures(features);
         this.features = features;
+        this.forBackward = forBackward;
         this.statistics = new BatchStatistics(features);
+    }
+
+    /** Those of forwards to which no backward will come. */
+    static SavedStatistics withoutBackward(int features) {
+        return new SavedStatistics(features, false);
+    }
+
+    boolean isForBackward() {
+        return forBackward;
+    }
+
+    /** Takes copies of γ and β, with which the backward will be made, too. */
+    Parameters keep(Parameters parameters) {
+        kept = parameters.copied(kept);
+        return kept;
+    }
+
+    /** Those copies. */
+    Parameters kept() {
+        return kept == null ? Parameters.NONE : kept;
     }
 
     /** C. */
@@ -133,7 +160,7 @@ public final class SavedStatistics {
         shape = x.shape();
         throughStatistics = through;
         withResidual = residual != null;
-        overwrittenInput = x.overlap(y) > 0 ? y : null;
+        overwrittenInput = x.overlap(y) > 0 && !function.recomputation.wanted() ? y : null;
     }
 
     /** Checks that a forward with the statistics of its batch has filled this. */

@@ -53,6 +53,11 @@ interface TrainingOperations extends BatchNormOperations {
     }
 
     @Override
+    default boolean doesBackwardFromOutput() {
+        return backend().doesBackwardFromOutput();
+    }
+
+    @Override
     default boolean takes16Bit() {
         return backend().takes16Bit();
     }

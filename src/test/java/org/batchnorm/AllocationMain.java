@@ -20,7 +20,10 @@ import org.batchnorm.data.ElementType;
 final class AllocationMain {
     static final String ROW = "row,";
 
-    /** System property: whether the layers have activations before and after batch norm. */
+    /**
+     * System property: {@code both}, activations before and after batch norm; {@code undone}, one after it, and
+     * backward takes y; else none.
+     */
     static final String ACTIVATIONS = "activations";
 
     /** Before the number of the library's threads that were found. */
@@ -61,7 +64,7 @@ final class AllocationMain {
             List<Workload> ofShape = new ArrayList<>();
             for (Kind kind : Kind.values()) {
                 ofShape.add(new Workload(
-                        LayerCalls.of(backend, threads, shape, Boolean.getBoolean(ACTIVATIONS)),
+                        LayerCalls.of(backend, threads, shape, System.getProperty(ACTIVATIONS, "")),
                         shape,
                         kind,
                         type,

@@ -6,9 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The layer and the CPU backends allocate nothing once they are compiled, and before that not too much. A vector
@@ -79,12 +79,16 @@ class AllocationTest {
         requireNoBytes(backend, threads, SIXTEEN_BITS);
     }
 
-    /** With an activation before and one after batch norm, of all large shapes but that of long runs. */
-    @Test
-    void warmOperationsWithActivationsAllocateNothing() throws Exception {
+    /**
+     * With an activation before and one after batch norm, and with one that is undone, of all large shapes but that of
+     * long runs.
+     */
+    @ParameterizedTest
+    @ValueSource(strings = {"both", "undone"})
+    void warmOperationsWithActivationsAllocateNothing(String activations) throws Exception {
         List<String> shapes =
                 LARGE.stream().filter(shape -> !shape.equals(LONG_RUNS)).toList();
-        requireNoBytes("vector", 2, shapes, "-D" + AllocationMain.ACTIVATIONS + "=true");
+        requireNoBytes("vector", 2, shapes, "-D" + AllocationMain.ACTIVATIONS + "=" + activations);
     }
 
     private static void requireNoBytes(String backend, int threads, List<String> shapes, String... options)

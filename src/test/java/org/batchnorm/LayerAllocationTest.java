@@ -31,8 +31,17 @@ class LayerAllocationTest {
             new Arguments("function", 3, ElementType.FLOAT32),
             1e-5,
             Activations.NONE,
-            new Backends.OpenBackend("nothing", operations));
+            new Backends.OpenBackend("nothing", operations),
+            false);
     private final BatchNorm layer = new BatchNorm(BatchNormConfig.of(3), function);
+    private final BatchNorm fromOutput = new BatchNorm(
+            BatchNormConfig.of(3),
+            new BatchNormFunction(
+                    new Arguments("layer", 3, ElementType.FLOAT32),
+                    1e-5,
+                    Activations.NONE,
+                    new Backends.OpenBackend("nothing", operations),
+                    true));
     private final SavedStatistics saved = new SavedStatistics(3);
 
     @Test
@@ -57,6 +66,10 @@ class LayerAllocationTest {
                 assertAllocatesNothing(() -> {
                     layer.forward(x, dy, y);
                     layer.backward(x, y, dy, dx, y);
+                });
+                assertAllocatesNothing(() -> {
+                    fromOutput.forward(x, x);
+                    fromOutput.backward(x, dy, dy);
                 });
                 layer.useBatchStatistics(false);
                 assertAllocatesNothing(() -> layer.forward(x, y));
@@ -103,6 +116,11 @@ class LayerAllocationTest {
 
         @Override
         public boolean doesActivations() {
+            return true;
+        }
+
+        @Override
+        public boolean doesBackwardFromOutput() {
             return true;
         }
 

@@ -34,11 +34,14 @@ public final class LayerCalls implements AutoCloseable {
         saved = new SavedStatistics(of.c());
     }
 
-    /** The same, with activations before and after batch norm if asked. */
-    static LayerCalls of(String backend, int threads, Shape shape, boolean activations) {
+    /** The same, with activations, as {@link AllocationMain#ACTIVATIONS} has them. */
+    static LayerCalls of(String backend, int threads, Shape shape, String activations) {
         BatchNormBuilder builder = BatchNorm.builder(shape.c()).backend(backend).threads(threads);
-        if (activations) {
-            builder.inputActivation(Activation.leakyRelu(0.1)).activation(Activation.relu());
+        switch (activations) {
+            case "both" -> builder.inputActivation(Activation.leakyRelu(0.1)).activation(Activation.relu());
+            case "undone" -> builder.activation(Activation.leakyRelu(0.1)).recomputeInputFromOutput(true);
+            case "" -> {}
+            default -> throw new IllegalArgumentException(activations);
         }
         return new LayerCalls(builder, shape);
     }

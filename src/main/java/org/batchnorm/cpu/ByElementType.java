@@ -58,6 +58,11 @@ final class ByElementType implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesBackwardFromOutput() {
+        return others.doesBackwardFromOutput();
+    }
+
+    @Override
     public boolean takes16Bit() {
         return others.takes16Bit();
     }

@@ -81,6 +81,11 @@ final class CpuOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesBackwardFromOutput() {
+        return true;
+    }
+
+    @Override
     public boolean takes16Bit() {
         return true;
     }

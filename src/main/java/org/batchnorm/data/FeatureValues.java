@@ -63,6 +63,15 @@ public final class FeatureValues {
         }
     }
 
+    /** Sets all values to those of others, of the same type and number. */
+    public void set(FeatureValues others) {
+        if (isDouble()) {
+            System.arraycopy(others.doubles(), 0, doubles, 0, doubles.length);
+        } else {
+            System.arraycopy(others.floats(), 0, floats, 0, floats.length);
+        }
+    }
+
     /** Sets all values. */
     public void fill(double value) {
         if (isDouble()) {

@@ -48,6 +48,11 @@ public record Activation(float negativeSlope) {
         return negativeSlope == 0 ? Math.max(v, 0) : v > 0 ? v : negativeSlope * v;
     }
 
+    /** What it was given, of the value that it gave; not to be had of {@link #relu()}. */
+    public float undo(float value) {
+        return value > 0 ? value : value / negativeSlope;
+    }
+
     /** The derivative, at 0 that from below. */
     public float derivative(float v) {
         return v > 0 ? 1 : negativeSlope;

@@ -50,6 +50,9 @@ public interface BatchNormOperations extends AutoCloseable {
      * <p>If there is a dresidual, {@code dresidual = dy · output′(y)} is written first, and stands for dy here and in
      * {@link #inputGradient}.
      *
+     * <p>Of {@linkplain Tensors#isFromOutput() y in the place of x}, with {@code z = output⁻¹(y)}, it is {@code x̂ = (z
+     * − beta) / gamma}, here and in {@link #inputGradient}.
+     *
      * @param tensors x and dy in, and y where dresidual is to be written; dresidual out
      * @param normalization in, that of the forward. Statistics of more values than these have a larger count
      * @param sums out, overwritten
@@ -112,6 +115,11 @@ public interface BatchNormOperations extends AutoCloseable {
 
     /** Whether the operations do the {@link Tensors#activations} and a residual, too; else nobody gives them any. */
     default boolean doesActivations() {
+        return false;
+    }
+
+    /** Whether gradients are made of {@linkplain Tensors#isFromOutput() y}, too; else nobody asks for that. */
+    default boolean doesBackwardFromOutput() {
         return false;
     }
 

@@ -59,6 +59,11 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesBackwardFromOutput() {
+        return cpu.doesBackwardFromOutput();
+    }
+
+    @Override
     public boolean takes16Bit() {
         return cpu.takes16Bit();
     }
@@ -99,7 +104,9 @@ final class FallbackOperations implements BatchNormOperations {
 
     private boolean canDo(Tensors tensors) {
         boolean plain = tensors.activations().areNone() && tensors.residual() == null && tensors.dresidual() == null;
-        return (plain || device.doesActivations()) && tensors.areTakenBy(device);
+        return (plain || device.doesActivations())
+                && (!tensors.isFromOutput() || device.doesBackwardFromOutput())
+                && tensors.areTakenBy(device);
     }
 
     private static boolean isForwardInPlace(Tensors tensors) {

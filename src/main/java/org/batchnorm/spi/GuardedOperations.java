@@ -78,6 +78,11 @@ final class GuardedOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesBackwardFromOutput() {
+        return backend.doesBackwardFromOutput();
+    }
+
+    @Override
     public boolean takes16Bit() {
         return backend.takes16Bit();
     }

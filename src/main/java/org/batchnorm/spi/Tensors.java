@@ -18,6 +18,7 @@ public final class Tensors {
     private @Nullable Batch dx;
     private @Nullable Batch residual;
     private @Nullable Batch dresidual;
+    private boolean fromOutput;
 
     /** Without any tensor, and for batch normalization alone. */
     public Tensors() {
@@ -70,6 +71,27 @@ public final class Tensors {
     }
 
     /**
+     * The tensors of a backward that does not know x, and of its stages: {@link #isFromOutput()}. In the place of x
+     * stands y. There is no activation before batch norm, no residual, and γ is nowhere 0.
+     *
+     * @param y in, the output of the forward, which is {@link #x()}
+     * @param dy in, the gradient by y
+     * @param dx out, the gradient by x; may be the same memory as y or dy
+     */
+    public Tensors backwardFromOutput(Batch y, Batch dy, Batch dx) {
+        set(y, null, dy, dx).fromOutput = true;
+        return this;
+    }
+
+    /**
+     * Whether {@link #x()} is the output of the forward, of which a backend makes {@code z = output⁻¹(y)} and {@code x̂
+     * = (z − beta) / gamma}.
+     */
+    public boolean isFromOutput() {
+        return fromOutput;
+    }
+
+    /**
      * The tensors of the backward of {@code y = output(BN(input(x)) + residual)}, and of its stages:
      * {@code reduceGradients} writes {@code dresidual = dy · output′(y)}, and {@code inputGradient} takes that for dy.
      *
@@ -102,6 +124,7 @@ public final class Tensors {
         dx = newDx;
         residual = null;
         dresidual = null;
+        fromOutput = false;
         return this;
     }
 
@@ -114,6 +137,7 @@ public final class Tensors {
         some.dx = samples(dx, from, count);
         some.residual = samples(residual, from, count);
         some.dresidual = samples(dresidual, from, count);
+        some.fromOutput = fromOutput;
         return some;
     }
 

@@ -2,6 +2,7 @@ package org.batchnorm.spi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.offset;
 
 import java.util.List;
 import java.util.Optional;
@@ -404,6 +405,40 @@ class BackendSelectionTest {
                 assertThat(layer.doubleBiasGradient()).containsExactly(0, 100, 0);
             }
             assertThat(TestBackends.CALLS).containsExactly("device close");
+        }
+    }
+
+    @Test
+    void aBackwardFromTheOutputIsRefusedWhereADeviceThatNeedsXIsForcedAndElseTheCpus() {
+        IsolatedProviders.run(FromOutputOnADevice.class, ScalarBackend.class.getName(), FIRST_DEVICE);
+    }
+
+    static final class FromOutputOnADevice implements Runnable {
+        @Override
+        public void run() {
+            assertThatThrownBy(() -> BatchNorm.builder(3)
+                            .recomputeInputFromOutput(true)
+                            .backend("device")
+                            .build())
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage(
+                            "recomputeInputFromOutput: true given, but the backend device needs x for the gradients;"
+                                    + " choose the backend auto, vector or scalar, or keep x");
+            assertThat(TestBackends.CALLS).containsExactly("device close");
+            TestBackends.CALLS.clear();
+            Batch y = Batch.of(new float[60], LARGE);
+            y.array()[4] = 1;
+            Batch dy = Batch.of(y.array().clone(), LARGE);
+            try (BatchNorm layer = BatchNorm.builder(3)
+                    .recomputeInputFromOutput(true)
+                    .backend("auto")
+                    .build()) {
+                layer.forward(y, y);
+                float ofThePeak = y.array()[4];
+                layer.backward(y, dy, y);
+                assertThat(layer.weightGradient()).containsExactly(new float[] {0, ofThePeak, 0}, offset(1e-5f));
+            }
+            assertThat(TestBackends.CALLS).containsExactly("device forward", "device close");
         }
     }
 

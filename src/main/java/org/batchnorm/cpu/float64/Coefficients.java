@@ -78,8 +78,21 @@ final class Coefficients {
     }
 
     /** The same of a backward: given statistics have an rstd by then. */
-    void setBackward(Normalization n) {
+    void setBackward(Normalization n, boolean fromOutput) {
         setTransform(n, true);
+        if (fromOutput) {
+            setFromOutput(n.doubleGamma(), n.statistics().features());
+        }
+    }
+
+    /** With y in the place of x: {@code z = γ · x̂ + β} has the distance {@code z − β}, and {@code x̂} that by γ. */
+    private void setFromOutput(double @Nullable [] gamma, int features) {
+        for (int c = 0; c < features; c++) {
+            unit[c] = 1;
+            mean[c] = offset[c];
+            meanLow[c] = 0;
+            rstd[c] = gamma == null ? 1 : 1 / gamma[c];
+        }
     }
 
     private void set(Normalization n, int c, double rstdOfFeature) {

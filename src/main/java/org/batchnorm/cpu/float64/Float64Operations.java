@@ -73,6 +73,11 @@ public final class Float64Operations implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesBackwardFromOutput() {
+        return true;
+    }
+
+    @Override
     public boolean takesFloat64() {
         return true;
     }

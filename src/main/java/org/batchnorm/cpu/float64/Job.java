@@ -34,6 +34,9 @@ final class Job {
     /** Whether the gradient by y has yet to pass an activation, whose sign is that of BN(input(x)). */
     boolean differentiatesOutput;
 
+    /** Whether x is y, of which z is made in the place of input(x). */
+    boolean fromOutput;
+
     private final Passes.SumOfX sumOfX = new Passes.SumOfX(this);
     private final Passes.Squares squares = new Passes.Squares(this);
     private final Passes.Transform transform = new Passes.Transform(this);
@@ -46,6 +49,7 @@ final class Job {
         cut = newCut;
         x = tensors.x();
         activations = tensors.activations();
+        fromOutput = tensors.isFromOutput();
         threads = tensors.areAccessibleBy(WorkerPool.STRANGER) ? CutPolicy.threads(cut, offeredThreads) : 1;
         coefficients.reserve(cut.features);
         sums.reserve(cut);
@@ -159,7 +163,7 @@ final class Job {
     // ---- gradients
 
     void reduceGradients(Tensors tensors, Normalization normalization, GradientSums into) {
-        coefficients.setBackward(normalization);
+        coefficients.setBackward(normalization, fromOutput);
         takeGradient(tensors.dy(), true);
         Batch dresidual = tensors.dresidual();
         sumOfGradient.set(dresidual == null ? null : tensors.y(), dresidual);
@@ -185,7 +189,7 @@ final class Job {
     }
 
     void inputGradient(Tensors tensors, Normalization normalization, GradientSums gradients) {
-        coefficients.setBackward(normalization);
+        coefficients.setBackward(normalization, fromOutput);
         Batch dresidual = tensors.dresidual();
         takeGradient(dresidual == null ? tensors.dy() : dresidual, dresidual == null);
         coefficients.setInputGradient(normalization, gradients);

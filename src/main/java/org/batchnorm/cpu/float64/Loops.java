@@ -102,6 +102,15 @@ final class Loops {
         }
     }
 
+    /** What {@link #activate} was given, of what it gave, in place. */
+    static void undo(Activation activation, double[] values, int length) {
+        double slope = activation.negativeSlope();
+        for (int j = 0; j < length && slope != 1; j++) {
+            double v = values[j];
+            values[j] = v > 0 ? v : v / slope;
+        }
+    }
+
     /** {@code dy · act′(v)}, in the place of dy; v may be act(v), which is positive where v is. */
     static void activateGradient(Activation activation, double[] dy, double[] values, int length) {
         double slope = activation.negativeSlope();

@@ -46,7 +46,11 @@ final class Passes {
 
     private static void readX(Job job, Lanes lanes, long position, int length) {
         job.x().copyTo(position, lanes.x, 0, length);
-        Loops.activate(job.activations.input(), lanes.x, length);
+        if (job.fromOutput) {
+            Loops.undo(job.activations.output(), lanes.x, length);
+        } else {
+            Loops.activate(job.activations.input(), lanes.x, length);
+        }
     }
 
     private static void readDistance(Job job, Lanes lanes, long position, int length) {
@@ -57,7 +61,9 @@ final class Passes {
     /** The gradient by BN(input(x)), whose distance has been read where an activation comes behind. */
     private static void readGradient(Job job, Lanes lanes, long position, int length) {
         job.dy().copyTo(position, lanes.dy, 0, length);
-        if (job.differentiatesOutput) {
+        if (job.differentiatesOutput && job.fromOutput) {
+            Loops.activateGradient(job.activations.output(), lanes.dy, lanes.x, length);
+        } else if (job.differentiatesOutput) {
             Loops.transform(lanes.distance, lanes.of.scale, lanes.of.offset, lanes.other, length);
             Loops.activateGradient(job.activations.output(), lanes.dy, lanes.other, length);
         }

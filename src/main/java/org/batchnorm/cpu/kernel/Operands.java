@@ -18,7 +18,7 @@ public final class Operands {
     private static final Object NOTHING = new Object();
     private static final Coefficients NO_COEFFICIENTS = new Coefficients();
 
-    /** The first input: x; in the gradient with given statistics, which needs no x, it is dy. */
+    /** The first input: x, or y in its place; in the gradient with given statistics, which needs no x, it is dy. */
     public Object x = NOTHING;
 
     /** Where x begins. */
@@ -51,6 +51,7 @@ public final class Operands {
     private Coefficients forwardOfFeatures = NO_COEFFICIENTS;
 
     private boolean hasResidual;
+    private boolean undoesOutput;
 
     private @Nullable Kernels kernels;
     private ElementType xType = ElementType.FLOAT32;
@@ -97,6 +98,7 @@ public final class Operands {
         second = pieceOfSecond;
         out = pieceOfX;
         activate(all.input, all.output);
+        undoesOutput = all.undoesOutput;
         forward = all.forward;
         forwardOfFeatures = all.forwardOfFeatures;
         kernels = all.kernels;
@@ -112,6 +114,14 @@ public final class Operands {
     public void activate(Activation newInput, Activation newOutput) {
         input = newInput;
         output = newOutput;
+        undoesOutput = false;
+    }
+
+    /** Takes the activation of a gradient that has y in the place of x: kernels work on z, where it is undone. */
+    public void undo(Activation newOutput) {
+        activate(Activation.NONE, newOutput);
+        undoesOutput = !newOutput.isNone();
+        forwardOfFeatures = NO_COEFFICIENTS;
     }
 
     /**
@@ -209,6 +219,21 @@ public final class Operands {
         return !input.isNone() && !output.isNone();
     }
 
+    /** Whether y stands in the place of x, so that kernels work on {@code z = output⁻¹(y)}, not on input(x). */
+    public boolean undoesOutput() {
+        return undoesOutput;
+    }
+
+    /** Whether z is made of x once more, with the coefficients of the {@link #forward}. */
+    public boolean needsForward() {
+        return hasSecond && !hasResidual && !output.isNone() && !undoesOutput;
+    }
+
+    /** The activation that is applied to x, or undone. */
+    public Activation ofX() {
+        return undoesOutput ? output : input;
+    }
+
     /** Whether there is a second input. */
     public boolean hasSecond() {
         return hasSecond;
@@ -238,8 +263,11 @@ public final class Operands {
         return hasWideForward() && Float.isNaN(forwardOfFeatures.scale[feature]);
     }
 
-    /** One value of {@code input(x)}. */
+    /** One value of {@code input(x)}, or of z. */
     public float value(long position) {
+        if (undoesOutput) {
+            return output.undo(x(position));
+        }
         return input.isNone() ? x(position) : input.of(x(position));
     }
 
@@ -257,6 +285,9 @@ public final class Operands {
         float dy = second(position);
         if (output.isNone()) {
             return dy;
+        }
+        if (undoesOutput) {
+            return output.gradient(dy, x(position));
         }
         float d = value(position) - f.centre[index];
         return output.gradient(dy, Objects.requireNonNull(kernels).transform(d, f.scale[index], f.offset[index]));

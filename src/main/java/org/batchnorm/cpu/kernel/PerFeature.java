@@ -27,8 +27,11 @@ public final class PerFeature {
     /** What is added to the variance. */
     public double eps;
 
-    /** The statistics: an output of the forward, an input of the backward. */
+    /** The statistics: an output of the forward; an input of the backward, for which x̂ = (x − mean) · rstd. */
     public BatchStatistics statistics = NO_STATISTICS;
+
+    /** Those of the forward, whose rstd is a factor of dx; others only where y stands in the place of x. */
+    public BatchStatistics ofForward = NO_STATISTICS;
 
     /** The gradients of γ and β: an output of the backward. */
     public GradientSums gradients = NO_GRADIENTS;
@@ -44,6 +47,7 @@ public final class PerFeature {
         beta = other.beta;
         eps = other.eps;
         statistics = other.statistics;
+        ofForward = other.ofForward;
         gradients = other.gradients;
         throughStatistics = other.throughStatistics;
     }
@@ -55,6 +59,7 @@ public final class PerFeature {
         gamma = null;
         beta = null;
         statistics = null;
+        ofForward = null;
         gradients = null;
     }
 }

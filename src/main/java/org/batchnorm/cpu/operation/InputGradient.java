@@ -21,7 +21,7 @@ public final class InputGradient extends Operation {
 
     /** Takes a batch. */
     public InputGradient of(Kernels kernels, Tensors tensors, Normalization normalization, GradientSums sums, Cut cut) {
-        begin(kernels, normalization, cut);
+        beginGradient(kernels, tensors, normalization, cut);
         features.count = sums.count();
         features.gradients = sums;
         mapGradient(tensors, normalization);

@@ -43,6 +43,7 @@ public abstract class Operation {
 
     private final Coefficients forward = new Coefficients();
     private final Coefficients forwardOfColumns = new Coefficients();
+    private final OutputStatistics ofOutput = new OutputStatistics();
     private @Nullable Kernels kernels;
     private float[] ones = {};
     private float[] zeros = {};
@@ -161,7 +162,16 @@ public abstract class Operation {
         features.beta = orZeros(normalization.beta(), cut.features);
         features.eps = normalization.eps();
         features.statistics = normalization.statistics();
+        features.ofForward = normalization.statistics();
         features.throughStatistics = normalization.throughStatistics();
+    }
+
+    /** The same of a gradient, which may not know x: with y in its place the statistics are those of z. */
+    final void beginGradient(Kernels newKernels, Tensors tensors, Normalization normalization, Cut cut) {
+        begin(newKernels, normalization, cut);
+        if (tensors.isFromOutput()) {
+            features.statistics = ofOutput.of(features, cut.features);
+        }
     }
 
     /** Begins an operation that needs no parameters. */
@@ -230,6 +240,11 @@ public abstract class Operation {
     final void activateGradient(Tensors tensors, Cut cut) {
         Activation input = tensors.activations().input();
         Activation output = output(tensors);
+        if (tensors.isFromOutput()) {
+            reduced.undo(output);
+            mapped.undo(output);
+            return;
+        }
         if (!output.isNone()) {
             forward.reserve(cut.features);
             Transform.coefficients(features, forward, cut.features);

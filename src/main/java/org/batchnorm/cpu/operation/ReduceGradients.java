@@ -33,7 +33,7 @@ public sealed class ReduceGradients extends Operation permits Backward {
     /** Takes a batch. */
     public ReduceGradients of(
             Kernels kernels, Tensors tensors, Normalization normalization, GradientSums into, Cut cut) {
-        begin(kernels, normalization, cut);
+        beginGradient(kernels, tensors, normalization, cut);
         reduced.set(tensors.x(), gradient(tensors), null);
         features.gradients = into;
         activateGradient(tensors, cut);

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import org.batchnorm.BatchNorm;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Activation;
@@ -79,6 +80,16 @@ class TornadoOperationsTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("7:3")
                 .hasMessageContaining("0:0");
+    }
+
+    @Test
+    void aBackwardFromTheOutputIsRefusedByName() {
+        assertThatThrownBy(() -> BatchNorm.builder(5)
+                        .backend(TornadoBackend.NAME)
+                        .recomputeInputFromOutput(true)
+                        .build())
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("the backend tornadovm needs x for the gradients");
     }
 
     @Test

@@ -4,6 +4,7 @@ import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 
@@ -68,10 +69,15 @@ public final class InDouble {
 
     /** rstd as it is kept; where float32 does not hold it, made of the variance. */
     static double rstd(PerFeature f, int feature) {
-        float kept = f.statistics.rstd()[feature];
-        float variance = f.statistics.variance()[feature];
-        boolean holds = kept >= Float.MIN_NORMAL && kept <= Float.MAX_VALUE;
-        return holds || !Float.isFinite(variance) ? kept : 1 / Math.sqrt(variance + f.eps);
+        return rstd(f.statistics, f.eps, feature);
+    }
+
+    /** That of statistics; of those of z, in the place of x, it is 1/γ, which float32 holds. */
+    static double rstd(BatchStatistics statistics, double eps, int feature) {
+        float kept = statistics.rstd()[feature];
+        float variance = statistics.variance()[feature];
+        boolean holds = Math.abs(kept) >= Float.MIN_NORMAL && Math.abs(kept) <= Float.MAX_VALUE;
+        return holds || !Float.isFinite(variance) ? kept : 1 / Math.sqrt(variance + eps);
     }
 
     private static double mean(BatchShape shape, Operands o, int feature) {

@@ -28,7 +28,7 @@ final class ScalarElementwise implements Elementwise {
         for (int j = r.from; j < r.to; j += Tile.SIZE) {
             int length = Math.min(Tile.SIZE, r.to - j);
             tile.repeat(c, j, length, together, second);
-            if (needsForward(o)) {
+            if (o.needsForward()) {
                 tile.repeatForward(o.forward, j, length, together);
             }
             for (long i = 0; i < r.count; i += together) {
@@ -57,7 +57,7 @@ final class ScalarElementwise implements Elementwise {
     }
 
     private void run(Operands o, long run, int length, Tile tile, Coefficients c, int channel) {
-        if (needsForward(o)) {
+        if (o.needsForward()) {
             tile.repeatForward(o.forward, channel, Math.min(Tile.SIZE, length));
         }
         for (int j = 0; j < length; j += Tile.SIZE) {
@@ -84,10 +84,6 @@ final class ScalarElementwise implements Elementwise {
         if (!o.input.isNone()) {
             System.arraycopy(tile.a, 0, tile.c, 0, length);
         }
-    }
-
-    private boolean needsForward(Operands o) {
-        return second && !o.output.isNone();
     }
 
     private static void addResidual(Operands o, long position, Tile tile, int length) {

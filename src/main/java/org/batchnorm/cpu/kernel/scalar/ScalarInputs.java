@@ -18,21 +18,27 @@ public final class ScalarInputs {
 
     private ScalarInputs() {}
 
-    /** Copies {@code input(x)}. */
+    /** Copies {@code input(x)}, or z where that is made of y. */
     static void readX(Operands o, long position, float[] into, int length) {
         Memory.read(o.x, o.xStart + position, into, length);
-        apply(o.input, into, length);
+        if (o.undoesOutput()) {
+            undo(o.output, into, length);
+        } else {
+            apply(o.input, into, length);
+        }
     }
 
     /**
-     * Copies {@code input(x)} and {@code dy · output′(z)}.
+     * Copies {@code input(x)}, or z, and {@code dy · output′(z)}.
      *
      * @param ofForward in, the coefficients of each value of the piece, where z is needed
      */
     static void readBoth(Operands o, long position, float[] x, float[] dy, Coefficients ofForward, int length) {
         readX(o, position, x, length);
         Memory.read(o.second, o.secondStart + position, dy, length);
-        if (!o.output.isNone()) {
+        if (o.undoesOutput()) {
+            applyDerivative(o.output, x, dy, length);
+        } else if (!o.output.isNone()) {
             float slope = o.output.negativeSlope();
             float[] centre = ofForward.centre;
             float[] scale = ofForward.scale;
@@ -57,6 +63,20 @@ public final class ScalarInputs {
         } else if (slope > 1) {
             for (int i = 0; i < length; i++) {
                 values[i] = Math.min(values[i], slope * values[i]);
+            }
+        }
+    }
+
+    /** What the activation was given, of what it gave. */
+    private static void undo(Activation activation, float[] values, int length) {
+        float slope = activation.negativeSlope();
+        if (slope < 1) {
+            for (int i = 0; i < length; i++) {
+                values[i] = Math.min(values[i], values[i] / slope);
+            }
+        } else {
+            for (int i = 0; i < length; i++) {
+                values[i] = Math.max(values[i], values[i] / slope);
             }
         }
     }

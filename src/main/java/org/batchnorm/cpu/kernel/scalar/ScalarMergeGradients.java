@@ -33,7 +33,7 @@ public final class ScalarMergeGradients implements MergeGradients {
         float[] rstd = f.statistics.rstd();
         double perValue = 1.0 / f.count;
         System.arraycopy(f.statistics.mean(), from, c.centre, from, to - from);
-        TransformCoefficients.multiply(f.gamma, rstd, c.scale, from, to);
+        TransformCoefficients.multiply(f.gamma, f.ofForward.rstd(), c.scale, from, to);
         centres(dbeta, perValue, c.dyCentre, c.offset, from, to);
         slopes(f.gradients.dgamma(), rstd, -perValue, c.slope, from, to);
         offsets(c, meanLow, from, to);

@@ -74,7 +74,7 @@ final class ScalarReduction implements Reduction {
     }
 
     private void repeatForward(Operands o, Tile tile, int from, int length, int times) {
-        if (second && !o.output.isNone()) {
+        if (o.needsForward()) {
             tile.repeatForward(o.forward, from, length, times);
         }
     }
@@ -147,7 +147,7 @@ final class ScalarReduction implements Reduction {
             Arrays.fill(tile.coefficients.shift, 0, used, c.shift[channel]);
             if (second) {
                 Arrays.fill(tile.coefficients.dyShift, 0, used, c.dyShift[channel]);
-                if (!o.output.isNone()) {
+                if (o.needsForward()) {
                     tile.repeatForward(o.forward, channel, used);
                 }
             }

@@ -31,7 +31,7 @@ public final class TransformCoefficients {
     /** For the gradient with given (frozen) statistics, {@code dx = dy · gamma · rstd}: a transform of dy. */
     public static void ofFrozen(PerFeature f, Coefficients c, int from, int to) {
         Arrays.fill(c.centre, from, to, 0);
-        multiply(f.gamma, f.statistics.rstd(), c.scale, from, to);
+        multiply(f.gamma, f.ofForward.rstd(), c.scale, from, to);
         Arrays.fill(c.offset, from, to, 0);
         // With activations it is an inputGradient in which x does not count.
         Arrays.fill(c.dyCentre, from, to, 0);

@@ -35,16 +35,17 @@ public final class WideElementwise implements Elementwise {
         features = f;
         feature = newFeature;
         double rstd = InDouble.rstd(f, feature);
+        double ofForward = ofGradient ? InDouble.rstd(f.ofForward, f.eps, feature) : rstd;
         boolean throughStatistics = ofGradient && f.throughStatistics;
         centre = ofGradient && !throughStatistics ? 0 : InDouble.mean(f, feature);
         dyCentre = throughStatistics ? f.gradients.dbeta()[feature] / f.count : 0;
         offset = ofGradient ? 0 : f.beta[feature];
         if (throughStatistics && f.count <= Wide.TWO_VALUES) {
             slope = 0;
-            scale = f.gamma[feature] * rstd * f.eps * rstd * rstd;
+            scale = f.gamma[feature] * ofForward * f.eps * ofForward * ofForward;
         } else {
             slope = throughStatistics ? -f.gradients.dgamma()[feature] * rstd / f.count : 0;
-            scale = f.gamma[feature] * rstd;
+            scale = f.gamma[feature] * ofForward;
         }
         return this;
     }

@@ -26,8 +26,13 @@ record Variant(
     private static final int KINDS = 3;
     private static final int RESIDUAL = 2 * KINDS;
     private static final int WITHOUT_ACTIVATION = 3 * KINDS;
-    private static final VectorActivation[] ACTIVATIONS = VectorActivation.values();
+    private static final VectorActivation[] ACTIVATIONS = {
+        VectorActivation.NONE, VectorActivation.RELU, VectorActivation.LEAKY
+    };
     private static final int FLOAT32 = WITHOUT_ACTIVATION * ACTIVATIONS.length * ACTIVATIONS.length;
+
+    /** From here on, those that undo an activation: with x, which is y, and dy. */
+    private static final int UNDOING = FLOAT32 + RESIDUAL;
 
     /** The number of {@link #OF_CLASS}. */
     static final int NUMBER_OF_CLASS = 0;
@@ -42,12 +47,16 @@ record Variant(
 
     /** How many there are. */
     static int count() {
-        return FLOAT32 + RESIDUAL;
+        return UNDOING + KINDS;
     }
 
     /** The variant of a number less than {@link #count()}. */
     static Variant of(int number) {
         int kind = number % KINDS;
+        if (number >= UNDOING) {
+            VectorActivation undone = VectorActivation.UNDONE;
+            return new Variant(kind == 0, kind == 1, true, false, undone, undone, false);
+        }
         boolean bfloat16 = number >= FLOAT32;
         int activations = bfloat16 ? 0 : number / WITHOUT_ACTIVATION;
         return new Variant(
@@ -63,6 +72,9 @@ record Variant(
     /** The number of the variant that operands need. */
     static int numberOf(Operands operands) {
         int kind = operands.inArrays() ? 0 : operands.inNative() ? 1 : 2;
+        if (operands.undoesOutput()) {
+            return UNDOING + kind;
+        }
         int activations = VectorActivation.of(operands.input).number
                 + VectorActivation.of(operands.output).number * ACTIVATIONS.length;
         int inputs = operands.hasResidual() ? RESIDUAL : operands.hasSecond() ? KINDS : 0;

@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.kernel.vector;
 
+import static jdk.incubator.vector.VectorOperators.DIV;
 import static jdk.incubator.vector.VectorOperators.FMA;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LE;
@@ -18,13 +19,20 @@ enum VectorActivation {
     /** With slope 0, which needs no product, and makes 0 of −∞. */
     RELU(1),
     /** With another slope. */
-    LEAKY(2);
+    LEAKY(2),
+    /** That one where y stands in the place of x: {@link #value} undoes it, so that x is z. */
+    UNDONE(3);
 
     /** Counts them. */
     final int number;
 
     VectorActivation(int number) {
         this.number = number;
+    }
+
+    /** Whether z is made of x with coefficients of the forward. */
+    boolean needsForward() {
+        return this == RELU || this == LEAKY;
     }
 
     static VectorActivation of(Activation activation) {
@@ -36,15 +44,17 @@ enum VectorActivation {
         return FloatVector.broadcast(FLOATS, activation.negativeSlope());
     }
 
-    /** {@link Activation#of}. */
+    /** {@link Activation#of}, or {@link Activation#undo}. */
     FloatVector value(FloatVector v, FloatVector slope) {
         if (this == NONE) {
             return v;
         }
         FloatVector zero = FloatVector.zero(FLOATS);
-        return this == RELU
-                ? v.blend(zero, v.compare(LE, zero))
-                : v.lanewise(MUL, slope).blend(v, v.compare(GT, zero));
+        if (this == RELU) {
+            return v.blend(zero, v.compare(LE, zero));
+        }
+        FloatVector other = this == UNDONE ? v.lanewise(DIV, slope) : v.lanewise(MUL, slope);
+        return other.blend(v, v.compare(GT, zero));
     }
 
     /** {@link Activation#gradient}. */
@@ -66,7 +76,7 @@ enum VectorActivation {
      * @param j where the coefficients of the vector begin
      */
     FloatVector forward(FloatVector x, Coefficients ofForward, int j) {
-        if (this == NONE) {
+        if (this == NONE || this == UNDONE) {
             return x;
         }
         FloatVector centre = FloatVector.fromArray(FLOATS, ofForward.centre, j);

@@ -102,7 +102,7 @@ final class VectorElementwise implements Elementwise {
         long xAt = o.xStart + row;
         long dyAt = o.secondStart + row;
         long outAt = o.outStart + row;
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector output = VectorActivation.slope(o.output);
         int end = Species.end(r.from, r.to);
         int touched = 0;
@@ -146,7 +146,7 @@ final class VectorElementwise implements Elementwise {
         long xAt = o.xStart + r.first;
         long outAt = o.outStart + r.first;
         long next = r.width;
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector output = VectorActivation.slope(o.output);
         int end = Species.end(r.from, r.to);
         int touched = 0;
@@ -226,7 +226,7 @@ final class VectorElementwise implements Elementwise {
         Object x = o.x;
         Object dy = o.second;
         Object out = o.out;
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector output = VectorActivation.slope(o.output);
         int end = Species.end(from, r.to);
         for (int j = from; j < end; j += LANES) {
@@ -263,7 +263,7 @@ final class VectorElementwise implements Elementwise {
         long dyAt = o.secondStart + row;
         long outAt = o.outStart + row;
         int l = j + LANES;
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector output = VectorActivation.slope(o.output);
         FloatVector m0 = FloatVector.fromArray(FLOATS, c.centre, j);
         FloatVector m1 = FloatVector.fromArray(FLOATS, c.centre, l);
@@ -317,7 +317,7 @@ final class VectorElementwise implements Elementwise {
 
     /** The coefficients of the forward for a vector of a channel, where they are needed. */
     private static Coefficients ofForward(Operands o, Runs r, int channel) {
-        if (BEHIND != VectorActivation.NONE) {
+        if (BEHIND.needsForward()) {
             r.tile.repeatForward(o.forward, channel, LANES);
         }
         return r.tile.forward;
@@ -343,7 +343,7 @@ final class VectorElementwise implements Elementwise {
         FloatVector b = FloatVector.broadcast(FLOATS, c.offset[channel]);
         FloatVector g = GRADIENT ? FloatVector.broadcast(FLOATS, c.dyCentre[channel]) : m;
         FloatVector k = GRADIENT ? FloatVector.broadcast(FLOATS, c.slope[channel]) : m;
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector output = VectorActivation.slope(o.output);
         // The last vectors overlap the ones before. Their inputs are read first: the output may be an input.
         int end = length - LANES;
@@ -400,7 +400,7 @@ final class VectorElementwise implements Elementwise {
 
     /** {@code y = output(z)}, or dx by x, not by {@code input(x)}, whose sign is that of x. */
     private static FloatVector activate(FloatVector mapped, FloatVector x, FloatVector in, FloatVector output) {
-        return GRADIENT ? INPUT.gradient(mapped, x, in) : OUTPUT.value(mapped, output);
+        return GRADIENT && INPUT != VectorActivation.UNDONE ? INPUT.gradient(mapped, x, in) : OUTPUT.value(mapped, output);
     }
 
     /** Two values, which may be the same: both are read before one is written, as the output may be an input. */

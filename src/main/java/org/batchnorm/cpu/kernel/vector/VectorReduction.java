@@ -103,7 +103,7 @@ final class VectorReduction implements Reduction {
         float[] shift = c.shift;
         float[] dyShift = c.dyShift;
         long apart = r.apart;
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector out = VectorActivation.slope(o.output);
         int end = Species.end(r.from, r.to);
         long xAt = o.xStart + r.first;
@@ -308,7 +308,7 @@ final class VectorReduction implements Reduction {
         FloatVector share = FloatVector.broadcast(FLOATS, half);
         int end = Species.end(from, r.to);
         FloatVector zero = FloatVector.zero(FLOATS);
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector out = VectorActivation.slope(o.output);
         for (int j = from; j < end; j += LANES) {
             FloatVector shift = FloatVector.fromArray(FLOATS, c.shift, j);
@@ -379,7 +379,7 @@ final class VectorReduction implements Reduction {
     @Override
     public void sample(Operands o, Rows r, Coefficients c) {
         float[] shift = SECOND ? c.dyShift : c.shift;
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector out = VectorActivation.slope(o.output);
         long[] positions = r.tile.positions;
         int samples = (int) r.count;

@@ -48,7 +48,7 @@ final class VectorRunReduction implements RunReduction {
     @Override
     public void runs(Operands o, Runs r, Coefficients c, Sums s) {
         for (int channel = r.from; channel < r.to; channel++) {
-            if (SIGN) {
+            if (SIGN && OUTPUT.needsForward()) {
                 r.tile.repeatForward(o.forward, channel, LANES);
             }
             long run = r.first + (channel - r.from) * r.channelApart;
@@ -85,7 +85,7 @@ final class VectorRunReduction implements RunReduction {
         long dyAt = o.secondStart + at;
         FloatVector shift = FloatVector.broadcast(FLOATS, c.shift[channel]);
         FloatVector dyShift = FloatVector.broadcast(FLOATS, SECOND ? c.dyShift[channel] : 0);
-        FloatVector in = VectorActivation.slope(o.input);
+        FloatVector in = VectorActivation.slope(o.ofX());
         FloatVector out = VectorActivation.slope(o.output);
         FloatVector zero = FloatVector.zero(FLOATS);
         for (int part = 0; part < GROUP; part += LANES) {

@@ -277,6 +277,15 @@ class VectorKernelsTest {
                             false));
             met.add(number);
         }));
+        if (operands.hasSecond() && !operands.hasResidual()) {
+            operands.undo(Activation.leakyRelu(0.1));
+            int number = Variant.numberOf(operands);
+            assertThat(Variant.of(number))
+                    .as("%s, undoing", kinds)
+                    .isEqualTo(new Variant(
+                            arrays, allNative, true, false, VectorActivation.UNDONE, VectorActivation.UNDONE, false));
+            met.add(number);
+        }
     }
 
     private static boolean loopsOnVectors(CodeAttribute code) {

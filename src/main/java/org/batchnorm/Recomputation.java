@@ -1,0 +1,122 @@
+package org.batchnorm;
+
+import org.batchnorm.data.Batch;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
+import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.Tensors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Whether a backward makes x̂ of y, so that nobody need keep x: in-place training. With {@code y = activation(z)} and
+ * {@code z = gamma · x̂ + beta} it is {@code z = activation⁻¹(y)} and {@code x̂ = (z − beta) / gamma}.
+ *
+ * <p>What rounding took from y, times 1/γ, is missing in x̂: with u = 2⁻²⁴, or 2⁻⁵³ in FLOAT64, about {@code u · (|x̂|
+ * + |beta / gamma|)}. So a forward refuses a γ that is small beside its β, when nothing has been written yet.
+ *
+ * <p>Source: Rota Bulò, Porzi &amp; Kontschieder 2018, "In-Place Activated BatchNorm for Memory-Optimized Training of
+ * DNNs".
+ *
+ * @param wanted else backward needs x
+ */
+record Recomputation(boolean wanted) {
+    /** |β / γ| may be so large: ten bits of x̂ are lost then. */
+    static final double MOST_OFFSET = 1024;
+
+    /** |γ| must be so large that z is far from float32's subnormal numbers, behind any of the slopes, too. */
+    static final double LEAST_GAMMA = 0x1p-32;
+
+    private static final float LEAST_SLOPE = 1e-6f;
+    private static final float LARGEST_SLOPE = 1e6f;
+
+    /** Checks what it is to be combined with; where that is refused the backend is closed. */
+    static Recomputation of(boolean wanted, Activations activations, Backends.OpenBackend backend) {
+        String problem = wanted ? problem(activations, backend) : "";
+        if (!problem.isEmpty()) {
+            backend.operations().close();
+            throw new IllegalArgumentException("recomputeInputFromOutput: true given, but " + problem);
+        }
+        return new Recomputation(wanted);
+    }
+
+    private static String problem(Activations activations, Backends.OpenBackend backend) {
+        Activation output = activations.output();
+        if (!activations.input().isNone()) {
+            return "inputActivation, too, whose input cannot be told from y; do that activation outside of the layer,"
+                    + " or keep x";
+        }
+        if (!(output.negativeSlope() >= LEAST_SLOPE && output.negativeSlope() <= LARGEST_SLOPE)) {
+            return "the activation " + output + " cannot be undone; must be none, or leakyRelu with a slope of 1e-6 to"
+                    + " 1e6";
+        }
+        if (backend.operations() instanceof SynchronizedOperations) {
+            return "synchronizedBy, too, whose ranks need their x for the gradients; build the layer without one of"
+                    + " them";
+        }
+        if (!backend.operations().doesBackwardFromOutput()) {
+            return "the backend " + backend.name() + " needs x for the gradients; choose the backend auto, vector or"
+                    + " scalar, or keep x";
+        }
+        return "";
+    }
+
+    /**
+     * Begins a forward, before anything is written.
+     *
+     * @param saved where what backward needs will be kept
+     * @return the parameters to normalize with: copies, if a backward is to know them
+     */
+    Parameters begin(Parameters parameters, @Nullable Batch residual, Batch y, SavedStatistics saved) {
+        if (!wanted || !saved.isForBackward()) {
+            return parameters;
+        }
+        if (residual != null) {
+            throw new IllegalArgumentException("residual: given, but the input cannot be recomputed from an output to"
+                    + " which a residual was added; add it outside, or build without recomputeInputFromOutput");
+        }
+        requireNot16Bit(y);
+        for (int c = 0; c < saved.features(); c++) {
+            requireRecoverable(parameters, c);
+        }
+        return saved.keep(parameters);
+    }
+
+    private static void requireRecoverable(Parameters parameters, int feature) {
+        double gamma = parameters.gamma == null ? 1 : parameters.gamma.get(feature);
+        double beta = parameters.beta == null ? 0 : parameters.beta.get(feature);
+        double least = Math.max(Math.abs(beta) / MOST_OFFSET, LEAST_GAMMA);
+        if (!(Math.abs(gamma) >= least && Math.abs(gamma) <= 1 / LEAST_GAMMA)) {
+            throw new IllegalArgumentException("gamma[" + feature + "]: " + gamma + " beside beta[" + feature + "] of "
+                    + beta + ", so that the input cannot be recomputed from the output; must be |beta| / 1024 or more,"
+                    + " and 2^-32 to 2^32; keep gamma away from 0, or build without recomputeInputFromOutput");
+        }
+    }
+
+    /** Checks what is given to a backward in the place of x. */
+    void requireOutput(Batch y) {
+        if (wanted) {
+            requireNot16Bit(y);
+        }
+    }
+
+    private static void requireNot16Bit(Batch y) {
+        if (y.type().is16Bit()) {
+            throw new IllegalArgumentException("y: " + y.type() + " given, of which the input is recomputed with too"
+                    + " few digits; must be FLOAT32, or build without recomputeInputFromOutput");
+        }
+    }
+
+    /** Sets the tensors of a backward, the first of which is y or x. */
+    void set(Tensors tensors, Batch first, Batch dy, Batch dx) {
+        if (wanted) {
+            tensors.backwardFromOutput(first, dy, dx);
+        } else {
+            tensors.backward(first, dy, dx);
+        }
+    }
+
+    /** The parameters for a backward: those of the forward, if they were kept. */
+    Parameters ofBackward(Parameters now, SavedStatistics saved) {
+        return wanted ? saved.kept() : now;
+    }
+}
