@@ -1,7 +1,7 @@
 package org.batchnorm;
 
 /** 16-bit types on the backend {@code vector}. */
-class VectorSixteenBitTest extends SixteenBitContractTest {
+class VectorSixteenBitTest extends SixteenBitCombinationsTest {
     @Override
     protected String backend() {
         return "vector";

@@ -129,6 +129,14 @@ public interface BatchNormOperations extends AutoCloseable {
     }
 
     /**
+     * Why they take none of 16-bit types, for the message of the refusal: a clause without a full stop, or nothing if
+     * there is no more to say.
+     */
+    default String whyNo16Bit() {
+        return "";
+    }
+
+    /**
      * Whether the operations take tensors of FLOAT64, all of an operation or none, with parameters and statistics in
      * float64; else {@link Backends#open} refuses them.
      */

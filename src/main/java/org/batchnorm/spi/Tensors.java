@@ -229,9 +229,11 @@ public final class Tensors {
     private static void requireTaken(
             String name, @Nullable Batch batch, BatchNormOperations operations, String backend) {
         if (batch != null && !isTaken(batch, operations)) {
+            String why = batch.type().is16Bit() ? operations.whyNo16Bit() : "";
             throw new IllegalArgumentException(name + ": " + batch.type() + " given, but the backend " + backend
                     + " takes " + (operations.takes16Bit() ? "FLOAT32, FLOAT16 and BFLOAT16" : "FLOAT32")
-                    + " alone; give float32 values, or choose the backend auto, vector or scalar");
+                    + " alone" + (why.isEmpty() ? "" : ": " + why)
+                    + "; give float32 values, or choose the backend auto, vector or scalar");
         }
     }
 

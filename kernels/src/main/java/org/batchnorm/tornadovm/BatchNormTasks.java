@@ -59,9 +59,10 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  * <p><b>Activations.</b> {@link #builder} gives a layer that applies ReLU or LeakyReLU before batch norm, after it or
  * both, in the same passes over memory: every piece is then of {@code y = output(BN(input(x)))}.
  *
- * <p><b>Shapes.</b> The data are {@link FloatArray}s that the caller owns or that earlier tasks produce, in the order
- * of the shape's layout, with at least as many values as the largest batch; y may be x, and dx may be dy or x (backward
- * needs the x that forward got). Batches smaller than the shape need a {@link SampleCount}.
+ * <p><b>Shapes.</b> The data are {@link FloatArray}s, on TornadoVM's backend CUDA arrays of 16-bit types as well
+ * ({@link Pieces}), that the caller owns or that earlier tasks produce, in the order of the shape's layout, with at
+ * least as many values as the largest batch; y may be x, and dx may be dy or x (backward needs the x that forward got).
+ * Batches smaller than the shape need a {@link SampleCount}.
  *
  * <p><b>Several graphs of one plan.</b> The same layer may be added to more than one graph, say forward to one and
  * backward and inference to others, in the order in which they are first executed. Each of its arrays is brought to the

@@ -23,6 +23,7 @@ import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * A layer's kernels as tasks of one graph, each with its arguments and its grid: the only place where they meet. What
@@ -67,15 +68,16 @@ final class KernelCalls {
         return new KernelCalls(other, state, graph, grids, samples, samplesMode);
     }
 
-    void collectStatistics(FloatArray x) {
+    void collectStatistics(TornadoNativeArray x) {
         Tiling tiling = plan.tiling();
         use(state.partialFirst, state.partialSecond);
         add(
                 "collectStatistics",
                 tiling.grid(),
-                task -> graph.task(
+                task -> TypedKernel.addTask(
+                        graph,
                         task,
-                        CollectStatistics::collectStatistics,
+                        CollectStatistics.class,
                         context,
                         x,
                         state.partialFirst,
@@ -177,16 +179,22 @@ final class KernelCalls {
      * @param residual what is added before the activation after batch norm; null: nothing
      */
     void transform(
-            String task, FloatArray x, @Nullable FloatArray residual, FloatArray y, FloatArray statistics, int source) {
+            String task,
+            TornadoNativeArray x,
+            @Nullable TornadoNativeArray residual,
+            TornadoNativeArray y,
+            FloatArray statistics,
+            int source) {
         boolean forward = source != Transform.GRADIENT;
         Tiling tiling = plan.tiling();
         use(state.parameters, statistics);
         add(
                 task,
                 tiling.grid(),
-                name -> graph.task(
+                name -> TypedKernel.addTask(
+                        graph,
                         name,
-                        Transform::transform,
+                        Transform.class,
                         context,
                         x,
                         residual == null ? x : residual,
@@ -204,15 +212,16 @@ final class KernelCalls {
     }
 
     /** The gradient by a residual, and by what it was added to. */
-    void residualGradient(FloatArray y, FloatArray dy, FloatArray dresidual) {
+    void residualGradient(TornadoNativeArray y, TornadoNativeArray dy, TornadoNativeArray dresidual) {
         Tiling tiling = plan.tiling();
         use();
         add(
                 "residualGradient",
                 tiling.grid(),
-                task -> graph.task(
+                task -> TypedKernel.addTask(
+                        graph,
                         task,
-                        ResidualGradient::residualGradient,
+                        ResidualGradient.class,
                         context,
                         y,
                         dy,
@@ -223,15 +232,16 @@ final class KernelCalls {
                         plan.outputSlope()));
     }
 
-    void forwardOnChip(FloatArray x, FloatArray y, long chip) {
+    void forwardOnChip(TornadoNativeArray x, TornadoNativeArray y, long chip) {
         Tiling tiling = plan.tiling();
         use(state.parameters, state.statistics, state.runningStatistics, state.numBatchesTracked);
         add(
                 "forwardOnChip",
                 tiling.onChipGrid(chip),
-                task -> graph.task(
+                task -> TypedKernel.addTask(
+                        graph,
                         task,
-                        ForwardOnChip::forwardOnChip,
+                        ForwardOnChip.class,
                         context,
                         x,
                         y,
@@ -254,25 +264,26 @@ final class KernelCalls {
      *
      * @param about {@link ReduceGradients#BATCH} or {@link ReduceGradients#GIVEN}
      */
-    void reduceGradients(FloatArray x, FloatArray dy, int about) {
+    void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, int about) {
         use(state.noMoments);
         reduceGradients(x, dy, state.noMoments, about);
     }
 
     /** The sums of the work-groups of a part of a batch, whose moments are its own. */
-    void reducePartGradients(FloatArray x, FloatArray dy, DoubleArray moments) {
+    void reducePartGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments) {
         reduceGradients(x, dy, moments, ReduceGradients.PART);
     }
 
-    private void reduceGradients(FloatArray x, FloatArray dy, DoubleArray moments, int about) {
+    private void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments, int about) {
         Tiling tiling = plan.tiling();
         use(state.parameters, state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
         add(
                 "reduceGradients",
                 tiling.grid(),
-                task -> graph.task(
+                task -> TypedKernel.addTask(
+                        graph,
                         task,
-                        ReduceGradients::reduceGradients,
+                        ReduceGradients.class,
                         context,
                         x,
                         dy,
@@ -371,15 +382,16 @@ final class KernelCalls {
      *
      * @param about {@link ReduceGradients#BATCH} or {@link ReduceGradients#GIVEN}
      */
-    void inputGradient(FloatArray x, FloatArray dy, FloatArray dx, int about) {
+    void inputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx, int about) {
         Tiling tiling = plan.tiling();
         use(state.parameters, state.statistics, state.terms);
         add(
                 "inputGradient",
                 tiling.grid(),
-                task -> graph.task(
+                task -> TypedKernel.addTask(
+                        graph,
                         task,
-                        InputGradient::inputGradient,
+                        InputGradient.class,
                         context,
                         x,
                         dy,
@@ -395,15 +407,16 @@ final class KernelCalls {
                         plan.outputSlope()));
     }
 
-    void backwardOnChip(FloatArray x, FloatArray dy, FloatArray dx, long chip) {
+    void backwardOnChip(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx, long chip) {
         Tiling tiling = plan.tiling();
         use(state.parameters, state.statistics, state.gradients);
         add(
                 "backwardOnChip",
                 tiling.onChipGrid(chip),
-                task -> graph.task(
+                task -> TypedKernel.addTask(
+                        graph,
                         task,
-                        BackwardOnChip::backwardOnChip,
+                        BackwardOnChip.class,
                         context,
                         x,
                         dy,

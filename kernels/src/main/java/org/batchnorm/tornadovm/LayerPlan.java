@@ -8,7 +8,7 @@ import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * What of a layer is fixed before there is a graph: its name, configuration and largest batch, and how that is laid
@@ -111,7 +111,20 @@ record LayerPlan(
         }
     }
 
-    void requireSize(String name, FloatArray array) {
+    /**
+     * An array that can hold the largest batch, of a type that the device takes.
+     *
+     * @throws IllegalArgumentException if it cannot
+     */
+    void requireBatch(String name, TornadoNativeArray array) {
+        String given = name + ": " + array.getClass().getSimpleName() + " given, ";
+        BatchArray kind = BatchArray.of(array)
+                .orElseThrow(() -> new IllegalArgumentException(given + "must be a FloatArray, or on TornadoVM's"
+                        + " backend CUDA a HalfFloatArray or a BFloat16Array; float64 is for the backends vector and"
+                        + " scalar"));
+        if (kind != BatchArray.FLOAT32 && !device.takes16Bit()) {
+            throw new IllegalArgumentException(given + "must be a FloatArray: " + DeviceLimits.WHY_NOT_16_BIT);
+        }
         if (array.getSize() < maxShape.elements()) {
             throw new IllegalArgumentException(name + ": an array of " + array.getSize() + " values given, " + maxShape
                     + " needs " + maxShape.elements());

@@ -4,8 +4,11 @@ import java.util.OptionalLong;
 import org.batchnorm.tornadovm.kernels.MergeGradients;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import org.batchnorm.tornadovm.kernels.Transform;
+import uk.ac.manchester.tornado.api.types.arrays.BFloat16Array;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.HalfFloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * What a layer can add to one task graph, of {@link BatchNormTasks#on}: each method adds the tasks of one operation.
@@ -13,6 +16,13 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * <p>The data are {@link FloatArray}s with at least as many values as the largest batch; an array that is too small, or
  * with training a batch that would have only one value per feature, is refused with an
  * {@link IllegalArgumentException}, and so is a second operation of the same name. In place means the same array twice.
+ *
+ * <p><b>16-bit types.</b> On a device that takes them ({@link DeviceLimits#takes16Bit}) each of the arrays may be a
+ * {@link HalfFloatArray} or a {@link BFloat16Array} as well, x and y of different types too. Arithmetic is float32's,
+ * and a value is rounded once, where it is stored: to nearest, to even where two are as near, to an infinity beyond the
+ * type's range. Parameters, gradients and statistics stay float32. TornadoVM wants every BFloat16Array of a task named
+ * by the graph's {@code transferToDevice}, {@code transferToHost}, {@code persistOnDevice} or
+ * {@code consumeFromDevice}, also one that never leaves the device.
  */
 public final class Pieces {
     private final LayerPlan plan;
@@ -34,10 +44,10 @@ public final class Pieces {
      * @param x in, the batch
      * @param y out, the batch; may be x
      */
-    public void forward(FloatArray x, FloatArray y) {
+    public void forward(TornadoNativeArray x, TornadoNativeArray y) {
         plan.requireTwoValues(samples);
-        plan.requireSize("x", x);
-        plan.requireSize("y", y);
+        plan.requireBatch("x", x);
+        plan.requireBatch("y", y);
         OptionalLong onChip = plan.forwardOnChip();
         if (onChip.isPresent()) {
             kernels.forwardOnChip(x, y, onChip.getAsLong());
@@ -50,14 +60,14 @@ public final class Pieces {
 
     /**
      * The training forward with a residual, {@code y = activation(BN(x) + residual)}, as a residual network's block
-     * ends; in two stages. Its backward is {@link #backward(FloatArray, FloatArray, FloatArray, FloatArray,
-     * FloatArray)}.
+     * ends; in two stages. Its backward is {@link #backward(TornadoNativeArray, TornadoNativeArray, TornadoNativeArray,
+     * TornadoNativeArray, TornadoNativeArray)}.
      *
      * @param x in, the batch
      * @param residual in, the batch
      * @param y out, the batch; may be x or residual
      */
-    public void forward(FloatArray x, FloatArray residual, FloatArray y) {
+    public void forward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         plan.requireTwoValues(samples);
         requireSizes(x, residual, y);
         kernels.collectStatistics(x);
@@ -72,8 +82,8 @@ public final class Pieces {
      * @param x in, the batch
      * @param moments out, of {@link Summaries#array}
      */
-    public void collectStatistics(FloatArray x, DoubleArray moments) {
-        plan.requireSize("x", x);
+    public void collectStatistics(TornadoNativeArray x, DoubleArray moments) {
+        plan.requireBatch("x", x);
         Summaries.requireSize("moments", moments, plan.config().features());
         kernels.collectStatistics(x);
         kernels.mergeMoments(moments);
@@ -98,9 +108,9 @@ public final class Pieces {
      * @param x in, the batch
      * @param y out, the batch; may be x
      */
-    public void transform(FloatArray x, FloatArray y) {
-        plan.requireSize("x", x);
-        plan.requireSize("y", y);
+    public void transform(TornadoNativeArray x, TornadoNativeArray y) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("y", y);
         kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
     }
 
@@ -111,7 +121,7 @@ public final class Pieces {
      * @param residual in, the batch
      * @param y out, the batch; may be x or residual
      */
-    public void transform(FloatArray x, FloatArray residual, FloatArray y) {
+    public void transform(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         requireSizes(x, residual, y);
         kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
     }
@@ -124,24 +134,25 @@ public final class Pieces {
      * @param y out, the batch; may be x
      * @throws IllegalStateException if the layer tracks no statistics
      */
-    public void frozenForward(FloatArray x, FloatArray y) {
+    public void frozenForward(TornadoNativeArray x, TornadoNativeArray y) {
         requireFrozen();
-        plan.requireSize("x", x);
-        plan.requireSize("y", y);
+        plan.requireBatch("x", x);
+        plan.requireBatch("y", y);
         kernels.freezeStatistics();
         kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
     }
 
     /**
      * The same with a residual, {@code y = activation(BN(x) + residual)}. Its backward is
-     * {@link #frozenBackward(FloatArray, FloatArray, FloatArray, FloatArray, FloatArray)}.
+     * {@link #frozenBackward(TornadoNativeArray, TornadoNativeArray, TornadoNativeArray, TornadoNativeArray,
+     * TornadoNativeArray)}.
      *
      * @param x in, the batch
      * @param residual in, the batch
      * @param y out, the batch; may be x or residual
      * @throws IllegalStateException if the layer tracks no statistics
      */
-    public void frozenForward(FloatArray x, FloatArray residual, FloatArray y) {
+    public void frozenForward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         requireFrozen();
         requireSizes(x, residual, y);
         kernels.freezeStatistics();
@@ -162,13 +173,13 @@ public final class Pieces {
      * @param x in, the batch
      * @param y out, the batch; may be x
      */
-    public void inference(FloatArray x, FloatArray y) {
+    public void inference(TornadoNativeArray x, TornadoNativeArray y) {
         if (!plan.config().trackRunningStatistics()) {
             forward(x, y);
             return;
         }
-        plan.requireSize("x", x);
-        plan.requireSize("y", y);
+        plan.requireBatch("x", x);
+        plan.requireBatch("y", y);
         kernels.transform("inference", x, null, y, state.runningStatistics, Transform.RUNNING);
     }
 
@@ -179,7 +190,7 @@ public final class Pieces {
      * @param residual in, the batch
      * @param y out, the batch; may be x or residual
      */
-    public void inference(FloatArray x, FloatArray residual, FloatArray y) {
+    public void inference(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         if (!plan.config().trackRunningStatistics()) {
             forward(x, residual, y);
             return;
@@ -196,11 +207,11 @@ public final class Pieces {
      * @param dy in, the gradient of its y
      * @param dx out, the gradient of x; may be dy or x
      */
-    public void backward(FloatArray x, FloatArray dy, FloatArray dx) {
+    public void backward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
         plan.requireTwoValues(samples);
-        plan.requireSize("x", x);
-        plan.requireSize("dy", dy);
-        plan.requireSize("dx", dx);
+        plan.requireBatch("x", x);
+        plan.requireBatch("dy", dy);
+        plan.requireBatch("dx", dx);
         OptionalLong onChip = plan.backwardOnChip();
         if (onChip.isPresent()) {
             kernels.backwardOnChip(x, dy, dx, onChip.getAsLong());
@@ -215,13 +226,18 @@ public final class Pieces {
      * Backward of a forward with a residual: with {@code dresidual = dy · activation′(y)} the gradients of γ, β and x
      * are those of dresidual in the place of dy. One kernel more than without a residual, for dresidual.
      *
-     * @param x in, the batch that {@link #forward(FloatArray, FloatArray, FloatArray)} got
+     * @param x in, the batch that {@link #forward(TornadoNativeArray, TornadoNativeArray, TornadoNativeArray)} got
      * @param y in, what it gave
      * @param dy in, the gradient of y
      * @param dx out, the gradient of x; may be x, y or dy
      * @param dresidual out, the gradient of the residual; may be y or dy, not x or dx
      */
-    public void backward(FloatArray x, FloatArray y, FloatArray dy, FloatArray dx, FloatArray dresidual) {
+    public void backward(
+            TornadoNativeArray x,
+            TornadoNativeArray y,
+            TornadoNativeArray dy,
+            TornadoNativeArray dx,
+            TornadoNativeArray dresidual) {
         plan.requireTwoValues(samples);
         requireResidualGradient(x, dx, dresidual);
         kernels.requireNew("reduceGradients", "backwardOnChip");
@@ -238,44 +254,45 @@ public final class Pieces {
      * @return the pieces that the other steps of the backward are of, with dresidual in the place of dy: the activation
      *     after batch norm is behind them. They are for a backward only: a forward of theirs has no such activation
      */
-    public Pieces residualGradient(FloatArray y, FloatArray dy, FloatArray dresidual) {
-        plan.requireSize("y", y);
-        plan.requireSize("dy", dy);
-        plan.requireSize("dresidual", dresidual);
+    public Pieces residualGradient(TornadoNativeArray y, TornadoNativeArray dy, TornadoNativeArray dresidual) {
+        plan.requireBatch("y", y);
+        plan.requireBatch("dy", dy);
+        plan.requireBatch("dresidual", dresidual);
         kernels.residualGradient(y, dy, dresidual);
         LayerPlan before = plan.withoutOutput();
         return new Pieces(before, state, samples, kernels.of(before));
     }
 
     /** Before the first task is added: dx is made of x and dresidual. */
-    private void requireResidualGradient(FloatArray x, FloatArray dx, FloatArray dresidual) {
-        plan.requireSize("x", x);
-        plan.requireSize("dx", dx);
+    private void requireResidualGradient(TornadoNativeArray x, TornadoNativeArray dx, TornadoNativeArray dresidual) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("dx", dx);
         if (dresidual == x || dresidual == dx) {
             throw new IllegalArgumentException("dresidual: the array of " + (dresidual == x ? "x" : "dx")
                     + " given, must be another one, or that of y or dy");
         }
     }
 
-    private void requireSizes(FloatArray x, FloatArray residual, FloatArray y) {
-        plan.requireSize("x", x);
-        plan.requireSize("residual", residual);
-        plan.requireSize("y", y);
+    private void requireSizes(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("residual", residual);
+        plan.requireBatch("y", y);
     }
 
     /**
      * The first step of a backward in steps: the sums over the batch, to be added to those of others or not, with the
      * {@link BatchNormTasks#statistics} as they are. They may be any, so that the mean of x is taken as it is given,
      * and digits of dgamma are lost where dy has a mean of many deviations. Where they are the batch's, or those of a
-     * larger one, {@link #reduceGradients(FloatArray, FloatArray, DoubleArray, DoubleArray)} keeps these.
+     * larger one, {@link #reduceGradients(TornadoNativeArray, TornadoNativeArray, DoubleArray, DoubleArray)} keeps
+     * these.
      *
      * @param x in, the batch that the forward got
      * @param dy in, the gradient of its y
      * @param sums out, of {@link Summaries#array}
      */
-    public void reduceGradients(FloatArray x, FloatArray dy, DoubleArray sums) {
-        plan.requireSize("x", x);
-        plan.requireSize("dy", dy);
+    public void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray sums) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("dy", dy);
         Summaries.requireSize("sums", sums, plan.config().features());
         kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
         kernels.mergeSums(sums, MergeGradients.SUMS);
@@ -290,9 +307,9 @@ public final class Pieces {
      * @param moments in, of {@link #collectStatistics} of this x alone, not the merged ones
      * @param sums out, of {@link Summaries#array}
      */
-    public void reduceGradients(FloatArray x, FloatArray dy, DoubleArray moments, DoubleArray sums) {
-        plan.requireSize("x", x);
-        plan.requireSize("dy", dy);
+    public void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments, DoubleArray sums) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("dy", dy);
         Summaries.requireSize("moments", moments, plan.config().features());
         Summaries.requireSize("sums", sums, plan.config().features());
         kernels.reducePartGradients(x, dy, moments);
@@ -318,10 +335,10 @@ public final class Pieces {
      * @param dy in, the gradient of its y
      * @param dx out, the gradient of x; may be dy or x
      */
-    public void inputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
-        plan.requireSize("x", x);
-        plan.requireSize("dy", dy);
-        plan.requireSize("dx", dx);
+    public void inputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("dy", dy);
+        plan.requireBatch("dx", dx);
         kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
     }
 
@@ -332,26 +349,32 @@ public final class Pieces {
      * @param dy in, the gradient of its y
      * @param dx out, the gradient of x; may be dy or x
      */
-    public void frozenBackward(FloatArray x, FloatArray dy, FloatArray dx) {
-        plan.requireSize("x", x);
-        plan.requireSize("dy", dy);
-        plan.requireSize("dx", dx);
+    public void frozenBackward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("dy", dy);
+        plan.requireBatch("dx", dx);
         kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
         kernels.mergeGradients(ReduceGradients.GIVEN);
         addFrozenInputGradient(x, dy, dx);
     }
 
     /**
-     * Backward past frozen statistics of a forward with a residual, as {@link #backward(FloatArray, FloatArray,
-     * FloatArray, FloatArray, FloatArray)}.
+     * Backward past frozen statistics of a forward with a residual, as {@link #backward(TornadoNativeArray,
+     * TornadoNativeArray, TornadoNativeArray, TornadoNativeArray, TornadoNativeArray)}.
      *
-     * @param x in, the batch that {@link #frozenForward(FloatArray, FloatArray, FloatArray)} got
+     * @param x in, the batch that {@link #frozenForward(TornadoNativeArray, TornadoNativeArray, TornadoNativeArray)}
+     *     got
      * @param y in, what it gave
      * @param dy in, the gradient of y
      * @param dx out, the gradient of x; may be x, y or dy
      * @param dresidual out, the gradient of the residual; may be y or dy, not x or dx
      */
-    public void frozenBackward(FloatArray x, FloatArray y, FloatArray dy, FloatArray dx, FloatArray dresidual) {
+    public void frozenBackward(
+            TornadoNativeArray x,
+            TornadoNativeArray y,
+            TornadoNativeArray dy,
+            TornadoNativeArray dx,
+            TornadoNativeArray dresidual) {
         requireResidualGradient(x, dx, dresidual);
         kernels.requireNew("reduceGradients");
         residualGradient(y, dy, dresidual).frozenBackward(x, dresidual, dx);
@@ -365,10 +388,10 @@ public final class Pieces {
      * @param dy in, the gradient of y
      * @param dx out, the gradient of x; may be dy or x
      */
-    public void frozenInputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
-        plan.requireSize("x", x);
-        plan.requireSize("dy", dy);
-        plan.requireSize("dx", dx);
+    public void frozenInputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
+        plan.requireBatch("x", x);
+        plan.requireBatch("dy", dy);
+        plan.requireBatch("dx", dx);
         addFrozenInputGradient(x, dy, dx);
     }
 
@@ -377,7 +400,7 @@ public final class Pieces {
      *
      * @throws IllegalStateException if the layer has some
      */
-    public void frozenInputGradient(FloatArray dy, FloatArray dx) {
+    public void frozenInputGradient(TornadoNativeArray dy, TornadoNativeArray dx) {
         if (!plan.activations().areNone()) {
             throw new IllegalStateException(
                     "frozenInputGradient: the layer has activations, whose signs are those of x;"
@@ -386,7 +409,7 @@ public final class Pieces {
         frozenInputGradient(dy, dy, dx);
     }
 
-    private void addFrozenInputGradient(FloatArray x, FloatArray dy, FloatArray dx) {
+    private void addFrozenInputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
         if (plan.activations().areNone()) {
             kernels.transform("inputGradient", dy, null, dx, state.statistics, Transform.GRADIENT);
         } else {

@@ -113,6 +113,16 @@ final class DeviceSession {
         });
     }
 
+    /** Whether the device's kernels take 16-bit types. */
+    boolean takes16Bit() {
+        return device.takes16Bit();
+    }
+
+    /** Why they do not. */
+    String whyNo16Bit() {
+        return device.whyNo16Bit();
+    }
+
     /** Closes the session for one who opened it. */
     void close() {
         synchronized (OPEN) {

@@ -58,6 +58,19 @@ record Devices(Availability availability, List<Device> devices) {
             return DeviceLimits.hasFastFloat64(handle);
         }
 
+        /** Whether its kernels may have float16 and bfloat16. */
+        boolean takes16Bit() {
+            return DeviceLimits.compiles16Bit(handle);
+        }
+
+        /** Why they may not; nothing if they may. */
+        String whyNo16Bit() {
+            return takes16Bit()
+                    ? ""
+                    : "TornadoVM 5.2 compiles kernels that read and store 16-bit types for its backend CUDA alone, and"
+                            + " device " + id + " is one of " + handle.getTornadoVMBackend();
+        }
+
         DeviceInfo info() {
             return new DeviceInfo(id, description, availability);
         }

@@ -1,7 +1,14 @@
 package org.batchnorm.tornadovm.backend;
 
+import java.lang.foreign.MemorySegment;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
+import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.types.arrays.BFloat16Array;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.HalfFloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * The arrays of a {@link HostPlan} that are not its layer's.
@@ -9,9 +16,47 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
  * @param x the first input
  * @param dy the second one; x where there is none
  * @param out y or dx
- * @param residual in: the residual, or y of the forward with one; out: dresidual; x where there is none
+ * @param residual in: the residual, or y of the forward with one; x where there is none
+ * @param dresidual out; the residual's, if the types are the same
  * @param summary of moments or sums
  * @param moments of a batch whose gradients are reduced
  */
 record HostArrays(
-        FloatArray x, FloatArray dy, FloatArray out, FloatArray residual, DoubleArray summary, DoubleArray moments) {}
+        TornadoNativeArray x,
+        TornadoNativeArray dy,
+        TornadoNativeArray out,
+        TornadoNativeArray residual,
+        TornadoNativeArray dresidual,
+        DoubleArray summary,
+        DoubleArray moments) {
+
+    /** An array of its own for a batch. */
+    static TornadoNativeArray allocate(ElementType type, BatchShape capacity) {
+        int elements = Math.toIntExact(capacity.elements());
+        return switch (type) {
+            case FLOAT32 -> new FloatArray(elements);
+            case FLOAT16 -> new HalfFloatArray(elements);
+            case BFLOAT16 -> new BFloat16Array(elements);
+            case FLOAT64 -> throw refused();
+        };
+    }
+
+    /** An array for a batch, in a buffer of the caller's if there is one. */
+    static TornadoNativeArray of(ElementType type, @Nullable TransferBuffer buffer, BatchShape capacity) {
+        if (buffer == null) {
+            return allocate(type, capacity);
+        }
+        MemorySegment memory = buffer.withHeader(capacity.elements() * type.bytes());
+        return switch (type) {
+            case FLOAT32 -> FloatArray.fromSegmentShallow(memory);
+            case FLOAT16 -> HalfFloatArray.fromSegmentShallow(memory);
+            case BFLOAT16 -> BFloat16Array.fromSegmentShallow(memory);
+            case FLOAT64 -> throw refused();
+        };
+    }
+
+    /** Whoever opens the backend is told before. */
+    private static IllegalStateException refused() {
+        return new IllegalStateException("FLOAT64 on a device");
+    }
+}

@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.OptionalDouble;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.BackendUnavailableException;
 import org.batchnorm.spi.BatchStatistics;
@@ -21,8 +22,8 @@ import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
-import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * One operation for one class of batches on one device: a task graph of {@link BatchNormTasks} with explicit transfers,
@@ -82,10 +83,29 @@ final class HostPlan {
      * What an operation does beside batch normalization.
      *
      * @param activations before and after it
-     * @param residual whether one is added, or its gradient taken
+     * @param residual the type of the residual, or of y in a backward with one; null: there is none
+     * @param dresidual the type of its gradient; null: none is taken
      */
-    record Fused(Activations activations, boolean residual) {
-        static final Fused NOTHING = new Fused(Activations.NONE, false);
+    record Fused(
+            Activations activations,
+            @Nullable ElementType residual,
+            @Nullable ElementType dresidual) {
+        static final Fused NOTHING = new Fused(Activations.NONE, null, null);
+
+        boolean hasResidual() {
+            return residual != null;
+        }
+    }
+
+    /**
+     * A tensor of an operation.
+     *
+     * @param type of its values
+     * @param buffer the caller's memory that it lies in; null: the plan's own
+     */
+    record Tensor(ElementType type, @Nullable TransferBuffer buffer) {
+        /** In the place of one that there is not. */
+        static final Tensor NONE = new Tensor(ElementType.FLOAT32, null);
     }
 
     /**
@@ -94,21 +114,14 @@ final class HostPlan {
      * @param fused compiled into the kernels
      * @param capacity the largest batch
      * @param eps compiled into the kernels
-     * @param x the caller's buffer of that input, null: the plan's own memory
-     * @param dy likewise; null where the operation has no second input
-     * @param out the caller's buffer of y or dx, no input's; null: the memory of an input, if that is the plan's own,
-     *     else the plan's own
+     * @param x the first input
+     * @param dy the second one; {@link Tensor#NONE} where the operation has none
+     * @param out y or dx, in no input's buffer; without one in the memory of an input, if that is the plan's own and of
+     *     the same type
      */
-    record Key(
-            Operation operation,
-            Fused fused,
-            BatchShape capacity,
-            double eps,
-            @Nullable TransferBuffer x,
-            @Nullable TransferBuffer dy,
-            @Nullable TransferBuffer out) {
+    record Key(Operation operation, Fused fused, BatchShape capacity, double eps, Tensor x, Tensor dy, Tensor out) {
 
-        /** Batch normalization alone. */
+        /** Batch normalization alone, of float32. */
         Key(
                 Operation operation,
                 BatchShape capacity,
@@ -116,11 +129,15 @@ final class HostPlan {
                 @Nullable TransferBuffer x,
                 @Nullable TransferBuffer dy,
                 @Nullable TransferBuffer out) {
-            this(operation, Fused.NOTHING, capacity, eps, x, dy, out);
+            this(operation, Fused.NOTHING, capacity, eps, float32(x), float32(dy), float32(out));
+        }
+
+        private static Tensor float32(@Nullable TransferBuffer buffer) {
+            return new Tensor(ElementType.FLOAT32, buffer);
         }
 
         boolean uses(TransferBuffer buffer) {
-            return x == buffer || dy == buffer || out == buffer;
+            return x.buffer == buffer || dy.buffer == buffer || out.buffer == buffer;
         }
     }
 
@@ -128,15 +145,7 @@ final class HostPlan {
     private final Devices.Device device;
     private final BatchNormTasks tasks;
     private final SampleCount samples;
-    private final FloatArray x;
-    private final FloatArray dy;
-    private final FloatArray out;
-
-    /** In: the residual, or y of the forward with one. Out: dresidual. The plan's own memory; x where there is none. */
-    private final FloatArray residual;
-
-    private final DoubleArray summary;
-    private final DoubleArray moments;
+    private final HostArrays arrays;
     private final GridScheduler grids = new GridScheduler();
     private final TornadoExecutionPlan plan;
     private int executions;
@@ -148,12 +157,7 @@ final class HostPlan {
         this.device = device;
         Operation operation = key.operation();
         BatchShape capacity = key.capacity();
-        this.x = array(key.x(), capacity);
-        this.dy = operation.hasTwoInputs ? array(key.dy(), capacity) : x;
-        this.out = result();
-        this.residual = key.fused().residual() ? array(null, capacity) : x;
-        this.summary = Summaries.array(capacity.c());
-        this.moments = Summaries.array(capacity.c());
+        this.arrays = arrays(key);
         this.samples = SampleCount.atMost(Math.toIntExact(capacity.n()));
         BatchNormConfig config = new BatchNormConfig(
                 capacity.c(), key.eps(), OptionalDouble.empty(), true, operation == Operation.INFERENCE);
@@ -168,18 +172,17 @@ final class HostPlan {
 
     private void addTo(TaskGraph graph) {
         Operation operation = key.operation();
-        toDevice(graph, x);
+        toDevice(graph, arrays.x());
         if (operation.hasTwoInputs) {
-            toDevice(graph, dy);
+            toDevice(graph, arrays.dy());
         }
-        if (key.fused().residual()) {
-            toDevice(graph, residual);
+        if (key.fused().hasResidual()) {
+            toDevice(graph, arrays.residual());
         }
         Pieces pieces = tasks.on(graph, grids, samples);
-        HostArrays arrays = new HostArrays(x, dy, out, residual, summary, moments);
         new OperationTasks(key, graph, tasks, arrays).add(pieces);
         if (operation.hasOutput) {
-            toHost(graph, out);
+            toHost(graph, arrays.out());
         }
         toHost(graph, samples.array());
     }
@@ -192,20 +195,42 @@ final class HostPlan {
         graph.transferToHost(DataTransferMode.EVERY_EXECUTION, arrays);
     }
 
-    private static FloatArray array(@Nullable TransferBuffer buffer, BatchShape capacity) {
-        return buffer != null
-                ? FloatArray.fromSegmentShallow(buffer.withHeader())
-                : new FloatArray(Math.toIntExact(capacity.elements()));
+    private static HostArrays arrays(Key key) {
+        BatchShape capacity = key.capacity();
+        TornadoNativeArray x = HostArrays.of(key.x().type(), key.x().buffer(), capacity);
+        TornadoNativeArray dy = key.operation().hasTwoInputs
+                ? HostArrays.of(key.dy().type(), key.dy().buffer(), capacity)
+                : x;
+        ElementType residualType = key.fused().residual();
+        ElementType dresidualType = key.fused().dresidual();
+        TornadoNativeArray residual = residualType == null ? x : HostArrays.allocate(residualType, capacity);
+        TornadoNativeArray dresidual = dresidualType == null || dresidualType == residualType
+                ? residual
+                : HostArrays.allocate(dresidualType, capacity);
+        return new HostArrays(
+                x,
+                dy,
+                out(key, x, dy),
+                residual,
+                dresidual,
+                Summaries.array(capacity.c()),
+                Summaries.array(capacity.c()));
     }
 
-    private FloatArray result() {
-        if (key.out() != null) {
-            return array(key.out(), key.capacity());
+    /** The array of the output: an input's, where nobody else's memory and no other type is asked for. */
+    private static TornadoNativeArray out(Key key, TornadoNativeArray x, TornadoNativeArray dy) {
+        if (!key.operation().hasOutput) {
+            return x;
         }
-        if (key.operation().hasTwoInputs && key.dy() == null) {
-            return dy;
+        if (key.out().buffer() == null) {
+            if (key.operation().hasTwoInputs && key.dy().equals(key.out())) {
+                return dy;
+            }
+            if (key.x().equals(key.out())) {
+                return x;
+            }
         }
-        return key.x() == null || !key.operation().hasOutput ? x : array(null, key.capacity());
+        return HostArrays.of(key.out().type(), key.out().buffer(), key.capacity());
     }
 
     /**
@@ -236,22 +261,27 @@ final class HostPlan {
 
     /** The values of the input x, as far as they are the plan's own memory. */
     MemorySegment x() {
-        return x.getSegment();
+        return arrays.x().getSegment();
     }
 
     /** The values of the input dy. */
     MemorySegment dy() {
-        return dy.getSegment();
+        return arrays.dy().getSegment();
     }
 
     /** The values of the output y or dx. */
     MemorySegment out() {
-        return out.getSegment();
+        return arrays.out().getSegment();
     }
 
-    /** The values of the residual or of y, and of dresidual after an execution. */
+    /** The values of the residual or of y. */
     MemorySegment residual() {
-        return residual.getSegment();
+        return arrays.residual().getSegment();
+    }
+
+    /** The values of dresidual after an execution. */
+    MemorySegment dresidual() {
+        return arrays.dresidual().getSegment();
     }
 
     void samples(long n) {
@@ -292,12 +322,12 @@ final class HostPlan {
         statistics(ofBatch);
         Moments same = new Moments(key.capacity().c());
         ofBatch.copyTo(same);
-        Summaries.write(same, moments);
+        Summaries.write(same, arrays.moments());
     }
 
     /** The sums that {@link Operation#INPUT_GRADIENT} needs. */
     void sums(GradientSums sums) {
-        Summaries.write(sums, summary);
+        Summaries.write(sums, arrays.summary());
     }
 
     void readStatistics(BatchStatistics statistics) {
@@ -309,12 +339,12 @@ final class HostPlan {
 
     /** Of {@link Operation#COLLECT_STATISTICS}. */
     void readMoments(Moments moments) {
-        Summaries.read(summary, moments);
+        Summaries.read(arrays.summary(), moments);
     }
 
     /** Of {@link Operation#REDUCE_GRADIENTS} and {@link Operation#REDUCE_BATCH_GRADIENTS}. */
     void readSums(GradientSums sums) {
-        Summaries.read(summary, sums);
+        Summaries.read(arrays.summary(), sums);
     }
 
     /** Of a whole backward, which has only the gradients of γ and β. */

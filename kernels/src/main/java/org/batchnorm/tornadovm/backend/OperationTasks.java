@@ -3,7 +3,7 @@ package org.batchnorm.tornadovm.backend;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.Pieces;
 import uk.ac.manchester.tornado.api.TaskGraph;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * The tasks of one operation of a {@link HostPlan}, and what of the layer travels with them.
@@ -24,7 +24,7 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, H
 
     /** The operations on x alone, or x and a residual. */
     private void addForward(Pieces pieces) {
-        boolean adding = key.fused().residual();
+        boolean adding = key.fused().hasResidual();
         switch (key.operation()) {
             case COLLECT_STATISTICS -> {
                 pieces.collectStatistics(arrays.x(), arrays.summary());
@@ -66,9 +66,9 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, H
 
     /** The operations on x and dy. With a residual its gradient comes first, and stands for dy from then on. */
     private void addBackward(Pieces all) {
-        boolean adding = key.fused().residual();
-        Pieces pieces = adding ? all.residualGradient(arrays.residual(), arrays.dy(), arrays.residual()) : all;
-        FloatArray gradient = adding ? arrays.residual() : arrays.dy();
+        boolean adding = key.fused().hasResidual();
+        Pieces pieces = adding ? all.residualGradient(arrays.residual(), arrays.dy(), arrays.dresidual()) : all;
+        TornadoNativeArray gradient = adding ? arrays.dresidual() : arrays.dy();
         switch (key.operation()) {
             case REDUCE_GRADIENTS -> {
                 pieces.reduceGradients(arrays.x(), gradient, arrays.summary());
@@ -97,7 +97,7 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, H
         }
         HostPlan.toDevice(graph, tasks.parameters(), tasks.statistics());
         if (adding) {
-            HostPlan.toHost(graph, arrays.residual());
+            HostPlan.toHost(graph, arrays.dresidual());
         }
     }
 }

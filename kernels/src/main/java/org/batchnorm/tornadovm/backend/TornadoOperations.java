@@ -16,6 +16,7 @@ import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 import org.batchnorm.tornadovm.backend.HostPlan.Fused;
 import org.batchnorm.tornadovm.backend.HostPlan.Operation;
+import org.batchnorm.tornadovm.backend.HostPlan.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,7 +49,7 @@ final class TornadoOperations implements BatchNormOperations {
     public void collectStatistics(Tensors tensors, Moments moments) {
         requireOpen();
         moments.clear();
-        Fused input = new Fused(tensors.activations().withOutput(Activation.NONE), false);
+        Fused input = new Fused(tensors.activations().withOutput(Activation.NONE), null, null);
         Work work = new Work(Operation.COLLECT_STATISTICS, input, ANY_EPS, Operands.of(tensors.x(), null, null));
         run(work, plan -> {}, plan -> plan.readMoments(moments));
     }
@@ -129,7 +130,7 @@ final class TornadoOperations implements BatchNormOperations {
         Batch dresidual = tensors.dresidual();
         Batch dy = dresidual == null ? tensors.dy() : dresidual;
         Activations activations = tensors.activations();
-        Fused fused = new Fused(dresidual == null ? activations : activations.withOutput(Activation.NONE), false);
+        Fused fused = new Fused(dresidual == null ? activations : activations.withOutput(Activation.NONE), null, null);
         if (normalization.throughStatistics()) {
             Operands operands = Operands.of(tensors.x(), dy, tensors.dx());
             return new Work(Operation.INPUT_GRADIENT, fused, normalization.eps(), operands);
@@ -195,6 +196,16 @@ final class TornadoOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean takes16Bit() {
+        return session.takes16Bit();
+    }
+
+    @Override
+    public String whyNo16Bit() {
+        return session.whyNo16Bit();
+    }
+
+    @Override
     public boolean prefers(BatchShape shape) {
         return shape.elements() >= minimumElements && HostPlan.isAddressable(shape);
     }
@@ -225,6 +236,13 @@ final class TornadoOperations implements BatchNormOperations {
         static Operands of(Batch x, @Nullable Batch dy, @Nullable Batch out) {
             return new Operands(x, dy, out, null, null);
         }
+
+        Fused fused(Activations activations) {
+            return new Fused(
+                    activations,
+                    residual == null ? null : residual.type(),
+                    dresidual == null ? null : dresidual.type());
+        }
     }
 
     /**
@@ -235,16 +253,15 @@ final class TornadoOperations implements BatchNormOperations {
     private record Work(Operation operation, Fused fused, double eps, Operands on) {
 
         static Work forward(Operation operation, Normalization normalization, Tensors tensors) {
-            Fused fused = new Fused(tensors.activations(), tensors.residual() != null);
             Operands on = new Operands(tensors.x(), null, tensors.y(), tensors.residual(), null);
-            return new Work(operation, fused, normalization.eps(), on);
+            return new Work(operation, on.fused(tensors.activations()), normalization.eps(), on);
         }
 
         static Work backward(Operation operation, double eps, Tensors tensors, @Nullable Batch dx) {
             Batch dresidual = tensors.dresidual();
-            Fused fused = new Fused(tensors.activations(), dresidual != null);
             Batch y = dresidual == null ? null : tensors.y();
-            return new Work(operation, fused, eps, new Operands(tensors.x(), tensors.dy(), dx, y, dresidual));
+            Operands on = new Operands(tensors.x(), tensors.dy(), dx, y, dresidual);
+            return new Work(operation, on.fused(tensors.activations()), eps, on);
         }
 
         BatchShape shape() {
@@ -258,42 +275,53 @@ final class TornadoOperations implements BatchNormOperations {
         /** The plan that fits, with the caller's buffers where they can be used as they are. */
         HostPlan.Key key() {
             BatchShape capacity = HostPlan.capacity("shape", shape());
-            TransferBuffer x = buffer(on.x, capacity);
-            TransferBuffer dy = buffer(on.dy, capacity);
-            TransferBuffer out = buffer(on.out, capacity);
+            Tensor x = tensor(on.x, capacity);
+            Tensor dy = tensor(on.dy, capacity);
+            Tensor out = tensor(on.out, capacity);
             // A new plan runs once on anything, before inputs are written, and spoils the buffer of its output.
-            boolean inPlace = out == x || out == dy || out == buffer(on.residual, capacity);
-            return new HostPlan.Key(operation, fused, capacity, eps, x, dy, inPlace ? null : out);
+            boolean inPlace = out.buffer() == x.buffer()
+                    || out.buffer() == dy.buffer()
+                    || out.buffer() == tensor(on.residual, capacity).buffer();
+            return new HostPlan.Key(
+                    operation, fused, capacity, eps, x, dy, inPlace ? new Tensor(out.type(), null) : out);
         }
 
-        private static @Nullable TransferBuffer buffer(@Nullable Batch batch, BatchShape capacity) {
-            return batch == null ? null : TransferBuffer.of(batch.segment(), capacity.elements());
+        private static Tensor tensor(@Nullable Batch batch, BatchShape capacity) {
+            if (batch == null) {
+                return Tensor.NONE;
+            }
+            long bytes = capacity.elements() * batch.type().bytes();
+            return new Tensor(batch.type(), TransferBuffer.of(batch.segment(), bytes));
         }
 
         void write(HostPlan plan) {
             plan.samples(Capacity.flatten(shape()).n());
-            if (plan.key().x() == null) {
-                copy(on.x.segment(), plan.x());
+            if (plan.key().x().buffer() == null) {
+                write(on.x, plan.x());
             }
-            if (on.dy != null && plan.key().dy() == null) {
-                copy(on.dy.segment(), plan.dy());
+            if (on.dy != null && plan.key().dy().buffer() == null) {
+                write(on.dy, plan.dy());
             }
             if (on.residual != null) {
-                copy(on.residual.segment(), plan.residual());
+                write(on.residual, plan.residual());
             }
         }
 
         void read(HostPlan plan) {
-            if (on.out != null && plan.key().out() == null) {
-                copy(plan.out(), on.out.segment());
+            if (on.out != null && plan.key().out().buffer() == null) {
+                read(plan.out(), on.out);
             }
             if (on.dresidual != null) {
-                copy(plan.residual(), on.dresidual.segment());
+                read(plan.dresidual(), on.dresidual);
             }
         }
 
-        private void copy(MemorySegment from, MemorySegment to) {
-            MemorySegment.copy(from, 0, to, 0, shape().bytes());
+        private static void write(Batch from, MemorySegment to) {
+            MemorySegment.copy(from.segment(), 0, to, 0, from.bytes());
+        }
+
+        private static void read(MemorySegment from, Batch to) {
+            MemorySegment.copy(from, 0, to.segment(), 0, to.bytes());
         }
     }
 }

@@ -65,22 +65,22 @@ public final class TransferBuffer implements AutoCloseable {
     }
 
     /**
-     * The values, float32, aligned to 64 bytes: somewhat more than the largest batch has. Any thread may use it until
-     * {@link #close()}.
+     * The values, aligned to 64 bytes: somewhat more float32 than the largest batch has, or twice as many of a 16-bit
+     * type. Any thread may use it until {@link #close()}.
      */
     public MemorySegment segment() {
         return segment;
     }
 
-    /** The buffer whose values begin where the segment does, if it is large enough for so many values. */
-    static @Nullable TransferBuffer of(MemorySegment segment, long elements) {
+    /** The buffer whose values begin where the segment does, if it has so many bytes. */
+    static @Nullable TransferBuffer of(MemorySegment segment, long bytes) {
         TransferBuffer buffer = segment.isNative() ? OPEN.get(segment.address()) : null;
-        return buffer != null && buffer.segment.byteSize() >= elements * Float.BYTES ? buffer : null;
+        return buffer != null && buffer.segment.byteSize() >= bytes ? buffer : null;
     }
 
-    /** The values with TornadoVM's header in front. */
-    MemorySegment withHeader() {
-        return withHeader;
+    /** Values of so many bytes with TornadoVM's header in front. */
+    MemorySegment withHeader(long bytes) {
+        return withHeader.asSlice(0, TornadoNativeArray.ARRAY_HEADER + bytes);
     }
 
     /**

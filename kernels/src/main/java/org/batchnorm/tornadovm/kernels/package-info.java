@@ -14,8 +14,11 @@
  * <h2>Parameters that kernels share</h2>
  *
  * Arrays of the batch are float32 in the shape's layout, {@code columns · rows} values of which the first N samples
- * count. The scalars are compiled into the kernel as constants: divisions by them become multiplications, and what they
- * exclude is not in the machine code. They never vary between executions of one graph; N does, and travels in an array.
+ * count. For 16-bit types a kernel is copied, and in the copy each read widens and each write rounds. So a kernel reads
+ * and writes the arrays that are its parameters itself, and puts none of them into a variable. Bytes are told of
+ * float32. The scalars are compiled into the kernel as constants: divisions by them become multiplications, and what
+ * they exclude is not in the machine code. They never vary between executions of one graph; N does, and travels in an
+ * array.
  *
  * <table>
  *   <caption>Parameters</caption>

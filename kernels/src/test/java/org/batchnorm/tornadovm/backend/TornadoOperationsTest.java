@@ -278,7 +278,7 @@ class TornadoOperationsTest {
         try (TransferBuffer buffer = TransferBuffer.allocate(SHAPE)) {
             assertThat(buffer.segment().byteSize()).isGreaterThanOrEqualTo(SHAPE.bytes());
             assertThat(buffer.segment().address() % 64).isZero();
-            assertThat(TransferBuffer.of(buffer.segment(), SHAPE.elements())).isSameAs(buffer);
+            assertThat(TransferBuffer.of(buffer.segment(), SHAPE.bytes())).isSameAs(buffer);
             assertThat(TransferBuffer.of(buffer.segment(), 1L << 30)).isNull();
             assertThat(TransferBuffer.of(buffer.segment().asSlice(4), 1)).isNull();
             assertThat(TransferBuffer.of(MemorySegment.ofArray(new float[4]), 4))

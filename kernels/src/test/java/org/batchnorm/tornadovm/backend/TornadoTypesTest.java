@@ -1,0 +1,85 @@
+package org.batchnorm.tornadovm.backend;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Optional;
+import org.batchnorm.BatchNorm;
+import org.batchnorm.Values;
+import org.batchnorm.data.Batch;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Which element types the backend {@code tornadovm} takes, and how it refuses others. */
+class TornadoTypesTest {
+    private static final BatchShape SHAPE = BatchShape.of(60, 5);
+
+    private static boolean takes16Bit() {
+        return Devices.find().choose(Optional.empty()).takes16Bit();
+    }
+
+    private static BatchNorm layer() {
+        return BatchNorm.builder(SHAPE.c()).backend(TornadoBackend.NAME).build();
+    }
+
+    @Test
+    void aLayerOfFloat64IsRefused() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> BatchNorm.builder(3)
+                        .elementType(ElementType.FLOAT64)
+                        .backend(TornadoBackend.NAME)
+                        .build())
+                .withMessageContaining("FLOAT64")
+                .withMessageContaining(TornadoBackend.NAME);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"FLOAT16", "BFLOAT16"})
+    void whereTheDeviceTakesNo16BitTypesTheyAreRefusedByName(ElementType type) {
+        assumeThat(takes16Bit()).as("a device that takes 16-bit types").isFalse();
+        Batch x = Batch.of(new short[300], type, SHAPE);
+        Batch y = Batch.of(new float[300], SHAPE);
+        try (BatchNorm layer = layer()) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> layer.forward(x, y))
+                    .withMessageMatching("x: " + type + " given, but the backend tornadovm takes FLOAT32 alone:"
+                            + " TornadoVM 5\\.2 compiles kernels that read and store 16-bit types for its backend CUDA"
+                            + " alone, and device \\d:\\d is one of (OPENCL|PTX); give float32 values, or choose the"
+                            + " backend auto, vector or scalar");
+            assertThat(layer.numBatchesTracked()).isZero();
+        }
+    }
+
+    /** A buffer serves batches of float32 and of 16-bit types in turn, without a copy. */
+    @ParameterizedTest
+    @EnumSource(names = {"FLOAT16", "BFLOAT16"})
+    void buffersHoldAnyType(ElementType type) {
+        assumeThat(takes16Bit()).as("a device that takes 16-bit types").isTrue();
+        float[] values = Values.random(SHAPE, 1).x();
+        short[] bits = new short[values.length];
+        for (int i = 0; i < bits.length; i++) {
+            bits[i] = type.toBits(values[i]);
+        }
+        short[] expected = new short[bits.length];
+        try (BatchNorm layer = layer();
+                TransferBuffer x = TransferBuffer.allocate(SHAPE);
+                TransferBuffer y = TransferBuffer.allocate(SHAPE)) {
+            layer.forward(Batch.of(bits, type, SHAPE), Batch.of(expected, type, SHAPE));
+            for (int run = 0; run < 2; run++) {
+                MemorySegment.copy(values, 0, x.segment(), ValueLayout.JAVA_FLOAT, 0, values.length);
+                layer.forward(Batch.of(x.segment(), SHAPE), Batch.of(y.segment(), SHAPE));
+                MemorySegment.copy(bits, 0, x.segment(), ValueLayout.JAVA_SHORT, 0, bits.length);
+                layer.forward(Batch.of(x.segment(), type, SHAPE), Batch.of(y.segment(), type, SHAPE));
+                short[] actual = new short[bits.length];
+                MemorySegment.copy(y.segment(), ValueLayout.JAVA_SHORT, 0, actual, 0, actual.length);
+                assertThat(actual).isEqualTo(expected);
+            }
+        }
+    }
+}
