@@ -21,6 +21,7 @@ import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -62,7 +63,9 @@ class CpuAccuracyTest {
             BatchShape.channelsFirst(2, 4, 3, 5, 37),
             BatchShape.channelsFirst(1, 1, 300_007));
 
-    /** The most values of a shape whose tensors lie in every pair of kinds of memory. */
+    /**
+     * The most values of a shape whose tensors lie in every pair of kinds of memory where the tests are to be quick.
+     */
     private static final int PAIRED = 20_000;
 
     /** What is expected takes longer than what is tested, so both are held against the same. */
@@ -171,13 +174,25 @@ class CpuAccuracyTest {
     @ParameterizedTest
     @MethodSource("everyShape")
     void everyKindOfMemoryGivesTheSameBits(BatchShape shape) {
+        everyKindOfMemoryGivesTheSameBits(shape, shape.elements() <= PAIRED);
+    }
+
+    @Tag("thorough")
+    @ParameterizedTest
+    @MethodSource("everyShape")
+    void everyPairOfKindsOfMemoryGivesTheSameBits(BatchShape shape) {
+        everyKindOfMemoryGivesTheSameBits(shape, true);
+    }
+
+    private static void everyKindOfMemoryGivesTheSameBits(BatchShape shape, boolean everyPair) {
         Problem problem = new Problem(shape, 3, 2, 19);
         for (String backend : BACKENDS) {
-            everyKindOfMemoryGivesTheSameBits(open(backend, 2), problem);
+            everyKindOfMemoryGivesTheSameBits(open(backend, 2), problem, everyPair);
         }
     }
 
-    private static void everyKindOfMemoryGivesTheSameBits(BatchNormOperations operations, Problem problem) {
+    private static void everyKindOfMemoryGivesTheSameBits(
+            BatchNormOperations operations, Problem problem, boolean everyPair) {
         BatchShape shape = problem.shape;
         Result expected = new Result(operations, problem);
         int size = problem.x.length;
@@ -196,9 +211,8 @@ class CpuAccuracyTest {
                     List.of(MemorySegment.ofArray(new float[size]), copy(confined, problem.x), copy(shared, problem.x));
             for (int i = 0; i < inputs.size(); i++) {
                 Batch in = problem.of(inputs.get(i));
-                // Every pair where that is quick; of the large shapes each kind.
-                int first = size <= PAIRED ? 0 : i % outputs.size();
-                int end = size <= PAIRED ? outputs.size() : first + 1;
+                int first = everyPair ? 0 : i % outputs.size();
+                int end = everyPair ? outputs.size() : first + 1;
                 for (MemorySegment out : outputs.subList(first, end)) {
                     Batch to = problem.of(out);
                     BatchStatistics statistics = new BatchStatistics(shape.c());

@@ -226,7 +226,19 @@ class LayerTest {
     @ParameterizedTest
     @CsvSource({"1e9,1", "-1e15,1", "0,1e-12", "1e-9,1e-12", "1e100,1e90", "0,1e140", "0,1e-100"})
     void farAndLargeAndSmallValuesKeepTheirPrecision(double mean, double spread) {
-        for (BatchShape shape : Math.abs(mean) + spread > 1e50 ? SMALL : SHAPES) {
+        keepTheirPrecision(mean, spread, Math.abs(mean) + spread > 1e50 ? SMALL : SHAPES);
+    }
+
+    /** Of such numbers the exact results take long. */
+    @Tag("thorough")
+    @ParameterizedTest
+    @CsvSource({"1e100,1e90", "0,1e140"})
+    void largeValuesKeepTheirPrecisionInAnyShape(double mean, double spread) {
+        keepTheirPrecision(mean, spread, SHAPES);
+    }
+
+    private static void keepTheirPrecision(double mean, double spread, List<BatchShape> shapes) {
+        for (BatchShape shape : shapes) {
             Inputs in = Inputs.random(shape, 21, mean, spread).withEps(spread > 1 ? 1e-5 : spread * spread * 1e-5);
             train(in).isWithinBar(in);
         }
@@ -239,7 +251,6 @@ class LayerTest {
         squaresBeyondTheRange(mean, spread, SMALL);
     }
 
-    /** Of such numbers the exact results take long. */
     @Tag("thorough")
     @ParameterizedTest
     @CsvSource({"0,1e200", "1e300,1e290", "0,1e307", "-1e308,1e300"})
