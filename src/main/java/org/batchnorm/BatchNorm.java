@@ -250,7 +250,7 @@ public final class BatchNorm implements AutoCloseable {
      *
      * <p>With x̂ = (x − mean) · rstd: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd /
      * m · (m · dy − dbeta − x̂ · dgamma)} through the batch's statistics, {@code dx = gamma · rstd · dy} through frozen
-     * ones. γ is taken as it is now.
+     * ones. γ is taken as it is now, or, if x is recomputed, as it was then.
      *
      * @param x in, the shape of that forward: its input (a copy, if it ran in place), or y, if x is recomputed of it
      * @param dy in, the same shape: the gradient of the loss by y

@@ -3,7 +3,7 @@ package org.batchnorm;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.Activations;
-import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.Backends.OpenBackend;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -54,11 +54,7 @@ public final class BatchNormFunction implements AutoCloseable {
     private volatile boolean closed;
 
     BatchNormFunction(
-            Arguments arguments,
-            double eps,
-            Activations activations,
-            Backends.OpenBackend backend,
-            boolean recomputes) {
+            Arguments arguments, double eps, Activations activations, OpenBackend backend, boolean recomputes) {
         Arguments.requireDone(activations, backend);
         arguments.requireTypeTaken(backend);
         this.recomputation = Recomputation.of(recomputes, activations, backend);
@@ -134,7 +130,8 @@ public final class BatchNormFunction implements AutoCloseable {
         Workspace workspace = workspaces.take();
         try {
             Normalization normalization = saved.normalization(taken, eps, true);
-            Tensors tensors = workspace.tensors.forward(x, y).withResidual(residual, null);
+            Tensors tensors =
+                    recomputation.tell(workspace.tensors.forward(x, y), saved).withResidual(residual, null);
             if (operations instanceof TrainingOperations training && !exchanges) {
                 training.forwardAlone(tensors, normalization);
             } else {
@@ -291,7 +288,7 @@ public final class BatchNormFunction implements AutoCloseable {
      * @param x in: the input of that forward (a copy, if it ran in place), or its output, if x is recomputed from it
      * @param dy in, the shape of x: the gradient of the loss by y
      * @param dx out, the shape of x: the gradient of the loss by x; may be the same memory as dy or x
-     * @param parameters γ is read, dγ and dβ are written
+     * @param parameters γ is read, unless x is recomputed, which takes the forward's; dγ and dβ are written
      * @param saved in, that of the forward; empty afterwards
      * @throws IllegalArgumentException if a shape or a length is wrong
      * @throws IllegalStateException if {@code saved} is not this function's or waits for no backward, or if the

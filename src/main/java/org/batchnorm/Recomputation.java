@@ -81,6 +81,11 @@ record Recomputation(boolean wanted) {
         return saved.keep(parameters);
     }
 
+    /** Tells a forward that its backward will have y: one backend must do both, as they round alike. */
+    Tensors tell(Tensors ofForward, SavedStatistics saved) {
+        return wanted && saved.isForBackward() ? ofForward.beforeBackwardFromOutput() : ofForward;
+    }
+
     private static void requireRecoverable(Parameters parameters, int feature) {
         double gamma = parameters.gamma == null ? 1 : parameters.gamma.get(feature);
         double beta = parameters.beta == null ? 0 : parameters.beta.get(feature);
@@ -88,7 +93,7 @@ record Recomputation(boolean wanted) {
         if (!(Math.abs(gamma) >= least && Math.abs(gamma) <= 1 / LEAST_GAMMA)) {
             throw new IllegalArgumentException("gamma[" + feature + "]: " + gamma + " beside beta[" + feature + "] of "
                     + beta + ", so that the input cannot be recomputed from the output; must be |beta| / 1024 or more,"
-                    + " and 2^-32 to 2^32; keep gamma away from 0, or build without recomputeInputFromOutput");
+                    + " and 2^-32 to 2^32; where parameters are not kept so, build without recomputeInputFromOutput");
         }
     }
 

@@ -58,6 +58,11 @@ interface TrainingOperations extends BatchNormOperations {
     }
 
     @Override
+    default String whyNo16Bit() {
+        return backend().whyNo16Bit();
+    }
+
+    @Override
     default boolean takes16Bit() {
         return backend().takes16Bit();
     }

@@ -105,7 +105,7 @@ final class FallbackOperations implements BatchNormOperations {
     private boolean canDo(Tensors tensors) {
         boolean plain = tensors.activations().areNone() && tensors.residual() == null && tensors.dresidual() == null;
         return (plain || device.doesActivations())
-                && (!tensors.isFromOutput() || device.doesBackwardFromOutput())
+                && (!tensors.needBackwardFromOutput() || device.doesBackwardFromOutput())
                 && tensors.areTakenBy(device);
     }
 

@@ -88,6 +88,11 @@ final class GuardedOperations implements BatchNormOperations {
     }
 
     @Override
+    public String whyNo16Bit() {
+        return backend.whyNo16Bit();
+    }
+
+    @Override
     public boolean takesFloat64() {
         return backend.takesFloat64();
     }

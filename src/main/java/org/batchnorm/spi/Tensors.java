@@ -19,6 +19,7 @@ public final class Tensors {
     private @Nullable Batch residual;
     private @Nullable Batch dresidual;
     private boolean fromOutput;
+    private boolean beforeFromOutput;
 
     /** Without any tensor, and for batch normalization alone. */
     public Tensors() {
@@ -72,7 +73,7 @@ public final class Tensors {
 
     /**
      * The tensors of a backward that does not know x, and of its stages: {@link #isFromOutput()}. In the place of x
-     * stands y. There is no activation before batch norm, no residual, and γ is nowhere 0.
+     * stands y. There is no activation before batch norm, no residual, and |γ| is everywhere within 2⁻³² to 2³².
      *
      * @param y in, the output of the forward, which is {@link #x()}
      * @param dy in, the gradient by y
@@ -89,6 +90,17 @@ public final class Tensors {
      */
     public boolean isFromOutput() {
         return fromOutput;
+    }
+
+    /** Tells that the backward of this forward will be one {@linkplain #isFromOutput() of y}. */
+    public Tensors beforeBackwardFromOutput() {
+        beforeFromOutput = true;
+        return this;
+    }
+
+    /** Whether a backend must be able to make gradients of y, of these tensors or of those to come. */
+    boolean needBackwardFromOutput() {
+        return fromOutput || beforeFromOutput;
     }
 
     /**
@@ -125,6 +137,7 @@ public final class Tensors {
         residual = null;
         dresidual = null;
         fromOutput = false;
+        beforeFromOutput = false;
         return this;
     }
 
@@ -138,6 +151,7 @@ public final class Tensors {
         some.residual = samples(residual, from, count);
         some.dresidual = samples(dresidual, from, count);
         some.fromOutput = fromOutput;
+        some.beforeFromOutput = beforeFromOutput;
         return some;
     }
 

@@ -438,7 +438,8 @@ class BackendSelectionTest {
                 layer.backward(y, dy, y);
                 assertThat(layer.weightGradient()).containsExactly(new float[] {0, ofThePeak, 0}, offset(1e-5f));
             }
-            assertThat(TestBackends.CALLS).containsExactly("device forward", "device close");
+            // The forward rounds as its backward takes it to: both are the CPU's.
+            assertThat(TestBackends.CALLS).containsExactly("device close");
         }
     }
 

@@ -1,6 +1,7 @@
 package org.batchnorm.cpu.operation;
 
 import org.batchnorm.cpu.kernel.PerFeature;
+import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.spi.BatchStatistics;
 
 /**
@@ -31,18 +32,16 @@ final class OutputStatistics {
 
     /**
      * The mean that z has. It is β but for what rounding took from the offset of the forward, which is the same in all
-     * values: without it dγ would be off by so much of dβ.
+     * values: without it dγ would be off by so much of dβ. What the forward mapped in double has an exact offset.
      */
     private static double mean(PerFeature f, int feature) {
         float beta = f.beta[feature];
-        if (!f.throughStatistics) {
-            return beta;
-        }
         float meanLow = f.ofForward.meanLow()[feature];
         float scale = f.gamma[feature] * f.ofForward.rstd()[feature];
+        if (!f.throughStatistics || Wide.isWide(scale, f.ofForward.mean()[feature])) {
+            return beta;
+        }
         float offset = beta - meanLow * scale;
-        double mean = offset + (double) meanLow * scale;
-        // A scale beyond float32 is one that the forward did without.
-        return Double.isFinite(mean) ? mean : beta;
+        return offset + (double) meanLow * scale;
     }
 }

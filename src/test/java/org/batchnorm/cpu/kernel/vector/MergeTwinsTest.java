@@ -76,6 +76,7 @@ class MergeTwinsTest {
             f.gamma = new float[features];
             f.beta = new float[features];
             f.statistics = new BatchStatistics(features);
+            f.ofForward = f.statistics;
             f.gradients = new GradientSums(features);
             for (int i = 0; i < features; i++) {
                 f.gamma[i] = (float) random.nextGaussian();
