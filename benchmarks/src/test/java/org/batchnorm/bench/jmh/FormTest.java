@@ -15,17 +15,17 @@ class FormTest {
     @ValueSource(ints = {1, 7, 64, 1003})
     void sumsAreTheSums(int length) {
         float sum = 0;
-        float squares = 0;
+        double exact = 0;
         for (int i = 0; i < length; i++) {
             sum += i;
-            squares += (float) i * i;
+            exact += (double) i * i;
         }
-        float exact = squares;
         assertThat(forms(Operation.READ, length)).hasSize(4).containsOnly(sum);
         // Up to 3.4e8, where float32 has a digit less.
+        double squares = exact;
         assertThat(forms(Operation.READ2, length))
                 .hasSize(4)
-                .allSatisfy(value -> assertThat(Math.abs(value - exact)).isLessThanOrEqualTo(1e-6f * exact));
+                .allSatisfy(value -> assertThat(Math.abs(value - squares)).isLessThanOrEqualTo(1e-6 * squares));
     }
 
     private static List<Float> forms(Operation operation, int length) {
