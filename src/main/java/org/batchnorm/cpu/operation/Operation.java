@@ -170,7 +170,9 @@ public abstract class Operation {
     final void beginGradient(Kernels newKernels, Tensors tensors, Normalization normalization, Cut cut) {
         begin(newKernels, normalization, cut);
         if (tensors.isFromOutput()) {
-            features.statistics = ofOutput.of(features, cut.features);
+            forward.reserve(cut.features);
+            Transform.coefficients(features, forward, cut.features);
+            features.statistics = ofOutput.of(features, forward, cut.features);
         }
     }
 

@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.operation;
 
+import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.spi.BatchStatistics;
@@ -14,14 +15,18 @@ final class OutputStatistics {
 
     OutputStatistics() {}
 
-    /** Those of z, whose standard deviation is at most |γ|. */
-    BatchStatistics of(PerFeature f, int features) {
+    /**
+     * Those of z, whose standard deviation is at most |γ|.
+     *
+     * @param forward in, the coefficients of the forward
+     */
+    BatchStatistics of(PerFeature f, Coefficients forward, int features) {
         if (statistics.features() < features) {
             statistics = new BatchStatistics(features);
         }
         statistics.count(f.ofForward.count());
         for (int c = 0; c < features; c++) {
-            double mean = mean(f, c);
+            double mean = mean(f, forward, c);
             statistics.mean()[c] = (float) mean;
             statistics.meanLow()[c] = (float) (mean - (float) mean);
             statistics.rstd()[c] = 1 / f.gamma[c];
@@ -32,16 +37,11 @@ final class OutputStatistics {
 
     /**
      * The mean that z has. It is β but for what rounding took from the offset of the forward, which is the same in all
-     * values: without it dγ would be off by so much of dβ. What the forward mapped in double has an exact offset.
+     * values: without it dγ would be off by so much of dβ. A feature that was mapped in double precision has no offset.
      */
-    private static double mean(PerFeature f, int feature) {
-        float beta = f.beta[feature];
-        float meanLow = f.ofForward.meanLow()[feature];
-        float scale = f.gamma[feature] * f.ofForward.rstd()[feature];
-        if (!f.throughStatistics || Wide.isWide(scale, f.ofForward.mean()[feature])) {
-            return beta;
-        }
-        float offset = beta - meanLow * scale;
-        return offset + (double) meanLow * scale;
+    private static double mean(PerFeature f, Coefficients forward, int feature) {
+        float scale = forward.scale[feature];
+        double mean = forward.offset[feature] + (double) f.ofForward.meanLow()[feature] * scale;
+        return Float.isNaN(scale) ? f.beta[feature] : mean;
     }
 }

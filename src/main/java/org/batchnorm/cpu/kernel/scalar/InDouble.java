@@ -41,11 +41,18 @@ public final class InDouble {
         double mean = mean(f, feature);
         double sum = 0;
         double product = 0;
+        double distances = 0;
         for (long i = 0; i < shape.valuesPerFeature(); i++) {
             long at = position(shape, feature, i);
             double dy = gradient(o, f, at, feature);
             sum += dy;
-            product += dy * (o.value(at) - mean);
+            double d = o.value(at) - mean;
+            product += dy * d;
+            distances += d;
+        }
+        if (f.throughStatistics && f.statistics.count() == f.count) {
+            // About the mean of these very values they add up to 0, but for their rounding, if they are made of y.
+            product -= sum * (distances / f.count);
         }
         gradients.dbeta()[feature] = sum;
         gradients.dgamma()[feature] = product * rstd(f, feature);

@@ -54,8 +54,8 @@ record Variant(
     static Variant of(int number) {
         int kind = number % KINDS;
         if (number >= UNDOING) {
-            VectorActivation undone = VectorActivation.UNDONE;
-            return new Variant(kind == 0, kind == 1, true, false, undone, undone, false);
+            return new Variant(
+                    kind == 0, kind == 1, true, false, VectorActivation.UNDOING, VectorActivation.UNDONE, false);
         }
         boolean bfloat16 = number >= FLOAT32;
         int activations = bfloat16 ? 0 : number / WITHOUT_ACTIVATION;

@@ -20,8 +20,10 @@ enum VectorActivation {
     RELU(1),
     /** With another slope. */
     LEAKY(2),
-    /** That one where y stands in the place of x: {@link #value} undoes it, so that x is z. */
-    UNDONE(3);
+    /** Before batch norm, where y stands in the place of x: {@link #value} is z, and dx has no factor. */
+    UNDOING(3),
+    /** {@link #LEAKY} after batch norm, where that is undone: z is what stands in the place of x. */
+    UNDONE(4);
 
     /** Counts them. */
     final int number;
@@ -53,13 +55,13 @@ enum VectorActivation {
         if (this == RELU) {
             return v.blend(zero, v.compare(LE, zero));
         }
-        FloatVector other = this == UNDONE ? v.lanewise(DIV, slope) : v.lanewise(MUL, slope);
+        FloatVector other = this == UNDOING ? v.lanewise(DIV, slope) : v.lanewise(MUL, slope);
         return other.blend(v, v.compare(GT, zero));
     }
 
     /** {@link Activation#gradient}. */
     FloatVector gradient(FloatVector gradient, FloatVector v, FloatVector slope) {
-        if (this == NONE) {
+        if (this == NONE || this == UNDOING) {
             return gradient;
         }
         FloatVector zero = FloatVector.zero(FLOATS);

@@ -400,9 +400,7 @@ final class VectorElementwise implements Elementwise {
 
     /** {@code y = output(z)}, or dx by x, not by {@code input(x)}, whose sign is that of x. */
     private static FloatVector activate(FloatVector mapped, FloatVector x, FloatVector in, FloatVector output) {
-        return GRADIENT && INPUT != VectorActivation.UNDONE
-                ? INPUT.gradient(mapped, x, in)
-                : OUTPUT.value(mapped, output);
+        return GRADIENT ? INPUT.gradient(mapped, x, in) : OUTPUT.value(mapped, output);
     }
 
     /** Two values, which may be the same: both are read before one is written, as the output may be an input. */

@@ -283,7 +283,7 @@ class VectorKernelsTest {
             assertThat(Variant.of(number))
                     .as("%s, undoing", kinds)
                     .isEqualTo(new Variant(
-                            arrays, allNative, true, false, VectorActivation.UNDONE, VectorActivation.UNDONE, false));
+                            arrays, allNative, true, false, VectorActivation.UNDOING, VectorActivation.UNDONE, false));
             met.add(number);
         }
     }
