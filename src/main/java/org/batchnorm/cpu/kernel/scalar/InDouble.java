@@ -50,8 +50,9 @@ public final class InDouble {
             product += dy * d;
             distances += d;
         }
-        if (f.throughStatistics && f.statistics.count() == f.count) {
-            // About the mean of these very values they add up to 0, but for their rounding, if they are made of y.
+        boolean ofOutput = !f.statistics.equals(f.ofForward);
+        if (ofOutput && f.throughStatistics && f.statistics.count() == f.count) {
+            // About the mean of these very values they would add up to 0, had y not been rounded.
             product -= sum * (distances / f.count);
         }
         gradients.dbeta()[feature] = sum;
