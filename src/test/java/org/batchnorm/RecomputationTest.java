@@ -594,7 +594,7 @@ class RecomputationTest {
 
     /**
      * The bar of all backwards, where what is rounded on the way is x̂ with β/γ beside it: that is what y was rounded
-     * at, each value apart, so that a mean of dz does not cancel.
+     * at.
      */
     private static void isWithinBar(
             Step step, Values batch, Activation activation, double[] mean, double[] rstd, boolean through) {
@@ -613,7 +613,8 @@ class RecomputationTest {
         double[] squares = new double[shape.c()];
         for (int i = 0; i < dz.length; i++) {
             int c = Reference.feature(shape, i);
-            squares[c] += dz[i] * dz[i];
+            double g = through ? dz[i] - gradients.dbeta()[c] / m : dz[i];
+            squares[c] += g * g;
         }
         double[] ofDgamma = new double[shape.c()];
         for (int c = 0; c < shape.c(); c++) {

@@ -40,11 +40,6 @@ public final class Wide {
         return least >= 0 && (!second || isNoGradient(f, c, from, to));
     }
 
-    /** Whether a feature's forward is mapped in double, where γ is not tiny. */
-    public static boolean isWide(float scale, float mean) {
-        return !(room(scale, Float.MAX_VALUE, mean) >= 0);
-    }
-
     private static boolean isNoGradient(PerFeature f, Coefficients c, int from, int to) {
         double[] dgamma = f.gradients.dgamma();
         double[] dbeta = f.gradients.dbeta();

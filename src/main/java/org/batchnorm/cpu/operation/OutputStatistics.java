@@ -2,7 +2,6 @@ package org.batchnorm.cpu.operation;
 
 import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.PerFeature;
-import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.spi.BatchStatistics;
 
 /**
