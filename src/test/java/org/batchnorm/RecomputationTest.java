@@ -402,12 +402,24 @@ class RecomputationTest {
             set(ghost, first);
             ghost.forward(y, y, BatchShape.of(80, 33));
             ghost.backward(y, dy, y, BatchShape.of(80, 33));
+            Step[] steps = {step(layer, first), step(layer, second)};
             for (int i = 0; i < 2; i++) {
                 float[] part = Arrays.copyOfRange(y, i * 40 * 33, (i + 1) * 40 * 33);
-                assertThat(part)
-                        .as("dx of slice %d", i)
-                        .isEqualTo(step(layer, i == 0 ? first : second).get(Quantity.DX));
+                assertThat(part).as("dx of slice %d", i).isEqualTo(steps[i].get(Quantity.DX));
             }
+            assertThatSumsAre(ghost.weightGradient(), steps, Quantity.DWEIGHT);
+            assertThatSumsAre(ghost.biasGradient(), steps, Quantity.DBIAS);
+        }
+    }
+
+    /** Of the slices' gradients, which are rounded themselves. */
+    private static void assertThatSumsAre(float[] actual, Step[] slices, Quantity quantity) {
+        for (int c = 0; c < actual.length; c++) {
+            double first = slices[0].get(quantity)[c];
+            double second = slices[1].get(quantity)[c];
+            assertThat((double) actual[c])
+                    .as("%s[%d]", quantity, c)
+                    .isCloseTo(first + second, offset((Math.abs(first) + Math.abs(second)) * 0x1p-23));
         }
     }
 

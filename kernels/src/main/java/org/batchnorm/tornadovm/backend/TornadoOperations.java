@@ -278,12 +278,17 @@ final class TornadoOperations implements BatchNormOperations {
             Tensor x = tensor(on.x, capacity);
             Tensor dy = tensor(on.dy, capacity);
             Tensor out = tensor(on.out, capacity);
-            // A new plan runs once on anything, before inputs are written, and spoils the buffer of its output.
-            boolean inPlace = out.buffer() == x.buffer()
-                    || out.buffer() == dy.buffer()
-                    || out.buffer() == tensor(on.residual, capacity).buffer();
+            // A new plan runs once on anything, before inputs are written, and spoils all of its output's buffer.
+            boolean holdsInput =
+                    liesIn(out.buffer(), on.x) || liesIn(out.buffer(), on.dy) || liesIn(out.buffer(), on.residual);
             return new HostPlan.Key(
-                    operation, fused, capacity, eps, x, dy, inPlace ? new Tensor(out.type(), null) : out);
+                    operation, fused, capacity, eps, x, dy, holdsInput ? new Tensor(out.type(), null) : out);
+        }
+
+        private static boolean liesIn(@Nullable TransferBuffer buffer, @Nullable Batch batch) {
+            return buffer != null
+                    && batch != null
+                    && buffer.segment().asOverlappingSlice(batch.segment()).isPresent();
         }
 
         private static Tensor tensor(@Nullable Batch batch, BatchShape capacity) {

@@ -25,8 +25,8 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * <p>Execution plans are compiled for the buffers that they work on: each combination of buffers that an operation gets
  * costs a compilation (seconds on some devices) once. So allocate a few, for the largest batch, and use them again. The
  * buffer is used without a copy where the operation gets the very segment of {@link #segment()}, not a part from its
- * middle. Output that goes to the memory of an input is copied all the same, so that a device that fails half-way
- * leaves the input whole.
+ * middle. Output that goes to a buffer in which an input lies is copied all the same, so that a device that fails
+ * half-way leaves the input whole; else all of the buffer is overwritten, behind the output as well.
  */
 public final class TransferBuffer implements AutoCloseable {
     private static final int ALIGNMENT = 64;

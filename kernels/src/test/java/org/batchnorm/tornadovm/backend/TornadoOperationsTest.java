@@ -273,6 +273,20 @@ class TornadoOperationsTest {
         }
     }
 
+    /** A plan writes the whole buffer of its output. */
+    @Test
+    void anInputBehindTheOutputInItsBufferIsNotLost() {
+        float[] x = random(4);
+        float[] expected = forward(x);
+        try (TransferBuffer buffer = TransferBuffer.allocate(BatchShape.of(2 * SHAPE.n(), 5))) {
+            MemorySegment behind = buffer.segment().asSlice(SHAPE.bytes(), SHAPE.bytes());
+            MemorySegment.copy(x, 0, behind, ValueLayout.JAVA_FLOAT, 0, x.length);
+            operations.forward(new Tensors().forward(Batch.of(behind, SHAPE), batch(buffer)), normalization());
+            assertThat(values(buffer)).isEqualTo(expected);
+            assertThat(behind.toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(x);
+        }
+    }
+
     @Test
     void aBufferFitsSmallerBatchesAndIsCopiedForLargerOnes() {
         try (TransferBuffer buffer = TransferBuffer.allocate(SHAPE)) {

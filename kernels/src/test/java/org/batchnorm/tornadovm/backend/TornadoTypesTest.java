@@ -56,7 +56,7 @@ class TornadoTypesTest {
         }
     }
 
-    /** A buffer serves batches of float32 and of 16-bit types in turn, without a copy. */
+    /** A buffer serves batches of float32 and of 16-bit types in turn. */
     @ParameterizedTest
     @EnumSource(names = {"FLOAT16", "BFLOAT16"})
     void buffersHoldAnyType(ElementType type) {
