@@ -95,10 +95,12 @@ class RecomputationTest {
     @MethodSource("cases")
     void training(String backend, BatchShape shape, Activation activation) {
         Values batch = random(shape, 1);
-        try (BatchNorm layer = layer(backend, shape, activation)) {
-            Step step = step(layer, batch);
+        trainsWithinBar(backend, batch, activation);
+    }
 
-            isWithinBarOfTraining(step, batch, activation);
+    private static void trainsWithinBar(String backend, Values batch, Activation activation) {
+        try (BatchNorm layer = layer(backend, batch.shape(), activation)) {
+            isWithinBarOfTraining(step(layer, batch), batch, activation);
         }
     }
 
@@ -131,11 +133,7 @@ class RecomputationTest {
             batch.weight()[c] *= c % 2 == 0 ? 1e-6f : 1;
             batch.bias()[c] *= c % 2 == 0 ? 1e-6f : 1;
         }
-        try (BatchNorm layer = layer(backend, shape, activation)) {
-            Step step = step(layer, batch);
-
-            isWithinBarOfTraining(step, batch, activation);
-        }
+        trainsWithinBar(backend, batch, activation);
     }
 
     /** Of means so large that the forward maps in double precision, with a dy whose mean is not 0. */
@@ -151,11 +149,7 @@ class RecomputationTest {
             batch.weight()[c] = c % 2 == 0 ? 1 : -1;
             batch.bias()[c] = 1000;
         }
-        try (BatchNorm layer = layer(backend, shape, activation)) {
-            Step step = step(layer, batch);
-
-            isWithinBarOfTraining(step, batch, activation);
-        }
+        trainsWithinBar(backend, batch, activation);
     }
 
     /** Up to the very limit, with a dy whose mean is not 0, by which dγ would feel a mean of z that is not quite β. */
@@ -170,11 +164,7 @@ class RecomputationTest {
             batch.weight()[c] = (c % 2 == 0 ? 1 : -1) * (0.01f + c % 7);
             batch.bias()[c] = batch.weight()[c] * (c % 3 == 0 ? 1024 : c % 3 == 1 ? -1000 : 30);
         }
-        try (BatchNorm layer = layer(backend, shape, activation)) {
-            Step step = step(layer, batch);
-
-            isWithinBarOfTraining(step, batch, activation);
-        }
+        trainsWithinBar(backend, batch, activation);
     }
 
     @ParameterizedTest
