@@ -424,6 +424,8 @@ final class VectorElementwise implements Elementwise {
         return INPUT == VectorActivation.NONE ? dx : o.input.gradient(dx, x);
     }
 
+    // ---- memory
+
     private static FloatVector load(Object memory, long start, int j) {
         return IN_ARRAYS ? Access.load((float[]) memory, start, j) : Access.load((MemorySegment) memory, start, j);
     }
