@@ -68,6 +68,13 @@ final class GuardedOperations implements BatchNormOperations {
     }
 
     @Override
+    public void requireTaken(Tensors tensors) {
+        if (!checkedIsEmpty(tensors)) {
+            backend.requireTaken(tensors);
+        }
+    }
+
+    @Override
     public boolean prefers(BatchShape shape) {
         return backend.prefers(shape);
     }
