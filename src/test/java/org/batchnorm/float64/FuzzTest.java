@@ -81,7 +81,7 @@ class FuzzTest {
     @Tag("thorough")
     @Test
     void everyRegimeIsWithinTheBarInManyCases() {
-        run(40, 4000);
+        run(40, 1500);
     }
 
     private static void run(int first, int end) {
