@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNorm;
+import org.batchnorm.BatchNormFunction;
 import org.batchnorm.Mode;
 import org.batchnorm.SavedStatistics;
 import org.batchnorm.Step;
@@ -414,6 +415,13 @@ class BackendSelectionTest {
                 assertTooLarge(() -> ghost.forward(large, large));
                 ghost.backward(small, small, out);
             }
+            Moments moments = new Moments(3);
+            moments.meanLow()[1] = 7;
+            try (BatchNormFunction function =
+                    BatchNormFunction.builder(3).backend("small").build()) {
+                assertTooLarge(() -> function.collectStatistics(large, moments));
+            }
+            assertThat(moments.meanLow()).containsExactly(0, 7, 0);
         }
 
         private static void assertTooLarge(ThrowingCallable forward) {
