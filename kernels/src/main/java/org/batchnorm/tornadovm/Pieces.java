@@ -4,6 +4,7 @@ import java.util.OptionalLong;
 import org.batchnorm.tornadovm.kernels.MergeGradients;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import org.batchnorm.tornadovm.kernels.Transform;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.types.arrays.BFloat16Array;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -25,6 +26,9 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * {@code consumeFromDevice}, also one that never leaves the device.
  */
 public final class Pieces {
+    /** The kernels of a backward in two stages, be it through the batch's statistics or past frozen ones. */
+    private static final String[] BACKWARD = {"reduceGradients", "mergeGradients", "inputGradient"};
+
     private final LayerPlan plan;
     private final LayerState state;
     private final SampleCount samples;
@@ -53,9 +57,7 @@ public final class Pieces {
             kernels.forwardOnChip(x, y, onChip.getAsLong());
             return;
         }
-        kernels.collectStatistics(x);
-        kernels.mergeStatistics(plan.tracking());
-        kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
+        forwardInTwoStages(x, null, y);
     }
 
     /**
@@ -70,6 +72,11 @@ public final class Pieces {
     public void forward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         plan.requireTwoValues(samples);
         requireSizes(x, residual, y);
+        forwardInTwoStages(x, residual, y);
+    }
+
+    private void forwardInTwoStages(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
+        kernels.requireNew("collectStatistics", "mergeStatistics", "transform");
         kernels.collectStatistics(x);
         kernels.mergeStatistics(plan.tracking());
         kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
@@ -138,8 +145,7 @@ public final class Pieces {
         requireFrozen();
         plan.requireBatch("x", x);
         plan.requireBatch("y", y);
-        kernels.freezeStatistics();
-        kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
+        addFrozenForward(x, null, y);
     }
 
     /**
@@ -155,6 +161,11 @@ public final class Pieces {
     public void frozenForward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         requireFrozen();
         requireSizes(x, residual, y);
+        addFrozenForward(x, residual, y);
+    }
+
+    private void addFrozenForward(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
+        kernels.requireNew("freezeStatistics", "transform");
         kernels.freezeStatistics();
         kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
     }
@@ -217,6 +228,7 @@ public final class Pieces {
             kernels.backwardOnChip(x, dy, dx, onChip.getAsLong());
             return;
         }
+        kernels.requireNew(BACKWARD);
         kernels.reduceGradients(x, dy, ReduceGradients.BATCH);
         kernels.mergeGradients(ReduceGradients.BATCH);
         kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
@@ -241,6 +253,9 @@ public final class Pieces {
         plan.requireTwoValues(samples);
         requireResidualGradient(x, dx, dresidual);
         kernels.requireNew("reduceGradients", "backwardOnChip");
+        if (plan.withoutOutput().backwardOnChip().isEmpty()) {
+            kernels.requireNew(BACKWARD);
+        }
         residualGradient(y, dy, dresidual).backward(x, dresidual, dx);
     }
 
@@ -353,6 +368,7 @@ public final class Pieces {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
+        kernels.requireNew(BACKWARD);
         kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
         kernels.mergeGradients(ReduceGradients.GIVEN);
         addFrozenInputGradient(x, dy, dx);
@@ -376,7 +392,7 @@ public final class Pieces {
             TornadoNativeArray dx,
             TornadoNativeArray dresidual) {
         requireResidualGradient(x, dx, dresidual);
-        kernels.requireNew("reduceGradients");
+        kernels.requireNew(BACKWARD);
         residualGradient(y, dy, dresidual).frozenBackward(x, dresidual, dx);
     }
 
