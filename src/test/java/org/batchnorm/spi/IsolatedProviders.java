@@ -9,12 +9,9 @@ import java.net.URL;
 import java.net.URLConnection;
 import java.net.URLStreamHandler;
 import java.nio.charset.StandardCharsets;
-import java.security.ProtectionDomain;
 import java.util.Collections;
 import java.util.Enumeration;
 import java.util.List;
-import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A class loader with the library's classes over again and with other backends as its services: what runs in it sees
@@ -22,8 +19,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class IsolatedProviders extends ClassLoader {
     private static final String SERVICES = "META-INF/services/" + BatchNormBackend.class.getName();
-
-    private static final Set<String> PACKAGES = Set.of("org.batchnorm", "org.batchnorm.spi");
 
     private final String providers;
 
@@ -61,19 +56,11 @@ public final class IsolatedProviders extends ClassLoader {
                 throw new ClassNotFoundException(name);
             }
             byte[] bytes = file.readAllBytes();
-            return defineClass(name, bytes, 0, bytes.length, domain(name));
+            // With the domain of the other classes, so that their coverage counts.
+            return defineClass(name, bytes, 0, bytes.length, IsolatedProviders.class.getProtectionDomain());
         } catch (IOException e) {
             throw new ClassNotFoundException(name, e);
         }
-    }
-
-    /**
-     * The choice of a backend and the layer on it have the domain of the other classes, so that their coverage counts.
-     * The rest has none: to prepare it for counting took most of the time of these tests.
-     */
-    private static @Nullable ProtectionDomain domain(String name) {
-        boolean counts = PACKAGES.contains(name.substring(0, name.lastIndexOf('.')));
-        return counts ? IsolatedProviders.class.getProtectionDomain() : null;
     }
 
     @Override
