@@ -396,8 +396,10 @@ public abstract class Float64ContractTest {
     @Test
     void aBatchWithoutValuesChangesNothing() {
         for (BatchShape shape : List.of(BatchShape.of(0, 2), BatchShape.channelsFirst(3, 2, 0))) {
-            try (BatchNorm layer =
-                    BatchNorm.builder(2).elementType(ElementType.FLOAT64).backend(backend()).build()) {
+            try (BatchNorm layer = BatchNorm.builder(2)
+                    .elementType(ElementType.FLOAT64)
+                    .backend(backend())
+                    .build()) {
                 Batch none = Batch.of(new double[0], shape);
                 layer.forward(none, none);
                 layer.backward(none, none, none);

@@ -62,9 +62,10 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * both, in the same passes over memory: every piece is then of {@code y = output(BN(input(x)))}.
  *
  * <p><b>Shapes.</b> The data are {@link FloatArray}s, on TornadoVM's backend CUDA arrays of 16-bit types as well
- * ({@link Pieces}), or, of a layer whose configuration is of FLOAT64, {@link DoubleArray}s, that the caller owns or that earlier tasks produce, in the order of the shape's layout, with at
- * least as many values as the largest batch; y may be x, and dx may be dy or x (backward needs the x that forward got).
- * Batches smaller than the shape need a {@link SampleCount}.
+ * ({@link Pieces}), or, of a layer whose configuration is of FLOAT64, {@link DoubleArray}s, that the caller owns or
+ * that earlier tasks produce, in the order of the shape's layout, with at least as many values as the largest batch; y
+ * may be x, and dx may be dy or x (backward needs the x that forward got). Batches smaller than the shape need a
+ * {@link SampleCount}.
  *
  * <p><b>FLOAT64.</b> A layer whose configuration is of FLOAT64 ({@link BatchNormConfig#elementType}) has its batches,
  * parameters, gradients and statistics in {@link DoubleArray}s: {@link #doubleParameters()} and so on. Every device has

@@ -94,8 +94,7 @@ final class Float32State extends LayerState {
 
     @Override
     void row(TornadoNativeArray array, int row, Tensor values) {
-        MemorySegment.copy(
-                values.floats(), 0, array.getSegment(), ValueLayout.JAVA_FLOAT, offset(row), features);
+        MemorySegment.copy(values.floats(), 0, array.getSegment(), ValueLayout.JAVA_FLOAT, offset(row), features);
     }
 
     private long offset(int row) {

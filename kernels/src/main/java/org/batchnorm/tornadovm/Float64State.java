@@ -91,8 +91,7 @@ final class Float64State extends LayerState {
 
     @Override
     void row(TornadoNativeArray array, int row, Tensor values) {
-        MemorySegment.copy(
-                values.doubles(), 0, array.getSegment(), ValueLayout.JAVA_DOUBLE, offset(row), features);
+        MemorySegment.copy(values.doubles(), 0, array.getSegment(), ValueLayout.JAVA_DOUBLE, offset(row), features);
     }
 
     private long offset(int row) {

@@ -10,9 +10,9 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * What a layer can add to one task graph, of {@link BatchNormTasks#on}: each method adds the tasks of one operation.
  *
  * <p>The data are {@link FloatArray}s, or {@link DoubleArray}s of a layer of FLOAT64, with at least as many values as
- * the largest batch; an array that is too small, or
- * with training a batch that would have only one value per feature, is refused with an
- * {@link IllegalArgumentException}, and so is a second operation of the same name. In place means the same array twice.
+ * the largest batch; an array that is too small, or with training a batch that would have only one value per feature,
+ * is refused with an {@link IllegalArgumentException}, and so is a second operation of the same name. In place means
+ * the same array twice.
  *
  * <p><b>16-bit types.</b> On a device that takes them ({@link DeviceLimits#takes16Bit}) each of the arrays may be a
  * {@link HalfFloatArray} or a {@link BFloat16Array} as well, x and y of different types too. Arithmetic is float32's,

@@ -282,7 +282,8 @@ class Float64Test {
     @Test
     void aStateTravelsBetweenTheLayers() throws Exception {
         Inputs in = Inputs.random(BatchShape.of(20, 3), 11, 1e9, 1);
-        try (BatchNorm layer = BatchNorm.builder(3).elementType(ElementType.FLOAT64).build()) {
+        try (BatchNorm layer =
+                BatchNorm.builder(3).elementType(ElementType.FLOAT64).build()) {
             Step step = new Step(in, Layers.OWN);
             layer.loadState(step.run(pieces -> pieces.forward(step.x, step.y), step.x, step.y));
             for (int c = 0; c < 3; c++) {
@@ -324,8 +325,7 @@ class Float64Test {
                         + " make it with Summaries.array(features, FLOAT64)");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> others.mergeGradients(Summaries.array(3, ElementType.FLOAT64)))
-                .withMessage(
-                        "sums: an array of 13 values given, 3 features need 7; make it with Summaries.array");
+                .withMessage("sums: an array of 13 values given, 3 features need 7; make it with Summaries.array");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> others.forward(floats, doubles))
                 .withMessageStartingWith("y: DoubleArray given, must be a FloatArray");

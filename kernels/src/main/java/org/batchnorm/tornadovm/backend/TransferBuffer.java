@@ -45,8 +45,7 @@ public final class TransferBuffer implements AutoCloseable {
         long header = TornadoNativeArray.ARRAY_HEADER;
         long before = ALIGNMENT - header;
         this.arena = Arena.ofShared();
-        this.withHeader =
-                arena.allocate(ALIGNMENT + bytes, ALIGNMENT).asSlice(before);
+        this.withHeader = arena.allocate(ALIGNMENT + bytes, ALIGNMENT).asSlice(before);
         this.segment = withHeader.asSlice(header);
     }
 
@@ -72,8 +71,8 @@ public final class TransferBuffer implements AutoCloseable {
     }
 
     /**
-     * The values, aligned to 64 bytes: somewhat more than the largest batch has. A buffer for float32 holds twice as many
-     * of a 16-bit type. Any thread may use it until {@link #close()}.
+     * The values, aligned to 64 bytes: somewhat more than the largest batch has. A buffer for float32 holds twice as
+     * many of a 16-bit type. Any thread may use it until {@link #close()}.
      */
     public MemorySegment segment() {
         return segment;

@@ -71,7 +71,8 @@ class TornadoTypesTest {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> ofFloat64.forward(doubles, floats))
                     .withMessageStartingWith("y: FLOAT32 given, must be FLOAT64");
-            assertThat(layer.numBatchesTracked() + ofFloat64.numBatchesTracked()).isZero();
+            assertThat(layer.numBatchesTracked() + ofFloat64.numBatchesTracked())
+                    .isZero();
         }
     }
 
@@ -96,10 +97,11 @@ class TornadoTypesTest {
         try (BatchNorm layer = layer()) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> layer.forward(x, y))
-                    .withMessageMatching("x: " + type + " given, but the backend tornadovm takes FLOAT32 and FLOAT64 alone:"
-                            + " TornadoVM 5\\.2 compiles kernels that read and store 16-bit types for its backend CUDA"
-                            + " alone, and device \\d:\\d is one of (OPENCL|PTX); give float32 values, or choose the"
-                            + " backend auto, vector or scalar");
+                    .withMessageMatching(
+                            "x: " + type + " given, but the backend tornadovm takes FLOAT32 and FLOAT64 alone:"
+                                    + " TornadoVM 5\\.2 compiles kernels that read and store 16-bit types for its backend CUDA"
+                                    + " alone, and device \\d:\\d is one of (OPENCL|PTX); give float32 values, or choose the"
+                                    + " backend auto, vector or scalar");
             assertThat(layer.numBatchesTracked()).isZero();
         }
     }

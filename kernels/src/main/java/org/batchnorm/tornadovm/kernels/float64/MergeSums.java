@@ -10,8 +10,8 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 /** Second stage of every sum over a batch: that of the work-groups' sums. */
 public final class MergeSums {
     /**
-     * {@code of}: {@link Sums#PRODUCTS} of a part of a batch, whose own mean is known. About the mean of dy the products
-     * lack {@code meanOfDy · Σ x̂}, which is {@code dbeta · (meanOfPart − mean) · rstd}.
+     * {@code of}: {@link Sums#PRODUCTS} of a part of a batch, whose own mean is known. About the mean of dy the
+     * products lack {@code meanOfDy · Σ x̂}, which is {@code dbeta · (meanOfPart − mean) · rstd}.
      */
     public static final int PRODUCTS_OF_PART = 5;
 

@@ -18,7 +18,9 @@ final class Pairs {
     /** Makes two halves of a double whose products with 26 bits are exact (Veltkamp, in Dekker 1971). */
     private static final double SPLIT = 0x1p27 + 1;
 
-    /** {@code (v + FIRST_BITS) − FIRST_BITS} rounds v to a multiple of 2¹⁶: doubles near 1.5 · 2⁶⁸ are that far apart. */
+    /**
+     * {@code (v + FIRST_BITS) − FIRST_BITS} rounds v to a multiple of 2¹⁶: doubles near 1.5 · 2⁶⁸ are that far apart.
+     */
     private static final double FIRST_BITS = 0x1.8p68;
 
     private Pairs() {}
@@ -43,7 +45,8 @@ final class Pairs {
 
     /**
      * What is missing in a quotient: {@code (high + low − quotient · count) / count}. All products here are exact, so
-     * that a compiler may fuse them or not.
+     * that a compiler may fuse them or not, but for the one that splits the quotient: it ends with an addition, and so
+     * is rounded whatever the compiler does.
      *
      * @param quotient {@code high / count}, rounded
      * @param count a whole number from 1 to 2⁴²
@@ -51,7 +54,7 @@ final class Pairs {
     static double restOfQuotient(double high, double low, double quotient, double count) {
         double firstBits = (count + FIRST_BITS) - FIRST_BITS;
         double lastBits = count - firstBits;
-        double split = quotient * SPLIT;
+        double split = quotient * SPLIT + 0.0;
         double upper = split - (split - quotient);
         double lower = quotient - upper;
         double rest = ((high - upper * firstBits) - upper * lastBits) - lower * firstBits;

@@ -144,8 +144,8 @@ public final class Sums {
                     value = distance * distance;
                 }
                 if (of >= GRADIENTS) {
-                    double gradient = PerValue.gradient(
-                            dy.get(at), PerValue.normalized(distance, scale, beta), outputSlope);
+                    double gradient =
+                            PerValue.gradient(dy.get(at), PerValue.normalized(distance, scale, beta), outputSlope);
                     value = of == GRADIENTS ? gradient : ((gradient - meanDy) - meanDyLow) * (distance * rstd);
                 }
                 double next = high + value;
