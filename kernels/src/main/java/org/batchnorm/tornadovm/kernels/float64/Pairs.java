@@ -11,8 +11,8 @@ import org.batchnorm.tornadovm.kernels.Tiles;
  * high = next;
  * }</pre>
  *
- * This needs a compiler that keeps the order of sums. It may fuse a product into the sum that it is added to: what was
- * lost is then that of the exact product.
+ * This needs a compiler that keeps the order of sums. It may fuse a product into a sum that it is added to: the pair
+ * then has the exact product or the rounded one.
  */
 final class Pairs {
     /** Makes two halves of a double whose products with 26 bits are exact (Veltkamp, in Dekker 1971). */

@@ -39,10 +39,14 @@ final class Units {
         return rstd < LEAST_RSTD ? LARGE : 1.0;
     }
 
-    /** {@code 1 / sqrt(variance + eps)}; of a variance that float64 does not hold it holds the root. */
+    /**
+     * {@code 1 / sqrt(variance + eps)}; of a variance that float64 does not hold it holds the root. Each root is one
+     * that 1 is divided by, as TornadoVM 5.2 makes rsqrt of that: of any other it makes native_sqrt, which takes
+     * float32 for float64 on OpenCL.
+     */
     static double rstd(double varianceInUnits, double unit, double eps) {
         double variance = variance(varianceInUnits, unit);
-        double ofLarge = unit / TornadoMath.sqrt(varianceInUnits);
+        double ofLarge = unit * (1 / TornadoMath.sqrt(varianceInUnits));
         return variance * 0.0 == 0.0 ? 1 / TornadoMath.sqrt(variance + eps) : ofLarge;
     }
 
