@@ -46,6 +46,7 @@ public final class BatchNormFunction implements AutoCloseable {
     final Arguments arguments;
     private final String backendName;
     final BatchNormOperations operations;
+    private final BatchNormOperations ofWhole;
     final Activations activations;
     final Recomputation recomputation;
     private final Spare<Workspace> workspaces;
@@ -63,6 +64,7 @@ public final class BatchNormFunction implements AutoCloseable {
         this.given = new GivenStatistics(eps);
         this.backendName = backend.name();
         this.operations = backend.operations();
+        this.ofWhole = operations instanceof TrainingOperations training ? training.backend() : operations;
         this.activations = activations;
         this.workspaces = new Spare<>(() -> new Workspace(arguments.features(), activations));
     }
@@ -125,13 +127,14 @@ public final class BatchNormFunction implements AutoCloseable {
         arguments.require(parameters);
         arguments.requireFeatures(saved);
         requireNotOneValuePerFeature(x, exchanges);
-        Parameters taken = recomputation.begin(parameters, residual, y, saved);
-        saved.begin(arguments.type()).count(x.shape().valuesPerFeature());
         Workspace workspace = workspaces.take();
         try {
+            Tensors tensors = workspace.tensors.forward(x, y).withResidual(residual, null);
+            (exchanges ? operations : ofWhole).requireTaken(tensors);
+            Parameters taken = recomputation.begin(parameters, residual, y, saved);
+            saved.begin(arguments.type()).count(x.shape().valuesPerFeature());
             Normalization normalization = saved.normalization(taken, eps, true);
-            Tensors tensors =
-                    recomputation.tell(workspace.tensors.forward(x, y), saved).withResidual(residual, null);
+            recomputation.tell(tensors, saved);
             if (operations instanceof TrainingOperations training && !exchanges) {
                 training.forwardAlone(tensors, normalization);
             } else {
@@ -217,15 +220,6 @@ public final class BatchNormFunction implements AutoCloseable {
         transform(x, residual, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
     }
 
-    private void transform(Batch x, @Nullable Batch residual, Batch y, Normalization normalization) {
-        Workspace workspace = workspaces.take();
-        try {
-            operations.transform(workspace.tensors.forward(x, y).withResidual(residual, null), normalization);
-        } finally {
-            giveBack(workspace);
-        }
-    }
-
     /**
      * Forward with given statistics, like {@link #inference(Batch, Batch, Parameters, float[], float[])}, to which a
      * backward will come: that of frozen statistics, {@code dx = gamma · rstd · dy}.
@@ -270,14 +264,21 @@ public final class BatchNormFunction implements AutoCloseable {
             @Nullable SavedStatistics saved) {
         requireForward(x, residual, y);
         arguments.require(parameters, mean, variance);
-        if (saved == null) {
-            transform(x, residual, y, given.normalization(parameters, mean, variance));
-            return;
+        Workspace workspace = workspaces.take();
+        try {
+            Tensors tensors = workspace.tensors.forward(x, y).withResidual(residual, null);
+            if (saved == null) {
+                operations.transform(tensors, given.normalization(parameters, mean, variance));
+                return;
+            }
+            ofWhole.requireTaken(tensors);
+            Parameters taken = recomputation.begin(parameters, residual, y, saved);
+            saved.begin(arguments.type()).set(mean, variance, eps);
+            operations.transform(tensors, saved.normalization(taken, eps, false));
+            saved.fill(this, x, residual, y, false);
+        } finally {
+            giveBack(workspace);
         }
-        Parameters taken = recomputation.begin(parameters, residual, y, saved);
-        saved.begin(arguments.type()).set(mean, variance, eps);
-        transform(x, residual, y, saved.normalization(taken, eps, false));
-        saved.fill(this, x, residual, y, false);
     }
 
     /**

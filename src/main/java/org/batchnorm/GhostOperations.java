@@ -78,6 +78,12 @@ final class GhostOperations implements TrainingOperations {
         }
     }
 
+    /** Of a training forward, of which the backend gets no more than a slice at once. */
+    @Override
+    public void requireTaken(Tensors tensors) {
+        backend.requireTaken(tensors.shape().n() > size ? slice(tensors, 0) : tensors);
+    }
+
     @Override
     public void forward(Tensors tensors, Normalization normalization) {
         BatchShape shape = tensors.shape();

@@ -82,8 +82,10 @@ record Recomputation(boolean wanted) {
     }
 
     /** Tells a forward that its backward will have y: one backend must do both, as they round alike. */
-    Tensors tell(Tensors ofForward, SavedStatistics saved) {
-        return wanted && saved.isForBackward() ? ofForward.beforeBackwardFromOutput() : ofForward;
+    void tell(Tensors ofForward, SavedStatistics saved) {
+        if (wanted && saved.isForBackward()) {
+            ofForward.beforeBackwardFromOutput();
+        }
     }
 
     private static void requireRecoverable(Parameters parameters, int feature) {

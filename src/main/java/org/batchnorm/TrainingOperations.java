@@ -43,6 +43,11 @@ interface TrainingOperations extends BatchNormOperations {
     }
 
     @Override
+    default void requireTaken(Tensors tensors) {
+        backend().requireTaken(tensors);
+    }
+
+    @Override
     default boolean prefers(BatchShape shape) {
         return backend().prefers(shape);
     }

@@ -49,11 +49,12 @@ class ActivationTest {
             new Activations(Activation.relu(), Activation.leakyRelu(0.2)),
             new Activations(Activation.leakyRelu(1.5), Activation.relu()));
 
-    /** Every shape with two of the activations, in turn, so that each of these meets every kind of shape. */
+    /** Every shape with one of the activations on either backend, in turn. */
     static Stream<Arguments> cases() {
-        return cases(2);
+        return cases(1);
     }
 
+    /** With all of them. */
     static Stream<Arguments> everyCase() {
         return cases(ACTIVATIONS.size());
     }
@@ -61,7 +62,8 @@ class ActivationTest {
     private static Stream<Arguments> cases(int activationsOfShape) {
         List<Arguments> cases = new ArrayList<>();
         for (String backend : List.of("vector", "scalar")) {
-            int next = 0;
+            // Not the same on both.
+            int next = backend.equals("vector") ? 0 : 2;
             for (BatchShape shape : SHAPES) {
                 for (int i = 0; i < activationsOfShape; i++) {
                     cases.add(Arguments.of(backend, shape, ACTIVATIONS.get(next++ % ACTIVATIONS.size())));

@@ -14,17 +14,24 @@ import org.batchnorm.data.BatchShape;
  * that a failure can be run again: {@code -Dorg.batchnorm.fuzz.first=123 -Dorg.batchnorm.fuzz.cases=1}.
  */
 public final class Fuzz {
-    private static final int FIRST = Integer.getInteger("org.batchnorm.fuzz.first", 0);
     private static final int MOST_SHOWN = 5;
 
+    private final int first;
     private final int cases;
+
+    /** A fuzz from case 0 on. */
+    public Fuzz(int cases) {
+        this(0, cases);
+    }
 
     /**
      * A fuzz.
      *
+     * @param first the first case, unless the property {@code org.batchnorm.fuzz.first} says it
      * @param cases how many cases, unless the property {@code org.batchnorm.fuzz.cases} says it
      */
-    public Fuzz(int cases) {
+    Fuzz(int first, int cases) {
+        this.first = Integer.getInteger("org.batchnorm.fuzz.first", first);
         this.cases = Integer.getInteger("org.batchnorm.fuzz.cases", cases);
     }
 
@@ -37,7 +44,7 @@ public final class Fuzz {
      */
     public void run(Function<Random, BatchShape> shapes, IntFunction<BatchNormBuilder> builders) {
         List<String> failures = new ArrayList<>();
-        for (int number = FIRST; number < FIRST + cases; number++) {
+        for (int number = first; number < first + cases; number++) {
             Random random = new Random(number);
             BatchShape shape = shapes.apply(random);
             X regimeOfX = X.values()[random.nextInt(X.values().length)];

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 
 import java.util.Random;
 import org.batchnorm.data.BatchShape;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -12,13 +13,24 @@ import org.junit.jupiter.params.provider.ValueSource;
  * in four hundred has a feature that is not.
  */
 class FuzzTest {
+    private static final int FEW = 160;
     private static final int CASES = 400;
     private static final int MOST_ELEMENTS = 20_000;
 
     @ParameterizedTest
     @ValueSource(strings = {"vector", "scalar"})
     void everyRegimeIsWithinTheBar(String backend) {
-        Fuzz fuzz = new Fuzz(CASES);
+        run(new Fuzz(FEW), backend);
+    }
+
+    @Tag("thorough")
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void everyRegimeIsWithinTheBarInMoreCases(String backend) {
+        run(new Fuzz(FEW, CASES - FEW), backend);
+    }
+
+    private static void run(Fuzz fuzz, String backend) {
         assertThatCode(() -> fuzz.run(
                         FuzzTest::shape, features -> BatchNorm.builder(features).backend(backend)))
                 .doesNotThrowAnyException();

@@ -3,7 +3,6 @@ package org.batchnorm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.offset;
-import static org.assertj.core.api.Assertions.within;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -54,11 +53,12 @@ class RecomputationTest {
     private static final List<Activation> ACTIVATIONS =
             List.of(Activation.leakyRelu(0.01), Activation.NONE, Activation.leakyRelu(1.5), Activation.leakyRelu(1e-6));
 
-    /** Every shape with two of the activations, in turn, so that each of these meets every kind of shape. */
+    /** Every shape with one of the activations on either backend, in turn. */
     static Stream<Arguments> cases() {
-        return cases(2);
+        return cases(1);
     }
 
+    /** With all of them. */
     static Stream<Arguments> everyCase() {
         return cases(ACTIVATIONS.size());
     }
@@ -66,13 +66,12 @@ class RecomputationTest {
     private static Stream<Arguments> cases(int activationsOfShape) {
         List<Arguments> cases = new ArrayList<>();
         for (String backend : List.of("vector", "scalar")) {
-            int next = 0;
+            // Not the same on both.
+            int next = backend.equals("vector") ? 0 : 2;
             for (BatchShape shape : SHAPES) {
                 for (int i = 0; i < activationsOfShape; i++) {
                     cases.add(Arguments.of(backend, shape, ACTIVATIONS.get(next++ % ACTIVATIONS.size())));
                 }
-                // So that a shape whose number is even does not always meet the same two.
-                next += SHAPES.indexOf(shape) % 2;
             }
         }
         return cases.stream();
@@ -85,6 +84,7 @@ class RecomputationTest {
         training(backend, shape, activation);
         frozen(backend, shape, activation);
         featuresBeyondFloat32(backend, shape, activation);
+        meansBeyondFloat32(backend, shape, activation);
         gammaSmallBesideBeta(backend, shape, activation);
         placesAndThreadsGiveTheSameBits(backend, shape, activation);
         stagesGiveTheWholeOperation(backend, shape, activation);
@@ -218,9 +218,9 @@ class RecomputationTest {
             operations.inputGradient(tensors, normalization, sumsOfStages);
         }
         // Those of a stage may be a part of the values whose mean it has, so that it adds up dy as it is.
-        assertThat(ofStages.array()).containsExactly(dx.array(), offset(2e-5f));
-        assertThat(sumsOfStages.dgamma()).containsExactly(sums.dgamma(), offset(1e-3));
-        assertThat(sumsOfStages.dbeta()).containsExactly(sums.dbeta(), offset(1e-3));
+        Near.assertNear("dx", ofStages.array(), dx.array(), 2e-5);
+        Near.assertNear("dgamma", sumsOfStages.dgamma(), sums.dgamma(), 1e-3);
+        Near.assertNear("dbeta", sumsOfStages.dbeta(), sums.dbeta(), 1e-3);
     }
 
     /** FLOAT64, against the same layer with x, which is held against exact results elsewhere. */
@@ -248,13 +248,10 @@ class RecomputationTest {
                     each.forward(y, y);
                     each.backward(each == layer ? y : Batch.of(x.clone(), shape), dy, each == layer ? dx : dxOfX);
                 }
-                assertThat(dx.doubles()).as("%s", mode).containsExactly(dxOfX.doubles(), offset(1e-10));
-                for (int c = 0; c < shape.c(); c++) {
-                    double tolerance = 1e-11 * shape.valuesPerFeature();
-                    assertThat(layer.doubleWeightGradient()[c])
-                            .isCloseTo(ofX.doubleWeightGradient()[c], within(tolerance));
-                    assertThat(layer.doubleBiasGradient()[c]).isCloseTo(ofX.doubleBiasGradient()[c], within(tolerance));
-                }
+                double tolerance = 1e-11 * shape.valuesPerFeature();
+                Near.assertNear(mode + " dx", dx.doubles(), dxOfX.doubles(), 1e-10);
+                Near.assertNear(mode + " dgamma", layer.doubleWeightGradient(), ofX.doubleWeightGradient(), tolerance);
+                Near.assertNear(mode + " dbeta", layer.doubleBiasGradient(), ofX.doubleBiasGradient(), tolerance);
             }
         }
     }

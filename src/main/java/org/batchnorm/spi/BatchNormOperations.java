@@ -106,6 +106,14 @@ public interface BatchNormOperations extends AutoCloseable {
     }
 
     /**
+     * Refuses tensors that these operations do not take, for their types or their size. Who changes something before an
+     * operation asks first; the operation itself refuses them, too.
+     *
+     * @throws IllegalArgumentException if there is such a tensor; the message names it
+     */
+    default void requireTaken(Tensors tensors) {}
+
+    /**
      * Whether measurement says that this backend is the faster one for host data of this shape. Asked only where the
      * choice was left to the library ({@code auto}); the CPU takes what a device does not want.
      */

@@ -54,6 +54,11 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     @Override
+    public void requireTaken(Tensors tensors) {
+        cpu.requireTaken(tensors);
+    }
+
+    @Override
     public boolean doesActivations() {
         return cpu.doesActivations();
     }

@@ -4,7 +4,7 @@ import org.batchnorm.data.BatchShape;
 
 /**
  * The operations of an opened backend. It answers in the backend's place for batches without values: nothing is
- * written, their moments and sums are those of no values. And it refuses types that the backend does not take.
+ * written, their moments and sums are those of no values. And it refuses what the backend does not take.
  */
 final class GuardedOperations implements BatchNormOperations {
     private final String name;
@@ -68,6 +68,11 @@ final class GuardedOperations implements BatchNormOperations {
     }
 
     @Override
+    public void requireTaken(Tensors tensors) {
+        checkedIsEmpty(tensors);
+    }
+
+    @Override
     public boolean prefers(BatchShape shape) {
         return backend.prefers(shape);
     }
@@ -102,9 +107,13 @@ final class GuardedOperations implements BatchNormOperations {
         backend.close();
     }
 
-    /** Refuses types that the backend does not take, and tells whether there is no value. */
+    /** Refuses what the backend does not take, and tells whether there is no value. */
     private boolean checkedIsEmpty(Tensors tensors) {
         tensors.requireTakenBy(backend, name);
-        return tensors.shape().elements() == 0;
+        if (tensors.shape().elements() == 0) {
+            return true;
+        }
+        backend.requireTaken(tensors);
+        return false;
     }
 }

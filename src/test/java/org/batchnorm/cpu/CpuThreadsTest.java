@@ -14,6 +14,9 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.batchnorm.conformance.ErrorBound;
+import org.batchnorm.conformance.Quantity;
+import org.batchnorm.conformance.Reference;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.data.Batch;
@@ -66,6 +69,32 @@ class CpuThreadsTest {
             problem.x[problem.index(1001, i)] *= 1e-25f;
         }
         CpuAccuracyTest.Result alone = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 1), problem);
+        for (int threads = 2; threads <= 5; threads++) {
+            assertSame(new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), problem), alone);
+        }
+    }
+
+    /** Of each three features one is out of float32's range at one end, and one at the other. */
+    @ParameterizedTest
+    @MethodSource("everyShape")
+    void whatIsDoneAgainInDoublePrecisionDoesNotDependOnTheNumberOfThreads(String backend, BatchShape shape) {
+        Problem problem = new Problem(shape, 1, 2, 61);
+        for (int i = 0; i < problem.x.length; i++) {
+            int feature = Reference.feature(shape, i);
+            problem.x[i] *= feature % 3 == 0 ? 1e-25f : feature % 3 == 1 ? 1e36f : 1;
+            problem.dy[i] *= feature % 5 == 0 ? 1e35f : 1;
+        }
+        problem.solve();
+        CpuAccuracyTest.Result alone = new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, 1), problem);
+        assertThat(ErrorBound.checkEachFeature(Quantity.Y, shape, alone.y, problem.y(), new double[alone.y.length])
+                        .message())
+                .isEmpty();
+        if (shape.valuesPerFeature() > 3) {
+            // Of three values most of the gradient cancels, here as where nothing is extreme.
+            assertThat(ErrorBound.checkEachFeature(Quantity.DX, shape, alone.dx, problem.dx(), problem.roundedDx())
+                            .message())
+                    .isEmpty();
+        }
         for (int threads = 2; threads <= 5; threads++) {
             assertSame(new CpuAccuracyTest.Result(CpuAccuracyTest.open(backend, threads), problem), alone);
         }

@@ -67,8 +67,8 @@ public abstract class Float64ContractTest {
             BatchShape.channelsLast(3, 7, 31));
 
     private static final List<Mode> MODES = List.of(Mode.values());
-    private static final List<Place> PLACES = List.of(Place.values());
-    private static final List<Sharing> SHARINGS = List.of(Sharing.values());
+    static final List<Place> PLACES = List.of(Place.values());
+    static final List<Sharing> SHARINGS = List.of(Sharing.values());
     static final List<Activations> ACTIVATIONS = List.of(
             Activations.NONE,
             new Activations(Activation.relu(), Activation.NONE),

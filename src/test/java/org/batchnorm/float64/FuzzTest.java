@@ -17,7 +17,7 @@ class FuzzTest {
     @Tag("thorough")
     @Test
     void everyRegimeIsWithinTheBarInManyCases() {
-        Float64Fuzz.run(40, 4000, FuzzTest::shape, "vector");
+        Float64Fuzz.run(40, 1500, FuzzTest::shape, "vector");
     }
 
     private static BatchShape shape(Random random) {

@@ -36,13 +36,18 @@ public final class Outputs {
     }
 
     void isBitwise(Outputs other) {
-        assertThat(y).as("y").isEqualTo(other.y);
-        assertThat(dx).as("dx").isEqualTo(other.dx);
-        assertThat(dresidual).as("dresidual").isEqualTo(other.dresidual);
-        assertThat(mean).as("mean").isEqualTo(other.mean);
-        assertThat(variance).as("variance").isEqualTo(other.variance);
-        assertThat(rstd).as("rstd").isEqualTo(other.rstd);
-        assertThat(dgamma).as("dgamma").isEqualTo(other.dgamma);
-        assertThat(dbeta).as("dbeta").isEqualTo(other.dbeta);
+        isBitwise("", other);
+    }
+
+    /** The same; {@code where} comes before the quantity that differs. */
+    void isBitwise(String where, Outputs other) {
+        assertThat(y).as("%sy", where).isEqualTo(other.y);
+        assertThat(dx).as("%sdx", where).isEqualTo(other.dx);
+        assertThat(dresidual).as("%sdresidual", where).isEqualTo(other.dresidual);
+        assertThat(mean).as("%smean", where).isEqualTo(other.mean);
+        assertThat(variance).as("%svariance", where).isEqualTo(other.variance);
+        assertThat(rstd).as("%srstd", where).isEqualTo(other.rstd);
+        assertThat(dgamma).as("%sdgamma", where).isEqualTo(other.dgamma);
+        assertThat(dbeta).as("%sdbeta", where).isEqualTo(other.dbeta);
     }
 }

@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.offset;
 
 import java.util.List;
 import java.util.Optional;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNorm;
+import org.batchnorm.BatchNormFunction;
+import org.batchnorm.Mode;
 import org.batchnorm.SavedStatistics;
 import org.batchnorm.Step;
 import org.batchnorm.Values;
@@ -357,21 +360,74 @@ class BackendSelectionTest {
             TestBackends.CALLS.clear();
             Batch z = Batch.of(new float[60], LARGE);
             try (BatchNorm layer = BatchNorm.builder(3).backend("device").build()) {
+                layer.forward(y, z);
                 assertThatThrownBy(() -> layer.forward(x, y))
                         .isInstanceOf(IllegalArgumentException.class)
                         .hasMessage(
                                 "x: BFLOAT16 given, but the backend device takes FLOAT32 alone; give float32 values,"
                                         + " or choose the backend auto, vector or scalar");
-                layer.forward(y, z);
                 assertThatThrownBy(() -> layer.backward(y, z, x))
                         .isInstanceOf(IllegalArgumentException.class)
                         .hasMessageStartingWith("dx: BFLOAT16 given, but the backend device takes FLOAT32 alone");
+                assertThatThrownBy(() -> layer.freezeStatistics().forward(y, x))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageStartingWith("y: BFLOAT16 given, but the backend device takes FLOAT32 alone");
                 assertThat(layer.numBatchesTracked()).isEqualTo(1);
+                // Nothing has touched the forward that was waiting.
+                layer.backward(y, z, z);
             }
-            assertThat(TestBackends.CALLS).containsExactly("device forward", "device close");
+            assertThat(TestBackends.CALLS).containsExactly("device forward", "device backward", "device close");
             assertThat(ElementType.BFLOAT16.toFloat(values[7]))
                     .as("dx of auto, which is left alone")
                     .isNotEqualTo(1);
+        }
+    }
+
+    @Test
+    void aBatchThatIsTooLargeIsRefusedAndTheForwardBeforeItWaitsOn() {
+        IsolatedProviders.run(TooLarge.class, CPU, TestBackends.Small.class.getName());
+    }
+
+    static final class TooLarge implements Runnable {
+        @Override
+        public void run() {
+            BatchShape shape = BatchShape.of(4, 3);
+            Batch small = Batch.of(new float[] {1, 2, 3, 6, 5, 4, 7, 9, 8, 1, 1, 2}, shape);
+            Batch out = Batch.of(new float[12], shape);
+            Batch large = Batch.of(new float[60], LARGE);
+            try (BatchNorm layer = BatchNorm.builder(3).backend("small").build()) {
+                for (Mode mode : List.of(Mode.TRAINING, Mode.FROZEN)) {
+                    layer.mode(mode).forward(small, out);
+                    assertTooLarge(() -> layer.forward(large, large));
+                    layer.backward(small, small, out);
+                }
+                assertThat(layer.numBatchesTracked()).isEqualTo(1);
+            }
+            try (BatchNorm ghost =
+                    BatchNorm.builder(3).backend("small").ghostBatch(5).build()) {
+                ghost.forward(large, large);
+                assertTooLarge(() -> ghost.freezeStatistics().forward(large, large));
+                ghost.backward(Batch.of(new float[60], LARGE), large, large);
+            }
+            try (BatchNorm ghost =
+                    BatchNorm.builder(3).backend("small").ghostBatch(7).build()) {
+                ghost.forward(small, out);
+                assertTooLarge(() -> ghost.forward(large, large));
+                ghost.backward(small, small, out);
+            }
+            Moments moments = new Moments(3);
+            moments.meanLow()[1] = 7;
+            try (BatchNormFunction function =
+                    BatchNormFunction.builder(3).backend("small").build()) {
+                assertTooLarge(() -> function.collectStatistics(large, moments));
+            }
+            assertThat(moments.meanLow()).containsExactly(0, 7, 0);
+        }
+
+        private static void assertTooLarge(ThrowingCallable forward) {
+            assertThatThrownBy(forward)
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("the backend small takes at most 20");
         }
     }
 

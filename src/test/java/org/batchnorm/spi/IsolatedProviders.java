@@ -17,7 +17,7 @@ import java.util.List;
  * A class loader with the library's classes over again and with other backends as its services: what runs in it sees
  * the given providers alone and starts with a log in which nothing has been said yet.
  */
-final class IsolatedProviders extends ClassLoader {
+public final class IsolatedProviders extends ClassLoader {
     private static final String SERVICES = "META-INF/services/" + BatchNormBackend.class.getName();
 
     private final String providers;
@@ -28,7 +28,7 @@ final class IsolatedProviders extends ClassLoader {
     }
 
     /** Runs a scenario, a class with a constructor without parameters, where the named providers are the backends. */
-    static void run(Class<? extends Runnable> scenario, String... providers) {
+    public static void run(Class<? extends Runnable> scenario, String... providers) {
         IsolatedProviders loader = new IsolatedProviders(List.of(providers));
         try {
             Constructor<?> constructor = loader.loadClass(scenario.getName()).getDeclaredConstructor();

@@ -174,6 +174,39 @@ public final class TestBackends {
         }
     }
 
+    /** A backend that takes no more than 20 values at once. */
+    public static class Small extends Cpu {
+        @Override
+        public String name() {
+            return "small";
+        }
+
+        @Override
+        public BatchNormOperations open(BackendOptions options) {
+            return new ReferenceBackend.Operations() {
+                @Override
+                public void requireTaken(Tensors tensors) {
+                    if (tensors.shape().elements() > 20) {
+                        throw new IllegalArgumentException(
+                                "shape: " + tensors.shape() + " given, the backend small takes at most 20 values");
+                    }
+                }
+
+                @Override
+                public void collectStatistics(Tensors tensors, Moments moments) {
+                    requireTaken(tensors);
+                    super.collectStatistics(tensors, moments);
+                }
+
+                @Override
+                public void transform(Tensors tensors, Normalization normalization) {
+                    requireTaken(tensors);
+                    super.transform(tensors, normalization);
+                }
+            };
+        }
+    }
+
     /** Operations that keep a record, and fail from the given one on, after they have spoiled their output. */
     private static class Recording extends ReferenceBackend.Operations {
         private final String name;

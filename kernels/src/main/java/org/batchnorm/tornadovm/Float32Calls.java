@@ -121,13 +121,21 @@ final class Float32Calls extends KernelCalls {
     }
 
     @Override
-    void requireNewGradients() {
-        requireNew("reduceGradients");
+    void requireNewForward() {
+        requireNew("collectStatistics", "mergeStatistics", "transform");
     }
 
     @Override
     void requireNewBackward() {
+        requireNew("reduceGradients", "mergeGradients", "inputGradient");
+    }
+
+    @Override
+    void requireNewResidualBackward() {
         requireNew("reduceGradients", "backwardOnChip");
+        if (plan.withoutOutput().backwardOnChip().isEmpty()) {
+            requireNewBackward();
+        }
     }
 
     // ---- kernels

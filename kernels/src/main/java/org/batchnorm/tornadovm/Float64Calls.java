@@ -99,8 +99,13 @@ final class Float64Calls extends KernelCalls {
     }
 
     @Override
-    void requireNewGradients() {
-        requireNew("sumDy");
+    void requireNewForward() {
+        requireNew("sumX", "mergeMean", "sumSquares", "mergeSquares", "mergedStatistics", "transform");
+    }
+
+    @Override
+    void requireNewBackward() {
+        requireNew("sumDy", "mergeDy", "sumProducts", "mergeProducts", "mergedGradients", "inputGradient");
     }
 
     // ---- kernels

@@ -51,8 +51,21 @@ abstract class KernelCalls {
 
     /** The training forward without a residual. */
     void forward(TornadoNativeArray x, TornadoNativeArray y) {
+        forwardInStages(x, null, y);
+    }
+
+    /** The training forward by its stages. */
+    final void forwardInStages(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
+        requireNewForward();
         batchStatistics(x);
-        transform(x, null, y);
+        transform(x, residual, y);
+    }
+
+    /** The forward with the running statistics in the place of a batch's. */
+    final void frozenForward(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
+        requireNewFrozenForward();
+        freezeStatistics();
+        transform(x, residual, y);
     }
 
     /** The statistics of a batch, which the running ones follow. */
@@ -81,8 +94,16 @@ abstract class KernelCalls {
 
     /** Backward through the batch's statistics. */
     void backward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
+        requireNewBackward();
         batchGradients(x, dy);
         inputGradient(x, dy, dx);
+    }
+
+    /** Backward past given statistics. */
+    final void frozenBackward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
+        requireNewBackward();
+        givenGradients(x, dy);
+        givenInputGradient(x, dy, dx);
     }
 
     /** The gradient by a residual, and by what it was added to. */
@@ -110,12 +131,22 @@ abstract class KernelCalls {
     /** The gradient of x past given statistics; x is read with activations only. */
     abstract void givenInputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx);
 
-    /** Before the first of the tasks of {@link #givenGradients}. */
-    abstract void requireNewGradients();
+    // ---- names: an operation of several tasks that is refused adds none of them
 
-    /** Before the first of the tasks of {@link #backward}. */
-    void requireNewBackward() {
-        requireNewGradients();
+    /** Before the first of the tasks of {@link #batchStatistics} and {@link #transform}. */
+    abstract void requireNewForward();
+
+    /** Before the first of the tasks of {@link #freezeStatistics} and {@link #transform}. */
+    private void requireNewFrozenForward() {
+        requireNew("freezeStatistics", "transform");
+    }
+
+    /** Before the first of the tasks of a backward by its stages, through the batch's statistics or past given ones. */
+    abstract void requireNewBackward();
+
+    /** Before the residual's gradient, which {@link #backward} follows, of the plan without an activation after. */
+    void requireNewResidualBackward() {
+        requireNewBackward();
     }
 
     // ---- tasks

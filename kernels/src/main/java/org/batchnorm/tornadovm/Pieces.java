@@ -62,8 +62,7 @@ public final class Pieces {
     public void forward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         plan.requireTwoValues(samples);
         requireSizes(x, residual, y);
-        kernels.batchStatistics(x);
-        kernels.transform(x, residual, y);
+        kernels.forwardInStages(x, residual, y);
     }
 
     /**
@@ -128,8 +127,7 @@ public final class Pieces {
         requireFrozen();
         plan.requireBatch("x", x);
         plan.requireBatch("y", y);
-        kernels.freezeStatistics();
-        kernels.transform(x, null, y);
+        kernels.frozenForward(x, null, y);
     }
 
     /**
@@ -145,8 +143,7 @@ public final class Pieces {
     public void frozenForward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         requireFrozen();
         requireSizes(x, residual, y);
-        kernels.freezeStatistics();
-        kernels.transform(x, residual, y);
+        kernels.frozenForward(x, residual, y);
     }
 
     private void requireFrozen() {
@@ -223,7 +220,7 @@ public final class Pieces {
             TornadoNativeArray dresidual) {
         plan.requireTwoValues(samples);
         requireResidualGradient(x, dx, dresidual);
-        kernels.requireNewBackward();
+        kernels.requireNewResidualBackward();
         residualGradient(y, dy, dresidual).backward(x, dresidual, dx);
     }
 
@@ -334,8 +331,7 @@ public final class Pieces {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
-        kernels.givenGradients(x, dy);
-        kernels.givenInputGradient(x, dy, dx);
+        kernels.frozenBackward(x, dy, dx);
     }
 
     /**
@@ -356,7 +352,7 @@ public final class Pieces {
             TornadoNativeArray dx,
             TornadoNativeArray dresidual) {
         requireResidualGradient(x, dx, dresidual);
-        kernels.requireNewGradients();
+        kernels.requireNewBackward();
         residualGradient(y, dy, dresidual).frozenBackward(x, dresidual, dx);
     }
 

@@ -6,10 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
@@ -336,6 +339,35 @@ class Float64Test {
         assertThatIllegalStateException()
                 .isThrownBy(ofFloat32::doubleStatistics)
                 .withMessageContaining("doubleStatistics: a layer of FLOAT32 has a FloatArray");
+    }
+
+    /** A piece of several kernels is added whole, or not at all, where one of its kernels is in the graph already. */
+    @Test
+    void aPieceThatIsRefusedAddsNothing() {
+        Step step = new Step(Inputs.random(BatchShape.of(12, 3), 12), Layers.TWO_STAGES);
+        GridScheduler grids = new GridScheduler();
+        Pieces pieces = step.norm.on(new TaskGraph("step"), grids);
+        pieces.mergeStatistics(Summaries.array(3, ElementType.FLOAT64));
+        pieces.inputGradient(step.x, step.dy, step.dx);
+        Pieces other = step.norm.on(new TaskGraph("other"), grids);
+        other.transform(step.x, step.y);
+        other.mergeGradients(Summaries.array(3, ElementType.FLOAT64));
+        Set<String> before = Set.copyOf(grids.keySet());
+        List<ThrowingCallable> refused = List.of(
+                () -> pieces.forward(step.x, step.y),
+                () -> pieces.forward(step.x, step.residual, step.y),
+                () -> pieces.backward(step.x, step.dy, step.dx),
+                () -> pieces.backward(step.x, step.y, step.dy, step.dx, step.dresidual),
+                () -> pieces.frozenBackward(step.x, step.dy, step.dx),
+                () -> pieces.frozenBackward(step.x, step.y, step.dy, step.dx, step.dresidual),
+                () -> other.forward(step.x, step.y),
+                () -> other.frozenForward(step.x, step.y),
+                () -> other.frozenForward(step.x, step.residual, step.y),
+                () -> other.backward(step.x, step.dy, step.dx));
+        for (ThrowingCallable piece : refused) {
+            assertThatIllegalArgumentException().isThrownBy(piece).withMessageContaining("already");
+            assertThat(grids.keySet()).isEqualTo(before);
+        }
     }
 
     private static double[] values(DoubleArray array) {

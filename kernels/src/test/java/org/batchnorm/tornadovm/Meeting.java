@@ -52,6 +52,12 @@ final class Meeting {
                     new Cut("a large mean of dy, small planes", smallPlanes, Layers.OWN, new int[] {9, 31}, 1e5));
         }
 
+        /** One of each layout and kind of device: on two devices everything is compiled twice. */
+        static List<Cut> forTwoDevices() {
+            List<Cut> all = all();
+            return List.of(all.get(0), all.get(3), all.get(7));
+        }
+
         private static Cut of(String name, BatchShape shape, DeviceLimits limits, int... samples) {
             return new Cut(name, shape, limits, samples, 0.5);
         }

@@ -3,8 +3,10 @@ package org.batchnorm.tornadovm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Activation;
@@ -23,42 +25,46 @@ import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 class ResidualsTest {
     private static final Activation LEAKY = Activation.leakyRelu(0.2);
 
+    /** The largest batch, the samples of this one, what the device is like, and the activation. */
     static Stream<Arguments> cases() {
         return Stream.of(
-                Arguments.of(BatchShape.of(300, 40), Layers.TWO_STAGES),
-                Arguments.of(BatchShape.channelsFirst(4, 3, 31, 33), Layers.TWO_STAGES_FLOAT64),
-                Arguments.of(BatchShape.channelsFirst(30, 8, 3, 3), Layers.TWO_STAGES),
-                Arguments.of(BatchShape.of(60, 40), Layers.AS_GPU));
+                Arguments.of(BatchShape.of(300, 40), 211, Layers.TWO_STAGES, LEAKY),
+                Arguments.of(BatchShape.channelsFirst(4, 3, 31, 33), 3, Layers.TWO_STAGES_FLOAT64, Activation.relu()),
+                Arguments.of(BatchShape.channelsFirst(30, 8, 3, 3), 30, Layers.TWO_STAGES, Activation.NONE),
+                Arguments.of(BatchShape.of(60, 40), 41, Layers.AS_GPU, Activation.leakyRelu(1.5)));
     }
 
     @ParameterizedTest
     @MethodSource("cases")
-    void trainingIsWithinBar(BatchShape shape, DeviceLimits limits) throws Exception {
-        Data data = new Data(shape, limits);
+    void trainingIsWithinBar(BatchShape largest, int n, DeviceLimits limits, Activation activation) throws Exception {
+        Data data = new Data(largest, n, limits, activation);
+        BatchShape shape = data.shape;
         TaskGraph graph = data.graph();
         GridScheduler grids = new GridScheduler();
-        Pieces pieces = data.norm.on(graph, grids);
+        Pieces pieces = data.norm.on(graph, grids, data.samples);
         pieces.forward(data.x, data.residual, data.y);
         pieces.backward(data.x, data.y, data.dy, data.dx, data.dresidual);
         data.run(graph, grids);
 
         Layers.Expected.training(data.norm, shape, data.x, data.gradient())
-                .withResidual(LEAKY, data.residual)
+                .withResidual(activation, data.residual)
                 .check(shape.toString(), data.norm, data.y, data.dx);
     }
 
     /** dresidual in the place of dy, and y in that of the residual; the other steps are of what the first one gives. */
     @ParameterizedTest
     @MethodSource("cases")
-    void stepsInPlaceAreWithinBar(BatchShape shape, DeviceLimits limits) throws Exception {
-        Data data = new Data(shape, limits);
+    void stepsInPlaceAreWithinBar(BatchShape largest, int n, DeviceLimits limits, Activation activation)
+            throws Exception {
+        Data data = new Data(largest, n, limits, activation);
+        BatchShape shape = data.shape;
         FloatArray gradient = FloatArray.fromArray(data.dy.toHeapArray());
         FloatArray added = FloatArray.fromArray(data.residual.toHeapArray());
         DoubleArray moments = Summaries.array(shape.c());
         DoubleArray sums = Summaries.array(shape.c());
         TaskGraph graph = data.graph().transferToDevice(DataTransferMode.EVERY_EXECUTION, gradient, added);
         GridScheduler grids = new GridScheduler();
-        Pieces pieces = data.norm.on(graph, grids);
+        Pieces pieces = data.norm.on(graph, grids, data.samples);
         pieces.collectStatistics(data.x, moments);
         pieces.mergeStatistics(moments);
         pieces.transform(data.x, added, added);
@@ -70,17 +76,18 @@ class ResidualsTest {
         data.run(graph, grids);
 
         for (int i = 0; i < shape.elements(); i++) {
-            assertThat(gradient.get(i)).isEqualTo(LEAKY.gradient(data.dy.get(i), added.get(i)));
+            assertThat(gradient.get(i)).isEqualTo(activation.gradient(data.dy.get(i), added.get(i)));
         }
         Layers.Expected.training(data.norm, shape, data.x, gradient)
-                .withResidual(LEAKY, data.residual)
+                .withResidual(activation, data.residual)
                 .check(shape.toString(), data.norm, added, data.dx);
     }
 
     @ParameterizedTest
     @MethodSource("cases")
-    void frozenIsWithinBar(BatchShape shape, DeviceLimits limits) throws Exception {
-        Data data = new Data(shape, limits);
+    void frozenIsWithinBar(BatchShape largest, int n, DeviceLimits limits, Activation activation) throws Exception {
+        Data data = new Data(largest, n, limits, activation);
+        BatchShape shape = data.shape;
         int c = shape.c();
         for (int i = 0; i < c; i++) {
             data.norm.runningStatistics().set(i, 0.1f * (i % 7 - 3));
@@ -90,8 +97,8 @@ class ResidualsTest {
         double[] variance = Layers.doubles(data.norm.runningStatistics(), c, c);
         TaskGraph graph = data.graph();
         GridScheduler grids = new GridScheduler();
-        Pieces pieces = data.norm.on(graph, grids);
-        FloatArray inferred = Layers.filled(shape.elements(), Float.NaN);
+        Pieces pieces = data.norm.on(graph, grids, data.samples);
+        FloatArray inferred = Layers.filled(largest.elements(), Float.NaN);
         pieces.inference(data.x, data.residual, inferred);
         pieces.frozenForward(data.x, data.residual, data.y);
         pieces.frozenBackward(data.x, data.y, data.dy, data.dx, data.dresidual);
@@ -99,14 +106,14 @@ class ResidualsTest {
         data.run(graph, grids);
 
         Layers.Expected expected = Layers.Expected.frozen(data.norm, shape, data.x, data.gradient(), mean, variance)
-                .withResidual(LEAKY, data.residual);
+                .withResidual(activation, data.residual);
         expected.check("frozen", data.norm, data.y, data.dx);
         expected.check("inference", data.norm, inferred, data.dx);
     }
 
     @Test
     void whatCannotBeDoneIsRefused() {
-        Data data = new Data(BatchShape.of(8, 5), Layers.OWN);
+        Data data = new Data(BatchShape.of(8, 5), 8, Layers.OWN, LEAKY);
         GridScheduler grids = new GridScheduler();
         Pieces pieces = data.norm.on(new TaskGraph("step"), grids);
         FloatArray few = new FloatArray(39);
@@ -125,7 +132,7 @@ class ResidualsTest {
     /** Nothing of a backward is added where another one of the layer is in the graph. */
     @Test
     void aSecondBackwardAddsNothing() {
-        Data data = new Data(BatchShape.of(8, 5), Layers.OWN);
+        Data data = new Data(BatchShape.of(8, 5), 8, Layers.OWN, LEAKY);
         GridScheduler grids = new GridScheduler();
         Pieces pieces = data.norm.on(new TaskGraph("step"), grids);
         pieces.frozenForward(data.x, data.y);
@@ -140,9 +147,39 @@ class ResidualsTest {
         assertThat(grids.keySet()).isEqualTo(before);
     }
 
+    /** A piece of several kernels is added whole, or not at all, where one of its kernels is in the graph already. */
+    @Test
+    void aPieceThatIsRefusedAddsNothing() {
+        Data data = new Data(BatchShape.of(300, 40), 300, Layers.TWO_STAGES, LEAKY);
+        GridScheduler grids = new GridScheduler();
+        Pieces step = data.norm.on(new TaskGraph("step"), grids);
+        step.frozenForward(data.x, data.y);
+        step.inputGradient(data.x, data.dy, data.dx);
+        Pieces other = data.norm.on(new TaskGraph("other"), grids);
+        other.transform(data.x, data.y);
+        Set<String> before = Set.copyOf(grids.keySet());
+        List<ThrowingCallable> refused = List.of(
+                () -> step.forward(data.x, data.y),
+                () -> step.forward(data.x, data.residual, data.y),
+                () -> step.backward(data.x, data.dy, data.dx),
+                () -> step.backward(data.x, data.y, data.dy, data.dx, data.dresidual),
+                () -> step.frozenBackward(data.x, data.dy, data.dx),
+                () -> step.frozenBackward(data.x, data.y, data.dy, data.dx, data.dresidual),
+                () -> other.frozenForward(data.x, data.y),
+                () -> other.frozenForward(data.x, data.residual, data.y));
+        for (ThrowingCallable piece : refused) {
+            assertThatThrownBy(piece)
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("already");
+            assertThat(grids.keySet()).isEqualTo(before);
+        }
+    }
+
     /** A layer and a random batch. */
     private static final class Data {
         final BatchShape shape;
+        final Activation activation;
+        final SampleCount samples;
         final BatchNormTasks norm;
         final FloatArray x;
         final FloatArray residual;
@@ -151,18 +188,21 @@ class ResidualsTest {
         final FloatArray dx;
         final FloatArray dresidual;
 
-        Data(BatchShape shape, DeviceLimits limits) {
-            this.shape = shape;
-            norm = BatchNormTasks.builder("norm", BatchNormConfig.of(shape.c()), shape)
-                    .activation(LEAKY)
+        Data(BatchShape largest, int n, DeviceLimits limits, Activation activation) {
+            this.shape = new BatchShape(n, largest.c(), largest.spatial(), largest.layout());
+            this.activation = activation;
+            samples = SampleCount.atMost(Math.toIntExact(largest.n()));
+            samples.set(n);
+            norm = BatchNormTasks.builder("norm", BatchNormConfig.of(largest.c()), largest)
+                    .activation(activation)
                     .build(limits);
             Layers.randomParameters(norm, 1);
-            x = Layers.gaussian(2, shape.elements(), 0.3, 2);
-            residual = Layers.gaussian(3, shape.elements(), 0, 1);
-            dy = Layers.gaussian(4, shape.elements(), 0.1, 1);
-            y = Layers.filled(shape.elements(), Float.NaN);
-            dx = Layers.filled(shape.elements(), Float.NaN);
-            dresidual = Layers.filled(shape.elements(), Float.NaN);
+            x = Layers.gaussian(2, largest.elements(), 0.3, 2);
+            residual = Layers.gaussian(3, largest.elements(), 0, 1);
+            dy = Layers.gaussian(4, largest.elements(), 0.1, 1);
+            y = Layers.filled(largest.elements(), Float.NaN);
+            dx = Layers.filled(largest.elements(), Float.NaN);
+            dresidual = Layers.filled(largest.elements(), Float.NaN);
         }
 
         TaskGraph graph() {
@@ -181,7 +221,7 @@ class ResidualsTest {
         /** dresidual, by the signs of y, and seen to be that. */
         FloatArray gradient() {
             for (int i = 0; i < shape.elements(); i++) {
-                assertThat(dresidual.get(i)).isEqualTo(LEAKY.gradient(dy.get(i), y.get(i)));
+                assertThat(dresidual.get(i)).isEqualTo(activation.gradient(dy.get(i), y.get(i)));
             }
             return dresidual;
         }

@@ -20,9 +20,10 @@ final class TwoDevicesMain {
                 IntStream.range(0, 2).mapToObj(backend::getDevice).toList();
         devices.forEach(
                 device -> System.out.println("on " + device.getPhysicalDevice().getDeviceName()));
-        for (Meeting.Cut cut : Meeting.Cut.all()) {
+        for (Meeting.Cut cut : Meeting.Cut.forTwoDevices()) {
             Meeting.check(cut, devices.get(0), devices.get(1));
         }
-        System.out.println("they are one layer in " + Meeting.Cut.all().size() + " batches");
+        System.out.println(
+                "they are one layer in " + Meeting.Cut.forTwoDevices().size() + " batches");
     }
 }

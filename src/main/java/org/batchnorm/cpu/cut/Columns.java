@@ -33,6 +33,12 @@ public final class Columns {
         this.width = features * repeat * fold;
     }
 
+    /** The feature of a column. */
+    public int feature(int column) {
+        int ofRow = repeat == 1 ? column : column / repeat;
+        return ofRow < features ? ofRow : ofRow % features;
+    }
+
     /** The first column of a feature. */
     public int first(int feature) {
         return feature * repeat;
@@ -83,7 +89,7 @@ public final class Columns {
                 for (int s = 0; s < repeat; s++) {
                     sum += ofColumns[j + s];
                 }
-                sums[j / repeat % features] += sum;
+                sums[feature(j)] += sum;
             }
             return;
         }

@@ -18,6 +18,9 @@ public final class Operands {
     private static final Object NOTHING = new Object();
     private static final Coefficients NO_COEFFICIENTS = new Coefficients();
 
+    /** So many values are sooner written one by one than copied. */
+    private static final int FEW = 8;
+
     /** The first input: x, or y in its place; in the gradient with given statistics, which needs no x, it is dy. */
     public Object x = NOTHING;
 
@@ -199,6 +202,11 @@ public final class Operands {
         return inNative;
     }
 
+    /** Whether all are arrays of float32, of which kernels see the values as they are: without activations. */
+    public boolean isPlain() {
+        return inArrays && !staged && input.isNone() && output.isNone();
+    }
+
     /** The type of x. */
     ElementType xType() {
         return xType;
@@ -303,6 +311,17 @@ public final class Operands {
         return staged
                 ? Memory.get(second, secondType, secondStart + position)
                 : Memory.get(second, secondStart + position);
+    }
+
+    /** Writes neighbouring values of the output, which stand in an array from {@code from} on. */
+    public void out(long position, float[] values, int from, int length) {
+        if (staged || length < FEW) {
+            for (int i = 0; i < length; i++) {
+                out(position + i, values[from + i]);
+            }
+        } else {
+            Memory.write(values, from, out, outStart + position, length);
+        }
     }
 
     /** Writes one value of the output. */

@@ -6,7 +6,7 @@ import org.batchnorm.cpu.kernel.Coefficients;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
-import org.batchnorm.cpu.kernel.scalar.InDouble;
+import org.batchnorm.cpu.kernel.Suspects;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
@@ -44,14 +44,18 @@ public final class CollectStatistics extends StatisticsOperation {
     }
 
     @Override
-    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
-        Moments all = Objects.requireNonNull(moments);
+    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, Suspects suspects, int from, int to) {
         merge(cut, sums, f, into, from, to);
         for (int i = from; i < to; i++) {
-            if (isSuspect(sums, f, i)) {
-                InDouble.moments(cut.shape, reduced, all, i);
-            }
+            notes(suspects, cut, sums, f, into, i);
         }
+    }
+
+    @Override
+    void set(PerFeature f, Coefficients into, int feature, double mean, double variance) {
+        Moments all = Objects.requireNonNull(moments);
+        all.mean()[feature] = mean;
+        all.m2()[feature] = variance * f.count;
     }
 
     @Override

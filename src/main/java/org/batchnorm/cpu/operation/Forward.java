@@ -7,8 +7,9 @@ import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Memory;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Suspects;
 import org.batchnorm.cpu.kernel.Wide;
-import org.batchnorm.cpu.kernel.scalar.InDouble;
+import org.batchnorm.cpu.kernel.scalar.TransformCoefficients;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 
@@ -34,14 +35,25 @@ public final class Forward extends StatisticsOperation {
     }
 
     @Override
-    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, Suspects suspects, int from, int to) {
         kernels().mergeStatistics(true).merge(sums, f, into, from, to);
         for (int i = from; i < to; i++) {
-            if (isSuspect(sums, f, i)) {
-                InDouble.statistics(cut.shape, reduced, f, into, i);
+            if (!notes(suspects, cut, sums, f, into, i)) {
+                Wide.mark(f, into, false, i, i + 1);
             }
         }
-        Wide.mark(f, into, false, from, to);
+    }
+
+    @Override
+    void set(PerFeature f, Coefficients into, int feature, double mean, double variance) {
+        float high = (float) mean;
+        float low = (float) (mean - high);
+        f.statistics.mean()[feature] = high;
+        f.statistics.meanLow()[feature] = Float.isFinite(low) ? low : 0;
+        f.statistics.variance()[feature] = (float) variance;
+        f.statistics.rstd()[feature] = (float) (1 / Math.sqrt(variance + f.eps));
+        TransformCoefficients.ofBatch(f, into, feature, feature + 1);
+        Wide.mark(f, into, false, feature, feature + 1);
     }
 
     @Override

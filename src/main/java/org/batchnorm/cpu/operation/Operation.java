@@ -4,6 +4,7 @@ import java.util.Arrays;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Conversions;
 import org.batchnorm.cpu.kernel.Elementwise;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Operands;
@@ -11,6 +12,7 @@ import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Reduction;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Suspects;
 import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.ResidualReduction;
 import org.batchnorm.data.Batch;
@@ -99,10 +101,19 @@ public abstract class Operation {
     }
 
     /**
-     * Merges all the features once more. Those whose sums are still not to be relied on are computed straight from
-     * their values, in double precision.
+     * Merges all the features once more, but for those whose sums are not to be relied on.
+     *
+     * @param suspects out: these, with what is to be subtracted from x
      */
-    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+    public void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, Suspects suspects, int from, int to) {
+        throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
+    }
+
+    /**
+     * Merges the suspect features, of their sums in double precision. Those whose results stand are no longer suspect;
+     * others are to be reduced about their mean, which is known by now.
+     */
+    public void mergeInDouble(PerFeature f, Coefficients into, Suspects suspects, int from, int to) {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " reduces nothing");
     }
 
@@ -111,7 +122,7 @@ public abstract class Operation {
         throw new UnsupportedOperationException(getClass().getSimpleName() + " has its coefficients from its sums");
     }
 
-    /** Whether {@link #mergeAgain} may read values that the map overwrites: where an output is an input. */
+    /** Whether suspect features are made of values that the map overwrites: where an output is an input. */
     public boolean mergeReadsWhatMapOverwrites() {
         return false;
     }
@@ -145,6 +156,11 @@ public abstract class Operation {
     /** The kernel that maps. */
     public final Elementwise elementwise() {
         return kernels().elementwise(mapped);
+    }
+
+    /** The conversions between 16-bit types and float32. */
+    public final Conversions conversions() {
+        return kernels().conversions();
     }
 
     /** The backend's kernels. */

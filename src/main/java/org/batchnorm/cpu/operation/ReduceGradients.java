@@ -4,14 +4,17 @@ import java.util.Arrays;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.DoubleSums;
 import org.batchnorm.cpu.kernel.Kernels;
 import org.batchnorm.cpu.kernel.Memory;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Shift;
 import org.batchnorm.cpu.kernel.Sums;
+import org.batchnorm.cpu.kernel.Suspects;
 import org.batchnorm.cpu.kernel.Wide;
 import org.batchnorm.cpu.kernel.scalar.InDouble;
+import org.batchnorm.cpu.kernel.scalar.ScalarMergeGradients;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
@@ -91,18 +94,46 @@ public sealed class ReduceGradients extends Operation permits Backward {
     }
 
     @Override
-    public final void mergeAgain(Cut cut, Sums sums, PerFeature f, Coefficients into, int from, int to) {
+    public final void mergeAgain(
+            Cut cut, Sums sums, PerFeature f, Coefficients into, Suspects suspects, int from, int to) {
         kernels().mergeGradients(true).merge(sums, f, into, from, to);
         for (int i = from; i < to; i++) {
-            // Of two values, whose gradients are differences, all are taken in double precision: that costs nothing.
-            if (f.count <= Wide.TWO_VALUES
-                    || reduced.isForwardWide(i)
-                    || !Float.isFinite((float) f.gradients.dbeta()[i])
-                    || !Float.isFinite((float) f.gradients.dgamma()[i])) {
-                InDouble.gradients(cut.shape, reduced, f, into, i);
+            if (isSuspect(f, i)) {
+                suspects.add(i, InDouble.mean(f, i));
+            } else {
+                markWide(f, into, i, i + 1);
             }
         }
-        markWide(f, into, from, to);
+    }
+
+    /** Of two values, whose gradients are differences, all are taken in double precision: that costs nothing. */
+    private boolean isSuspect(PerFeature f, int feature) {
+        return f.count <= Wide.TWO_VALUES
+                || reduced.isForwardWide(feature)
+                || !Float.isFinite((float) f.gradients.dbeta()[feature])
+                || !Float.isFinite((float) f.gradients.dgamma()[feature]);
+    }
+
+    @Override
+    public final void mergeInDouble(PerFeature f, Coefficients into, Suspects suspects, int from, int to) {
+        DoubleSums sums = suspects.total();
+        boolean ofOutput = !f.statistics.equals(f.ofForward);
+        boolean aboutOwnMean = ofOutput && f.throughStatistics && f.statistics.count() == f.count;
+        for (int i = from; i < to; i++) {
+            if (suspects.isSuspect(i)) {
+                double sum = sums.gradient[i];
+                double product = sums.product[i];
+                if (aboutOwnMean) {
+                    // About the mean of these very values distances would add up to 0, had y not been rounded.
+                    product -= sum * (sums.distance[i] / f.count);
+                }
+                f.gradients.dbeta()[i] = sum;
+                f.gradients.dgamma()[i] = product * InDouble.rstd(f, i);
+                ScalarMergeGradients.coefficients(f, into, i, i + 1);
+                markWide(f, into, i, i + 1);
+                suspects.settle(i);
+            }
+        }
     }
 
     @Override

@@ -38,7 +38,7 @@ final class GroupPass extends Pass {
         for (int partial = 0; partial < cut.partials(); partial++) {
             reduce.reduce(partial, from, to, participant);
         }
-        merge.merge(from, to, participant);
+        merge.mergeAlone(from, to, participant);
         for (int partial = 0; partial < cut.partials(); partial++) {
             map.map(partial, from, to, participant);
         }

@@ -9,6 +9,7 @@ import org.batchnorm.cpu.kernel.Operands;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Rows;
 import org.batchnorm.cpu.kernel.Runs;
+import org.batchnorm.cpu.kernel.scalar.WideElementwise;
 import org.batchnorm.cpu.operation.Operation;
 
 /** The pass that maps the inputs to the output, a block at a time. */
@@ -66,34 +67,14 @@ final class MapPass extends Pass {
         map(cut.partialOf(block), cut.firstFeature(block), cut.endFeature(block), participant);
     }
 
-    /**
-     * Maps the features {@code from} to {@code to} of those rows or images that belong to one partial sum. Each wide
-     * one is taken alone.
-     */
+    /** Maps the features {@code from} to {@code to} of those rows or images that belong to one partial sum. */
     void map(int partial, int from, int to, int participant) {
-        Coefficients c = coefficients(participant);
-        if (!c.haveWide) {
-            map(partial, from, to, participant, operation.elementwise());
-            return;
+        Elementwise kernel = operation.elementwise();
+        if (coefficients(participant).haveWide) {
+            PerFeature f = mergesAll ? merge.features(participant) : operation.features;
+            WideElementwise wide = scratch.of(participant).wide();
+            kernel = wide.of(kernel, f, operation.isGradient(), cut.columns, operation.conversions());
         }
-        PerFeature f = mergesAll ? merge.features(participant) : operation.features;
-        for (int i = from, end; i < to; i = end) {
-            boolean wide = isWide(c, i);
-            end = i + 1;
-            while (!wide && end < to && !isWide(c, end)) {
-                end++;
-            }
-            Elementwise kernel =
-                    wide ? scratch.of(participant).wide.of(f, operation.isGradient(), i) : operation.elementwise();
-            map(partial, i, end, participant, kernel);
-        }
-    }
-
-    private boolean isWide(Coefficients c, int feature) {
-        return Float.isNaN(c.scale[cut.columns.first(feature)]);
-    }
-
-    private void map(int partial, int from, int to, int participant, Elementwise kernel) {
         if (cut.byRows) {
             mapRows(cut.rowPartOf(partial), from, to, participant, kernel);
         } else {
@@ -108,16 +89,13 @@ final class MapPass extends Pass {
         rows.cached = operands.hasSecond() ? CutPolicy.isCached(cut.shape, 3) : CutPolicy.fitsFirstLevel(cut.shape, 2);
         rows.fourAtOnce = CutPolicy.mapsFourRows(cut);
         Columns columns = cut.columns;
-        // Rows are not folded where some features are taken alone.
-        int ofDataRow = columns.ofDataRow();
-        int width = c.haveWide ? ofDataRow : columns.width;
-        int end = c.haveWide ? columns.first(to) : columns.end(to);
+        int width = columns.width;
         long first = cut.firstRow(part);
-        long count = (cut.endRow(part) - first) * (columns.width / width);
-        kernel.rows(operands, rows.columns(width, columns.first(from), end).rows(first * columns.width, count), c);
+        rows.columns(width, columns.first(from), columns.end(to));
+        kernel.rows(operands, rows.rows(first * width, cut.endRow(part) - first), c);
         if (cut.hasLooseRows(part)) {
-            rows.columns(ofDataRow, columns.first(from), Math.min(end, ofDataRow));
-            kernel.rows(operands, rows.rows(cut.rows * columns.width, cut.looseRows), c);
+            rows.columns(columns.ofDataRow(), 0, columns.ofDataRow());
+            kernel.rows(operands, rows.rows(cut.rows * width, cut.looseRows), c);
         }
     }
 

@@ -26,6 +26,9 @@ import org.batchnorm.cpu.operation.Transform;
  * merges for itself. The map takes the blocks in the opposite order: it begins with those reduced last, which are still
  * in the caches.
  *
+ * <p>A merge leaves features that are suspect; of ordinary data there are none. They are reduced once more, in double
+ * precision, in the same blocks.
+ *
  * <p>Serves one caller at a time, and many one after the other.
  */
 public final class Pipeline {
@@ -49,7 +52,8 @@ public final class Pipeline {
 
     private final Scratch scratch = new Scratch();
     private final ReducePass reduce = new ReducePass(scratch, forward);
-    private final MergePass merge = new MergePass(scratch, reduce, forward);
+    private final SuspectPass suspect = new SuspectPass(scratch, forward);
+    private final MergePass merge = new MergePass(scratch, reduce, suspect, forward);
     private final MapPass map = new MapPass(scratch, merge, forward);
     private final GroupPass group = new GroupPass(scratch, reduce, merge, map, forward);
 
@@ -88,6 +92,7 @@ public final class Pipeline {
             merge.of(operation, cut, parts);
             if (!mergesAll) {
                 WorkerPool.SHARED.run(merge, parts, threads, false);
+                suspect.settle(threads);
             }
         }
         if (operation.maps()) {

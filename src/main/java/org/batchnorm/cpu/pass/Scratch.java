@@ -3,6 +3,7 @@ package org.batchnorm.cpu.pass;
 import java.util.Arrays;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.kernel.Coefficients;
+import org.batchnorm.cpu.kernel.Suspects;
 import org.batchnorm.cpu.operation.Operation;
 
 /** The memory of an operation under way, apart from its tensors. Used again, so that an operation allocates nothing. */
@@ -13,6 +14,9 @@ final class Scratch {
     /** The sums of the blocks. */
     final PartialSums sums = new PartialSums();
 
+    /** The suspect features, but where each thread merges all. */
+    final Suspects suspects = new Suspects();
+
     private ThreadScratch[] ofThread = {};
 
     /** Makes room for an operation; the contents are lost. */
@@ -20,6 +24,7 @@ final class Scratch {
         coefficients.reserve(cut.features);
         if (operation.reduces()) {
             sums.reserve(cut, threads);
+            suspects.begin(cut.features);
         }
         int have = ofThread.length;
         if (have < threads) {
@@ -30,6 +35,7 @@ final class Scratch {
 
     /** Lets go of the caller's memory. */
     void forget() {
+        suspects.clear();
         for (ThreadScratch each : ofThread) {
             each.forget();
         }

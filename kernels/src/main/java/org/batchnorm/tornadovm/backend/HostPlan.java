@@ -250,12 +250,21 @@ final class HostPlan {
      * @throws IllegalArgumentException if it has more values than TornadoVM can address
      */
     static BatchShape capacity(String argument, BatchShape shape) {
+        requireAddressable(argument, shape);
+        return Capacity.of(Capacity.flatten(shape), BatchNormTasks.MAX_ELEMENTS);
+    }
+
+    /**
+     * Refuses a batch with more values than TornadoVM can address.
+     *
+     * @param argument what the caller named the shape
+     */
+    static void requireAddressable(String argument, BatchShape shape) {
         if (!isAddressable(shape)) {
             throw new IllegalArgumentException(argument + ": " + shape + " has " + shape.elements()
                     + " values, the backend tornadovm takes at most " + BatchNormTasks.MAX_ELEMENTS
                     + ", because TornadoVM's arrays are indexed by int; give smaller batches or choose a CPU backend");
         }
-        return Capacity.of(Capacity.flatten(shape), BatchNormTasks.MAX_ELEMENTS);
     }
 
     /** Whether TornadoVM's arrays can hold a batch. */

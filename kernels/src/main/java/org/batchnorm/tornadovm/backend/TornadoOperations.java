@@ -48,9 +48,9 @@ final class TornadoOperations implements BatchNormOperations {
     @Override
     public void collectStatistics(Tensors tensors, Moments moments) {
         requireOpen();
-        moments.clear();
         Fused input = new Fused(tensors.activations().withOutput(Activation.NONE), null, null);
         Work work = new Work(Operation.COLLECT_STATISTICS, input, ANY_EPS, Operands.of(tensors.x(), null, null));
+        moments.clear();
         run(work, plan -> {}, plan -> plan.readMoments(moments));
     }
 
@@ -191,6 +191,11 @@ final class TornadoOperations implements BatchNormOperations {
     }
 
     @Override
+    public void requireTaken(Tensors tensors) {
+        HostPlan.requireAddressable("shape", tensors.shape());
+    }
+
+    @Override
     public boolean doesActivations() {
         return true;
     }
@@ -257,6 +262,11 @@ final class TornadoOperations implements BatchNormOperations {
      * @param on that memory
      */
     private record Work(Operation operation, Fused fused, double eps, Operands on) {
+
+        /** Refuses what is too large, before anything is changed. */
+        Work {
+            HostPlan.requireAddressable("shape", on.x.shape());
+        }
 
         static Work forward(Operation operation, Normalization normalization, Tensors tensors) {
             Operands on = new Operands(tensors.x(), null, tensors.y(), tensors.residual(), null);

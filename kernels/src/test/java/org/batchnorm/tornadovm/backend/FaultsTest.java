@@ -163,7 +163,7 @@ class FaultsTest {
         String output = ChildJvm.run(
                 AS_HERE,
                 List.of(ChildJvm.ARGFILE, ChildJvm.NO_BAILOUT, "-Dtornado.device.memory=20MB"),
-                ThirtyPlansMain.class);
+                TwelvePlansMain.class);
         assertThat(output).containsPattern("memory usage: \\[[1-9]\\d*]");
     }
 }

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
@@ -19,6 +20,7 @@ import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.DeviceInfo;
 import org.batchnorm.spi.GradientSums;
+import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
 import org.batchnorm.tornadovm.DeviceLimits;
@@ -136,15 +138,50 @@ class TornadoOperationsTest {
     // ---- limits
 
     @Test
-    @SuppressWarnings("restricted") // memory that is not there and not looked at
     void moreValuesThanAnIntCountsAreAnErrorThatSaysTheLimit() {
         BatchShape shape = BatchShape.of(1 << 20, 1 << 12);
-        Batch pretended = Batch.of(MemorySegment.ofAddress(64).reinterpret(shape.bytes()), shape);
+        Batch pretended = pretended(shape);
         Normalization normalization = new Normalization(null, null, 1e-5, new BatchStatistics(1 << 12), true);
-        assertThatThrownBy(() -> operations.forward(new Tensors().forward(pretended, pretended), normalization))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("4294967296")
-                .hasMessageContaining("at most 213");
+        Moments moments = new Moments(1 << 12);
+        moments.mean()[5] = 7;
+        GradientSums sums = new GradientSums(1 << 12);
+        sums.dbeta()[5] = 7;
+        Tensors forward = new Tensors().forward(pretended, pretended);
+        Tensors backward = new Tensors().backward(pretended, pretended, pretended);
+        List<ThrowingCallable> all = List.of(
+                () -> operations.requireTaken(forward),
+                () -> operations.collectStatistics(forward, moments),
+                () -> operations.transform(forward, normalization),
+                () -> operations.forward(forward, normalization),
+                () -> operations.reduceGradients(backward, normalization, sums),
+                () -> operations.inputGradient(backward, normalization, sums),
+                () -> operations.backward(backward, normalization, sums));
+        for (ThrowingCallable operation : all) {
+            assertThatThrownBy(operation)
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("4294967296")
+                    .hasMessageContaining("at most 213");
+            assertThat(moments.mean()[5]).isEqualTo(7);
+            assertThat(sums.dbeta()[5]).isEqualTo(7);
+        }
+    }
+
+    @SuppressWarnings("restricted") // memory that is not there and not looked at
+    private static Batch pretended(BatchShape shape) {
+        return Batch.of(MemorySegment.ofAddress(64).reinterpret(shape.bytes()), shape);
+    }
+
+    @Test
+    void afterABatchThatIsTooLargeTheForwardBeforeItHasItsBackward() {
+        Batch tooLarge = pretended(BatchShape.of(1 << 29, 5));
+        Batch x = batch(random(5));
+        Batch dx = batch(random(0));
+        try (BatchNorm layer = BatchNorm.builder(5).backend(TornadoBackend.NAME).build()) {
+            layer.forward(x, batch(random(0)));
+            assertThatThrownBy(() -> layer.forward(tooLarge, tooLarge)).hasMessageContaining("at most 213");
+            layer.backward(x, batch(random(6)), dx);
+            assertThat(dx.array()).isNotEqualTo(random(0));
+        }
     }
 
     @Test

@@ -2,7 +2,9 @@ package org.batchnorm.tornadovm.backend;
 
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import java.util.List;
 import org.batchnorm.SixteenBitContractTest;
+import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormOperations;
 import org.junit.jupiter.api.AfterAll;
@@ -27,5 +29,18 @@ class TornadoSixteenBitTest extends SixteenBitContractTest {
     @Override
     protected String backend() {
         return TornadoBackend.NAME;
+    }
+
+    /** One of each kind of grid, and of few and of many work-groups: each of them costs compilations. */
+    @Override
+    protected List<BatchShape> shapes() {
+        return List.of(
+                BatchShape.of(5, 2),
+                BatchShape.of(2, 700),
+                BatchShape.of(300, 257),
+                BatchShape.of(1009, 3),
+                BatchShape.channelsFirst(5, 7, 13),
+                BatchShape.channelsFirst(2, 5, 2100),
+                BatchShape.channelsLast(3, 40, 900));
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -14,6 +15,9 @@ import org.batchnorm.Values;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.BatchStatistics;
+import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.Tensors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -117,19 +121,42 @@ class TornadoTypesTest {
             bits[i] = type.toBits(values[i]);
         }
         short[] expected = new short[bits.length];
-        try (BatchNorm layer = layer();
-                TransferBuffer x = TransferBuffer.allocate(SHAPE);
-                TransferBuffer y = TransferBuffer.allocate(SHAPE)) {
-            layer.forward(Batch.of(bits, type, SHAPE), Batch.of(expected, type, SHAPE));
+        List<HostPlan> built = new ArrayList<>();
+        Devices.Device device = Devices.find().choose(Optional.empty());
+        DeviceSession session = new DeviceSession(device, 4, key -> {
+            HostPlan plan = new HostPlan(key, device);
+            built.add(plan);
+            return plan;
+        });
+        try (TransferBuffer x = TransferBuffer.allocate(SHAPE);
+                TransferBuffer y = TransferBuffer.allocate(SHAPE);
+                TornadoOperations operations = new TornadoOperations(session, 0)) {
+            forward(operations, Batch.of(bits, type, SHAPE), Batch.of(expected, type, SHAPE));
+            assertThat(built.getLast().x().address()).as("of arrays").isNotEqualTo(address(x));
+            built.clear();
             for (int run = 0; run < 2; run++) {
                 MemorySegment.copy(values, 0, x.segment(), ValueLayout.JAVA_FLOAT, 0, values.length);
-                layer.forward(Batch.of(x.segment(), SHAPE), Batch.of(y.segment(), SHAPE));
+                forward(operations, Batch.of(x.segment(), SHAPE), Batch.of(y.segment(), SHAPE));
                 MemorySegment.copy(bits, 0, x.segment(), ValueLayout.JAVA_SHORT, 0, bits.length);
-                layer.forward(Batch.of(x.segment(), type, SHAPE), Batch.of(y.segment(), type, SHAPE));
+                forward(operations, Batch.of(x.segment(), type, SHAPE), Batch.of(y.segment(), type, SHAPE));
                 short[] actual = new short[bits.length];
                 MemorySegment.copy(y.segment(), ValueLayout.JAVA_SHORT, 0, actual, 0, actual.length);
                 assertThat(actual).isEqualTo(expected);
             }
+            // What the device is sent and fills are the buffers themselves.
+            assertThat(built).hasSize(2).allSatisfy(plan -> {
+                assertThat(plan.x().address()).isEqualTo(address(x));
+                assertThat(plan.out().address()).isEqualTo(address(y));
+            });
         }
+    }
+
+    private static long address(TransferBuffer buffer) {
+        return buffer.segment().address();
+    }
+
+    private static void forward(TornadoOperations operations, Batch x, Batch y) {
+        BatchStatistics statistics = new BatchStatistics(SHAPE.c());
+        operations.forward(new Tensors().forward(x, y), new Normalization(null, null, 1e-5, statistics, true));
     }
 }

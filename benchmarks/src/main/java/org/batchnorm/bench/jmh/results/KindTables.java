@@ -18,7 +18,6 @@ import java.util.TreeSet;
 import org.batchnorm.bench.jmh.results.Measurement.Point;
 import org.batchnorm.bench.output.Column;
 import org.batchnorm.bench.output.Columns;
-import org.batchnorm.bench.workload.BenchShape;
 import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.bench.workload.Operation;
@@ -52,7 +51,7 @@ public final class KindTables {
         lines.values().forEach(line -> types.addAll(line.keySet()));
         List<Column<Map<ElementType, Measurement>>> columns = new ArrayList<>(List.of(
                 words("operation", line -> float32(line).operation().label()),
-                words("shape", line -> float32(line).shape().toString()),
+                words("shape", line -> shape(float32(line))),
                 words("fused", line -> float32(line).kind().fusion().label()),
                 words("variant", line -> float32(line).variant()),
                 words("memory", line -> float32(line).memory()),
@@ -114,8 +113,15 @@ public final class KindTables {
         return lines;
     }
 
-    /** What was fused on which shape, with float32 on the CPU. */
-    private record Case(String run, Fusion fusion, BenchShape shape, int threads) {}
+    /** A shape, and how its rows were measured where that was not warm and again and again. */
+    private static String shape(Point point) {
+        return point.shape()
+                + (point.cache().equals("warm") ? "" : ", " + point.cache())
+                + (point.phase().equals("steady") ? "" : ", " + point.phase() + " call");
+    }
+
+    /** What was fused on which {@link #shape}, with float32 on the CPU. */
+    private record Case(String run, Fusion fusion, String shape, int threads) {}
 
     /**
      * One line of the table of what is fused.
@@ -163,7 +169,7 @@ public final class KindTables {
             Kind kind = point.kind();
             if (kind.fusion() != Fusion.NONE && kind.type() == ElementType.FLOAT32 && point.threads() > 0) {
                 cases.computeIfAbsent(
-                                new Case(row.run().id(), kind.fusion(), point.shape(), point.threads()),
+                                new Case(row.run().id(), kind.fusion(), shape(point), point.threads()),
                                 key -> new LinkedHashMap<>())
                         .computeIfAbsent(who(point), key -> new EnumMap<>(Operation.class))
                         .merge(point.operation(), row.result().milliseconds(), Math::min);
@@ -181,7 +187,7 @@ public final class KindTables {
                 ? List.of()
                 : Columns.<Line>of(
                                 words("fused", line -> line.of().fusion().label()),
-                                words("shape", line -> line.of().shape().toString()),
+                                words("shape", line -> line.of().shape()),
                                 numbers(
                                         "threads",
                                         line -> String.valueOf(line.of().threads())),

@@ -1,6 +1,8 @@
 package org.batchnorm.bench.jmh.session;
 
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import org.batchnorm.bench.workload.Fusion;
 import org.batchnorm.bench.workload.Kind;
 import org.batchnorm.data.ElementType;
@@ -19,23 +21,33 @@ public record MeasuredBackend(String name, String device) {
     /** The device of a backend that computes on the CPU, with as many threads as it is told. */
     public static final String CPU = "cpu";
 
+    /** What the backends that were asked do: to open one can take seconds. */
+    private static final Map<MeasuredBackend, Abilities> ASKED = new ConcurrentHashMap<>();
+
+    private record Abilities(boolean takes16Bit, boolean takesFloat64, boolean doesActivations) {}
+
     /** A backend on the CPU. */
     public static MeasuredBackend onCpu(String name) {
         return new MeasuredBackend(name, CPU);
     }
 
-    /** Whether it does the operations of the kind; it is opened to be asked. */
+    /** Whether it does the operations of the kind; it is opened to be asked, once. */
     public boolean does(Kind kind) {
         if (kind.isPlain()) {
             return true;
         }
+        Abilities can = ASKED.computeIfAbsent(this, MeasuredBackend::ask);
+        return (!kind.type().is16Bit() || can.takes16Bit)
+                && (kind.type() != ElementType.FLOAT64 || can.takesFloat64)
+                && (kind.fusion() == Fusion.NONE || can.doesActivations);
+    }
+
+    private Abilities ask() {
         BackendOptions options =
                 new BackendOptions(1, BackendOptions.fromSystemProperties().device());
         try (BatchNormOperations operations =
                 Backends.open(Optional.of(name), options).operations()) {
-            return (!kind.type().is16Bit() || operations.takes16Bit())
-                    && (kind.type() != ElementType.FLOAT64 || operations.takesFloat64())
-                    && (kind.fusion() == Fusion.NONE || operations.doesActivations());
+            return new Abilities(operations.takes16Bit(), operations.takesFloat64(), operations.doesActivations());
         }
     }
 

@@ -72,6 +72,35 @@ class KindTablesTest {
                         "| residual+relu | 64x4 | 1 | vector-separate native | 3.000 (1.50) | – | – | – |");
     }
 
+    @Test
+    void whatIsColdOrAFirstCallStandsApart() {
+        Measurement warm = row(Operation.FORWARD, "heap", "vector", 2);
+        Point half = warm.point().of(HALF);
+        Point float32 = warm.point().of(Kind.PLAIN);
+        List<Measurement> rows = List.of(
+                warm,
+                row(warm.point().withCache("cold"), 5),
+                row(warm.point().inPhase("first"), 7),
+                row(float32, 2),
+                row(half, 1),
+                row(float32.withCache("cold"), 8),
+                row(half.withCache("cold"), 6));
+
+        assertThat(KindTables.fused(rows))
+                .endsWith(
+                        "| residual+relu | 64x4 | 1 | vector | 2.000 (1.00) | – | – | – |",
+                        "| residual+relu | 64x4, cold | 1 | vector | 5.000 (1.00) | – | – | – |",
+                        "| residual+relu | 64x4, first call | 1 | vector | 7.000 (1.00) | – | – | – |");
+        assertThat(KindTables.types(rows))
+                .endsWith(
+                        "| forward | 64x4 | none | vector | heap | 1 | 2.000 | 1.000 (0.50) |",
+                        "| forward | 64x4, cold | none | vector | heap | 1 | 8.000 | 6.000 (0.75) |");
+    }
+
+    private static Measurement row(Point point, double milliseconds) {
+        return new Measurement(point, Rows.run("1"), Rows.result(point, milliseconds));
+    }
+
     private static Measurement row(Operation operation, String memory, String variant, double milliseconds) {
         Point point = Point.onCpu(operation, BenchShape.of(64, 4), memory, Libraries.OURS, variant, 1)
                 .of(FUSED);

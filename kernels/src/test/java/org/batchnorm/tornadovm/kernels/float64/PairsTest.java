@@ -58,7 +58,8 @@ class PairsTest {
         assertThat(Pairs.low(Double.MAX_VALUE, Double.MAX_VALUE)).isZero();
         assertThat(Pairs.high(Double.NaN, 0)).isNaN();
         assertThat(Pairs.restOfQuotient(infinite, 0, infinite, 3)).isZero();
-        assertThat(Pairs.restOfQuotient(Double.MAX_VALUE, 0, Double.MAX_VALUE, 1)).isZero();
+        assertThat(Pairs.restOfQuotient(Double.MAX_VALUE, 0, Double.MAX_VALUE, 1))
+                .isZero();
         assertThat(Pairs.restOfQuotient(0, 0, 0, 0)).isZero();
     }
 }
