@@ -279,7 +279,8 @@ public final class Pieces {
 
     /**
      * The same of x whose own moments are known, and of a batch whose statistics were merged of these and those of the
-     * other parts: as {@link #backward} this keeps the digits of dgamma whatever the mean of dy.
+     * other parts: as {@link #backward} this keeps the digits of dgamma whatever the mean of dy. The sums of a part of
+     * FLOAT64 are rounded to doubles, though, and dgamma of a part contains that mean as often as its x̂ add up to.
      *
      * @param x in, the batch that the forward got
      * @param dy in, the gradient of its y
