@@ -75,8 +75,8 @@ public final class BatchNormBuilder {
     /**
      * The type of parameters, their gradients and statistics. Batches of a layer of FLOAT32, the default, are of
      * FLOAT32, FLOAT16 or BFLOAT16, each of its own; those of a layer of {@link ElementType#FLOAT64} are all of
-     * FLOAT64, and its arrays are {@link BatchNorm#doubleWeight()} and so on. The CPU backends do it; {@code auto}
-     * takes one of them then.
+     * FLOAT64, and its arrays are {@link BatchNorm#doubleWeight()} and so on. The CPU backends do it, and
+     * {@code tornadovm}, whose devices all have float64; {@code auto} takes a backend that does.
      *
      * @throws IllegalArgumentException if it is null; {@link #build()} throws it for a 16-bit type, and where a backend
      *     was forced that does not take FLOAT64

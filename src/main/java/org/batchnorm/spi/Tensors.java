@@ -244,8 +244,9 @@ public final class Tensors {
             String name, @Nullable Batch batch, BatchNormOperations operations, String backend) {
         if (batch != null && !isTaken(batch, operations)) {
             String why = batch.type().is16Bit() ? operations.whyNo16Bit() : "";
+            String others = operations.takesFloat64() ? "FLOAT32 and FLOAT64" : "FLOAT32";
             throw new IllegalArgumentException(name + ": " + batch.type() + " given, but the backend " + backend
-                    + " takes " + (operations.takes16Bit() ? "FLOAT32, FLOAT16 and BFLOAT16" : "FLOAT32")
+                    + " takes " + (operations.takes16Bit() ? "FLOAT32, FLOAT16 and BFLOAT16" : others)
                     + " alone" + (why.isEmpty() ? "" : ": " + why)
                     + "; give float32 values, or choose the backend auto, vector or scalar");
         }

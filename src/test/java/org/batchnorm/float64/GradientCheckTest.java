@@ -77,7 +77,7 @@ class GradientCheckTest {
     /** {@code Σ dy · y}, of which dy is the gradient by y. */
     private static double loss(Inputs in) {
         try (BatchNorm layer = layer(in)) {
-            double[] y = LayerTest.values(forward(layer, in));
+            double[] y = Layers.values(forward(layer, in));
             double loss = 0;
             for (int i = 0; i < y.length; i++) {
                 loss += in.dy()[i] * y[i];
@@ -87,7 +87,7 @@ class GradientCheckTest {
     }
 
     private static BatchNorm layer(Inputs in) {
-        BatchNorm layer = LayerTest.layer(in, "vector", 1);
+        BatchNorm layer = Layers.layer(in, "vector", 1);
         return in.ofBatch() ? layer : layer.freezeStatistics();
     }
 

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param variance (C), that of given statistics
  */
 @SuppressWarnings("ArrayRecordComponent") // a bundle of inputs, never compared
-record Inputs(
+public record Inputs(
         BatchShape shape,
         double[] x,
         double[] dy,
@@ -32,12 +32,12 @@ record Inputs(
     static final double EPS = 1e-5;
 
     /** Normal values of the batch's own statistics; each feature has its own mean and spread. */
-    static Inputs random(BatchShape shape, long seed) {
+    public static Inputs random(BatchShape shape, long seed) {
         return random(shape, seed, 0, 1);
     }
 
     /** With features around {@code mean} that spread about {@code spread}. */
-    static Inputs random(BatchShape shape, long seed, double mean, double spread) {
+    public static Inputs random(BatchShape shape, long seed, double mean, double spread) {
         Random random = new Random(seed);
         int features = shape.c();
         double[] means = new double[features];
@@ -60,33 +60,40 @@ record Inputs(
         return new Inputs(shape, x, dy, gamma, beta, null, null, null, EPS, Activations.NONE);
     }
 
-    Inputs with(Activations newActivations) {
+    /** With activations. */
+    public Inputs with(Activations newActivations) {
         return new Inputs(shape, x, dy, gamma, beta, residual, mean, variance, eps, newActivations);
     }
 
-    Inputs withX(double[] newX) {
+    /** With another x. */
+    public Inputs withX(double[] newX) {
         return new Inputs(shape, newX, dy, gamma, beta, residual, mean, variance, eps, activations);
     }
 
-    Inputs withDy(double[] newDy) {
+    /** With another dy. */
+    public Inputs withDy(double[] newDy) {
         return new Inputs(shape, x, newDy, gamma, beta, residual, mean, variance, eps, activations);
     }
 
-    Inputs withEps(double newEps) {
+    /** With another eps. */
+    public Inputs withEps(double newEps) {
         return new Inputs(shape, x, dy, gamma, beta, residual, mean, variance, newEps, activations);
     }
 
-    Inputs withoutParameters() {
+    /** Without γ and β. */
+    public Inputs withoutParameters() {
         return new Inputs(shape, x, dy, null, null, residual, mean, variance, eps, activations);
     }
 
-    Inputs withResidual(long seed) {
+    /** With a residual. */
+    public Inputs withResidual(long seed) {
         Random random = new Random(seed);
         double[] values = random.doubles(x.length, -2, 2).toArray();
         return new Inputs(shape, x, dy, gamma, beta, values, mean, variance, eps, activations);
     }
 
-    Inputs withGivenStatistics(long seed) {
+    /** With statistics that are given. */
+    public Inputs withGivenStatistics(long seed) {
         Random random = new Random(seed);
         double[] newMean = random.doubles(shape.c(), -1, 1).toArray();
         double[] newVariance = random.doubles(shape.c(), 0.5, 2).toArray();

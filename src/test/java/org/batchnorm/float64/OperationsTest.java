@@ -109,7 +109,7 @@ class OperationsTest {
         }
     }
 
-    private static Outputs stages(String backend, Inputs in) {
+    static Outputs stages(String backend, Inputs in) {
         try (BatchNormOperations operations = open(backend, 2)) {
             Normalization n = normalization(in);
             Tensors tensors = new Tensors(in.activations());

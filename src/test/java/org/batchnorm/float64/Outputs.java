@@ -5,17 +5,33 @@ import static org.assertj.core.api.Assertions.assertThat;
 import org.jspecify.annotations.Nullable;
 
 /** What one step has come to. */
-final class Outputs {
-    double @Nullable [] y;
-    double @Nullable [] dx;
-    double @Nullable [] dresidual;
-    double @Nullable [] mean;
-    double @Nullable [] variance;
-    double @Nullable [] rstd;
-    double @Nullable [] dgamma;
-    double @Nullable [] dbeta;
+public final class Outputs {
+    /** The output. */
+    public double @Nullable [] y;
 
-    void isWithinBar(Inputs in) {
+    /** The gradient of x. */
+    public double @Nullable [] dx;
+
+    /** The gradient of the residual. */
+    public double @Nullable [] dresidual;
+
+    /** (C). */
+    public double @Nullable [] mean;
+
+    /** (C), biased. */
+    public double @Nullable [] variance;
+
+    /** (C). */
+    public double @Nullable [] rstd;
+
+    /** (C). */
+    public double @Nullable [] dgamma;
+
+    /** (C). */
+    public double @Nullable [] dbeta;
+
+    /** Holds whatever there is against the exact results. */
+    public void isWithinBar(Inputs in) {
         assertThat(new Exact(in).beyondBar(this)).as("beyond the bar").isEmpty();
     }
 

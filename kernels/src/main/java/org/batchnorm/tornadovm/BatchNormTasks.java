@@ -14,8 +14,10 @@ import uk.ac.manchester.tornado.api.TornadoExecutionResult;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * A batch normalization layer as tasks of a TornadoVM task graph of the caller's: nothing leaves the device unless
@@ -60,9 +62,14 @@ import uk.ac.manchester.tornado.api.types.arrays.LongArray;
  * both, in the same passes over memory: every piece is then of {@code y = output(BN(input(x)))}.
  *
  * <p><b>Shapes.</b> The data are {@link FloatArray}s, on TornadoVM's backend CUDA arrays of 16-bit types as well
- * ({@link Pieces}), that the caller owns or that earlier tasks produce, in the order of the shape's layout, with at
- * least as many values as the largest batch; y may be x, and dx may be dy or x (backward needs the x that forward got).
- * Batches smaller than the shape need a {@link SampleCount}.
+ * ({@link Pieces}), or, of a layer whose configuration is of FLOAT64, {@link DoubleArray}s, that the caller owns or
+ * that earlier tasks produce, in the order of the shape's layout, with at least as many values as the largest batch; y
+ * may be x, and dx may be dy or x (backward needs the x that forward got). Batches smaller than the shape need a
+ * {@link SampleCount}.
+ *
+ * <p><b>FLOAT64.</b> A layer whose configuration is of FLOAT64 ({@link BatchNormConfig#elementType}) has its batches,
+ * parameters, gradients and statistics in {@link DoubleArray}s: {@link #doubleParameters()} and so on. Every device has
+ * float64, as one without is refused; many GPUs have one operation of it for 32 or 64 of float32.
  *
  * <p><b>Several graphs of one plan.</b> The same layer may be added to more than one graph, say forward to one and
  * backward and inference to others, in the order in which they are first executed. Each of its arrays is brought to the
@@ -128,7 +135,7 @@ public final class BatchNormTasks {
     BatchNormTasks(LayerPlan plan) {
         TornadoSettings.requireNoBailout();
         this.plan = plan;
-        this.state = new LayerState(plan);
+        this.state = LayerState.of(plan);
         this.allSamples = SampleCount.atMost(Math.toIntExact(plan.maxShape().n()));
     }
 
@@ -162,7 +169,8 @@ public final class BatchNormTasks {
     }
 
     private Pieces pieces(TaskGraph graph, GridScheduler grids, SampleCount samples, int samplesMode) {
-        return new Pieces(plan, state, samples, new KernelCalls(plan, state, graph, grids, samples, samplesMode));
+        KernelCalls.Target target = new KernelCalls.Target(graph, grids, samples.array(), samplesMode);
+        return new Pieces(plan, samples, state.calls(plan, target));
     }
 
     /**
@@ -193,39 +201,80 @@ public final class BatchNormTasks {
      * γ and β: (2, C), gamma then beta. On the device they live in this array's buffer; tasks that change them (an
      * optimizer) take the array itself.
      *
-     * @throws IllegalStateException if the layer has no affine parameters
+     * @throws IllegalStateException if the layer has no affine parameters, or is of FLOAT64
      */
     public FloatArray parameters() {
         plan.requireAffine("parameters");
-        return state.parameters;
+        return floats("parameters", state.parameters());
+    }
+
+    /** {@link #parameters()} of a layer of FLOAT64, for which that one throws an {@link IllegalStateException}. */
+    public DoubleArray doubleParameters() {
+        plan.requireAffine("doubleParameters");
+        return doubles("doubleParameters", state.parameters());
     }
 
     /**
      * The gradients of γ and β: (2, C), dgamma then dbeta, overwritten by each backward.
      *
-     * @throws IllegalStateException if the layer has no affine parameters
+     * @throws IllegalStateException if the layer has no affine parameters, or is of FLOAT64
      */
     public FloatArray gradients() {
         plan.requireAffine("gradients");
-        return state.gradients;
+        return floats("gradients", state.gradients());
+    }
+
+    /** {@link #gradients()} of a layer of FLOAT64. */
+    public DoubleArray doubleGradients() {
+        plan.requireAffine("doubleGradients");
+        return doubles("doubleGradients", state.gradients());
     }
 
     /**
      * The statistics that the last forward normalized with: (4, C), mean, meanLow (what rounding took from the mean),
      * biased variance, rstd.
+     *
+     * @throws IllegalStateException if the layer is of FLOAT64
      */
     public FloatArray statistics() {
-        return state.statistics;
+        return floats("statistics", state.statistics());
+    }
+
+    /** {@link #statistics()} of a layer of FLOAT64. */
+    public DoubleArray doubleStatistics() {
+        return doubles("doubleStatistics", state.statistics());
     }
 
     /**
      * The running statistics: (2, C), mean then (unbiased) variance.
      *
-     * @throws IllegalStateException if the layer tracks none
+     * @throws IllegalStateException if the layer tracks none, or is of FLOAT64
      */
     public FloatArray runningStatistics() {
         plan.requireTracking("runningStatistics");
-        return state.runningStatistics;
+        return floats("runningStatistics", state.runningStatistics());
+    }
+
+    /** {@link #runningStatistics()} of a layer of FLOAT64. */
+    public DoubleArray doubleRunningStatistics() {
+        plan.requireTracking("doubleRunningStatistics");
+        return doubles("doubleRunningStatistics", state.runningStatistics());
+    }
+
+    private static FloatArray floats(String name, TornadoNativeArray array) {
+        if (array instanceof FloatArray floats) {
+            return floats;
+        }
+        throw new IllegalStateException(name + ": a layer of FLOAT64 has a DoubleArray; take the method for doubles,"
+                + " as doubleParameters()");
+    }
+
+    private static DoubleArray doubles(String name, TornadoNativeArray array) {
+        if (array instanceof DoubleArray doubles) {
+            return doubles;
+        }
+        throw new IllegalStateException(name + ": a layer of FLOAT32 has a FloatArray; a configuration whose"
+                + " elementType is FLOAT64 is that of one of FLOAT64");
     }
 
     /**

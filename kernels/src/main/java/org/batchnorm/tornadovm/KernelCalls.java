@@ -1,19 +1,6 @@
 package org.batchnorm.tornadovm;
 
 import java.util.function.Consumer;
-import org.batchnorm.spi.Activation;
-import org.batchnorm.tornadovm.kernels.BackwardOnChip;
-import org.batchnorm.tornadovm.kernels.CollectStatistics;
-import org.batchnorm.tornadovm.kernels.ForwardOnChip;
-import org.batchnorm.tornadovm.kernels.FrozenStatistics;
-import org.batchnorm.tornadovm.kernels.InputGradient;
-import org.batchnorm.tornadovm.kernels.MergeGradients;
-import org.batchnorm.tornadovm.kernels.MergeStatistics;
-import org.batchnorm.tornadovm.kernels.MergedGradients;
-import org.batchnorm.tornadovm.kernels.MergedStatistics;
-import org.batchnorm.tornadovm.kernels.ReduceGradients;
-import org.batchnorm.tornadovm.kernels.ResidualGradient;
-import org.batchnorm.tornadovm.kernels.Transform;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.KernelContext;
@@ -21,420 +8,158 @@ import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.WorkerGrid;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * A layer's kernels as tasks of one graph, each with its arguments and its grid: the only place where they meet. What
- * is in a batch has been checked.
+ * is in a batch has been checked. There is one for each type of a layer.
  */
-final class KernelCalls {
-    private final LayerPlan plan;
+abstract class KernelCalls {
+    final LayerPlan plan;
+    final TaskGraph graph;
+    final IntArray samples;
+    final KernelContext context = new KernelContext();
     private final LayerState state;
-    private final TaskGraph graph;
-    private final GridScheduler grids;
-    private final IntArray samples;
-    private final int samplesMode;
-    private final KernelContext context = new KernelContext();
+    private final Target target;
 
     /**
-     * Adds nothing yet.
+     * Where tasks go.
      *
+     * @param samples N of each execution
      * @param samplesMode when N travels to the device, of {@link DataTransferMode}
      */
-    KernelCalls(
-            LayerPlan plan,
-            LayerState state,
-            TaskGraph graph,
-            GridScheduler grids,
-            SampleCount samples,
-            int samplesMode) {
-        this(plan, state, graph, grids, samples.array(), samplesMode);
-    }
+    record Target(TaskGraph graph, GridScheduler grids, IntArray samples, int samplesMode) {}
 
-    private KernelCalls(
-            LayerPlan plan, LayerState state, TaskGraph graph, GridScheduler grids, IntArray samples, int samplesMode) {
+    /** Adds nothing yet. */
+    KernelCalls(LayerPlan plan, LayerState state, Target target) {
         this.plan = plan;
         this.state = state;
-        this.graph = graph;
-        this.grids = grids;
-        this.samples = samples;
-        this.samplesMode = samplesMode;
+        this.target = target;
+        this.graph = target.graph;
+        this.samples = target.samples;
+    }
+
+    final Target target() {
+        return target;
     }
 
     /** The same graph's tasks of another plan of the layer. */
-    KernelCalls of(LayerPlan other) {
-        return new KernelCalls(other, state, graph, grids, samples, samplesMode);
+    abstract KernelCalls of(LayerPlan other);
+
+    // ---- forward
+
+    /** The training forward without a residual. */
+    void forward(TornadoNativeArray x, TornadoNativeArray y) {
+        forwardInStages(x, null, y);
     }
 
-    void collectStatistics(TornadoNativeArray x) {
-        Tiling tiling = plan.tiling();
-        use(state.partialFirst, state.partialSecond);
-        add(
-                "collectStatistics",
-                tiling.grid(),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        CollectStatistics.class,
-                        context,
-                        x,
-                        state.partialFirst,
-                        state.partialSecond,
-                        samples,
-                        tiling.view(),
-                        tiling.tile(),
-                        plan.inputSlope()));
+    /** The training forward by its stages. */
+    final void forwardInStages(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
+        requireNewForward();
+        batchStatistics(x);
+        transform(x, residual, y);
     }
 
-    /**
-     * The statistics of the partial results.
-     *
-     * @param tracking of {@link MergeStatistics}
-     */
-    void mergeStatistics(int tracking) {
-        mergePartialStatistics("mergeStatistics", state.partialFirst, tracking);
+    /** The forward with the running statistics in the place of a batch's. */
+    final void frozenForward(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
+        requireNewFrozenForward();
+        freezeStatistics();
+        transform(x, residual, y);
     }
 
-    /** The moments of the partial results. */
-    void mergeMoments(DoubleArray moments) {
-        mergePartialStatistics("mergeMoments", moments, MergeStatistics.MOMENTS);
-    }
+    /** The statistics of a batch, which the running ones follow. */
+    abstract void batchStatistics(TornadoNativeArray x);
 
-    /** Of the results, moments or all the others, only those that {@code tracking} asks for are written. */
-    private void mergePartialStatistics(String name, DoubleArray moments, int tracking) {
-        Tiling tiling = plan.tiling();
-        use(
-                state.statistics,
-                state.runningStatistics,
-                state.numBatchesTracked,
-                state.partialFirst,
-                state.partialSecond);
-        add(
-                name,
-                tiling.mergeGrid(plan.device()),
-                task -> graph.task(
-                        task,
-                        MergeStatistics::mergeStatistics,
-                        context,
-                        state.partialFirst,
-                        state.partialSecond,
-                        moments,
-                        state.statistics,
-                        state.runningStatistics,
-                        state.numBatchesTracked,
-                        samples,
-                        tiling.view(),
-                        tiling.tile(),
-                        tiling.mergeTile(plan.device()),
-                        plan.config().eps(),
-                        plan.config().momentum().orElse(0),
-                        tracking));
-    }
+    /** The moments of a batch. */
+    abstract void collectStatistics(TornadoNativeArray x, DoubleArray moments);
 
-    /** The statistics of moments that were merged elsewhere. */
-    void mergedStatistics(DoubleArray moments) {
-        use(state.statistics, state.runningStatistics, state.numBatchesTracked);
-        add(
-                "mergedStatistics",
-                plan.tiling().featureGrid(plan.device()),
-                task -> graph.task(
-                        task,
-                        MergedStatistics::mergedStatistics,
-                        context,
-                        moments,
-                        state.statistics,
-                        state.runningStatistics,
-                        state.numBatchesTracked,
-                        samples,
-                        plan.config().features(),
-                        plan.config().eps(),
-                        plan.config().momentum().orElse(0),
-                        plan.tracking()));
-    }
+    /** The statistics of moments that were merged elsewhere; the running ones follow. */
+    abstract void mergedStatistics(DoubleArray moments);
 
     /** The running statistics in the place of a batch's. */
-    void freezeStatistics() {
-        state.use(graph, state.runningStatistics, state.statistics);
-        add(
-                "freezeStatistics",
-                plan.tiling().featureGrid(plan.device()),
-                task -> graph.task(
-                        task,
-                        FrozenStatistics::freezeStatistics,
-                        context,
-                        state.runningStatistics,
-                        state.statistics,
-                        plan.config().features(),
-                        plan.config().eps()));
-    }
+    abstract void freezeStatistics();
 
     /**
-     * One map of the batch.
+     * The map of a batch with the statistics as they are.
      *
-     * @param task its name, after the prefix
-     * @param statistics those that {@code source} says
-     * @param source of {@link Transform}
      * @param residual what is added before the activation after batch norm; null: nothing
      */
-    void transform(
-            String task,
-            TornadoNativeArray x,
-            @Nullable TornadoNativeArray residual,
-            TornadoNativeArray y,
-            FloatArray statistics,
-            int source) {
-        boolean forward = source != Transform.GRADIENT;
-        Tiling tiling = plan.tiling();
-        use(state.parameters, statistics);
-        add(
-                task,
-                tiling.grid(),
-                name -> TypedKernel.addTask(
-                        graph,
-                        name,
-                        Transform.class,
-                        context,
-                        x,
-                        residual == null ? x : residual,
-                        y,
-                        state.parameters,
-                        statistics,
-                        samples,
-                        tiling.view(),
-                        tiling.tile(),
-                        source,
-                        residual == null ? Transform.NOTHING : Transform.RESIDUAL,
-                        plan.config().eps(),
-                        forward ? plan.inputSlope() : Activation.NONE.negativeSlope(),
-                        forward ? plan.outputSlope() : Activation.NONE.negativeSlope()));
+    abstract void transform(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y);
+
+    /** The same with the running statistics. */
+    abstract void inference(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y);
+
+    // ---- backward
+
+    /** Backward through the batch's statistics. */
+    void backward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
+        requireNewBackward();
+        batchGradients(x, dy);
+        inputGradient(x, dy, dx);
+    }
+
+    /** Backward past given statistics. */
+    final void frozenBackward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
+        requireNewBackward();
+        givenGradients(x, dy);
+        givenInputGradient(x, dy, dx);
     }
 
     /** The gradient by a residual, and by what it was added to. */
-    void residualGradient(TornadoNativeArray y, TornadoNativeArray dy, TornadoNativeArray dresidual) {
-        Tiling tiling = plan.tiling();
-        use();
-        add(
-                "residualGradient",
-                tiling.grid(),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        ResidualGradient.class,
-                        context,
-                        y,
-                        dy,
-                        dresidual,
-                        samples,
-                        tiling.view(),
-                        tiling.tile(),
-                        plan.outputSlope()));
-    }
+    abstract void residualGradient(TornadoNativeArray y, TornadoNativeArray dy, TornadoNativeArray dresidual);
 
-    void forwardOnChip(TornadoNativeArray x, TornadoNativeArray y, long chip) {
-        Tiling tiling = plan.tiling();
-        use(state.parameters, state.statistics, state.runningStatistics, state.numBatchesTracked);
-        add(
-                "forwardOnChip",
-                tiling.onChipGrid(chip),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        ForwardOnChip.class,
-                        context,
-                        x,
-                        y,
-                        state.parameters,
-                        state.statistics,
-                        state.runningStatistics,
-                        state.numBatchesTracked,
-                        samples,
-                        tiling.view(),
-                        chip,
-                        plan.config().eps(),
-                        plan.config().momentum().orElse(0),
-                        plan.tracking(),
-                        plan.inputSlope(),
-                        plan.outputSlope()));
-    }
+    /** The gradients of γ and β where the statistics are the batch's, and what the input's gradient needs of them. */
+    abstract void batchGradients(TornadoNativeArray x, TornadoNativeArray dy);
 
-    /**
-     * The sums of the work-groups.
-     *
-     * @param about {@link ReduceGradients#BATCH} or {@link ReduceGradients#GIVEN}
-     */
-    void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, int about) {
-        use(state.noMoments);
-        reduceGradients(x, dy, state.noMoments, about);
-    }
+    /** The gradients of γ and β where the statistics were given. */
+    abstract void givenGradients(TornadoNativeArray x, TornadoNativeArray dy);
 
-    /** The sums of the work-groups of a part of a batch, whose moments are its own. */
-    void reducePartGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments) {
-        reduceGradients(x, dy, moments, ReduceGradients.PART);
-    }
+    /** The sums over a batch, with the statistics as they are. */
+    abstract void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray sums);
 
-    private void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments, int about) {
-        Tiling tiling = plan.tiling();
-        use(state.parameters, state.statistics, state.partialFirst, state.partialSecond, state.partialThird);
-        add(
-                "reduceGradients",
-                tiling.grid(),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        ReduceGradients.class,
-                        context,
-                        x,
-                        dy,
-                        state.parameters,
-                        state.statistics,
-                        state.partialFirst,
-                        state.partialSecond,
-                        state.partialThird,
-                        moments,
-                        samples,
-                        tiling.view(),
-                        tiling.tile(),
-                        about + kindOfSums(),
-                        plan.inputSlope(),
-                        plan.outputSlope()));
-    }
-
-    private int kindOfSums() {
-        return plan.device().fastFloat64() ? ReduceGradients.FLOAT64 : ReduceGradients.PAIRS;
-    }
-
-    /**
-     * The gradients of γ and β, and the terms of the input's, of the sums of the work-groups.
-     *
-     * @param about of {@link ReduceGradients}
-     */
-    void mergeGradients(int about) {
-        mergePartialGradients("mergeGradients", state.partialFirst, about);
-    }
-
-    /**
-     * The sums of the sums of the work-groups.
-     *
-     * @param about {@link MergeGradients#SUMS} or {@link MergeGradients#SUMS_OF_PART}
-     */
-    void mergeSums(DoubleArray sums, int about) {
-        mergePartialGradients("mergeSums", sums, about);
-    }
-
-    /** Of the results, sums or all the others, only those that {@code about} asks for are written. */
-    private void mergePartialGradients(String name, DoubleArray sums, int about) {
-        Tiling tiling = plan.tiling();
-        use(
-                state.parameters,
-                state.statistics,
-                state.gradients,
-                state.terms,
-                state.partialFirst,
-                state.partialSecond,
-                state.partialThird);
-        add(
-                name,
-                tiling.mergeGrid(plan.device()),
-                task -> graph.task(
-                        task,
-                        MergeGradients::mergeGradients,
-                        context,
-                        state.partialFirst,
-                        state.partialSecond,
-                        state.partialThird,
-                        sums,
-                        state.parameters,
-                        state.statistics,
-                        state.gradients,
-                        state.terms,
-                        samples,
-                        tiling.view(),
-                        tiling.tile(),
-                        tiling.mergeTile(plan.device()),
-                        plan.config().eps(),
-                        about));
-    }
+    /** The same of a part of the batch that the statistics are of; the moments are the part's own. */
+    abstract void reducePartGradients(
+            TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments, DoubleArray sums);
 
     /** The gradients of γ and β, and the terms of the input's, of sums that were merged elsewhere. */
-    void mergedGradients(DoubleArray sums) {
-        use(state.parameters, state.statistics, state.gradients, state.terms);
-        add(
-                "mergedGradients",
-                plan.tiling().featureGrid(plan.device()),
-                task -> graph.task(
-                        task,
-                        MergedGradients::mergedGradients,
-                        context,
-                        sums,
-                        state.parameters,
-                        state.statistics,
-                        state.gradients,
-                        state.terms,
-                        samples,
-                        plan.config().features(),
-                        plan.config().eps()));
+    abstract void mergedGradients(DoubleArray sums);
+
+    /** The gradient of x through the batch's statistics. */
+    abstract void inputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx);
+
+    /** The gradient of x past given statistics; x is read with activations only. */
+    abstract void givenInputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx);
+
+    // ---- names: an operation of several tasks that is refused adds none of them
+
+    /** Before the first of the tasks of {@link #batchStatistics} and {@link #transform}. */
+    abstract void requireNewForward();
+
+    /** Before the first of the tasks of {@link #freezeStatistics} and {@link #transform}. */
+    private void requireNewFrozenForward() {
+        requireNew("freezeStatistics", "transform");
     }
 
-    /**
-     * The gradient of x.
-     *
-     * @param about {@link ReduceGradients#BATCH} or {@link ReduceGradients#GIVEN}
-     */
-    void inputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx, int about) {
-        Tiling tiling = plan.tiling();
-        use(state.parameters, state.statistics, state.terms);
-        add(
-                "inputGradient",
-                tiling.grid(),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        InputGradient.class,
-                        context,
-                        x,
-                        dy,
-                        dx,
-                        state.parameters,
-                        state.statistics,
-                        state.terms,
-                        samples,
-                        tiling.view(),
-                        tiling.tile(),
-                        about,
-                        plan.inputSlope(),
-                        plan.outputSlope()));
+    /** Before the first of the tasks of a backward by its stages, through the batch's statistics or past given ones. */
+    abstract void requireNewBackward();
+
+    /** Before the residual's gradient, which {@link #backward} follows, of the plan without an activation after. */
+    void requireNewResidualBackward() {
+        requireNewBackward();
     }
 
-    void backwardOnChip(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx, long chip) {
-        Tiling tiling = plan.tiling();
-        use(state.parameters, state.statistics, state.gradients);
-        add(
-                "backwardOnChip",
-                tiling.onChipGrid(chip),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        BackwardOnChip.class,
-                        context,
-                        x,
-                        dy,
-                        dx,
-                        state.parameters,
-                        state.statistics,
-                        state.gradients,
-                        samples,
-                        tiling.view(),
-                        chip,
-                        kindOfSums(),
-                        plan.config().eps()));
-    }
+    // ---- tasks
 
     /** The arrays of the layer that a kernel is about to use, and N. */
-    private void use(Object... arrays) {
+    final void use(Object... arrays) {
         state.use(graph, arrays);
-        graph.transferToDevice(samplesMode, samples);
+        graph.transferToDevice(target.samplesMode, samples);
+    }
+
+    /** The arrays of the layer that a kernel is about to use which does not ask for N. */
+    final void useWithoutSamples(Object... arrays) {
+        state.use(graph, arrays);
     }
 
     /**
@@ -442,10 +167,10 @@ final class KernelCalls {
      *
      * @throws IllegalArgumentException if there is one of these already
      */
-    void requireNew(String... tasks) {
+    final void requireNew(String... tasks) {
         for (String task : tasks) {
             String key = key(task);
-            if (grids.get(key) != null) {
+            if (target.grids.get(key) != null) {
                 throw new IllegalArgumentException("prefix: \"" + plan.prefix()
                         + "\" given, but the grids have a task " + key
                         + " already; give each layer and each graph a name of its own");
@@ -461,9 +186,9 @@ final class KernelCalls {
         return graph.getTaskGraphName() + "." + name(task);
     }
 
-    private void add(String task, WorkerGrid grid, Consumer<String> adder) {
+    final void add(String task, WorkerGrid grid, Consumer<String> adder) {
         requireNew(task);
         adder.accept(name(task));
-        grids.addWorkerGrid(key(task), grid);
+        target.grids.addWorkerGrid(key(task), grid);
     }
 }

@@ -8,6 +8,7 @@ import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
+import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
@@ -33,18 +34,14 @@ record LayerPlan(
     /**
      * The plan of a layer.
      *
-     * @throws IllegalArgumentException if the prefix is not a name, if the configuration is of FLOAT64, if the shape
-     *     has other features than the configuration, no values, or more than TornadoVM can address
+     * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the
+     *     configuration, no values, or more than TornadoVM can address
      */
     static LayerPlan of(
             String prefix, BatchNormConfig config, BatchShape maxShape, Activations activations, DeviceLimits device) {
         if (!PREFIX.matcher(prefix).matches()) {
             throw new IllegalArgumentException("prefix: \"" + prefix
                     + "\" given, must be letters, digits and underscores, and begin with no digit");
-        }
-        if (config.elementType() != ElementType.FLOAT32) {
-            throw new IllegalArgumentException("config: of " + config.elementType() + " given, must be of FLOAT32, in"
-                    + " which the kernels work; layers of FLOAT64 are for the backends vector and scalar");
         }
         if (maxShape.c() != config.features()) {
             throw new IllegalArgumentException("maxShape: " + maxShape + " has " + maxShape.c()
@@ -60,6 +57,11 @@ record LayerPlan(
     /** The same without the activation after batch norm. */
     LayerPlan withoutOutput() {
         return new LayerPlan(prefix, config, maxShape, activations.withOutput(Activation.NONE), device, tiling);
+    }
+
+    /** Whether batches, parameters and statistics are float64; its kernels are in two stages. */
+    boolean isFloat64() {
+        return config.elementType() == ElementType.FLOAT64;
     }
 
     /** The tile of the forward in one kernel, if a work-group can keep its part of x. */
@@ -112,23 +114,39 @@ record LayerPlan(
     }
 
     /**
-     * An array that can hold the largest batch, of a type that the device takes.
+     * An array that can hold the largest batch, of a type that the layer and the device take.
      *
      * @throws IllegalArgumentException if it cannot
      */
     void requireBatch(String name, TornadoNativeArray array) {
         String given = name + ": " + array.getClass().getSimpleName() + " given, ";
-        BatchArray kind = BatchArray.of(array)
-                .orElseThrow(() -> new IllegalArgumentException(given + "must be a FloatArray, or on TornadoVM's"
-                        + " backend CUDA a HalfFloatArray or a BFloat16Array; float64 is for the backends vector and"
-                        + " scalar"));
-        if (kind != BatchArray.FLOAT32 && !device.takes16Bit()) {
-            throw new IllegalArgumentException(given + "must be a FloatArray: " + DeviceLimits.WHY_NOT_16_BIT);
+        if (isFloat64()) {
+            if (!(array instanceof DoubleArray)) {
+                throw new IllegalArgumentException(given + "must be a DoubleArray, as the layer is of FLOAT64; a"
+                        + " configuration of FLOAT32 is for the others");
+            }
+        } else {
+            requireNoFloat64(given, array);
         }
         if (array.getSize() < maxShape.elements()) {
             throw new IllegalArgumentException(name + ": an array of " + array.getSize() + " values given, " + maxShape
                     + " needs " + maxShape.elements());
         }
+    }
+
+    private void requireNoFloat64(String given, TornadoNativeArray array) {
+        BatchArray kind = BatchArray.of(array)
+                .orElseThrow(() -> new IllegalArgumentException(given + "must be a FloatArray, or on TornadoVM's"
+                        + " backend CUDA a HalfFloatArray or a BFloat16Array, as the layer is of FLOAT32; a"
+                        + " configuration of FLOAT64 is for DoubleArrays"));
+        if (kind != BatchArray.FLOAT32 && !device.takes16Bit()) {
+            throw new IllegalArgumentException(given + "must be a FloatArray: " + DeviceLimits.WHY_NOT_16_BIT);
+        }
+    }
+
+    /** An array of moments or sums that is the layer's. */
+    void requireSummary(String name, DoubleArray array) {
+        Summaries.requireSize(name, array, config.features(), config.elementType());
     }
 
     void requireAffine(String what) {

@@ -2,79 +2,61 @@ package org.batchnorm.tornadovm;
 
 import java.util.Map;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.data.ElementType;
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.Remark;
 import org.batchnorm.state.BatchNormState;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionResult;
-import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.LongArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
  * The arrays of a layer, all per feature: what a training step leaves to the next one, what forward leaves to backward,
- * and the partial results of work-groups.
+ * and the partial results of work-groups. There is one for each type of a layer.
  */
-final class LayerState {
-    /** (2, C): gamma, beta. */
-    final FloatArray parameters;
-
-    /** (2, C): dgamma, dbeta. */
-    final FloatArray gradients;
-
-    /** (4, C): mean, meanLow, variance, rstd. */
-    final FloatArray statistics;
-
-    /** (6, C): what the input's gradient needs of those of γ and β. */
-    final FloatArray terms;
-
-    /** (2, C): mean, variance; (1) if untracked. */
-    final FloatArray runningStatistics;
-
+abstract class LayerState {
     /** (C), the same number C times; (1) if untracked. */
     final LongArray numBatchesTracked;
-
-    /** (groups, C) each. */
-    final DoubleArray partialFirst;
-
-    final DoubleArray partialSecond;
-    final DoubleArray partialThird;
-
-    /** In the place of moments that a kernel does not read: of the others none, which it may write. */
-    final DoubleArray noMoments;
 
     private final BatchNormConfig config;
     private final DeviceArrays onDevice = new DeviceArrays();
 
-    /** γ = 1, β = 0, running mean 0 and running variance 1. */
     LayerState(LayerPlan plan) {
         this.config = plan.config();
-        int c = config.features();
-        int partials = plan.tiling().partials();
-        this.parameters = new FloatArray(2 * c);
-        this.gradients = new FloatArray(2 * c);
-        this.statistics = new FloatArray(4 * c);
-        this.terms = new FloatArray(6 * c);
-        this.runningStatistics = new FloatArray(config.trackRunningStatistics() ? 2 * c : 1);
-        this.numBatchesTracked = new LongArray(config.trackRunningStatistics() ? c : 1);
-        this.partialFirst = new DoubleArray(partials);
-        this.partialSecond = new DoubleArray(partials);
-        this.partialThird = new DoubleArray(partials);
-        this.noMoments = new DoubleArray(1);
-        gradients.init(0);
-        statistics.init(0);
-        terms.init(0);
-        noMoments.init(0);
-        fill(parameters, 0, c, 1);
-        fill(parameters, c, c, 0);
-        runningStatistics.init(0);
+        this.numBatchesTracked = new LongArray(config.trackRunningStatistics() ? config.features() : 1);
         numBatchesTracked.init(0);
-        if (config.trackRunningStatistics()) {
-            fill(runningStatistics, c, c, 1);
-        }
     }
+
+    /** That of a layer of the configuration's type: γ = 1, β = 0, running mean 0 and running variance 1. */
+    static LayerState of(LayerPlan plan) {
+        return plan.config().elementType() == ElementType.FLOAT64 ? new Float64State(plan) : new Float32State(plan);
+    }
+
+    /** The kernels that work on it. */
+    abstract KernelCalls calls(LayerPlan plan, KernelCalls.Target target);
+
+    /** (2, C): gamma, beta. */
+    abstract TornadoNativeArray parameters();
+
+    /** (2, C): dgamma, dbeta. */
+    abstract TornadoNativeArray gradients();
+
+    /** (4, C): mean, meanLow, variance, rstd. */
+    abstract TornadoNativeArray statistics();
+
+    /** (2, C): mean, variance; (1) if untracked. */
+    abstract TornadoNativeArray runningStatistics();
+
+    /** A row of (rows, C) values; a copy. */
+    abstract FeatureValues row(TornadoNativeArray array, int row);
+
+    /** Sets a row of (rows, C) values. */
+    abstract void row(TornadoNativeArray array, int row, Tensor values);
 
     /** Makes sure that a graph holds the arrays, which its tasks use. */
     void use(TaskGraph graph, Object... arrays) {
@@ -88,7 +70,7 @@ final class LayerState {
 
     /** Reads the layer's state from the device. */
     Map<String, Tensor> read(TornadoExecutionResult result) {
-        onDevice.read(result, parameters, runningStatistics, numBatchesTracked);
+        onDevice.read(result, parameters(), runningStatistics(), numBatchesTracked);
         return onHost().tensors();
     }
 
@@ -100,50 +82,37 @@ final class LayerState {
     LoadResult load(Map<String, Tensor> state, LoadOptions options) {
         BatchNormState.Loaded loaded = onHost().loaded(state, options);
         BatchNormState given = loaded.state();
-        int c = config.features();
         if (config.affine()) {
-            copy(given.weight(), parameters, 0);
-            copy(given.bias(), parameters, c);
+            row(parameters(), 0, given.tensor("weight"));
+            row(parameters(), 1, given.tensor("bias"));
         }
         if (config.trackRunningStatistics()) {
-            copy(given.runningMean(), runningStatistics, 0);
-            copy(given.runningVar(), runningStatistics, c);
+            row(runningStatistics(), 0, given.tensor("running_mean"));
+            row(runningStatistics(), 1, given.tensor("running_var"));
             numBatchesTracked.init(given.numBatchesTracked());
             Remark.onRunningVariance(
-                    "loadState", given.runningVar(), "load a running_mean of 0 and a running_var of 1");
+                    "loadState", row(runningStatistics(), 1), "load a running_mean of 0 and a running_var of 1");
         }
         return loaded.result();
     }
 
     private BatchNormState onHost() {
-        int c = config.features();
-        boolean affine = config.affine();
         boolean tracking = config.trackRunningStatistics();
-        return BatchNormState.of(
-                affine ? values(parameters, 0, c) : null,
-                affine ? values(parameters, c, c) : null,
-                tracking ? values(runningStatistics, 0, c) : null,
-                tracking ? values(runningStatistics, c, c) : null,
+        return BatchNormState.ofTensors(
+                tensor(config.affine(), parameters(), 0),
+                tensor(config.affine(), parameters(), 1),
+                tensor(tracking, runningStatistics(), 0),
+                tensor(tracking, runningStatistics(), 1),
                 tracking ? numBatchesTracked.get(0) : 0);
     }
 
-    private static void fill(FloatArray array, int offset, int count, float value) {
-        for (int i = 0; i < count; i++) {
-            array.set(offset + i, value);
+    private @Nullable Tensor tensor(boolean exists, TornadoNativeArray array, int row) {
+        if (!exists) {
+            return null;
         }
-    }
-
-    private static void copy(float[] values, FloatArray array, int offset) {
-        for (int i = 0; i < values.length; i++) {
-            array.set(offset + i, values[i]);
-        }
-    }
-
-    private static float[] values(FloatArray array, int offset, int count) {
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = array.get(offset + i);
-        }
-        return values;
+        FeatureValues values = row(array, row);
+        return values.type() == ElementType.FLOAT64
+                ? Tensor.ofDoubles(values.doubles(), values.features())
+                : Tensor.ofFloats(values.floats(), values.features());
     }
 }

@@ -1,10 +1,5 @@
 package org.batchnorm.tornadovm;
 
-import java.util.OptionalLong;
-import org.batchnorm.tornadovm.kernels.MergeGradients;
-import org.batchnorm.tornadovm.kernels.ReduceGradients;
-import org.batchnorm.tornadovm.kernels.Transform;
-import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.types.arrays.BFloat16Array;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -14,9 +9,10 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 /**
  * What a layer can add to one task graph, of {@link BatchNormTasks#on}: each method adds the tasks of one operation.
  *
- * <p>The data are {@link FloatArray}s with at least as many values as the largest batch; an array that is too small, or
- * with training a batch that would have only one value per feature, is refused with an
- * {@link IllegalArgumentException}, and so is a second operation of the same name. In place means the same array twice.
+ * <p>The data are {@link FloatArray}s, or {@link DoubleArray}s of a layer of FLOAT64, with at least as many values as
+ * the largest batch; an array that is too small, or with training a batch that would have only one value per feature,
+ * is refused with an {@link IllegalArgumentException}, and so is a second operation of the same name. In place means
+ * the same array twice.
  *
  * <p><b>16-bit types.</b> On a device that takes them ({@link DeviceLimits#takes16Bit}) each of the arrays may be a
  * {@link HalfFloatArray} or a {@link BFloat16Array} as well, x and y of different types too. Arithmetic is float32's,
@@ -24,19 +20,18 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * type's range. Parameters, gradients and statistics stay float32. TornadoVM wants every BFloat16Array of a task named
  * by the graph's {@code transferToDevice}, {@code transferToHost}, {@code persistOnDevice} or
  * {@code consumeFromDevice}, also one that never leaves the device.
+ *
+ * <p><b>FLOAT64.</b> Every array of a layer of FLOAT64 is a {@link DoubleArray}, moments and sums
+ * ({@link Summaries#array(int, org.batchnorm.data.ElementType)}) too. Its operations are two-stage kernels, which sum
+ * in pairs of doubles: they read x three times forward, and dy three times backward.
  */
 public final class Pieces {
-    /** The kernels of a backward in two stages, be it through the batch's statistics or past frozen ones. */
-    private static final String[] BACKWARD = {"reduceGradients", "mergeGradients", "inputGradient"};
-
     private final LayerPlan plan;
-    private final LayerState state;
     private final SampleCount samples;
     private final KernelCalls kernels;
 
-    Pieces(LayerPlan plan, LayerState state, SampleCount samples, KernelCalls kernels) {
+    Pieces(LayerPlan plan, SampleCount samples, KernelCalls kernels) {
         this.plan = plan;
-        this.state = state;
         this.samples = samples;
         this.kernels = kernels;
     }
@@ -52,12 +47,7 @@ public final class Pieces {
         plan.requireTwoValues(samples);
         plan.requireBatch("x", x);
         plan.requireBatch("y", y);
-        OptionalLong onChip = plan.forwardOnChip();
-        if (onChip.isPresent()) {
-            kernels.forwardOnChip(x, y, onChip.getAsLong());
-            return;
-        }
-        forwardInTwoStages(x, null, y);
+        kernels.forward(x, y);
     }
 
     /**
@@ -72,14 +62,7 @@ public final class Pieces {
     public void forward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         plan.requireTwoValues(samples);
         requireSizes(x, residual, y);
-        forwardInTwoStages(x, residual, y);
-    }
-
-    private void forwardInTwoStages(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
-        kernels.requireNew("collectStatistics", "mergeStatistics", "transform");
-        kernels.collectStatistics(x);
-        kernels.mergeStatistics(plan.tracking());
-        kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
+        kernels.forwardInStages(x, residual, y);
     }
 
     /**
@@ -87,13 +70,12 @@ public final class Pieces {
      * part of a batch may have one value per feature, or none.
      *
      * @param x in, the batch
-     * @param moments out, of {@link Summaries#array}
+     * @param moments out, of {@link Summaries#array(int, org.batchnorm.data.ElementType)}
      */
     public void collectStatistics(TornadoNativeArray x, DoubleArray moments) {
         plan.requireBatch("x", x);
-        Summaries.requireSize("moments", moments, plan.config().features());
-        kernels.collectStatistics(x);
-        kernels.mergeMoments(moments);
+        plan.requireSummary("moments", moments);
+        kernels.collectStatistics(x, moments);
     }
 
     /**
@@ -104,7 +86,7 @@ public final class Pieces {
      * @param moments in, of at least 2 values per feature; {@link Summaries#array}
      */
     public void mergeStatistics(DoubleArray moments) {
-        Summaries.requireSize("moments", moments, plan.config().features());
+        plan.requireSummary("moments", moments);
         kernels.mergedStatistics(moments);
     }
 
@@ -118,7 +100,7 @@ public final class Pieces {
     public void transform(TornadoNativeArray x, TornadoNativeArray y) {
         plan.requireBatch("x", x);
         plan.requireBatch("y", y);
-        kernels.transform("transform", x, null, y, state.statistics, Transform.BATCH);
+        kernels.transform(x, null, y);
     }
 
     /**
@@ -130,7 +112,7 @@ public final class Pieces {
      */
     public void transform(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         requireSizes(x, residual, y);
-        kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
+        kernels.transform(x, residual, y);
     }
 
     /**
@@ -145,7 +127,7 @@ public final class Pieces {
         requireFrozen();
         plan.requireBatch("x", x);
         plan.requireBatch("y", y);
-        addFrozenForward(x, null, y);
+        kernels.frozenForward(x, null, y);
     }
 
     /**
@@ -161,13 +143,7 @@ public final class Pieces {
     public void frozenForward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         requireFrozen();
         requireSizes(x, residual, y);
-        addFrozenForward(x, residual, y);
-    }
-
-    private void addFrozenForward(TornadoNativeArray x, @Nullable TornadoNativeArray residual, TornadoNativeArray y) {
-        kernels.requireNew("freezeStatistics", "transform");
-        kernels.freezeStatistics();
-        kernels.transform("transform", x, residual, y, state.statistics, Transform.BATCH);
+        kernels.frozenForward(x, residual, y);
     }
 
     private void requireFrozen() {
@@ -191,7 +167,7 @@ public final class Pieces {
         }
         plan.requireBatch("x", x);
         plan.requireBatch("y", y);
-        kernels.transform("inference", x, null, y, state.runningStatistics, Transform.RUNNING);
+        kernels.inference(x, null, y);
     }
 
     /**
@@ -207,7 +183,7 @@ public final class Pieces {
             return;
         }
         requireSizes(x, residual, y);
-        kernels.transform("inference", x, residual, y, state.runningStatistics, Transform.RUNNING);
+        kernels.inference(x, residual, y);
     }
 
     /**
@@ -223,15 +199,7 @@ public final class Pieces {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
-        OptionalLong onChip = plan.backwardOnChip();
-        if (onChip.isPresent()) {
-            kernels.backwardOnChip(x, dy, dx, onChip.getAsLong());
-            return;
-        }
-        kernels.requireNew(BACKWARD);
-        kernels.reduceGradients(x, dy, ReduceGradients.BATCH);
-        kernels.mergeGradients(ReduceGradients.BATCH);
-        kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
+        kernels.backward(x, dy, dx);
     }
 
     /**
@@ -252,10 +220,7 @@ public final class Pieces {
             TornadoNativeArray dresidual) {
         plan.requireTwoValues(samples);
         requireResidualGradient(x, dx, dresidual);
-        kernels.requireNew("reduceGradients", "backwardOnChip");
-        if (plan.withoutOutput().backwardOnChip().isEmpty()) {
-            kernels.requireNew(BACKWARD);
-        }
+        kernels.requireNewResidualBackward();
         residualGradient(y, dy, dresidual).backward(x, dresidual, dx);
     }
 
@@ -275,7 +240,7 @@ public final class Pieces {
         plan.requireBatch("dresidual", dresidual);
         kernels.residualGradient(y, dy, dresidual);
         LayerPlan before = plan.withoutOutput();
-        return new Pieces(before, state, samples, kernels.of(before));
+        return new Pieces(before, samples, kernels.of(before));
     }
 
     /** Before the first task is added: dx is made of x and dresidual. */
@@ -308,14 +273,14 @@ public final class Pieces {
     public void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray sums) {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
-        Summaries.requireSize("sums", sums, plan.config().features());
-        kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
-        kernels.mergeSums(sums, MergeGradients.SUMS);
+        plan.requireSummary("sums", sums);
+        kernels.reduceGradients(x, dy, sums);
     }
 
     /**
      * The same of x whose own moments are known, and of a batch whose statistics were merged of these and those of the
-     * other parts: as {@link #backward} this keeps the digits of dgamma whatever the mean of dy.
+     * other parts: as {@link #backward} this keeps the digits of dgamma whatever the mean of dy. The sums of a part of
+     * FLOAT64 are rounded to doubles, though, and dgamma of a part contains that mean as often as its x̂ add up to.
      *
      * @param x in, the batch that the forward got
      * @param dy in, the gradient of its y
@@ -325,10 +290,9 @@ public final class Pieces {
     public void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments, DoubleArray sums) {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
-        Summaries.requireSize("moments", moments, plan.config().features());
-        Summaries.requireSize("sums", sums, plan.config().features());
-        kernels.reducePartGradients(x, dy, moments);
-        kernels.mergeSums(sums, MergeGradients.SUMS_OF_PART);
+        plan.requireSummary("moments", moments);
+        plan.requireSummary("sums", sums);
+        kernels.reducePartGradients(x, dy, moments, sums);
     }
 
     /**
@@ -338,7 +302,7 @@ public final class Pieces {
      * @param sums in, over all values that the {@link BatchNormTasks#statistics} are of; {@link Summaries#array}
      */
     public void mergeGradients(DoubleArray sums) {
-        Summaries.requireSize("sums", sums, plan.config().features());
+        plan.requireSummary("sums", sums);
         kernels.mergedGradients(sums);
     }
 
@@ -354,7 +318,7 @@ public final class Pieces {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
-        kernels.inputGradient(x, dy, dx, ReduceGradients.BATCH);
+        kernels.inputGradient(x, dy, dx);
     }
 
     /**
@@ -368,10 +332,7 @@ public final class Pieces {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
-        kernels.requireNew(BACKWARD);
-        kernels.reduceGradients(x, dy, ReduceGradients.GIVEN);
-        kernels.mergeGradients(ReduceGradients.GIVEN);
-        addFrozenInputGradient(x, dy, dx);
+        kernels.frozenBackward(x, dy, dx);
     }
 
     /**
@@ -392,7 +353,7 @@ public final class Pieces {
             TornadoNativeArray dx,
             TornadoNativeArray dresidual) {
         requireResidualGradient(x, dx, dresidual);
-        kernels.requireNew(BACKWARD);
+        kernels.requireNewBackward();
         residualGradient(y, dy, dresidual).frozenBackward(x, dresidual, dx);
     }
 
@@ -408,7 +369,7 @@ public final class Pieces {
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
-        addFrozenInputGradient(x, dy, dx);
+        kernels.givenInputGradient(x, dy, dx);
     }
 
     /**
@@ -423,13 +384,5 @@ public final class Pieces {
                             + " call frozenInputGradient(x, dy, dx)");
         }
         frozenInputGradient(dy, dy, dx);
-    }
-
-    private void addFrozenInputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
-        if (plan.activations().areNone()) {
-            kernels.transform("inputGradient", dy, null, dx, state.statistics, Transform.GRADIENT);
-        } else {
-            kernels.inputGradient(x, dy, dx, ReduceGradients.GIVEN);
-        }
     }
 }

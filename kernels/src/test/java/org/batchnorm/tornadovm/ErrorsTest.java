@@ -19,7 +19,6 @@ import java.util.logging.Logger;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Remarks;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.Tensor;
@@ -140,14 +139,6 @@ class ErrorsTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> layer(BatchShape.of(1, 1 << 30)))
                 .withMessageContaining("1073741824 features, must be at most 532676607");
-    }
-
-    @Test
-    void elementTypes() {
-        BatchNormConfig doubles = new BatchNormConfig(3, 1e-5, OptionalDouble.of(0.1), true, true, ElementType.FLOAT64);
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> new BatchNormTasks("norm", doubles, BatchShape.of(4, 3), Layers.OWN))
-                .withMessageContaining("config: of FLOAT64 given, must be of FLOAT32");
     }
 
     @Test

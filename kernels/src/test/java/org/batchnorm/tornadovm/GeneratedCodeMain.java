@@ -2,6 +2,7 @@ package org.batchnorm.tornadovm;
 
 import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
@@ -9,6 +10,7 @@ import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /** Has every kernel compiled for every layout, and says before TornadoVM prints them which are to come. */
 final class GeneratedCodeMain {
@@ -17,6 +19,9 @@ final class GeneratedCodeMain {
 
     /** What operations of layers with activations begin with. */
     static final String ACTIVATED = "activated";
+
+    /** What operations of layers of FLOAT64 begin with. */
+    static final String OF_FLOAT64 = "ofFloat64";
 
     private GeneratedCodeMain() {}
 
@@ -55,16 +60,41 @@ final class GeneratedCodeMain {
             compile(layout, "backward" + IN_FLOAT64, x, out, pieces -> pieces.backward(x, dy, out));
             compile(layout, "frozenBackward" + IN_FLOAT64, x, out, pieces -> pieces.frozenBackward(x, dy, out));
             compile(layout, "part" + IN_FLOAT64, x, out, pieces -> pieces.reduceGradients(x, dy, moments, summary));
+            if (!layout.onChip()) {
+                compileOfFloat64(layout);
+            }
         }
     }
 
+    /** Of the tasks of a kernel in one graph the last one is kept. */
+    private static void compileOfFloat64(GeneratedCodeTest.Layout layout) throws Exception {
+        DoubleArray x = new DoubleArray(Math.toIntExact(layout.shape.elements()));
+        DoubleArray dy = new DoubleArray(x.getSize());
+        DoubleArray out = new DoubleArray(x.getSize());
+        DoubleArray summary = Summaries.array(layout.shape.c(), ElementType.FLOAT64);
+        compile(layout, OF_FLOAT64 + "Training", x, out, pieces -> {
+            pieces.forward(x, out);
+            pieces.inputGradient(x, dy, out);
+        });
+        compile(layout, OF_FLOAT64 + "Sums", x, out, pieces -> pieces.reduceGradients(x, dy, summary));
+        compile(layout, OF_FLOAT64 + "FrozenBackward", x, out, pieces -> pieces.frozenInputGradient(x, dy, out));
+    }
+
     private static void compile(
-            GeneratedCodeTest.Layout layout, String operations, FloatArray x, FloatArray out, Consumer<Pieces> adder)
+            GeneratedCodeTest.Layout layout,
+            String operations,
+            TornadoNativeArray x,
+            TornadoNativeArray out,
+            Consumer<Pieces> adder)
             throws Exception {
         System.out.println("=== " + layout + " " + operations);
         DeviceLimits limits = layout.limits.withFastFloat64(operations.endsWith(IN_FLOAT64));
-        BatchNormTasksBuilder builder =
-                BatchNormTasks.builder("norm", BatchNormConfig.of(layout.shape.c()), layout.shape);
+        BatchNormConfig config = BatchNormConfig.of(layout.shape.c());
+        if (operations.startsWith(OF_FLOAT64)) {
+            config = new BatchNormConfig(
+                    config.features(), config.eps(), config.momentum(), true, true, ElementType.FLOAT64);
+        }
+        BatchNormTasksBuilder builder = BatchNormTasks.builder("norm", config, layout.shape);
         if (operations.startsWith(ACTIVATED)) {
             builder.inputActivation(Activation.leakyRelu(0.01)).activation(Activation.relu());
         }

@@ -303,6 +303,31 @@ class GeneratedCodeTest {
     }
 
     @ParameterizedTest
+    @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
+    void kernelsOfFloat64ReadAndWriteEachTensorOnce(Layout layout) {
+        String training = GeneratedCodeMain.OF_FLOAT64 + "Training";
+        // About the mean: the last of the two that the forward has.
+        Kernel squares = kernel(layout, training, "sums");
+        assertMoves(squares.loops().get(0), 1, Set.of("x"), Set.of());
+        assertNoBatchIn(squares.straight());
+        assertThat(squares.straight().stores).isEqualTo(Map.of("partials", 3, "samples", 1));
+        Kernel products = kernel(layout, GeneratedCodeMain.OF_FLOAT64 + "Sums", "sums");
+        assertMoves(products.loops().get(0), 1, Set.of("x", "dy"), Set.of());
+        assertNoBatchIn(products.straight());
+        Kernel transform = kernel(layout, training, "transform");
+        assertMoves(transform.loops().get(0), 1, Set.of("x"), Set.of("y"));
+        assertThat(transform.loops()).hasSize(1);
+        assertNoBatchIn(transform.straight());
+        Kernel gradient = kernel(layout, training, "inputGradient");
+        assertMoves(gradient.loops().get(0), 1, Set.of("x", "dy"), Set.of("dx"));
+        assertThat(gradient.loops()).hasSize(1);
+        assertNoBatchIn(gradient.straight());
+        Kernel frozen = kernel(layout, GeneratedCodeMain.OF_FLOAT64 + "FrozenBackward", "inputGradient");
+        assertMoves(frozen.loops().get(0), 1, Set.of("dy"), Set.of("dx"));
+        assertNoBatchIn(frozen.straight());
+    }
+
+    @ParameterizedTest
     @EnumSource(names = {"COLUMNS_ON_CHIP", "PLANES_ON_CHIP", "SMALL_PLANES_ON_CHIP"})
     void onChipEachTensorIsReadOrWrittenOnce(Layout layout) {
         Kernel forward = kernel(layout, "training", "forwardOnChip");

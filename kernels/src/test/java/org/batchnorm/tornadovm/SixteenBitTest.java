@@ -72,7 +72,8 @@ class SixteenBitTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> pieces.inference(floats, new DoubleArray(12)))
                 .withMessage("y: DoubleArray given, must be a FloatArray, or on TornadoVM's backend CUDA a"
-                        + " HalfFloatArray or a BFloat16Array; float64 is for the backends vector and scalar");
+                        + " HalfFloatArray or a BFloat16Array, as the layer is of FLOAT32; a configuration of FLOAT64 is"
+                        + " for DoubleArrays");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> pieces.inference(new HalfFloatArray(11), floats))
                 .withMessageContaining("x: an array of 11 values given");

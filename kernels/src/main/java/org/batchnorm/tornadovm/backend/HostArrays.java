@@ -37,7 +37,7 @@ record HostArrays(
             case FLOAT32 -> new FloatArray(elements);
             case FLOAT16 -> new HalfFloatArray(elements);
             case BFLOAT16 -> new BFloat16Array(elements);
-            case FLOAT64 -> throw refused();
+            case FLOAT64 -> new DoubleArray(elements);
         };
     }
 
@@ -51,12 +51,7 @@ record HostArrays(
             case FLOAT32 -> FloatArray.fromSegmentShallow(memory);
             case FLOAT16 -> HalfFloatArray.fromSegmentShallow(memory);
             case BFLOAT16 -> BFloat16Array.fromSegmentShallow(memory);
-            case FLOAT64 -> throw refused();
+            case FLOAT64 -> DoubleArray.fromSegmentShallow(memory);
         };
-    }
-
-    /** Whoever opens the backend is told before. */
-    private static IllegalStateException refused() {
-        return new IllegalStateException("FLOAT64 on a device");
     }
 }

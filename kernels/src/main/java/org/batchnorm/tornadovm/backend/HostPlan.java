@@ -1,7 +1,6 @@
 package org.batchnorm.tornadovm.backend;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Locale;
 import java.util.OptionalDouble;
 import org.batchnorm.BatchNormConfig;
@@ -22,7 +21,6 @@ import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
 /**
@@ -136,6 +134,11 @@ final class HostPlan {
             return new Tensor(ElementType.FLOAT32, buffer);
         }
 
+        /** The type of the layer. */
+        ElementType ofParameters() {
+            return x.type == ElementType.FLOAT64 ? ElementType.FLOAT64 : ElementType.FLOAT32;
+        }
+
         boolean uses(TransferBuffer buffer) {
             return x.buffer == buffer || dy.buffer == buffer || out.buffer == buffer;
         }
@@ -144,6 +147,7 @@ final class HostPlan {
     private final Key key;
     private final Devices.Device device;
     private final BatchNormTasks tasks;
+    private final LayerArrays layer;
     private final SampleCount samples;
     private final HostArrays arrays;
     private final GridScheduler grids = new GridScheduler();
@@ -160,11 +164,17 @@ final class HostPlan {
         this.arrays = arrays(key);
         this.samples = SampleCount.atMost(Math.toIntExact(capacity.n()));
         BatchNormConfig config = new BatchNormConfig(
-                capacity.c(), key.eps(), OptionalDouble.empty(), true, operation == Operation.INFERENCE);
+                capacity.c(),
+                key.eps(),
+                OptionalDouble.empty(),
+                true,
+                operation == Operation.INFERENCE,
+                key.ofParameters());
         this.tasks = BatchNormTasks.builder("norm", config, capacity)
                 .inputActivation(key.fused().activations().input())
                 .activation(key.fused().activations().output())
                 .build(device.handle());
+        this.layer = LayerArrays.of(tasks);
         TaskGraph graph = new TaskGraph(operation.name().toLowerCase(Locale.ROOT));
         addTo(graph);
         this.plan = BatchNormTasks.configure(new TornadoExecutionPlan(graph.snapshot()), grids, device.handle());
@@ -180,7 +190,7 @@ final class HostPlan {
             toDevice(graph, arrays.residual());
         }
         Pieces pieces = tasks.on(graph, grids, samples);
-        new OperationTasks(key, graph, tasks, arrays).add(pieces);
+        new OperationTasks(key, graph, layer, arrays).add(pieces);
         if (operation.hasOutput) {
             toHost(graph, arrays.out());
         }
@@ -213,8 +223,8 @@ final class HostPlan {
                 out(key, x, dy),
                 residual,
                 dresidual,
-                Summaries.array(capacity.c()),
-                Summaries.array(capacity.c()));
+                Summaries.array(capacity.c(), key.ofParameters()),
+                Summaries.array(capacity.c(), key.ofParameters()));
     }
 
     /** The array of the output: an input's, where nobody else's memory and no other type is asked for. */
@@ -297,38 +307,14 @@ final class HostPlan {
         samples.set(Math.toIntExact(n));
     }
 
-    /** γ and β; null: ones, zeros. */
-    void parameters(float @Nullable [] gamma, float @Nullable [] beta) {
-        put(tasks.parameters(), 0, gamma, 1);
-        put(tasks.parameters(), 1, beta, 0);
-    }
-
-    /** Given statistics, of which inference needs the mean and the variance. */
-    void runningStatistics(BatchStatistics given) {
-        put(tasks.runningStatistics(), 0, given.mean(), 0);
-        put(tasks.runningStatistics(), 1, given.variance(), 1);
-    }
-
-    /** Given statistics with the rstd that gradients will have, for those who must find the same bits again. */
-    void statistics(BatchStatistics given, double eps) {
-        statistics(given);
-        float[] rstd = new float[key.capacity().c()];
-        for (int i = 0; i < rstd.length; i++) {
-            rstd[i] = (float) (1 / Math.sqrt(given.variance()[i] + eps));
-        }
-        put(tasks.statistics(), 3, rstd, 0);
-    }
-
-    void statistics(BatchStatistics statistics) {
-        put(tasks.statistics(), 0, statistics.mean(), 0);
-        put(tasks.statistics(), 1, statistics.meanLow(), 0);
-        put(tasks.statistics(), 2, statistics.variance(), 0);
-        put(tasks.statistics(), 3, statistics.rstd(), 0);
+    /** The per-feature arrays of the layer. */
+    LayerArrays layer() {
+        return layer;
     }
 
     /** The statistics and the moments that {@link Operation#REDUCE_BATCH_GRADIENTS} needs. */
     void batchStatistics(BatchStatistics ofBatch) {
-        statistics(ofBatch);
+        layer.putStatistics(ofBatch);
         Moments same = new Moments(key.capacity().c());
         ofBatch.copyTo(same);
         Summaries.write(same, arrays.moments());
@@ -337,13 +323,6 @@ final class HostPlan {
     /** The sums that {@link Operation#INPUT_GRADIENT} needs. */
     void sums(GradientSums sums) {
         Summaries.write(sums, arrays.summary());
-    }
-
-    void readStatistics(BatchStatistics statistics) {
-        get(tasks.statistics(), 0, statistics.mean());
-        get(tasks.statistics(), 1, statistics.meanLow());
-        get(tasks.statistics(), 2, statistics.variance());
-        get(tasks.statistics(), 3, statistics.rstd());
     }
 
     /** Of {@link Operation#COLLECT_STATISTICS}. */
@@ -358,28 +337,8 @@ final class HostPlan {
 
     /** Of a whole backward, which has only the gradients of γ and β. */
     void readGradients(GradientSums sums, long count) {
-        int c = key.capacity().c();
-        for (int i = 0; i < c; i++) {
-            sums.dgamma()[i] = tasks.gradients().get(i);
-            sums.dbeta()[i] = tasks.gradients().get(c + i);
-        }
+        layer.readGradients(sums);
         sums.count(count);
-    }
-
-    private void put(FloatArray target, int row, float @Nullable [] values, float otherwise) {
-        int c = key.capacity().c();
-        if (values == null) {
-            for (int i = 0; i < c; i++) {
-                target.set(row * c + i, otherwise);
-            }
-        } else {
-            MemorySegment.copy(values, 0, target.getSegment(), ValueLayout.JAVA_FLOAT, (long) row * c * Float.BYTES, c);
-        }
-    }
-
-    private void get(FloatArray source, int row, float[] values) {
-        int c = key.capacity().c();
-        MemorySegment.copy(source.getSegment(), ValueLayout.JAVA_FLOAT, (long) row * c * Float.BYTES, values, 0, c);
     }
 
     // ---- on the device's thread

@@ -1,6 +1,5 @@
 package org.batchnorm.tornadovm.backend;
 
-import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.Pieces;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
@@ -8,10 +7,10 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 /**
  * The tasks of one operation of a {@link HostPlan}, and what of the layer travels with them.
  *
- * @param tasks the layer
+ * @param layer its arrays
  * @param arrays the others; those of the batch travel without this
  */
-record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, HostArrays arrays) {
+record OperationTasks(HostPlan.Key key, TaskGraph graph, LayerArrays layer, HostArrays arrays) {
 
     /** Adds them to the graph. */
     void add(Pieces pieces) {
@@ -37,7 +36,7 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, H
                 } else {
                     pieces.forward(arrays.x(), arrays.out());
                 }
-                HostPlan.toHost(graph, tasks.statistics());
+                HostPlan.toHost(graph, layer.statistics());
             }
             case TRANSFORM -> {
                 if (adding) {
@@ -45,7 +44,7 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, H
                 } else {
                     pieces.transform(arrays.x(), arrays.out());
                 }
-                HostPlan.toDevice(graph, tasks.statistics());
+                HostPlan.toDevice(graph, layer.statistics());
             }
             case INFERENCE -> {
                 if (adding) {
@@ -53,15 +52,15 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, H
                 } else {
                     pieces.inference(arrays.x(), arrays.out());
                 }
-                HostPlan.toDevice(graph, tasks.runningStatistics());
+                HostPlan.toDevice(graph, layer.running());
             }
             case FROZEN_INPUT_GRADIENT -> {
                 pieces.frozenInputGradient(arrays.x(), arrays.out());
-                HostPlan.toDevice(graph, tasks.statistics());
+                HostPlan.toDevice(graph, layer.statistics());
             }
             default -> throw new IllegalStateException("no operation on x alone: " + key.operation());
         }
-        HostPlan.toDevice(graph, tasks.parameters());
+        HostPlan.toDevice(graph, layer.parameters());
     }
 
     /** The operations on x and dy. With a residual its gradient comes first, and stands for dy from then on. */
@@ -87,15 +86,15 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, BatchNormTasks tasks, H
             case FROZEN_INPUT_GRADIENT_OF_X -> pieces.frozenInputGradient(arrays.x(), gradient, arrays.out());
             case BACKWARD -> {
                 pieces.backward(arrays.x(), gradient, arrays.out());
-                HostPlan.toHost(graph, tasks.gradients());
+                HostPlan.toHost(graph, layer.gradients());
             }
             case FROZEN_BACKWARD -> {
                 pieces.frozenBackward(arrays.x(), gradient, arrays.out());
-                HostPlan.toHost(graph, tasks.gradients());
+                HostPlan.toHost(graph, layer.gradients());
             }
             default -> throw new IllegalStateException("no operation on x and dy: " + key.operation());
         }
-        HostPlan.toDevice(graph, tasks.parameters(), tasks.statistics());
+        HostPlan.toDevice(graph, layer.parameters(), layer.statistics());
         if (adding) {
             HostPlan.toHost(graph, arrays.dresidual());
         }

@@ -55,8 +55,8 @@ final class TornadoOperations implements BatchNormOperations {
     }
 
     /**
-     * With an activation behind it a map with given statistics takes rstd as backward gets it, in float32, so that both
-     * see the same signs; else the device computes it, in float64.
+     * With an activation behind it a map with given statistics takes rstd as backward gets it, in the type of the
+     * parameters, so that both see the same signs; else the device computes it, in float64.
      */
     @Override
     public void transform(Tensors tensors, Normalization normalization) {
@@ -66,13 +66,13 @@ final class TornadoOperations implements BatchNormOperations {
         run(
                 Work.forward(through || sameSigns ? Operation.TRANSFORM : Operation.INFERENCE, normalization, tensors),
                 plan -> {
-                    plan.parameters(normalization.gamma(), normalization.beta());
+                    plan.layer().putParameters(normalization);
                     if (through) {
-                        plan.statistics(normalization.statistics());
+                        plan.layer().putStatistics(normalization.statistics());
                     } else if (sameSigns) {
-                        plan.statistics(normalization.statistics(), normalization.eps());
+                        plan.layer().putGiven(normalization.statistics(), normalization.eps());
                     } else {
-                        plan.runningStatistics(normalization.statistics());
+                        plan.layer().putRunning(normalization.statistics());
                     }
                 },
                 plan -> {});
@@ -83,8 +83,8 @@ final class TornadoOperations implements BatchNormOperations {
         requireOpen();
         run(
                 Work.forward(Operation.FORWARD, normalization, tensors),
-                plan -> plan.parameters(normalization.gamma(), normalization.beta()),
-                plan -> plan.readStatistics(normalization.statistics()));
+                plan -> plan.layer().putParameters(normalization),
+                plan -> plan.layer().readStatistics(normalization.statistics()));
     }
 
     @Override
@@ -99,11 +99,11 @@ final class TornadoOperations implements BatchNormOperations {
         run(
                 work,
                 plan -> {
-                    plan.parameters(normalization.gamma(), normalization.beta());
+                    plan.layer().putParameters(normalization);
                     if (ofBatch) {
                         plan.batchStatistics(statistics);
                     } else {
-                        plan.statistics(statistics);
+                        plan.layer().putStatistics(statistics);
                     }
                 },
                 plan -> plan.readSums(sums));
@@ -116,8 +116,8 @@ final class TornadoOperations implements BatchNormOperations {
         run(
                 inputGradient(tensors, normalization),
                 plan -> {
-                    plan.parameters(normalization.gamma(), normalization.beta());
-                    plan.statistics(normalization.statistics());
+                    plan.layer().putParameters(normalization);
+                    plan.layer().putStatistics(normalization.statistics());
                     if (through) {
                         plan.sums(sums);
                     }
@@ -153,8 +153,8 @@ final class TornadoOperations implements BatchNormOperations {
         run(
                 work,
                 plan -> {
-                    plan.parameters(normalization.gamma(), normalization.beta());
-                    plan.statistics(normalization.statistics());
+                    plan.layer().putParameters(normalization);
+                    plan.layer().putStatistics(normalization.statistics());
                 },
                 plan -> plan.readGradients(sums, work.valuesPerFeature()));
     }
@@ -208,6 +208,12 @@ final class TornadoOperations implements BatchNormOperations {
     @Override
     public String whyNo16Bit() {
         return session.whyNo16Bit();
+    }
+
+    /** Every device that is usable has float64. */
+    @Override
+    public boolean takesFloat64() {
+        return true;
     }
 
     @Override

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
@@ -40,33 +41,38 @@ public final class TransferBuffer implements AutoCloseable {
     private boolean closed;
 
     @SuppressWarnings("MustBeClosedChecker") // close() closes the arena.
-    private TransferBuffer(long elements) {
+    private TransferBuffer(long bytes) {
         long header = TornadoNativeArray.ARRAY_HEADER;
         long before = ALIGNMENT - header;
         this.arena = Arena.ofShared();
-        this.withHeader =
-                arena.allocate(ALIGNMENT + elements * Float.BYTES, ALIGNMENT).asSlice(before);
+        this.withHeader = arena.allocate(ALIGNMENT + bytes, ALIGNMENT).asSlice(before);
         this.segment = withHeader.asSlice(header);
+    }
+
+    /** {@link #allocate(BatchShape, ElementType)} for FLOAT32 and the 16-bit types. */
+    public static TransferBuffer allocate(BatchShape largest) {
+        return allocate(largest, ElementType.FLOAT32);
     }
 
     /**
      * A zeroed buffer.
      *
      * @param largest the largest batch that it is for
+     * @param type of the batch's values
      * @throws IllegalArgumentException if the shape has more values than TornadoVM can address
      * @throws org.batchnorm.spi.BackendUnavailableException if TornadoVM cannot be used here
      */
-    public static TransferBuffer allocate(BatchShape largest) {
+    public static TransferBuffer allocate(BatchShape largest, ElementType type) {
         TornadoBackend.requireUsable();
         TransferBuffer buffer =
-                new TransferBuffer(HostPlan.capacity("largest", largest).elements());
+                new TransferBuffer(HostPlan.capacity("largest", largest).elements() * type.bytes());
         OPEN.put(buffer.segment.address(), buffer);
         return buffer;
     }
 
     /**
-     * The values, aligned to 64 bytes: somewhat more float32 than the largest batch has, or twice as many of a 16-bit
-     * type. Any thread may use it until {@link #close()}.
+     * The values, aligned to 64 bytes: somewhat more than the largest batch has. A buffer for float32 holds twice as
+     * many of a 16-bit type. Any thread may use it until {@link #close()}.
      */
     public MemorySegment segment() {
         return segment;

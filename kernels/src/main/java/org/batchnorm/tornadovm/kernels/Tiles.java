@@ -54,7 +54,7 @@ public final class Tiles {
      * How many of {@code rows} rows a work-item takes that starts at row {@code first} and goes on in steps of the
      * tile's rows.
      */
-    static int rowsOfWorkItem(int rows, int first, long tile) {
+    public static int rowsOfWorkItem(int rows, int first, long tile) {
         int tileRows = Tile.rows(tile);
         return TornadoMath.max((rows - first + tileRows - 1) / tileRows, 0);
     }
@@ -68,7 +68,7 @@ public final class Tiles {
     }
 
     /** The value, or 0 where it is infinite or NaN. */
-    static double finiteOrZero(double value) {
+    public static double finiteOrZero(double value) {
         return value * 0.0 == 0.0 ? value : 0.0;
     }
 
@@ -112,7 +112,7 @@ public final class Tiles {
      * Counts one more kernel that ran, {@code samples[1]}. Drivers' errors do not reach the host, which sees by this
      * number whether all was done. One work-item does it, at the kernel's end.
      */
-    static void countRun(KernelContext context, IntArray samples) {
+    public static void countRun(KernelContext context, IntArray samples) {
         if (context.globalIdx == 0 && context.globalIdy == 0) {
             samples.set(1, samples.get(1) + 1);
         }

@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.Values;
 import org.batchnorm.data.Batch;
@@ -33,14 +34,61 @@ class TornadoTypesTest {
         return BatchNorm.builder(SHAPE.c()).backend(TornadoBackend.NAME).build();
     }
 
+    /** A batch in buffers of FLOAT64 gives what one in arrays does; so does one in buffers that are too short. */
     @Test
-    void aLayerOfFloat64IsRefused() {
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> BatchNorm.builder(3)
+    void buffersHoldFloat64() {
+        double[] values = new Random(3).doubles(300, -2, 2).toArray();
+        double[] expected = new double[300];
+        try (BatchNorm layer = BatchNorm.builder(SHAPE.c())
                         .elementType(ElementType.FLOAT64)
                         .backend(TornadoBackend.NAME)
+                        .build();
+                TransferBuffer x = TransferBuffer.allocate(SHAPE, ElementType.FLOAT64);
+                TransferBuffer y = TransferBuffer.allocate(SHAPE, ElementType.FLOAT64);
+                TransferBuffer ofFloats = TransferBuffer.allocate(SHAPE)) {
+            layer.forward(Batch.of(values, SHAPE), Batch.of(expected, SHAPE));
+            for (TransferBuffer buffer : List.of(x, ofFloats)) {
+                MemorySegment.copy(values, 0, buffer.segment(), ValueLayout.JAVA_DOUBLE, 0, values.length);
+                layer.forward(
+                        Batch.of(buffer.segment(), ElementType.FLOAT64, SHAPE),
+                        Batch.of(y.segment(), ElementType.FLOAT64, SHAPE));
+                double[] actual = new double[300];
+                MemorySegment.copy(y.segment(), ValueLayout.JAVA_DOUBLE, 0, actual, 0, actual.length);
+                assertThat(actual).isEqualTo(expected);
+            }
+        }
+    }
+
+    /** Before anything is changed. */
+    @Test
+    void batchesOfAnotherKindThanTheLayerAreRefused() {
+        Batch doubles = Batch.of(new double[300], SHAPE);
+        Batch floats = Batch.of(new float[300], SHAPE);
+        try (BatchNorm layer = layer();
+                BatchNorm ofFloat64 = BatchNorm.builder(SHAPE.c())
+                        .elementType(ElementType.FLOAT64)
+                        .backend(TornadoBackend.NAME)
+                        .build()) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> layer.forward(doubles, floats))
+                    .withMessageStartingWith("x: FLOAT64 given, must be FLOAT32, FLOAT16 or BFLOAT16");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> ofFloat64.forward(doubles, floats))
+                    .withMessageStartingWith("y: FLOAT32 given, must be FLOAT64");
+            assertThat(layer.numBatchesTracked() + ofFloat64.numBatchesTracked())
+                    .isZero();
+        }
+    }
+
+    /** Gradients from y alone are for the CPU, whatever the type. */
+    @Test
+    void recomputationOfFloat64IsRefused() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> BatchNorm.builder(SHAPE.c())
+                        .elementType(ElementType.FLOAT64)
+                        .recomputeInputFromOutput(true)
+                        .backend(TornadoBackend.NAME)
                         .build())
-                .withMessageContaining("FLOAT64")
                 .withMessageContaining(TornadoBackend.NAME);
     }
 
@@ -53,10 +101,11 @@ class TornadoTypesTest {
         try (BatchNorm layer = layer()) {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> layer.forward(x, y))
-                    .withMessageMatching("x: " + type + " given, but the backend tornadovm takes FLOAT32 alone:"
-                            + " TornadoVM 5\\.2 compiles kernels that read and store 16-bit types for its backend CUDA"
-                            + " alone, and device \\d:\\d is one of (OPENCL|PTX); give float32 values, or choose the"
-                            + " backend auto, vector or scalar");
+                    .withMessageMatching(
+                            "x: " + type + " given, but the backend tornadovm takes FLOAT32 and FLOAT64 alone:"
+                                    + " TornadoVM 5\\.2 compiles kernels that read and store 16-bit types for its backend CUDA"
+                                    + " alone, and device \\d:\\d is one of (OPENCL|PTX); give float32 values, or choose the"
+                                    + " backend auto, vector or scalar");
             assertThat(layer.numBatchesTracked()).isZero();
         }
     }

@@ -1,0 +1,51 @@
+package org.batchnorm.tornadovm.backend;
+
+import java.util.List;
+import java.util.Random;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.float64.Float64Fuzz;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.BatchNormOperations;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/** {@link Float64Fuzz} of the device. Batches of so many values share what was compiled for their features. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class TornadoFloat64FuzzTest {
+    private static final int MOST_VALUES = 600;
+
+    /** One sample of each shape: columns, small planes, planes. */
+    private static final List<BatchShape> SAMPLES = List.of(
+            BatchShape.of(1, 1),
+            BatchShape.of(1, 9),
+            BatchShape.channelsFirst(1, 5, 7),
+            BatchShape.channelsFirst(1, 2, 100),
+            BatchShape.channelsLast(1, 3, 20));
+
+    /** Open from the first case to the last, so that what one layer had compiled serves the next. */
+    private final BatchNormOperations keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
+
+    @AfterAll
+    void close() {
+        keptOpen.close();
+    }
+
+    @Test
+    void everyRegimeIsWithinTheBar() {
+        Float64Fuzz.run(0, 60, TornadoFloat64FuzzTest::shape, TornadoBackend.NAME);
+    }
+
+    @Tag("thorough")
+    @Test
+    void everyRegimeIsWithinTheBarInManyCases() {
+        Float64Fuzz.run(60, 2000, TornadoFloat64FuzzTest::shape, TornadoBackend.NAME);
+    }
+
+    private static BatchShape shape(Random random) {
+        BatchShape sample = SAMPLES.get(random.nextInt(SAMPLES.size()));
+        int n = 3 + random.nextInt(Math.max(1, Math.toIntExact(MOST_VALUES / sample.elements()) - 2));
+        return new BatchShape(n, sample.c(), sample.spatial(), sample.layout());
+    }
+}

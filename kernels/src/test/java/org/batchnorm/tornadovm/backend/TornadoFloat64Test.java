@@ -1,0 +1,40 @@
+package org.batchnorm.tornadovm.backend;
+
+import java.util.List;
+import org.batchnorm.data.BatchShape;
+import org.batchnorm.float64.Float64ContractTest;
+import org.batchnorm.spi.BackendOptions;
+import org.batchnorm.spi.BatchNormOperations;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+
+/** FLOAT64 on the backend {@code tornadovm}, forced, whatever the device. */
+class TornadoFloat64Test extends Float64ContractTest {
+    private BatchNormOperations keptOpen;
+
+    /** Open from the first test to the last, so that what one layer had compiled serves the next. */
+    @BeforeAll
+    void open() {
+        keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
+    }
+
+    @AfterAll
+    void close() {
+        keptOpen.close();
+    }
+
+    @Override
+    protected String backend() {
+        return TornadoBackend.NAME;
+    }
+
+    /** One of each kind of grid, since each of them costs compilations. */
+    @Override
+    protected List<BatchShape> shapes() {
+        return List.of(
+                BatchShape.of(97, 3),
+                BatchShape.channelsFirst(5, 3, 13),
+                BatchShape.channelsFirst(2, 2, 3, 89),
+                BatchShape.channelsLast(3, 7, 31));
+    }
+}
