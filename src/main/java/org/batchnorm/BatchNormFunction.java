@@ -46,7 +46,10 @@ public final class BatchNormFunction implements AutoCloseable {
     final Arguments arguments;
     private final String backendName;
     final BatchNormOperations operations;
-    private final BatchNormOperations ofWhole;
+
+    /** The same without the other ranks. */
+    private final BatchNormOperations alone;
+
     final Activations activations;
     final Recomputation recomputation;
     private final Spare<Workspace> workspaces;
@@ -64,7 +67,7 @@ public final class BatchNormFunction implements AutoCloseable {
         this.given = new GivenStatistics(eps);
         this.backendName = backend.name();
         this.operations = backend.operations();
-        this.ofWhole = operations instanceof TrainingOperations training ? training.backend() : operations;
+        this.alone = operations instanceof TrainingOperations training ? training.backend() : operations;
         this.activations = activations;
         this.workspaces = new Spare<>(() -> new Workspace(arguments.features(), activations));
     }
@@ -130,7 +133,7 @@ public final class BatchNormFunction implements AutoCloseable {
         Workspace workspace = workspaces.take();
         try {
             Tensors tensors = workspace.tensors.forward(x, y).withResidual(residual, null);
-            (exchanges ? operations : ofWhole).requireTaken(tensors);
+            (exchanges ? operations : alone).requireTaken(tensors);
             Parameters taken = recomputation.begin(parameters, residual, y, saved);
             saved.begin(arguments.type()).count(x.shape().valuesPerFeature());
             Normalization normalization = saved.normalization(taken, eps, true);
@@ -271,7 +274,7 @@ public final class BatchNormFunction implements AutoCloseable {
                 operations.transform(tensors, given.normalization(parameters, mean, variance));
                 return;
             }
-            ofWhole.requireTaken(tensors);
+            alone.requireTaken(tensors);
             Parameters taken = recomputation.begin(parameters, residual, y, saved);
             saved.begin(arguments.type()).set(mean, variance, eps);
             operations.transform(tensors, saved.normalization(taken, eps, false));

@@ -50,13 +50,6 @@ public final class Suspects {
         suspect[feature] = false;
     }
 
-    /** Settles the features {@code from} to {@code to}. */
-    public void settle(int from, int to) {
-        if (any) {
-            Arrays.fill(suspect, from, to, false);
-        }
-    }
-
     /** Whether a feature is suspect; only to be asked where {@link #areAny} are. */
     public boolean isSuspect(int feature) {
         return suspect[feature];
@@ -107,7 +100,9 @@ public final class Suspects {
 
     /** Settles all features. */
     public void clear() {
-        settle(0, suspect.length);
-        any = false;
+        if (any) {
+            Arrays.fill(suspect, false);
+            any = false;
+        }
     }
 }

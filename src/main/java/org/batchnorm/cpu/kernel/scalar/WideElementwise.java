@@ -233,8 +233,9 @@ public final class WideElementwise implements Elementwise {
 
     /** Adds the residual, rounds what was mapped, and applies the activation. */
     private void finish(Operands o, long at, int length) {
-        for (int j = 0; j < length && o.hasResidual(); j++) {
-            mapped[j] += o.isPlain() ? o.second(at + j) : tile.b[j];
+        if (o.hasResidual()) {
+            boolean plain = o.isPlain();
+            add(plain ? (float[]) o.second : tile.b, plain ? (int) (o.secondStart + at) : 0, length);
         }
         narrow(tile.c, 0, length);
         if (!o.hasSecond() || o.hasResidual()) {
@@ -264,6 +265,13 @@ public final class WideElementwise implements Elementwise {
         double[] a = scale;
         for (int j = 0; j < length; j++) {
             to[j] = ((dy[dyAt + j] - g[j]) + (x[xAt + j] - c[j]) * k[j]) * a[j];
+        }
+    }
+
+    private void add(float[] residual, int at, int length) {
+        double[] to = mapped;
+        for (int j = 0; j < length; j++) {
+            to[j] += residual[at + j];
         }
     }
 
