@@ -116,20 +116,16 @@ class RankTrainingTest {
     private static Comparison comparison(Settings settings, StatisticsExchange exchange) {
         return Comparison.distributed(
                 DIGITS,
-                NetworkKind.TEXTBOOK,
-                Placement.AFTER,
+                Architecture.fused(NetworkKind.TEXTBOOK, Placement.AFTER),
                 OptimizerKind.SGD,
                 settings,
-                (features, timed) -> BatchNorm.builder(features)
-                        .threads(1)
-                        .synchronizedBy(timed)
-                        .build(),
+                (builder, timed) -> builder.threads(1).synchronizedBy(timed).build(),
                 exchange);
     }
 
     private static Sequential network(int seed) {
-        return NetworkKind.TEXTBOOK.build(
-                DIGITS.train().width(), DIGITS.train().classes(), Placement.AFTER, Optional.empty(), seed);
+        return Architecture.fused(NetworkKind.TEXTBOOK, Placement.AFTER)
+                .build(DIGITS.train().width(), DIGITS.train().classes(), Optional.empty(), seed);
     }
 
     private static <T> List<T> onRanks(int ranks, Function<StatisticsExchange, T> work) {
