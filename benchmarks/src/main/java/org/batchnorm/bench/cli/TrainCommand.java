@@ -358,7 +358,8 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private String describeNetwork(Plan plan) {
-        return plan.images().name() + ": " + network + " network, batch norm " + plan.network().placement() + " activation";
+        return plan.images().name() + ": " + network + " network, batch norm "
+                + plan.network().placement() + " activation";
     }
 
     private String describe(Settings settings) {

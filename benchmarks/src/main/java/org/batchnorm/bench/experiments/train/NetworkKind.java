@@ -106,8 +106,8 @@ public enum NetworkKind {
         for (int hidden : hiddenWidths) {
             layers.add(linear(width, hidden, random));
             Optional<BatchNormLayer> normalizing = batchNorm.map(make -> make.apply(hidden));
-            boolean separate = normalizing.stream()
-                    .allMatch(layer -> layer.activations().areNone());
+            boolean separate =
+                    normalizing.stream().allMatch(layer -> layer.activations().areNone());
             if (separate && placement == Placement.AFTER) {
                 layers.add(activation(hidden));
             }

@@ -12,7 +12,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Function;
 import java.util.stream.IntStream;
-import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.experiments.data.Digits;
 import org.batchnorm.bench.experiments.data.TrainTest;
 import org.batchnorm.bench.experiments.network.Parameter;

@@ -74,9 +74,9 @@ class ResidentTrainingTest {
     }
 
     /**
-     * The files and sizes of MNIST: the digits, blown up to 28 x 28 pixels, from IDX files; the activations are layers. With some seeds a rounding
-     * comes to decide between two ways to go on: with seeds 1 and 7 of 1 to 12 here, with seed 1 between the two CPU
-     * backends as well.
+     * The files and sizes of MNIST: the digits, blown up to 28 x 28 pixels, from IDX files; the activations are layers.
+     * With some seeds a rounding comes to decide between two ways to go on: with seeds 1 and 7 of 1 to 12 here, with
+     * seed 1 between the two CPU backends as well.
      */
     @Test
     void imagesFromIdxFilesTrainTheTextbookNetwork(@TempDir Path folder) throws IOException {
@@ -85,7 +85,12 @@ class ResidentTrainingTest {
         TrainTest images = IdxDirectory.load(folder);
         assertThat(images.train().width()).isEqualTo(784);
         Settings settings = new Settings(60, 40, 40, OptimizerKind.SGD.defaultLearningRate(NetworkKind.TEXTBOOK), 8);
-        Runs runs = runs(() -> textbook(784, Architecture.unfused(NetworkKind.TEXTBOOK, Placement.AFTER)), images, OptimizerKind.SGD, settings, 4);
+        Runs runs = runs(
+                () -> textbook(784, Architecture.unfused(NetworkKind.TEXTBOOK, Placement.AFTER)),
+                images,
+                OptimizerKind.SGD,
+                settings,
+                4);
         runs.requireLossesAsCloseAsTwins();
         assertThat(runs.device.accuracy).isCloseTo(runs.host.accuracy, within(0.01));
         assertThat(runs.device.accuracy).isGreaterThan(0.9);

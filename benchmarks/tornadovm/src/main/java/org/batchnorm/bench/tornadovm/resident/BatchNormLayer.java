@@ -7,7 +7,10 @@ import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
-/** Batch norm and the activations that it does, by the library's pieces. They upload their own arrays and keep them on the device. */
+/**
+ * Batch norm and the activations that it does, by the library's pieces. They upload their own arrays and keep them on
+ * the device.
+ */
 final class BatchNormLayer implements ResidentLayer {
     private final BatchNormTasks norm;
     private @Nullable FloatArray input;
