@@ -11,6 +11,7 @@ import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.experiments.data.Digits;
 import org.batchnorm.bench.experiments.data.IdxDirectory;
 import org.batchnorm.bench.experiments.data.TrainTest;
+import org.batchnorm.bench.experiments.train.Architecture;
 import org.batchnorm.bench.experiments.train.Comparison;
 import org.batchnorm.bench.experiments.train.ComparisonTable;
 import org.batchnorm.bench.experiments.train.Curve;
@@ -146,7 +147,7 @@ final class TrainCommand implements Callable<Integer> {
             names = "--unfused",
             description = {
                 "Leave activations to layers of their own. Default: where it can, batch norm does them in its own passes over memory,",
-                "with the same results but for rounding (the textbook network's, in one process on the host)."
+                "with the same results but for rounding (the textbook network's; with --distributed where they come before batch norm)."
             })
     private boolean unfused;
 
@@ -200,28 +201,34 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     /** What was asked for, checked. */
-    private record Plan(TrainTest images, Placement where, Settings settings) {}
+    private record Plan(TrainTest images, Architecture network, Settings settings) {}
 
     private Plan plan() throws IOException {
         if (!(target > 0 && target <= 100)) {
             throw new IllegalArgumentException("--target: " + target + " given, must be a percentage within (0, 100]");
         }
         TrainTest images = data == null ? Digits.load() : IdxDirectory.load(data);
-        return new Plan(images, placement == null ? network.defaultPlacement() : placement, settings(images));
+        Placement where = placement == null ? network.defaultPlacement() : placement;
+        boolean fuses = !unfused && (resident || backend.doesActivations());
+        return new Plan(
+                images,
+                fuses ? Architecture.fused(network, where) : Architecture.unfused(network, where),
+                settings(images));
     }
 
     private Comparison onHost(Plan plan) {
-        return unfused || !backend.doesActivations()
-                ? Comparison.withAndWithout(
-                        plan.images(), network, plan.where(), optimizer, plan.settings(), this::batchNorm)
-                : Comparison.fused(plan.images(), network, plan.where(), optimizer, plan.settings(), backend::choose);
+        return Comparison.withAndWithout(
+                plan.images(),
+                plan.network(),
+                optimizer,
+                plan.settings(),
+                builder -> backend.choose(builder).build());
     }
 
     private Comparison resident(Plan plan) {
         return Comparison.resident(
                 plan.images(),
-                network,
-                plan.where(),
+                plan.network(),
                 optimizer,
                 plan.settings(),
                 ResidentTraining.find(),
@@ -234,7 +241,7 @@ final class TrainCommand implements Callable<Integer> {
         Plan plan = Ranks.together(exchange, () -> {
             Plan checked = plan();
             // A backend that this machine does not have is told before the ranks need each other.
-            batchNorm(1).close();
+            backend.choose(BatchNorm.builder(1)).build().close();
             if (first) {
                 prepareOutput();
             }
@@ -242,13 +249,11 @@ final class TrainCommand implements Callable<Integer> {
         });
         try (Comparison comparison = Comparison.distributed(
                 plan.images(),
-                network,
-                plan.where(),
+                plan.network(),
                 optimizer,
                 plan.settings(),
-                (features, timed) -> backend.choose(BatchNorm.builder(features))
-                        .synchronizedBy(timed)
-                        .build(),
+                (builder, timed) ->
+                        backend.choose(builder).synchronizedBy(timed).build(),
                 exchange)) {
             if (first) {
                 train(
@@ -270,10 +275,6 @@ final class TrainCommand implements Callable<Integer> {
 
     private static String place(Comparison comparison) {
         return comparison.trainees().getLast().place();
-    }
-
-    private BatchNorm batchNorm(int features) {
-        return backend.choose(BatchNorm.builder(features)).build();
     }
 
     private Settings settings(TrainTest images) {
@@ -357,7 +358,8 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private String describeNetwork(Plan plan) {
-        return plan.images().name() + ": " + network + " network, batch norm " + plan.where() + " activation";
+        return plan.images().name() + ": " + network + " network, batch norm "
+                + plan.network().placement() + " activation";
     }
 
     private String describe(Settings settings) {

@@ -4,32 +4,33 @@ import java.util.List;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activations;
 import org.jspecify.annotations.Nullable;
 
 /** The library's {@link BatchNorm} as a layer of these networks. */
 public final class BatchNormLayer implements Layer {
     private final BatchNorm batchNorm;
-    private final boolean doesActivation;
+    private final Activations activations;
 
     /** Takes over the layer, which is closed with this one. */
     public BatchNormLayer(BatchNorm batchNorm) {
-        this(batchNorm, false);
+        this(batchNorm, Activations.NONE);
     }
 
     /**
      * Takes over the layer, which is closed with this one.
      *
-     * @param doesActivation whether it was built with the network's activation, before or after it, so that the network
-     *     has no other one there
+     * @param activations the network's that it was built with, before or after it, so that the network has no other
+     *     ones there
      */
-    public BatchNormLayer(BatchNorm batchNorm, boolean doesActivation) {
+    public BatchNormLayer(BatchNorm batchNorm, Activations activations) {
         this.batchNorm = batchNorm;
-        this.doesActivation = doesActivation;
+        this.activations = activations;
     }
 
-    /** Whether it does the network's activation, too. */
-    public boolean doesActivation() {
-        return doesActivation;
+    /** Those of the network that it does, too. */
+    public Activations activations() {
+        return activations;
     }
 
     /** The library's layer. */

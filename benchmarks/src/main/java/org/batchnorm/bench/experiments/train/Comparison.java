@@ -4,14 +4,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.function.BiFunction;
-import java.util.function.IntFunction;
-import java.util.function.UnaryOperator;
+import java.util.function.Function;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.bench.experiments.data.TrainTest;
 import org.batchnorm.bench.experiments.network.BatchNormLayer;
 import org.batchnorm.bench.experiments.network.Sequential;
-import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.StatisticsExchange;
 
 /**
@@ -35,58 +33,18 @@ public final class Comparison implements AutoCloseable {
 
     /**
      * The same network without batch norm (the first trainee) and with it (the second), from the same initial weights.
-     * Activations are layers of their own.
      *
-     * @param batchNorm makes the library's layer for a number of features
+     * @param batchNorm completes the builder of the library's layer
      */
     public static Comparison withAndWithout(
             TrainTest data,
-            NetworkKind network,
-            Placement placement,
+            Architecture network,
             OptimizerKind optimizer,
             Settings settings,
-            IntFunction<BatchNorm> batchNorm) {
-        return onHost(
-                data,
-                network,
-                placement,
-                optimizer,
-                settings,
-                features -> new BatchNormLayer(batchNorm.apply(features)));
-    }
-
-    /**
-     * The same two networks, the second one with an activation that batch norm can do done by batch norm, in its own
-     * passes over memory. What comes out is the same, but for rounding.
-     *
-     * @param batchNorm completes the builder of the library's layer, which has the activation already
-     */
-    public static Comparison fused(
-            TrainTest data,
-            NetworkKind network,
-            Placement placement,
-            OptimizerKind optimizer,
-            Settings settings,
-            UnaryOperator<BatchNormBuilder> batchNorm) {
-        Activations fused = network.fusible(placement);
-        return onHost(data, network, placement, optimizer, settings, features -> {
-            BatchNormBuilder builder =
-                    BatchNorm.builder(features).inputActivation(fused.input()).activation(fused.output());
-            return new BatchNormLayer(batchNorm.apply(builder).build(), !fused.areNone());
-        });
-    }
-
-    private static Comparison onHost(
-            TrainTest data,
-            NetworkKind network,
-            Placement placement,
-            OptimizerKind optimizer,
-            Settings settings,
-            IntFunction<BatchNormLayer> batchNorm) {
+            Function<BatchNormBuilder, BatchNorm> batchNorm) {
         return of(
                 data,
                 network,
-                placement,
                 settings,
                 batchNorm,
                 (name, host) -> new HostTrainee(
@@ -101,24 +59,22 @@ public final class Comparison implements AutoCloseable {
      * The same two networks, trained by several ranks: all make the same calls, each with its part of every batch, and
      * get what one process gets, but for rounding.
      *
-     * @param batchNorm makes the library's layer for a number of features, with the exchange that it is given
+     * @param batchNorm completes the builder of the library's layer with the exchange that it is given
      * @param exchange this rank's
      */
     public static Comparison distributed(
             TrainTest data,
-            NetworkKind network,
-            Placement placement,
+            Architecture network,
             OptimizerKind optimizer,
             Settings settings,
-            BiFunction<Integer, StatisticsExchange, BatchNorm> batchNorm,
+            BiFunction<BatchNormBuilder, StatisticsExchange, BatchNorm> batchNorm,
             StatisticsExchange exchange) {
         TimedExchange timed = new TimedExchange(exchange);
         return of(
                 data,
-                network,
-                placement,
+                network.withoutFusedOutput(),
                 settings,
-                features -> new BatchNormLayer(batchNorm.apply(features, timed)),
+                builder -> batchNorm.apply(builder, timed),
                 (name, host) -> new RankTrainee(
                         name,
                         host,
@@ -136,15 +92,11 @@ public final class Comparison implements AutoCloseable {
      */
     public static Comparison resident(
             TrainTest data,
-            NetworkKind network,
-            Placement placement,
+            Architecture network,
             OptimizerKind optimizer,
             Settings settings,
             ResidentTraining training,
             Optional<String> device) {
-        // The host's layer holds the configuration, and computes nothing.
-        IntFunction<BatchNormLayer> layer = features ->
-                new BatchNormLayer(BatchNorm.builder(features).backend("scalar").build());
         BiFunction<String, Sequential, Trainee> resident = (name, host) -> {
             boolean hasBatchNorm = host.layers().stream().anyMatch(BatchNormLayer.class::isInstance);
             try (host) {
@@ -155,15 +107,15 @@ public final class Comparison implements AutoCloseable {
                         settings.steps());
             }
         };
-        return of(data, network, placement, settings, layer, resident, WHOLE);
+        // The host's layer holds the configuration, and computes nothing.
+        return of(data, network, settings, builder -> builder.backend("scalar").build(), resident, WHOLE);
     }
 
     private static Comparison of(
             TrainTest data,
-            NetworkKind kind,
-            Placement placement,
+            Architecture network,
             Settings settings,
-            IntFunction<BatchNormLayer> batchNorm,
+            Function<BatchNormBuilder, BatchNorm> batchNorm,
             BiFunction<String, Sequential, Trainee> trainee,
             Part part) {
         Random seeds = new Random(settings.seed());
@@ -172,11 +124,9 @@ public final class Comparison implements AutoCloseable {
         int inputs = data.train().width();
         int classes = data.train().classes();
         Batches batches = new Batches(data.train(), settings.batchSize(), orderSeed, part);
-        Trainee without =
-                trainee.apply("without", kind.build(inputs, classes, placement, Optional.empty(), weightSeed));
+        Trainee without = trainee.apply("without", network.build(inputs, classes, Optional.empty(), weightSeed));
         try {
-            Trainee with =
-                    trainee.apply("with", kind.build(inputs, classes, placement, Optional.of(batchNorm), weightSeed));
+            Trainee with = trainee.apply("with", network.build(inputs, classes, Optional.of(batchNorm), weightSeed));
             return new Comparison(data, settings, List.of(without, with), batches);
         } catch (RuntimeException e) {
             without.close();

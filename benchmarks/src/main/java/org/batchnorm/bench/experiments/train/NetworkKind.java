@@ -74,7 +74,7 @@ public enum NetworkKind {
     }
 
     /** What batch norm at that place can do of the network's activation in its own passes over memory. */
-    public Activations fusible(Placement placement) {
+    Activations fusible(Placement placement) {
         return placement == Placement.AFTER
                 ? Activations.NONE.withInput(fusible())
                 : Activations.NONE.withOutput(fusible());
@@ -98,7 +98,7 @@ public enum NetworkKind {
      *     same network without
      * @param seed of the initial weights, which are the same with batch norm and without
      */
-    public Sequential build(
+    Sequential build(
             int inputs, int classes, Placement placement, Optional<IntFunction<BatchNormLayer>> batchNorm, long seed) {
         Random random = new Random(seed);
         List<Layer> layers = new ArrayList<>();
@@ -106,7 +106,8 @@ public enum NetworkKind {
         for (int hidden : hiddenWidths) {
             layers.add(linear(width, hidden, random));
             Optional<BatchNormLayer> normalizing = batchNorm.map(make -> make.apply(hidden));
-            boolean separate = normalizing.stream().noneMatch(BatchNormLayer::doesActivation);
+            boolean separate =
+                    normalizing.stream().allMatch(layer -> layer.activations().areNone());
             if (separate && placement == Placement.AFTER) {
                 layers.add(activation(hidden));
             }

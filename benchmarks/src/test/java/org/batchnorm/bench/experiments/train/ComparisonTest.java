@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.batchnorm.BatchNorm;
+import java.util.Optional;
+import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.bench.experiments.data.Digits;
 import org.batchnorm.bench.experiments.data.TrainTest;
+import org.batchnorm.bench.experiments.network.Sequential;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -17,6 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class ComparisonTest {
     private static final TrainTest DIGITS = Digits.load();
+    private static final Architecture TEXTBOOK = Architecture.unfused(NetworkKind.TEXTBOOK, Placement.AFTER);
 
     @ParameterizedTest
     @CsvSource({
@@ -46,11 +49,10 @@ class ComparisonTest {
     void withBatchNormTheDigitsAreLearnedInFewerSteps() {
         try (Comparison comparison = Comparison.withAndWithout(
                 DIGITS,
-                NetworkKind.TEXTBOOK,
-                Placement.AFTER,
+                TEXTBOOK,
                 OptimizerKind.SGD,
                 new Settings(60, 150, 5, OptimizerKind.SGD.defaultLearningRate(NetworkKind.TEXTBOOK), 1),
-                features -> BatchNorm.builder(features).build())) {
+                BatchNormBuilder::build)) {
             comparison.run(step -> {});
 
             Curve without = comparison.trainees().get(0).curve();
@@ -68,13 +70,12 @@ class ComparisonTest {
         Settings settings = new Settings(60, 4, 4, 0.01, 5);
         List<Double> unfused = losses(NetworkKind.TEXTBOOK, placement, OptimizerKind.SGD, settings, "scalar", 1);
         List<Double> fused = new ArrayList<>();
-        try (Comparison comparison = Comparison.fused(
+        try (Comparison comparison = Comparison.withAndWithout(
                 DIGITS,
-                NetworkKind.TEXTBOOK,
-                placement,
+                Architecture.fused(NetworkKind.TEXTBOOK, placement),
                 OptimizerKind.SGD,
                 settings,
-                builder -> builder.backend("scalar").threads(1))) {
+                builder -> builder.backend("scalar").threads(1).build())) {
             comparison.run(step -> {});
             addLosses(comparison, settings, fused);
             assertThat(comparison.trainees().getLast().curve().medianBetweenLinearNanos())
@@ -92,8 +93,12 @@ class ComparisonTest {
     @CsvSource({"TEXTBOOK, AFTER, 7", "TEXTBOOK, BEFORE, 7", "PAPER, BEFORE, 10", "PAPER, AFTER, 10"})
     void onlyWhatBatchNormCanDoIsLeftToIt(NetworkKind network, Placement placement, int layers) {
         Settings settings = new Settings(60, 1, 1, 0.01, 5);
-        try (Comparison comparison = Comparison.fused(
-                DIGITS, network, placement, OptimizerKind.SGD, settings, builder -> builder.backend("scalar"))) {
+        try (Comparison comparison = Comparison.withAndWithout(
+                DIGITS,
+                Architecture.fused(network, placement),
+                OptimizerKind.SGD,
+                settings,
+                builder -> builder.backend("scalar").build())) {
             NetworkTrainee with = (NetworkTrainee) comparison.trainees().getLast();
             assertThat(with.classifier.network().layers()).hasSize(layers);
         }
@@ -121,16 +126,12 @@ class ComparisonTest {
             assertThat(comparison.trainees().get(0).hasBatchNorm()).isFalse();
             assertThat(comparison.trainees().get(1).place()).isEqualTo("scalar");
         }
-        assertThat(NetworkKind.PAPER
-                        .build(64, 10, Placement.BEFORE, java.util.Optional.empty(), 3)
-                        .parameters()
-                        .getFirst()
-                        .value())
-                .isEqualTo(NetworkKind.PAPER
-                        .build(64, 10, Placement.BEFORE, java.util.Optional.empty(), 3)
-                        .parameters()
-                        .getFirst()
-                        .value());
+        Architecture paper = Architecture.unfused(NetworkKind.PAPER, Placement.BEFORE);
+        try (Sequential without = paper.build(64, 10, Optional.empty(), 3);
+                Sequential with = paper.build(64, 10, Optional.of(BatchNormBuilder::build), 3)) {
+            assertThat(with.parameters().getFirst().value())
+                    .isEqualTo(without.parameters().getFirst().value());
+        }
     }
 
     @ParameterizedTest
@@ -189,14 +190,10 @@ class ComparisonTest {
             int threads) {
         try (Comparison comparison = Comparison.withAndWithout(
                 DIGITS,
-                network,
-                placement,
+                Architecture.unfused(network, placement),
                 optimizer,
                 settings,
-                features -> BatchNorm.builder(features)
-                        .backend(backend)
-                        .threads(threads)
-                        .build())) {
+                builder -> builder.backend(backend).threads(threads).build())) {
             comparison.run(step -> {});
             List<Double> losses = new ArrayList<>();
             addLosses(comparison, settings, losses);
@@ -216,10 +213,9 @@ class ComparisonTest {
     private static Comparison textbook(Settings settings) {
         return Comparison.withAndWithout(
                 DIGITS,
-                NetworkKind.TEXTBOOK,
-                Placement.AFTER,
+                TEXTBOOK,
                 OptimizerKind.SGD,
                 settings,
-                features -> BatchNorm.builder(features).backend("scalar").build());
+                builder -> builder.backend("scalar").build());
     }
 }

@@ -3,7 +3,6 @@ package org.batchnorm.bench.experiments.train;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.experiments.data.Digits;
 import org.batchnorm.bench.experiments.data.TrainTest;
 
@@ -40,11 +39,10 @@ public final class PermutedRuns {
     private List<double[]> run(Random random) {
         try (Comparison comparison = Comparison.withAndWithout(
                 DIGITS,
-                NetworkKind.TEXTBOOK,
-                Placement.AFTER,
+                Architecture.fused(NetworkKind.TEXTBOOK, Placement.AFTER),
                 OptimizerKind.SGD,
                 settings,
-                features -> BatchNorm.builder(features).threads(1).build())) {
+                builder -> builder.threads(1).build())) {
             for (int step = 1; step <= settings.steps(); step++) {
                 Trainee.Batch batch = comparison.batches().next();
                 if (random != null) {

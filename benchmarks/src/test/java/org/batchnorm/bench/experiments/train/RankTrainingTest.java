@@ -12,7 +12,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Function;
 import java.util.stream.IntStream;
-import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.experiments.data.Digits;
 import org.batchnorm.bench.experiments.data.TrainTest;
 import org.batchnorm.bench.experiments.network.Parameter;
@@ -116,20 +115,16 @@ class RankTrainingTest {
     private static Comparison comparison(Settings settings, StatisticsExchange exchange) {
         return Comparison.distributed(
                 DIGITS,
-                NetworkKind.TEXTBOOK,
-                Placement.AFTER,
+                Architecture.fused(NetworkKind.TEXTBOOK, Placement.AFTER),
                 OptimizerKind.SGD,
                 settings,
-                (features, timed) -> BatchNorm.builder(features)
-                        .threads(1)
-                        .synchronizedBy(timed)
-                        .build(),
+                (builder, timed) -> builder.threads(1).synchronizedBy(timed).build(),
                 exchange);
     }
 
     private static Sequential network(int seed) {
-        return NetworkKind.TEXTBOOK.build(
-                DIGITS.train().width(), DIGITS.train().classes(), Placement.AFTER, Optional.empty(), seed);
+        return Architecture.fused(NetworkKind.TEXTBOOK, Placement.AFTER)
+                .build(DIGITS.train().width(), DIGITS.train().classes(), Optional.empty(), seed);
     }
 
     private static <T> List<T> onRanks(int ranks, Function<StatisticsExchange, T> work) {

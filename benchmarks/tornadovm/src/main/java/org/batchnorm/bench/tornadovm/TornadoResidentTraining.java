@@ -51,7 +51,7 @@ public final class TornadoResidentTraining implements ResidentTraining {
                         linear.parameters().getLast().value());
             case LeakyReLU leaky -> new ResidentNetwork.Layer.LeakyRelu(leaky.slope());
             case Sigmoid sigmoid -> new ResidentNetwork.Layer.Sigmoid();
-            case BatchNormLayer norm -> new ResidentNetwork.Layer.BatchNorm(norm.config());
+            case BatchNormLayer norm -> new ResidentNetwork.Layer.BatchNorm(norm.config(), norm.activations());
             default ->
                 throw new IllegalArgumentException(
                         "layer: " + layer.getClass().getSimpleName() + " given, which does not exist on the device");

@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.IntFunction;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.batchnorm.BatchNorm;
+import org.batchnorm.BatchNormBuilder;
 import org.batchnorm.bench.experiments.data.Digits;
+import org.batchnorm.bench.experiments.train.Architecture;
 import org.batchnorm.bench.experiments.train.Comparison;
 import org.batchnorm.bench.experiments.train.Curve;
 import org.batchnorm.bench.experiments.train.NetworkKind;
@@ -31,11 +33,11 @@ class HostTrainingTest {
      */
     @Test
     void theCurveFollowsTheCpusForAHundredSteps() {
-        Curve cpu = curve(features -> layer(features, "scalar", 1));
+        Curve cpu = curve(builder -> layer(builder, "scalar", 1));
         List<Curve> twins = IntStream.of(-2, -1, 1, 2)
-                .mapToObj(units -> curve(features -> layer(features, "scalar", 1 + units * Math.ulp(1f))))
+                .mapToObj(units -> curve(builder -> layer(builder, "scalar", 1 + units * Math.ulp(1f))))
                 .toList();
-        Curve device = curve(features -> layer(features, "tornadovm", 1));
+        Curve device = curve(builder -> layer(builder, "tornadovm", 1));
 
         double strayed = 0;
         for (int step = 1; step <= STEPS; step++) {
@@ -51,18 +53,22 @@ class HostTrainingTest {
                 .isCloseTo(cpu.lastEvaluation().testAccuracy(), within(0.01));
     }
 
-    private static BatchNorm layer(int features, String backend, float gamma) {
-        BatchNorm layer = BatchNorm.builder(features).backend(backend).build();
+    private static BatchNorm layer(BatchNormBuilder builder, String backend, float gamma) {
+        BatchNorm layer = builder.backend(backend).build();
         Arrays.fill(layer.weight(), gamma);
         return layer;
     }
 
-    private static Curve curve(IntFunction<BatchNorm> batchNorm) {
+    private static Curve curve(Function<BatchNormBuilder, BatchNorm> batchNorm) {
         NetworkKind network = NetworkKind.TEXTBOOK;
         OptimizerKind optimizer = OptimizerKind.SGD;
         Settings settings = new Settings(60, STEPS, STEPS, optimizer.defaultLearningRate(network), 1);
         try (Comparison comparison = Comparison.withAndWithout(
-                Digits.load(), network, network.defaultPlacement(), optimizer, settings, batchNorm)) {
+                Digits.load(),
+                Architecture.fused(network, network.defaultPlacement()),
+                optimizer,
+                settings,
+                batchNorm)) {
             comparison.run(step -> {});
             return comparison.trainees().getLast().curve();
         }

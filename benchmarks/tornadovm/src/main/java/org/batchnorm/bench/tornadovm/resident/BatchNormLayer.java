@@ -1,14 +1,16 @@
 package org.batchnorm.bench.tornadovm.resident;
 
 import java.util.List;
-import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 
-/** Batch norm, by the library's pieces. They upload their own arrays and keep them on the device. */
+/**
+ * Batch norm and the activations that it does, by the library's pieces. They upload their own arrays and keep them on
+ * the device.
+ */
 final class BatchNormLayer implements ResidentLayer {
     private final BatchNormTasks norm;
     private @Nullable FloatArray input;
@@ -17,8 +19,12 @@ final class BatchNormLayer implements ResidentLayer {
      * @param name the prefix of its tasks
      * @param capacity the most rows of a batch, in training and in inference
      */
-    BatchNormLayer(String name, BatchNormConfig config, int capacity, TornadoDevice device) {
-        norm = new BatchNormTasks(name, config, BatchShape.of(capacity, config.features()), device);
+    BatchNormLayer(String name, ResidentNetwork.Layer.BatchNorm layer, int capacity, TornadoDevice device) {
+        BatchShape shape = BatchShape.of(capacity, layer.config().features());
+        norm = BatchNormTasks.builder(name, layer.config(), shape)
+                .inputActivation(layer.activations().input())
+                .activation(layer.activations().output())
+                .build(device);
     }
 
     @Override

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.bench.tornadovm.resident.ResidentLayer.Trained;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.tornadovm.BatchNormTasks;
 import org.batchnorm.tornadovm.SampleCount;
 import org.jspecify.annotations.Nullable;
@@ -226,7 +227,7 @@ public final class ResidentNetwork implements AutoCloseable {
                 case Layer.Linear linear -> new LinearLayer(name, linear.weight(), linear.bias());
                 case Layer.LeakyRelu leaky -> ActivationLayer.leakyRelu(name, width, leaky.slope());
                 case Layer.Sigmoid sigmoid -> ActivationLayer.sigmoid(name, width);
-                case Layer.BatchNorm norm -> new BatchNormLayer(name, norm.config(), capacity, device);
+                case Layer.BatchNorm norm -> new BatchNormLayer(name, norm, capacity, device);
             };
             network.add(built);
             width = built.outputs();
@@ -353,8 +354,12 @@ public final class ResidentNetwork implements AutoCloseable {
         /** {@code y = 1 / (1 + exp(−x))}. */
         record Sigmoid() implements Layer {}
 
-        /** Batch norm. */
-        record BatchNorm(BatchNormConfig config) implements Layer {}
+        /**
+         * Batch norm.
+         *
+         * @param activations what it does before and after, in the same passes over memory
+         */
+        record BatchNorm(BatchNormConfig config, Activations activations) implements Layer {}
     }
 
     /**

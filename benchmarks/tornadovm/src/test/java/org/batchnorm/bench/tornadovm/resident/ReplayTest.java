@@ -14,6 +14,7 @@ import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Images;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Layer;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Schedule;
 import org.batchnorm.bench.tornadovm.resident.ResidentNetwork.Score;
+import org.batchnorm.spi.Activations;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -105,7 +106,7 @@ class ReplayTest {
         List<Layer> layers = new ArrayList<>();
         layers.add(linear(WIDTH, 13, random));
         if (batchNorm) {
-            layers.add(new Layer.BatchNorm(BatchNormConfig.of(13)));
+            layers.add(new Layer.BatchNorm(BatchNormConfig.of(13), Activations.NONE));
         }
         layers.add(new Layer.Sigmoid());
         layers.add(linear(13, CLASSES, random));
