@@ -39,6 +39,10 @@ import org.batchnorm.spi.Tensors;
  * so micro-batches may differ in size and layout, have one value or none, and come in another order in each sweep; only
  * the last bits depend on it. {@code reduceGradients} reads x twice.
  *
+ * <p>A layer with an activation before batch norm works; x is what comes before that. One after batch norm is refused:
+ * a micro-batch's gradients are reduced about the mean of its own values, of which the sign of the output cannot be
+ * told. Do it outside, as {@code dy · act′}. A residual is added outside, too: its gradient is that dy.
+ *
  * <p>A wrong order of calls is an {@link IllegalStateException} that names the call, before anything is changed; so is
  * a micro-batch too many or too few. When the last micro-batch has its dx, {@code collectStatistics} begins the next
  * large batch; {@link #clear()} begins it earlier. Data and their errors are as in {@link BatchNorm}: y may be the same

@@ -8,6 +8,7 @@ import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
+import org.batchnorm.spi.ElementTypeRefusedException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -138,7 +139,7 @@ record Arguments(String owner, int features, ElementType type) {
     void requireTypeTaken(Backends.OpenBackend backend) {
         if (type == ElementType.FLOAT64 && !backend.operations().takesFloat64()) {
             backend.operations().close();
-            throw new IllegalArgumentException("elementType: FLOAT64 given, but the backend " + backend.name()
+            throw new ElementTypeRefusedException("elementType: FLOAT64 given, but the backend " + backend.name()
                     + " does not take it; choose the backend auto, vector or scalar, or FLOAT32");
         }
     }

@@ -36,13 +36,13 @@ import org.batchnorm.state.Tensor;
  * }
  * }</pre>
  *
- * <p><b>Data</b> are {@link Batch}es: float32 in {@code float[]}s or in {@link MemorySegment}s, on or off the heap, of
- * at least the shape's elements. Nothing is copied, and what lies behind the elements is left alone, so that a last,
- * smaller batch may use the buffer of the others. Arrays and segments can be given as they are, too, with one shape for
- * all of them. Batches of a layer of FLOAT64 ({@link BatchNormBuilder#elementType}) are in {@code double[]}s or
- * segments, and so are its arrays: {@link #doubleWeight()} and so on. y may be the same memory as x, and dx the same as
- * dy or x; overlap in part is an error. After a forward in place, backward needs a copy of x that the caller made
- * before, or takes y ({@link BatchNormBuilder#recomputeInputFromOutput}).
+ * <p><b>Data</b> are {@link Batch}es: float32, or either 16-bit type, in arrays or in {@link MemorySegment}s, on or off
+ * the heap, of at least the shape's elements. Nothing is copied, and what lies behind the elements is left alone, so
+ * that a last, smaller batch may use the buffer of the others. Arrays and segments can be given as they are, too, with
+ * one shape for all of them. Batches of a layer of FLOAT64 ({@link BatchNormBuilder#elementType}) are in
+ * {@code double[]}s or segments, and so are its arrays: {@link #doubleWeight()} and so on. y may be the same memory as
+ * x, and dx the same as dy or x; overlap in part is an error. After a forward in place, backward needs a copy of x that
+ * the caller made before, or takes y ({@link BatchNormBuilder#recomputeInputFromOutput}).
  *
  * <p><b>Threads.</b> In inference mode any number of threads may call {@link #forward(Batch, Batch)} at once.
  * Everything that changes the layer (training, backward, loading, changing the mode) belongs to one thread at a time; a
@@ -250,7 +250,7 @@ public final class BatchNorm implements AutoCloseable {
      *
      * <p>With x̂ = (x − mean) · rstd: {@code dbeta = Σ dy}, {@code dgamma = Σ dy · x̂}, and {@code dx = gamma · rstd /
      * m · (m · dy − dbeta − x̂ · dgamma)} through the batch's statistics, {@code dx = gamma · rstd · dy} through frozen
-     * ones. γ is taken as it is now, or, if x is recomputed, as it was then.
+     * ones. γ is taken as it is now; with an activation after batch norm, or if x is recomputed, as it was then.
      *
      * @param x in, the shape of that forward: its input (a copy, if it ran in place), or y, if x is recomputed of it
      * @param dy in, the same shape: the gradient of the loss by y

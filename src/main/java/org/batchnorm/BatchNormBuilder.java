@@ -115,9 +115,15 @@ public final class BatchNormBuilder {
     }
 
     /**
-     * An activation after batch norm, {@code y = act(BN(x))}, in the same passes over memory. The layer's backward is
-     * then given the gradient by that y, and computes the sign of BN(x) again from x, γ and β: these must be as they
-     * were in the forward. A backend that cannot do it is not taken by {@code auto} then.
+     * An activation after batch norm, {@code y = act(z)} of {@code z = BN(x)}, in the same passes over memory. The
+     * layer's backward is given the gradient by that y, and its results are those of batch norm's own for
+     *
+     * <pre>{@code dz = dy · act′(z),   act′(z) = 1 where z > 0, else the slope}</pre>
+     *
+     * in place of dy. It computes z again, bit by bit, from x and the γ and β of the forward, of which the layer or
+     * {@link SavedStatistics} keeps copies: an optimizer may change them in between, and dx is scaled with those of the
+     * forward. With a residual the sign is that of y, and γ is taken as it is then. A backend that cannot do it is not
+     * taken by {@code auto}.
      *
      * @throws IllegalArgumentException if it is null; {@link #build()} throws it where a backend was forced that does
      *     no activations, or where the statistics are synchronized
@@ -128,9 +134,13 @@ public final class BatchNormBuilder {
     }
 
     /**
-     * An activation before batch norm, {@code y = BN(act(x))}, as the textbook's network has it. The statistics are
-     * those of act(x); x is what comes before the activation, and dx the gradient by that. Else as
-     * {@link #activation(Activation)}, with which it may be combined.
+     * An activation before batch norm, {@code y = BN(a)} of {@code a = act(x)}, as the textbook's network has it. The
+     * statistics are those of a; x is what comes before the activation, and dx the gradient by that,
+     *
+     * <pre>{@code dx = da · act′(x),   act′(x) = 1 where x > 0, else the slope}</pre>
+     *
+     * where da is what batch norm's own backward gives for its input a. Backends and errors are those of
+     * {@link #activation(Activation)}, with which it may be combined: {@code y = output(BN(input(x)))}.
      */
     public BatchNormBuilder inputActivation(Activation activation) {
         activations = activations.withInput(activation);

@@ -202,11 +202,7 @@ public final class BatchNormFunction implements AutoCloseable {
         transform(x, null, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
     }
 
-    /**
-     * The same with a residual, {@code y = activation(gamma · (x − mean) / sqrt(variance + eps) + beta + residual)}.
-     *
-     * @param residual in, the shape of x; may be the memory of x or y
-     */
+    /** With a residual: {@code y = activation(gamma · (x − mean) / sqrt(variance + eps) + beta + residual)}. */
     public void inference(Batch x, Batch residual, Batch y, Parameters parameters, float[] mean, float[] variance) {
         requireResidual(residual);
         transform(x, residual, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
@@ -292,7 +288,8 @@ public final class BatchNormFunction implements AutoCloseable {
      * @param x in: the input of that forward (a copy, if it ran in place), or its output, if x is recomputed from it
      * @param dy in, the shape of x: the gradient of the loss by y
      * @param dx out, the shape of x: the gradient of the loss by x; may be the same memory as dy or x
-     * @param parameters γ is read, unless x is recomputed, which takes the forward's; dγ and dβ are written
+     * @param parameters γ is read, unless it is to be that of the forward, as {@link BatchNorm#backward(Batch, Batch,
+     *     Batch)} says; dγ and dβ are written
      * @param saved in, that of the forward; empty afterwards
      * @throws IllegalArgumentException if a shape or a length is wrong
      * @throws IllegalStateException if {@code saved} is not this function's or waits for no backward, or if the
@@ -376,6 +373,7 @@ public final class BatchNormFunction implements AutoCloseable {
         operations.backward(tensors, saved.normalization(taken, eps, saved.throughStatistics()), sums);
         saved.empty();
     }
+
     /** The statistics of a batch, which is not normalized with them. */
     void collectStatistics(Batch x, BatchStatistics statistics) {
         requireOpen();

@@ -24,6 +24,11 @@ import org.batchnorm.spi.Moments;
  * <p>Source: Ioffe &amp; Szegedy 2015, algorithm 2.
  */
 public final class PopulationStatistics {
+    /** What comes before the arrays that travel: the counts, and whether there was a batch of one value. */
+    private static final int HEADER = 3;
+
+    private static final int ARRAYS = 5;
+
     private final Moments all;
     private final Moments ofBatch;
     private final double[] means;
@@ -86,8 +91,9 @@ public final class PopulationStatistics {
     /**
      * Adds the batch that a forward has normalized with its own statistics.
      *
-     * @param saved filled by that forward; it stays so. Its variance is in float32. With statistics of several ranks
-     *     they are those of all ranks' values: one rank's population has them all. Each ghost batch is a batch
+     * @param saved filled by that forward; it stays so. But for a layer of FLOAT64 its variance is rounded to float32,
+     *     its mean is not; {@link #add(Moments)} takes both in double. With statistics of several ranks they are those
+     *     of all ranks' values: one rank's population has them all. Each ghost batch is a batch
      * @throws IllegalArgumentException if they are of another number of features
      * @throws IllegalStateException if they are not those of a batch, or its backward has emptied them
      */
@@ -182,20 +188,31 @@ public final class PopulationStatistics {
     }
 
     /**
-     * All sums, for another process: {@code count, batches, 1 if there was a batch of one value, mean (C), m2 (C), Σ
-     * μ_B (C), Σ m/(m − 1) · σ_B² (C)}. Counts beyond 2⁵³ are rounded.
+     * All sums, for another process, where they are what they are here, to the last bit: {@code count, batches, 1 if
+     * there was a batch of one value, mean (C), what rounding took from the mean (C), m2 (C), Σ μ_B (C), Σ m/(m − 1) ·
+     * σ_B² (C)}. Counts beyond 2⁵³ are rounded.
      */
     public double[] toArray() {
         int c = features();
-        double[] array = new double[3 + 4 * c];
+        double[] array = new double[HEADER + ARRAYS * c];
         array[0] = count();
         array[1] = batches;
         array[2] = hasSingleValues ? 1 : 0;
-        System.arraycopy(all.mean(), 0, array, 3, c);
-        System.arraycopy(all.m2(), 0, array, 3 + c, c);
-        System.arraycopy(means, 0, array, 3 + 2 * c, c);
-        System.arraycopy(variances, 0, array, 3 + 3 * c, c);
+        for (int i = 0; i < ARRAYS; i++) {
+            System.arraycopy(values(i), 0, array, HEADER + i * c, c);
+        }
         return array;
+    }
+
+    /** One of the arrays that travel, in their order. */
+    private double[] values(int i) {
+        return switch (i) {
+            case 0 -> all.mean();
+            case 1 -> all.meanLow();
+            case 2 -> all.m2();
+            case 3 -> means;
+            default -> variances;
+        };
     }
 
     /**
@@ -205,10 +222,10 @@ public final class PopulationStatistics {
      */
     public static PopulationStatistics ofArray(double[] array) {
         Arguments.requireGiven("array", array, "what toArray() has written");
-        int c = (array.length - 3) / 4;
-        if (c < 1 || array.length != 3 + 4 * c) {
-            throw new IllegalArgumentException("array: double[" + array.length
-                    + "] given, must have 3 values and 4 for each feature, as toArray() writes them");
+        int c = (array.length - HEADER) / ARRAYS;
+        if (c < 1 || array.length != HEADER + ARRAYS * c) {
+            throw new IllegalArgumentException("array: double[" + array.length + "] given, must have " + HEADER
+                    + " values and " + ARRAYS + " for each feature, as toArray() writes them");
         }
         if (!(array[0] >= 0 && array[1] >= 0)) {
             throw new IllegalArgumentException("array: count " + array[0] + " and batches " + array[1]
@@ -218,10 +235,9 @@ public final class PopulationStatistics {
         read.all.count((long) array[0]);
         read.batches = (long) array[1];
         read.hasSingleValues = array[2] != 0;
-        System.arraycopy(array, 3, read.all.mean(), 0, c);
-        System.arraycopy(array, 3 + c, read.all.m2(), 0, c);
-        System.arraycopy(array, 3 + 2 * c, read.means, 0, c);
-        System.arraycopy(array, 3 + 3 * c, read.variances, 0, c);
+        for (int i = 0; i < ARRAYS; i++) {
+            System.arraycopy(array, HEADER + i * c, read.values(i), 0, c);
+        }
         return read;
     }
 

@@ -8,8 +8,13 @@ import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether a backward makes x̂ of y, so that nobody need keep x: in-place training. With {@code y = activation(z)} and
- * {@code z = gamma · x̂ + beta} it is {@code z = activation⁻¹(y)} and {@code x̂ = (z − beta) / gamma}.
+ * What a backward makes again of the forward, for which it needs γ and β as they were then: copies of them are kept.
+ *
+ * <p>Of an activation after batch norm it makes the sign of BN(x) again, which must be the forward's, bit by bit. Where
+ * a residual was added the sign is that of y, and nothing is kept.
+ *
+ * <p>In in-place training it makes x̂ of y, so that nobody need keep x. With {@code y = activation(z)} and {@code z =
+ * gamma · x̂ + beta} it is {@code z = activation⁻¹(y)} and {@code x̂ = (z − beta) / gamma}.
  *
  * <p>What rounding took from y, times 1/γ, is missing in x̂: with u = 2⁻²⁴, or 2⁻⁵³ in FLOAT64, about {@code u · (|x̂|
  * + |beta / gamma|)}. So a forward refuses a γ that is small beside its β, when nothing has been written yet.
@@ -17,9 +22,10 @@ import org.jspecify.annotations.Nullable;
  * <p>Source: Rota Bulò, Porzi &amp; Kontschieder 2018, "In-Place Activated BatchNorm for Memory-Optimized Training of
  * DNNs".
  *
- * @param wanted else backward needs x
+ * @param wanted whether x̂ is made of y; else backward needs x
+ * @param ofSign whether there is an activation after batch norm
  */
-record Recomputation(boolean wanted) {
+record Recomputation(boolean wanted, boolean ofSign) {
     /** |β / γ| may be so large: ten bits of x̂ are lost then. */
     static final double MOST_OFFSET = 1024;
 
@@ -36,7 +42,7 @@ record Recomputation(boolean wanted) {
             backend.operations().close();
             throw new IllegalArgumentException("recomputeInputFromOutput: true given, but " + problem);
         }
-        return new Recomputation(wanted);
+        return new Recomputation(wanted, !activations.output().isNone());
     }
 
     private static String problem(Activations activations, Backends.OpenBackend backend) {
@@ -67,8 +73,11 @@ record Recomputation(boolean wanted) {
      * @return the parameters to normalize with: copies, if a backward is to know them
      */
     Parameters begin(Parameters parameters, @Nullable Batch residual, Batch y, SavedStatistics saved) {
-        if (!wanted || !saved.isForBackward()) {
+        if (!saved.isForBackward()) {
             return parameters;
+        }
+        if (!wanted) {
+            return ofSign && residual == null ? saved.keep(parameters) : parameters;
         }
         if (residual != null) {
             throw new IllegalArgumentException("residual: given, but the input cannot be recomputed from an output to"
@@ -124,6 +133,6 @@ record Recomputation(boolean wanted) {
 
     /** The parameters for a backward: those of the forward, if they were kept. */
     Parameters ofBackward(Parameters now, SavedStatistics saved) {
-        return wanted ? saved.kept() : now;
+        return wanted || (ofSign && !saved.hasResidual()) ? saved.kept() : now;
     }
 }

@@ -11,9 +11,10 @@ import org.batchnorm.spi.Normalization;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one forward operation leaves for its backward operation: the statistics with which it normalized, and which
- * batch that was. A layer has one of its own, used where none is given; to have several forwards in flight before their
- * backwards (micro-batches), give each one its own and reuse it afterwards.
+ * What one forward operation leaves for its backward operation: the statistics with which it normalized, which batch
+ * that was, and, where backward needs them as they were, copies of γ and β. A layer has one of its own, used where none
+ * is given; to have several forwards in flight before their backwards (micro-batches), give each one its own and reuse
+ * it afterwards.
  *
  * <p>A forward operation fills it, the backward operation of that forward empties it. Filling one that was not emptied
  * discards what it held. A batch without values has no statistics: then those are kept that were there.
@@ -137,6 +138,10 @@ public final class SavedStatistics {
 
     boolean throughStatistics() {
         return throughStatistics;
+    }
+
+    boolean hasResidual() {
+        return withResidual;
     }
 
     /** How to normalize with these statistics; an object that is used again while the parameters stay the same. */

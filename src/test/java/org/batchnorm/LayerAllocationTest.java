@@ -12,6 +12,7 @@ import java.util.List;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -42,7 +43,27 @@ class LayerAllocationTest {
                     Activations.NONE,
                     new Backends.OpenBackend("nothing", operations),
                     true));
+    private final BatchNorm activated = new BatchNorm(
+            BatchNormConfig.of(3),
+            new BatchNormFunction(
+                    new Arguments("layer", 3, ElementType.FLOAT32),
+                    1e-5,
+                    Activations.NONE.withOutput(Activation.relu()),
+                    new Backends.OpenBackend("nothing", operations),
+                    false));
     private final SavedStatistics saved = new SavedStatistics(3);
+
+    /** Copies of γ and β are for the sign of an activation after batch norm, where that is not the sign of y. */
+    @Test
+    void parametersAreCopiedOnlyWhereBackwardNeedsThem() {
+        Batch x = Batch.of(new float[18], SHAPE);
+        layer.forward(x, x, saved);
+        assertThat(saved.kept()).isSameAs(Parameters.NONE);
+        activated.forward(x, x, x, saved);
+        assertThat(saved.kept()).as("with a residual").isSameAs(Parameters.NONE);
+        activated.forward(x, x, saved);
+        assertThat(saved.kept().gamma()).isEqualTo(activated.weight()).isNotSameAs(activated.weight());
+    }
 
     @Test
     void noCallAllocates() {
@@ -70,6 +91,10 @@ class LayerAllocationTest {
                 assertAllocatesNothing(() -> {
                     fromOutput.forward(x, x);
                     fromOutput.backward(x, dy, dy);
+                });
+                assertAllocatesNothing(() -> {
+                    activated.forward(x, y);
+                    activated.backward(x, dy, dx);
                 });
                 layer.useBatchStatistics(false);
                 assertAllocatesNothing(() -> layer.forward(x, y));

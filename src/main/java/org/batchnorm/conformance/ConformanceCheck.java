@@ -13,6 +13,7 @@ import org.batchnorm.SavedStatistics;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.ElementTypeRefusedException;
 import org.batchnorm.state.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -32,20 +33,31 @@ public final class ConformanceCheck {
     }
 
     /**
-     * Runs a case on a layer whose backend, threads and device {@code choice} sets.
+     * Runs a case on a layer whose backend, threads and device {@code choice} sets. A backend that does not take the
+     * case's element type is a result, too: {@link CaseResult#refused()}.
      *
      * @throws IllegalArgumentException if no backend or device has the chosen name
      * @throws org.batchnorm.spi.BackendUnavailableException if the chosen backend cannot be used here
      */
     public static CaseResult run(ConformanceCase conformanceCase, UnaryOperator<BatchNormBuilder> choice) {
+        String name = conformanceCase.name();
         try (BatchNorm layer =
                 choice.apply(BatchNorm.builder(conformanceCase.config())).build()) {
             try {
-                return new CaseResult(conformanceCase.name(), layer.backendName(), run(conformanceCase, layer), "");
+                return new CaseResult(name, layer.backendName(), run(conformanceCase, layer), "");
+            } catch (ElementTypeRefusedException e) {
+                return refused(name, layer.backendName(), e);
             } catch (IllegalArgumentException | IllegalStateException e) {
-                return new CaseResult(conformanceCase.name(), layer.backendName(), List.of(), e.toString());
+                return new CaseResult(name, layer.backendName(), List.of(), e.toString());
             }
+        } catch (ElementTypeRefusedException e) {
+            // A whole layer may be of a type that the backend does not take; then there is none to ask for its name.
+            return refused(name, "", e);
         }
+    }
+
+    private static CaseResult refused(String caseName, String backend, ElementTypeRefusedException reason) {
+        return new CaseResult(caseName, backend, List.of(), String.valueOf(reason.getMessage()), true);
     }
 
     private static List<QuantityResult> run(ConformanceCase conformanceCase, BatchNorm layer) {

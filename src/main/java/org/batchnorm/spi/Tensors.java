@@ -196,7 +196,8 @@ public final class Tensors {
     /**
      * Refuses types that a backend does not take, and those beside which FLOAT64 does not stand.
      *
-     * @throws IllegalArgumentException if a tensor is of such a type; the message names it
+     * @throws IllegalArgumentException if a tensor is of such a type, an {@link ElementTypeRefusedException} if it is
+     *     the backend that does not take it; the message names it
      */
     void requireTakenBy(BatchNormOperations operations, String backend) {
         if (areFloat32()) {
@@ -245,7 +246,7 @@ public final class Tensors {
         if (batch != null && !isTaken(batch, operations)) {
             String why = batch.type().is16Bit() ? operations.whyNo16Bit() : "";
             String others = operations.takesFloat64() ? "FLOAT32 and FLOAT64" : "FLOAT32";
-            throw new IllegalArgumentException(name + ": " + batch.type() + " given, but the backend " + backend
+            throw new ElementTypeRefusedException(name + ": " + batch.type() + " given, but the backend " + backend
                     + " takes " + (operations.takes16Bit() ? "FLOAT32, FLOAT16 and BFLOAT16" : others)
                     + " alone" + (why.isEmpty() ? "" : ": " + why)
                     + "; give float32 values, or choose the backend auto, vector or scalar");

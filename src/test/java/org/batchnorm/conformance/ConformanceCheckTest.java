@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
 import org.batchnorm.spi.BackendUnavailableException;
+import org.batchnorm.spi.IsolatedProviders;
 import org.batchnorm.state.Safetensors;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.Test;
@@ -45,6 +46,31 @@ class ConformanceCheckTest {
                     .filteredOn(each -> !each.pass())
                     .extracting(QuantityResult::quantity)
                     .containsExactly(quantity);
+        }
+    }
+
+    @Test
+    void aTypeThatABackendDoesNotTakeIsRefusedAndNoFailure() {
+        IsolatedProviders.run(Refusals.class, "org.batchnorm.spi.TestBackends$Device");
+    }
+
+    static final class Refusals implements Runnable {
+        @Override
+        public void run() {
+            CaseResult half = ConformanceCheck.run(ConformanceFiles.read("f16_eval_nhwc_2_4_5_7"), "device");
+            assertThat(half.refused()).isTrue();
+            assertThat(half.failed()).isFalse();
+            assertThat(half.pass()).isFalse();
+            assertThat(half.backend()).isEqualTo("device");
+            assertThat(half.message()).startsWith("x: FLOAT16 given, but the backend device takes FLOAT32 alone");
+            CaseResult wide = ConformanceCheck.run(ConformanceFiles.read("f64_eval_ncl_3_5_11"), "device");
+            assertThat(wide.refused()).isTrue();
+            assertThat(wide.failed()).isFalse();
+            assertThat(wide.message())
+                    .startsWith("elementType: FLOAT64 given, but the backend device does not take it");
+            CaseResult single = ConformanceCheck.run(ConformanceFiles.read("eval_n1_c17"), "device");
+            assertThat(single.refused()).isFalse();
+            assertThat(single.message()).isEmpty();
         }
     }
 

@@ -14,7 +14,8 @@ import java.util.stream.Stream;
  * test jar.
  */
 public final class ConformanceFiles {
-    private static final List<String> NAMES = List.of(
+    /** Written by PyTorch, of float32. */
+    private static final List<String> OF_PYTORCH = List.of(
             "eval_n1_c17",
             "eval_n64_c33",
             "eval_nchw_3_8_7_7",
@@ -39,11 +40,33 @@ public final class ConformanceFiles {
             "train_range_above_float_max",
             "train_x_1e20_dy_1e19");
 
+    /** Written by {@code float64.CaseFiles}, of other types: exact results in 60 decimal digits, rounded. */
+    private static final List<String> OF_OTHER_TYPES = List.of(
+            "bf16_eval_n16_c10",
+            "bf16_train_nhwc_2_5_6_9",
+            "f16_eval_nhwc_2_4_5_7",
+            "f16_train_n32_c12",
+            "f16_train_overflow_nchw_3_4_5_5",
+            "f16_train_subnormal_n40_c6",
+            "f64_eval_ncl_3_5_11",
+            "f64_train_mean1e9_n24_c8",
+            "f64_train_nhwc_2_4_5_6");
+
     private ConformanceFiles() {}
 
     /** All cases. */
     public static Stream<ConformanceCase> all() {
-        return NAMES.stream().map(ConformanceFiles::read);
+        return Stream.concat(ofPyTorch(), ofOtherTypes());
+    }
+
+    /** Those that PyTorch has written, all of float32. */
+    public static Stream<ConformanceCase> ofPyTorch() {
+        return OF_PYTORCH.stream().map(ConformanceFiles::read);
+    }
+
+    /** Those of 16-bit types and of float64. */
+    public static Stream<ConformanceCase> ofOtherTypes() {
+        return OF_OTHER_TYPES.stream().map(ConformanceFiles::read);
     }
 
     /** One case by its name. */

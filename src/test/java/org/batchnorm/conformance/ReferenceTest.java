@@ -86,7 +86,7 @@ class ReferenceTest {
     }
 
     static Object[] cases() {
-        return ConformanceFiles.all().toArray();
+        return ConformanceFiles.ofPyTorch().toArray();
     }
 
     @ParameterizedTest

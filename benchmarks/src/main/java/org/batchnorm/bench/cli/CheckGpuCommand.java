@@ -206,16 +206,20 @@ final class CheckGpuCommand implements Callable<Integer> {
                 progress.stepTo(results.size(), results.getLast().caseName());
             }
         }
-        List<CaseResult> failed =
-                results.stream().filter(result -> !result.pass()).toList();
+        List<CaseResult> failed = results.stream().filter(CaseResult::failed).toList();
+        List<CaseResult> refused = results.stream().filter(CaseResult::refused).toList();
+        for (CaseResult result : refused) {
+            out.println("refused  " + result.caseName() + " " + result.failure());
+        }
         for (CaseResult result : failed) {
             out.println("FAIL  " + result.caseName() + " " + result.failure());
             result.quantities().stream()
                     .filter(quantity -> !quantity.pass())
                     .forEach(quantity -> out.println("      " + quantity));
         }
-        out.println("Conformance: " + (results.size() - failed.size()) + " of " + files.size()
+        out.println("Conformance: " + (results.size() - failed.size() - refused.size()) + " of " + files.size()
                 + " cases pass, forced on this device"
+                + (refused.isEmpty() ? "" : "; " + refused.size() + " are refused for their element type")
                 + (results.size() < files.size() ? "; time was up after " + results.size() + "." : "."));
         out.println();
         out.flush();

@@ -42,7 +42,8 @@ import picocli.CommandLine.Spec;
                     + "the norm of dy for dbias, and std/sqrt(m) of m values for mean.",
             "",
             "A NaN or infinity must be where one is expected, and only there; infinity is expected where float32 cannot hold the value. "
-                    + "A case that cannot be read has failed, and the others go on."
+                    + "A case that cannot be read has failed, and the others go on. One whose element type (F16, BF16, F64) the backend "
+                    + "does not take is refused, with the reason, and is no failure."
         },
         mixinStandardHelpOptions = true,
         sortOptions = false,
@@ -51,7 +52,7 @@ import picocli.CommandLine.Spec;
             "  batchnorm verify cases/*.safetensors",
             "  batchnorm verify --backend scalar --json result.jsonl cases/*.safetensors",
             "",
-            "Exit codes: 0 all cases pass; 1 a mismatch, or a case that cannot be read;",
+            "Exit codes: 0 no case fails; 1 a mismatch, or a case that cannot be read;",
             "2 wrong usage."
         })
 final class VerifyCommand implements Callable<Integer> {
@@ -89,7 +90,7 @@ final class VerifyCommand implements Callable<Integer> {
             paramLabel = "FILE",
             description = {
                 "Also write the results to a file of JSON lines, one object a case:",
-                "{\"case\",\"backend\",\"pass\",\"errors\":{\"y\":{\"maxAbs\",\"pytorchMaxAbs\",\"bound\",\"pass\"},…},\"message\"};",
+                "{\"case\",\"backend\",\"pass\",\"refused\",\"errors\":{\"y\":{\"maxAbs\",\"pytorchMaxAbs\",\"bound\",\"pass\"},…},\"message\"};",
                 "an error that is no finite number is null."
             })
     private @Nullable Path json;
@@ -111,14 +112,19 @@ final class VerifyCommand implements Callable<Integer> {
         if (json != null) {
             write(json, results);
         }
-        long failed = results.stream().filter(result -> !result.pass()).count();
-        out.println(
-                failed == 0
-                        ? "All " + results.size() + " cases pass."
-                        : failed + " of " + results.size() + " cases fail.");
+        out.println(summary(results));
         BackendArguments.reportPreparation(out);
         out.flush();
-        return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
+        return results.stream().anyMatch(CaseResult::failed) ? ExitCode.SOFTWARE : ExitCode.OK;
+    }
+
+    /** How many cases pass or fail, of those that the backend takes. */
+    static String summary(List<CaseResult> results) {
+        long failed = results.stream().filter(CaseResult::failed).count();
+        long refused = results.stream().filter(CaseResult::refused).count();
+        long taken = results.size() - refused;
+        String ofRefused = refused == 0 ? "" : " " + refused + " refused for their element type.";
+        return (failed == 0 ? "All " + taken + " cases pass." : failed + " of " + taken + " cases fail.") + ofRefused;
     }
 
     /** Finds out, before any case, whether the backend can be used at all, and its name. */
@@ -130,15 +136,19 @@ final class VerifyCommand implements Callable<Integer> {
 
     private CaseResult run(Path file, String backendName) {
         try {
-            return ConformanceCheck.run(ConformanceCase.read(file), backend::choose);
+            CaseResult result = ConformanceCheck.run(ConformanceCase.read(file), backend::choose);
+            return result.backend().isEmpty()
+                    ? new CaseResult(result.caseName(), backendName, List.of(), result.failure(), result.refused())
+                    : result;
         } catch (IOException e) {
             String name = String.valueOf(file.getFileName()).replaceFirst("\\.safetensors$", "");
             return new CaseResult(name, backendName, List.of(), ErrorMessages.message(e));
         }
     }
 
-    private static void print(PrintWriter out, CaseResult result) {
-        out.println((result.pass() ? "pass  " : "FAIL  ") + result.caseName() + " (" + result.backend() + ")");
+    static void print(PrintWriter out, CaseResult result) {
+        String verdict = result.refused() ? "refused  " : result.pass() ? "pass  " : "FAIL  ";
+        out.println(verdict + result.caseName() + " (" + result.backend() + ")");
         if (!result.failure().isEmpty()) {
             out.println(INDENT + result.failure());
         } else {
@@ -178,6 +188,7 @@ final class VerifyCommand implements Callable<Integer> {
         object.put("case", result.caseName());
         object.put("backend", result.backend());
         object.put("pass", result.pass());
+        object.put("refused", result.refused());
         ObjectNode errors = object.putObject("errors");
         for (QuantityResult quantity : result.quantities()) {
             ObjectNode error = errors.putObject(quantity.quantity().tensorName());

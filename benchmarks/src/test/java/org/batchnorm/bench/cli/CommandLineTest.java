@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import javax.imageio.ImageIO;
+import org.batchnorm.conformance.CaseResult;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
@@ -117,10 +118,31 @@ class CommandLineTest {
         assertThat(object.get("case").asText()).isEqualTo(CASE);
         assertThat(object.get("backend").asText()).isEqualTo("scalar");
         assertThat(object.get("pass").asBoolean()).isTrue();
+        assertThat(object.get("refused").asBoolean()).isFalse();
         assertThat(object.get("errors").get("y").get("maxAbs").asDouble()).isBetween(0.0, 1e-5);
         assertThat(object.get("errors").get("y").get("pytorchMaxAbs").isNumber())
                 .isTrue();
         assertThat(object.get("message").asText()).isEmpty();
+    }
+
+    /** A backend that does not take a type has not failed; what it took decides. */
+    @Test
+    void verifyTellsWhatIsRefused() {
+        CaseResult refused = new CaseResult("half", "narrow", List.of(), "x: FLOAT16 given, but", true);
+        CaseResult passed = new CaseResult("single", "narrow", List.of(), "");
+        CaseResult failed = new CaseResult("other", "narrow", List.of(), "thrown");
+        assertThat(VerifyCommand.summary(List.of(refused, passed)))
+                .isEqualTo("All 1 cases pass. 1 refused for their element type.");
+        assertThat(VerifyCommand.summary(List.of(refused, passed, failed)))
+                .isEqualTo("1 of 2 cases fail. 1 refused for their element type.");
+        assertThat(VerifyCommand.summary(List.of(passed))).isEqualTo("All 1 cases pass.");
+        StringWriter text = new StringWriter();
+        try (PrintWriter writer = new PrintWriter(text)) {
+            VerifyCommand.print(writer, refused);
+        }
+        assertThat(text.toString()).contains("refused  half (narrow)", "x: FLOAT16 given, but");
+        assertThat(refused.pass()).isFalse();
+        assertThat(refused.failed()).isFalse();
     }
 
     @Test

@@ -13,6 +13,10 @@ public final class ResidualGradient {
      * {@code dresidual = dy · output′(y)} for {@code y = output(BN(x) + residual)}: y has the sign of what the
      * activation was given, and at 0 the derivative is the negative side's.
      *
+     * <p>Source: the chain rule through the last addition and activation of a residual block, {@code y = relu(F(x) +
+     * x)} (He, Zhang, Ren &amp; Sun 2016, "Deep Residual Learning for Image Recognition", equation 1); the sign is that
+     * of y, as in PyTorch's {@code threshold_backward}.
+     *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
      * 1). <b>Bytes</b>: y and dy read and dresidual written once, 12 · N·C·S. <b>Backends</b>: needs neither float64
      * nor local memory.
