@@ -3,7 +3,7 @@ package org.batchnorm.tornadovm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
-import static org.batchnorm.tornadovm.Float64Step.values;
+import static org.batchnorm.tornadovm.Float64Step.valuesOf;
 
 import java.util.OptionalDouble;
 import org.batchnorm.BatchNormConfig;
@@ -52,8 +52,8 @@ class Float64GraphsTest {
                 result.transferToHost(norm.doubleStatistics());
                 norm.state(result);
                 Outputs out = new Outputs();
-                out.y = values(y);
-                out.dx = values(dx);
+                out.y = valuesOf(y);
+                out.dx = valuesOf(dx);
                 out.isWithinBar(in);
                 for (int c = 0; c < 3; c++) {
                     mean[c] += (norm.doubleStatistics().get(c) - mean[c]) / batch;

@@ -1,6 +1,6 @@
 package org.batchnorm.tornadovm;
 
-import static org.batchnorm.tornadovm.Float64Step.values;
+import static org.batchnorm.tornadovm.Float64Step.valuesOf;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -135,7 +135,7 @@ class Float64RangeTest {
         Float64Step step = new Float64Step(farFromTheMean(), Layers.TWO_STAGES);
         step.run(pieces -> pieces.inference(step.x, step.y), step.x, step.y);
         Outputs out = new Outputs();
-        out.y = values(step.y);
+        out.y = valuesOf(step.y);
         out.isWithinBar(step.in);
     }
 

@@ -83,9 +83,9 @@ final class Float64Step {
     Outputs outputs() {
         int c = in.shape().c();
         Outputs out = new Outputs();
-        out.y = values(y);
-        out.dx = values(dx);
-        out.dresidual = in.residual() == null ? null : values(dresidual);
+        out.y = valuesOf(y);
+        out.dx = valuesOf(dx);
+        out.dresidual = in.residual() == null ? null : valuesOf(dresidual);
         out.mean = row(norm.doubleStatistics(), 0, c);
         out.variance = row(norm.doubleStatistics(), 2, c);
         out.rstd = row(norm.doubleStatistics(), 3, c);
@@ -98,7 +98,7 @@ final class Float64Step {
         return new BatchNormConfig(shape.c(), 1e-5, OptionalDouble.of(0.25), true, true, ElementType.FLOAT64);
     }
 
-    static double[] values(DoubleArray array) {
+    static double[] valuesOf(DoubleArray array) {
         return row(array, 0, array.getSize());
     }
 

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.within;
 import static org.batchnorm.tornadovm.Float64Step.config;
 import static org.batchnorm.tornadovm.Float64Step.row;
-import static org.batchnorm.tornadovm.Float64Step.values;
+import static org.batchnorm.tornadovm.Float64Step.valuesOf;
 
 import java.util.Arrays;
 import java.util.List;
@@ -125,7 +125,7 @@ class Float64Test {
                 inference.residual,
                 inference.y);
         Outputs out = new Outputs();
-        out.y = values(inference.y);
+        out.y = valuesOf(inference.y);
         out.isWithinBar(inference.in);
         assertThat(inference.norm.numBatchesTracked().get(0)).isZero();
     }
@@ -154,7 +154,7 @@ class Float64Test {
                 step.y,
                 step.dy);
         Outputs out = step.outputs();
-        out.dx = values(step.dy);
+        out.dx = valuesOf(step.dy);
         out.isWithinBar(step.in);
     }
 
@@ -262,8 +262,8 @@ class Float64Test {
                     step.dx,
                     merged,
                     sums);
-            System.arraycopy(values(steps[i].y), 0, out.y, from[i], from[i + 1] - from[i]);
-            System.arraycopy(values(step.dx), 0, out.dx, from[i], from[i + 1] - from[i]);
+            System.arraycopy(valuesOf(steps[i].y), 0, out.y, from[i], from[i + 1] - from[i]);
+            System.arraycopy(valuesOf(step.dx), 0, out.dx, from[i], from[i + 1] - from[i]);
             out.dgamma = row(step.norm.doubleGradients(), 0, 3);
             out.dbeta = row(step.norm.doubleGradients(), 1, 3);
         }
