@@ -20,8 +20,7 @@ import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 /** Values of FLOAT64 near the end of its range, against exact results. */
 class Float64RangeTest {
     static Stream<BatchShape> shapes() {
-        return Stream.of(
-                BatchShape.of(301, 5), BatchShape.channelsFirst(4, 3, 17, 11), BatchShape.channelsFirst(60, 4, 3));
+        return Stream.of(BatchShape.of(301, 5), BatchShape.channelsFirst(60, 4, 3));
     }
 
     /**
@@ -95,7 +94,7 @@ class Float64RangeTest {
     }
 
     @ParameterizedTest
-    @ValueSource(doubles = {1e299, 1e302, 1e305})
+    @ValueSource(doubles = {1e302, 1e305})
     void dyMayHaveAnyMean(double mean) throws Exception {
         BatchShape shape = BatchShape.of(301, 3);
         double[] dy = Arrays.stream(Inputs.random(shape, 8).dy())

@@ -63,8 +63,7 @@ final class Float64Step {
         return run(operation, false, arrays);
     }
 
-    private Map<String, Tensor> run(Consumer<Pieces> operation, boolean training, Object... arrays)
-            throws Exception {
+    private Map<String, Tensor> run(Consumer<Pieces> operation, boolean training, Object... arrays) throws Exception {
         TaskGraph graph = new TaskGraph("graph").transferToDevice(DataTransferMode.EVERY_EXECUTION, arrays);
         GridScheduler grids = new GridScheduler();
         operation.accept(norm.on(graph, grids, samples));

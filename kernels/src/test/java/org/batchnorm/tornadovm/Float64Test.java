@@ -376,8 +376,9 @@ class Float64Test {
                 .withMessage("statistics: a layer of FLOAT64 has a DoubleArray; take doubleStatistics()");
         assertThatIllegalStateException()
                 .isThrownBy(ofFloat32::doubleRunningStatistics)
-                .withMessage("doubleRunningStatistics: a layer of FLOAT32 has a FloatArray; take runningStatistics(), or"
-                        + " a configuration whose elementType is FLOAT64");
+                .withMessage(
+                        "doubleRunningStatistics: a layer of FLOAT32 has a FloatArray; take runningStatistics(), or"
+                                + " a configuration whose elementType is FLOAT64");
     }
 
     /** A piece of several kernels is added whole, or not at all, where one of its kernels is in the graph already. */

@@ -89,12 +89,7 @@ final class GeneratedCodeMain {
             pieces.forward(x, residual, out);
             pieces.residualGradient(out, dy, residual);
         });
-        compile(
-                layout,
-                OF_FLOAT64 + "Part",
-                x,
-                out,
-                pieces -> pieces.reduceGradients(x, dy, moments, summary));
+        compile(layout, OF_FLOAT64 + "Part", x, out, pieces -> pieces.reduceGradients(x, dy, moments, summary));
     }
 
     private static void compile(

@@ -315,11 +315,7 @@ class GeneratedCodeTest {
             assertSums(layout, training, "sums2", Set.of("x"), Map.of("centres", 3, "samples", 2));
             assertSums(layout, training, "sums3", ofDy, with(parameters, Map.of("samples", 2)));
             assertSums(
-                    layout,
-                    training,
-                    "sums4",
-                    Set.of("x", "dy"),
-                    with(parameters, Map.of("centres", 3, "samples", 2)));
+                    layout, training, "sums4", Set.of("x", "dy"), with(parameters, Map.of("centres", 3, "samples", 2)));
             String frozen = GeneratedCodeMain.OF_FLOAT64 + kind + "Frozen";
             assertSums(layout, frozen, "sums", ofDy, with(parameters, Map.of("samples", 2)));
             assertSums(layout, frozen, "sums2", Set.of("x", "dy"), with(parameters, Map.of("samples", 2)));
@@ -357,8 +353,7 @@ class GeneratedCodeTest {
         assertMerge(layout, GeneratedCodeMain.OF_FLOAT64 + "Frozen", "mergeSums2", 2);
         assertMerge(layout, GeneratedCodeMain.OF_FLOAT64 + "Part", "mergeSums2", 2);
         Kernel part = kernel(layout, GeneratedCodeMain.OF_FLOAT64 + "Part", "mergeSums2");
-        assertThat(part.straight().loads)
-                .isEqualTo(Map.of("moments", 3, "statistics", 3, "merged", 1, "samples", 2));
+        assertThat(part.straight().loads).isEqualTo(Map.of("moments", 3, "statistics", 3, "merged", 1, "samples", 2));
     }
 
     private static void assertMerge(Layout layout, String operations, String name, int written) {

@@ -299,7 +299,8 @@ class TornadoOperationsTest {
             direct.transform(new Tensors().forward(heapX, heapX), given);
             assertThat(heapX.array()).isEqualTo(expected);
             assertThat(plans.built).as("a plan of its own").hasSize(2);
-            assertThat(plans.built.getLast().x().address()).isNotEqualTo(x.segment().address());
+            assertThat(plans.built.getLast().x().address())
+                    .isNotEqualTo(x.segment().address());
         }
     }
 
