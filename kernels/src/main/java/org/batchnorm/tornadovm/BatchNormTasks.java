@@ -205,13 +205,17 @@ public final class BatchNormTasks {
      */
     public FloatArray parameters() {
         plan.requireAffine("parameters");
-        return floats("parameters", state.parameters());
+        return floats("parameters", "doubleParameters", state.parameters());
     }
 
-    /** {@link #parameters()} of a layer of FLOAT64, for which that one throws an {@link IllegalStateException}. */
+    /**
+     * γ and β of a layer of FLOAT64: (2, C), gamma then beta. As {@link #parameters()} they live on the device.
+     *
+     * @throws IllegalStateException if the layer has no affine parameters, or is of FLOAT32
+     */
     public DoubleArray doubleParameters() {
         plan.requireAffine("doubleParameters");
-        return doubles("doubleParameters", state.parameters());
+        return doubles("doubleParameters", "parameters", state.parameters());
     }
 
     /**
@@ -221,13 +225,17 @@ public final class BatchNormTasks {
      */
     public FloatArray gradients() {
         plan.requireAffine("gradients");
-        return floats("gradients", state.gradients());
+        return floats("gradients", "doubleGradients", state.gradients());
     }
 
-    /** {@link #gradients()} of a layer of FLOAT64. */
+    /**
+     * The gradients of γ and β of a layer of FLOAT64: (2, C), dgamma then dbeta, overwritten by each backward.
+     *
+     * @throws IllegalStateException if the layer has no affine parameters, or is of FLOAT32
+     */
     public DoubleArray doubleGradients() {
         plan.requireAffine("doubleGradients");
-        return doubles("doubleGradients", state.gradients());
+        return doubles("doubleGradients", "gradients", state.gradients());
     }
 
     /**
@@ -237,12 +245,17 @@ public final class BatchNormTasks {
      * @throws IllegalStateException if the layer is of FLOAT64
      */
     public FloatArray statistics() {
-        return floats("statistics", state.statistics());
+        return floats("statistics", "doubleStatistics", state.statistics());
     }
 
-    /** {@link #statistics()} of a layer of FLOAT64. */
+    /**
+     * The statistics that the last forward of a layer of FLOAT64 normalized with: (4, C), mean, meanLow (what rounding
+     * took from the mean), biased variance, rstd.
+     *
+     * @throws IllegalStateException if the layer is of FLOAT32
+     */
     public DoubleArray doubleStatistics() {
-        return doubles("doubleStatistics", state.statistics());
+        return doubles("doubleStatistics", "statistics", state.statistics());
     }
 
     /**
@@ -252,29 +265,32 @@ public final class BatchNormTasks {
      */
     public FloatArray runningStatistics() {
         plan.requireTracking("runningStatistics");
-        return floats("runningStatistics", state.runningStatistics());
+        return floats("runningStatistics", "doubleRunningStatistics", state.runningStatistics());
     }
 
-    /** {@link #runningStatistics()} of a layer of FLOAT64. */
+    /**
+     * The running statistics of a layer of FLOAT64: (2, C), mean then (unbiased) variance.
+     *
+     * @throws IllegalStateException if the layer tracks none, or is of FLOAT32
+     */
     public DoubleArray doubleRunningStatistics() {
         plan.requireTracking("doubleRunningStatistics");
-        return doubles("doubleRunningStatistics", state.runningStatistics());
+        return doubles("doubleRunningStatistics", "runningStatistics", state.runningStatistics());
     }
 
-    private static FloatArray floats(String name, TornadoNativeArray array) {
+    private static FloatArray floats(String name, String ofFloat64, TornadoNativeArray array) {
         if (array instanceof FloatArray floats) {
             return floats;
         }
-        throw new IllegalStateException(name + ": a layer of FLOAT64 has a DoubleArray; take the method for doubles,"
-                + " as doubleParameters()");
+        throw new IllegalStateException(name + ": a layer of FLOAT64 has a DoubleArray; take " + ofFloat64 + "()");
     }
 
-    private static DoubleArray doubles(String name, TornadoNativeArray array) {
+    private static DoubleArray doubles(String name, String ofFloat32, TornadoNativeArray array) {
         if (array instanceof DoubleArray doubles) {
             return doubles;
         }
-        throw new IllegalStateException(name + ": a layer of FLOAT32 has a FloatArray; a configuration whose"
-                + " elementType is FLOAT64 is that of one of FLOAT64");
+        throw new IllegalStateException(name + ": a layer of FLOAT32 has a FloatArray; take " + ofFloat32
+                + "(), or a configuration whose elementType is FLOAT64");
     }
 
     /**

@@ -24,7 +24,7 @@ public record DeviceLimits(
      */
     public static final String FLOAT64_PROPERTY = "org.batchnorm.tornadovm.float64";
 
-    /** Why a device that does not {@link #takes16Bit} takes float32 alone, and what would do. */
+    /** Why a device that does not {@link #takes16Bit} takes no batches of 16-bit types, and what would do. */
     static final String WHY_NOT_16_BIT = "of TornadoVM 5.2's backends only CUDA compiles kernels that read and store"
             + " 16-bit types; convert them to float32, or take TornadoVM's CUDA SDK and DeviceLimits.of(device)";
 
@@ -49,7 +49,7 @@ public record DeviceLimits(
         this(computeUnits, maxWorkGroup, localMemory, cpu, cpu);
     }
 
-    /** Those of a device that takes float32 alone. */
+    /** Those of a device that takes no 16-bit types. */
     public DeviceLimits(int computeUnits, int maxWorkGroup, int localMemory, boolean cpu, boolean fastFloat64) {
         this(computeUnits, maxWorkGroup, localMemory, cpu, fastFloat64, false);
     }

@@ -2,9 +2,7 @@ package org.batchnorm.tornadovm;
 
 import java.util.OptionalLong;
 import org.batchnorm.spi.Activation;
-import org.batchnorm.tornadovm.kernels.BackwardOnChip;
 import org.batchnorm.tornadovm.kernels.CollectStatistics;
-import org.batchnorm.tornadovm.kernels.ForwardOnChip;
 import org.batchnorm.tornadovm.kernels.FrozenStatistics;
 import org.batchnorm.tornadovm.kernels.InputGradient;
 import org.batchnorm.tornadovm.kernels.MergeGradients;
@@ -22,10 +20,12 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 /** The kernels of a layer of FLOAT32, whose batches may be of 16-bit types, too. */
 final class Float32Calls extends KernelCalls {
     private final Float32State state;
+    private final OnChipCalls kernelsOnChip;
 
     Float32Calls(LayerPlan plan, Float32State state, Target target) {
         super(plan, state, target);
         this.state = state;
+        this.kernelsOnChip = new OnChipCalls(this, state);
     }
 
     @Override
@@ -39,7 +39,7 @@ final class Float32Calls extends KernelCalls {
     void forward(TornadoNativeArray x, TornadoNativeArray y) {
         OptionalLong onChip = plan.forwardOnChip();
         if (onChip.isPresent()) {
-            forwardOnChip(x, y, onChip.getAsLong());
+            kernelsOnChip.forward(x, y, onChip.getAsLong());
         } else {
             super.forward(x, y);
         }
@@ -71,7 +71,7 @@ final class Float32Calls extends KernelCalls {
     void backward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
         OptionalLong onChip = plan.backwardOnChip();
         if (onChip.isPresent()) {
-            backwardOnChip(x, dy, dx, onChip.getAsLong());
+            kernelsOnChip.backward(x, dy, dx, onChip.getAsLong());
         } else {
             super.backward(x, dy, dx);
         }
@@ -290,33 +290,6 @@ final class Float32Calls extends KernelCalls {
                         plan.outputSlope()));
     }
 
-    private void forwardOnChip(TornadoNativeArray x, TornadoNativeArray y, long chip) {
-        Tiling tiling = plan.tiling();
-        use(state.parameters, state.statistics, state.runningStatistics, state.numBatchesTracked);
-        add(
-                "forwardOnChip",
-                tiling.onChipGrid(chip),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        ForwardOnChip.class,
-                        context,
-                        x,
-                        y,
-                        state.parameters,
-                        state.statistics,
-                        state.runningStatistics,
-                        state.numBatchesTracked,
-                        samples,
-                        tiling.view(),
-                        chip,
-                        plan.config().eps(),
-                        plan.config().momentum().orElse(0),
-                        plan.tracking(),
-                        plan.inputSlope(),
-                        plan.outputSlope()));
-    }
-
     /**
      * The sums of the work-groups.
      *
@@ -345,13 +318,9 @@ final class Float32Calls extends KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        about + kindOfSums(),
+                        about + plan.kindOfSums(),
                         plan.inputSlope(),
                         plan.outputSlope()));
-    }
-
-    private int kindOfSums() {
-        return plan.device().fastFloat64() ? ReduceGradients.FLOAT64 : ReduceGradients.PAIRS;
     }
 
     /** Of the results, sums or all the others, only those that {@code about} asks for are written. */
@@ -436,29 +405,5 @@ final class Float32Calls extends KernelCalls {
                         about,
                         plan.inputSlope(),
                         plan.outputSlope()));
-    }
-
-    private void backwardOnChip(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx, long chip) {
-        Tiling tiling = plan.tiling();
-        use(state.parameters, state.statistics, state.gradients);
-        add(
-                "backwardOnChip",
-                tiling.onChipGrid(chip),
-                task -> TypedKernel.addTask(
-                        graph,
-                        task,
-                        BackwardOnChip.class,
-                        context,
-                        x,
-                        dy,
-                        dx,
-                        state.parameters,
-                        state.statistics,
-                        state.gradients,
-                        samples,
-                        tiling.view(),
-                        chip,
-                        kindOfSums(),
-                        plan.config().eps()));
     }
 }

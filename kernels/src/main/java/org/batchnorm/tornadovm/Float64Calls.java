@@ -32,7 +32,7 @@ final class Float64Calls extends KernelCalls {
     void batchStatistics(TornadoNativeArray x) {
         use(state.moments);
         collectStatistics(x, state.moments);
-        mergedStatistics(state.moments);
+        mergedStatistics("mergeStatistics", state.moments);
     }
 
     @Override
@@ -59,14 +59,14 @@ final class Float64Calls extends KernelCalls {
         sumGradients(x, dy, state.sums);
         sum("sumProducts", x, dy, state.sums, Sums.PRODUCTS);
         merge("mergeProducts", state.sums, state.sums, Sums.PRODUCTS);
-        mergedGradients(state.sums);
+        mergedGradients("mergeGradients", state.sums);
     }
 
     @Override
     void givenGradients(TornadoNativeArray x, TornadoNativeArray dy) {
         use(state.sums);
         reduceGradients(x, dy, state.sums);
-        mergedGradients(state.sums);
+        mergedGradients("mergeGradients", state.sums);
     }
 
     @Override
@@ -100,20 +100,29 @@ final class Float64Calls extends KernelCalls {
 
     @Override
     void requireNewForward() {
-        requireNew("sumX", "mergeMean", "sumSquares", "mergeSquares", "mergedStatistics", "transform");
+        requireNew("sumX", "mergeMean", "sumSquares", "mergeSquares", "mergeStatistics", "transform");
     }
 
     @Override
     void requireNewBackward() {
-        requireNew("sumDy", "mergeDy", "sumProducts", "mergeProducts", "mergedGradients", "inputGradient");
+        requireNew("sumDy", "mergeDy", "sumProducts", "mergeProducts", "mergeGradients", "inputGradient");
     }
 
     // ---- kernels
 
-    /** The sums of the work-groups; {@code of} as of {@link Sums}. */
+    /**
+     * The sums of the work-groups; {@code of} as of {@link Sums}. Those of x read neither parameters nor statistics, in
+     * whose places the kernel gets an array that is on the device anyway.
+     */
     private void sum(String name, TornadoNativeArray x, TornadoNativeArray dy, DoubleArray centres, int of) {
         Tiling tiling = plan.tiling();
-        use(state.parameters, state.statistics, state.partials);
+        boolean ofX = of < Sums.GRADIENTS;
+        DoubleArray parameters = ofX ? centres : state.parameters;
+        DoubleArray statistics = ofX ? centres : state.statistics;
+        use(state.partials);
+        if (!ofX) {
+            use(parameters, statistics);
+        }
         add(
                 name,
                 tiling.grid(),
@@ -123,8 +132,8 @@ final class Float64Calls extends KernelCalls {
                         context,
                         doubles(x),
                         doubles(dy),
-                        state.parameters,
-                        state.statistics,
+                        parameters,
+                        statistics,
                         centres,
                         state.partials,
                         samples,
@@ -135,10 +144,15 @@ final class Float64Calls extends KernelCalls {
                         (double) plan.outputSlope()));
     }
 
-    /** Their sums; {@code of} as of {@link MergeSums}. */
+    /** Their sums; {@code of} as of {@link MergeSums}. Statistics are for the products of a part alone. */
     private void merge(String name, DoubleArray moments, DoubleArray merged, int of) {
         Tiling tiling = plan.tiling();
-        use(state.statistics, state.partials);
+        boolean ofPart = of == MergeSums.PRODUCTS_OF_PART;
+        DoubleArray statistics = ofPart ? state.statistics : merged;
+        use(state.partials);
+        if (ofPart) {
+            use(statistics);
+        }
         add(
                 name,
                 tiling.mergeGrid(plan.device()),
@@ -147,7 +161,7 @@ final class Float64Calls extends KernelCalls {
                         MergeSums::mergeSums,
                         context,
                         state.partials,
-                        state.statistics,
+                        statistics,
                         moments,
                         merged,
                         samples,
@@ -159,9 +173,13 @@ final class Float64Calls extends KernelCalls {
 
     @Override
     void mergedStatistics(DoubleArray moments) {
+        mergedStatistics("mergedStatistics", moments);
+    }
+
+    private void mergedStatistics(String name, DoubleArray moments) {
         use(state.statistics, state.runningStatistics, state.numBatchesTracked);
         add(
-                "mergedStatistics",
+                name,
                 plan.tiling().featureGrid(plan.device()),
                 task -> graph.task(
                         task,
@@ -247,9 +265,13 @@ final class Float64Calls extends KernelCalls {
 
     @Override
     void mergedGradients(DoubleArray sums) {
+        mergedGradients("mergedGradients", sums);
+    }
+
+    private void mergedGradients(String name, DoubleArray sums) {
         use(state.parameters, state.statistics, state.gradients, state.terms);
         add(
-                "mergedGradients",
+                name,
                 plan.tiling().featureGrid(plan.device()),
                 task -> graph.task(
                         task,

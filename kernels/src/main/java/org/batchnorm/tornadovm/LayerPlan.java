@@ -8,6 +8,7 @@ import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
+import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
 
@@ -87,6 +88,11 @@ record LayerPlan(
         return activations.output().negativeSlope();
     }
 
+    /** In what sums of gradients are taken: of {@link ReduceGradients}. */
+    int kindOfSums() {
+        return device.fastFloat64() ? ReduceGradients.FLOAT64 : ReduceGradients.PAIRS;
+    }
+
     /** How the running statistics follow: {@code tracking} of {@link MergeStatistics}. */
     int tracking() {
         if (!config.trackRunningStatistics()) {
@@ -97,11 +103,16 @@ record LayerPlan(
 
     // ---- checks
 
-    void requireTwoValues(SampleCount samples) {
+    /** What training asks of the largest batch. */
+    void requireTwoValues() {
         if (maxShape.valuesPerFeature() < 2) {
             throw new IllegalArgumentException(
                     "maxShape: " + maxShape + " given, training expects more than 1 value per feature");
         }
+    }
+
+    /** What training asks of every batch; after its tasks were added, as a piece that is refused asks for nothing. */
+    void keepTwoValues(SampleCount samples) {
         int least = maxShape.spatial() == 1 ? 2 : 1;
         samples.requireAtLeast(least, "at least " + least + ", because training expects more than 1 value per feature");
     }

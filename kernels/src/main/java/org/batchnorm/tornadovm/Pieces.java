@@ -44,10 +44,11 @@ public final class Pieces {
      * @param y out, the batch; may be x
      */
     public void forward(TornadoNativeArray x, TornadoNativeArray y) {
-        plan.requireTwoValues(samples);
+        plan.requireTwoValues();
         plan.requireBatch("x", x);
         plan.requireBatch("y", y);
         kernels.forward(x, y);
+        plan.keepTwoValues(samples);
     }
 
     /**
@@ -60,9 +61,10 @@ public final class Pieces {
      * @param y out, the batch; may be x or residual
      */
     public void forward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
-        plan.requireTwoValues(samples);
+        plan.requireTwoValues();
         requireSizes(x, residual, y);
         kernels.forwardInStages(x, residual, y);
+        plan.keepTwoValues(samples);
     }
 
     /**
@@ -195,11 +197,12 @@ public final class Pieces {
      * @param dx out, the gradient of x; may be dy or x
      */
     public void backward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
-        plan.requireTwoValues(samples);
+        plan.requireTwoValues();
         plan.requireBatch("x", x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
         kernels.backward(x, dy, dx);
+        plan.keepTwoValues(samples);
     }
 
     /**
@@ -218,7 +221,7 @@ public final class Pieces {
             TornadoNativeArray dy,
             TornadoNativeArray dx,
             TornadoNativeArray dresidual) {
-        plan.requireTwoValues(samples);
+        plan.requireTwoValues();
         requireResidualGradient(x, dx, dresidual);
         kernels.requireNewResidualBackward();
         residualGradient(y, dy, dresidual).backward(x, dresidual, dx);

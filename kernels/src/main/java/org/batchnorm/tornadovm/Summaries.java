@@ -7,23 +7,23 @@ import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 
 /**
  * What layers on several devices merge, as an array that a device reads and writes: {@link Moments} or
- * {@link GradientSums} of C features in double precision. Those of gradients are sums, which may be added up as they
- * are.
+ * {@link GradientSums} of C features in double precision. {@link Moments#add} and {@link GradientSums#add} merge them
+ * on the host. Sums of FLOAT64 that were added up value by value would lose what rounding takes from dbeta.
  *
  * <table>
- *   <caption>Rows of C values; behind them the count</caption>
- *   <tr><th>of a layer of</th><th>moments</th><th>sums</th></tr>
- *   <tr><td>FLOAT32</td><td>mean, m2</td><td>dgamma, dbeta</td></tr>
- *   <tr><td>FLOAT64</td><td>mean, meanLow, m2, unit</td><td>dgamma, dbeta, dbetaLow, one that is not used</td></tr>
+ *   <caption>Rows of C values; behind them the count, and of a layer of FLOAT64 a value that is not used</caption>
+ *   <tr><th>of a layer of</th><th>moments</th><th>sums</th><th>values</th></tr>
+ *   <tr><td>FLOAT32</td><td>mean, m2</td><td>dgamma, dbeta</td><td>2 · C + 1</td></tr>
+ *   <tr><td>FLOAT64</td><td>mean, meanLow, m2, unit</td><td>dgamma, dbeta, dbetaLow, one that is not used</td>
+ *     <td>4 · C + 2</td></tr>
  * </table>
  *
- * The unit is a power of two by which the mean is multiplied, and m2 twice, so that those of very large values are
+ * A length is odd or even by the type, so that no array is right for two types or two numbers of features.
+ *
+ * <p>The unit is a power of two by which the mean is multiplied, and m2 twice, so that those of very large values are
  * within float64.
  */
 public final class Summaries {
-    private static final int ROWS_OF_FLOAT32 = 2;
-    private static final int ROWS_OF_FLOAT64 = 4;
-
     private Summaries() {}
 
     /** One of no values, for a layer of FLOAT32. */
@@ -34,9 +34,14 @@ public final class Summaries {
     /**
      * One of no values.
      *
-     * @param type of the layer
+     * @param type of the layer, FLOAT32 or FLOAT64
+     * @throws IllegalArgumentException if it is another one, which no layer is of
      */
     public static DoubleArray array(int features, ElementType type) {
+        if (type.is16Bit()) {
+            throw new IllegalArgumentException("type: " + type + " given, must be FLOAT32 or FLOAT64, which a layer"
+                    + " may be of; batches of 16-bit types have layers of FLOAT32");
+        }
         DoubleArray array = new DoubleArray(length(features, type));
         array.init(0);
         if (type == ElementType.FLOAT64) {
@@ -54,7 +59,8 @@ public final class Summaries {
      */
     public static void read(DoubleArray from, Moments into) {
         int c = into.mean().length;
-        if (isFloat64("from", from, c)) {
+        boolean inFloat64 = isFloat64("from", from, c);
+        if (inFloat64) {
             for (int i = 0; i < c; i++) {
                 double unit = from.get(3 * c + i);
                 into.mean()[i] = from.get(i) / unit;
@@ -65,7 +71,7 @@ public final class Summaries {
             read(from, 0, into.mean());
             read(from, 1, into.m2());
         }
-        into.count(count(from));
+        into.count((long) from.get(count(c, inFloat64)));
     }
 
     /**
@@ -74,13 +80,14 @@ public final class Summaries {
      * @throws IllegalArgumentException if the array is of another number of features
      */
     public static void read(DoubleArray from, GradientSums into) {
-        boolean inFloat64 = isFloat64("from", from, into.dgamma().length);
+        int c = into.dgamma().length;
+        boolean inFloat64 = isFloat64("from", from, c);
         read(from, 0, into.dgamma());
         read(from, 1, into.dbeta());
         if (inFloat64) {
             read(from, 2, into.dbetaLow());
         }
-        into.count(count(from));
+        into.count((long) from.get(count(c, inFloat64)));
     }
 
     /**
@@ -101,7 +108,7 @@ public final class Summaries {
         } else {
             write(from.m2(), into, 1);
         }
-        into.set(into.getSize() - 1, (double) from.count());
+        into.set(count(c, inFloat64), (double) from.count());
     }
 
     /**
@@ -110,40 +117,50 @@ public final class Summaries {
      * @throws IllegalArgumentException if the array is of another number of features
      */
     public static void write(GradientSums from, DoubleArray into) {
-        boolean inFloat64 = isFloat64("into", into, from.dgamma().length);
+        int c = from.dgamma().length;
+        boolean inFloat64 = isFloat64("into", into, c);
         write(from.dgamma(), into, 0);
         write(from.dbeta(), into, 1);
         if (inFloat64) {
             write(from.dbetaLow(), into, 2);
         }
-        into.set(into.getSize() - 1, (double) from.count());
+        into.set(count(c, inFloat64), (double) from.count());
     }
 
     static void requireSize(String name, DoubleArray array, int features, ElementType type) {
         int length = length(features, type);
         if (array.getSize() != length) {
-            String call = type == ElementType.FLOAT64 ? "Summaries.array(features, FLOAT64)" : "Summaries.array";
             throw new IllegalArgumentException(name + ": an array of " + array.getSize() + " values given, " + features
-                    + " features need " + length + "; make it with " + call);
+                    + " features of " + type + " need " + length + "; make it with " + call(type));
         }
     }
 
+    private static String call(ElementType type) {
+        return type == ElementType.FLOAT64 ? "Summaries.array(features, FLOAT64)" : "Summaries.array(features)";
+    }
+
     private static int length(int features, ElementType type) {
-        int rows = type == ElementType.FLOAT64 ? ROWS_OF_FLOAT64 : ROWS_OF_FLOAT32;
-        return Math.addExact(Math.multiplyExact(rows, features), 1);
+        return type == ElementType.FLOAT64
+                ? Math.addExact(Math.multiplyExact(4, features), 2)
+                : Math.addExact(Math.multiplyExact(2, features), 1);
     }
 
     /** Whether an array is of a layer of FLOAT64, which its length tells; refuses one of other features. */
     private static boolean isFloat64(String name, DoubleArray array, int features) {
-        if (array.getSize() == length(features, ElementType.FLOAT64)) {
-            return true;
+        int size = array.getSize();
+        int ofFloat32 = length(features, ElementType.FLOAT32);
+        int ofFloat64 = length(features, ElementType.FLOAT64);
+        if (size != ofFloat32 && size != ofFloat64) {
+            throw new IllegalArgumentException(name + ": an array of " + size + " values given, " + features
+                    + " features need " + ofFloat32 + " (FLOAT32, " + call(ElementType.FLOAT32) + ") or " + ofFloat64
+                    + " (FLOAT64, " + call(ElementType.FLOAT64) + ")");
         }
-        requireSize(name, array, features, ElementType.FLOAT32);
-        return false;
+        return size == ofFloat64;
     }
 
-    private static long count(DoubleArray array) {
-        return (long) array.get(array.getSize() - 1);
+    /** Where the count is. */
+    private static int count(int features, boolean inFloat64) {
+        return (inFloat64 ? 4 : 2) * features;
     }
 
     private static void read(DoubleArray from, int row, double[] values) {

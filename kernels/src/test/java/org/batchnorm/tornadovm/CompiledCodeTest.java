@@ -200,7 +200,7 @@ class CompiledCodeTest {
     /** CUDA: COLUMNS_training_transform; PTX: training_norm_transform_transform_uk_ac_.... */
     private static String bareName(Compiled one) {
         Matcher ptx = Pattern.compile("\\w+?_norm_([a-z]+)_.*").matcher(one.kernel());
-        String name = ptx.matches() ? ptx.group(1) : one.kernel().replaceFirst(".*_", "");
+        String name = (ptx.matches() ? ptx.group(1) : one.kernel().replaceFirst(".*_", "")).replaceFirst("\\d+$", "");
         boolean inFloat64 =
                 one.kernel().toLowerCase(Locale.ROOT).contains(GeneratedCodeMain.IN_FLOAT64.toLowerCase(Locale.ROOT))
                         && OF_TWO_KINDS.contains(name.toLowerCase(Locale.ROOT));

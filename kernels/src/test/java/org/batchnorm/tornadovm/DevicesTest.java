@@ -78,7 +78,8 @@ class DevicesTest {
         FloatArray noValues = new FloatArray(1);
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> pieces.collectStatistics(x, other))
-                .withMessage("moments: an array of 19 values given, 10 features need 21; make it with Summaries.array");
+                .withMessage("moments: an array of 19 values given, 10 features of FLOAT32 need 21;"
+                        + " make it with Summaries.array(features)");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> pieces.collectStatistics(noValues, other))
                 .withMessageContaining("x: an array of 1 values given");

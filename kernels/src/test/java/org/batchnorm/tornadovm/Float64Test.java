@@ -4,13 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.within;
+import static org.batchnorm.tornadovm.Float64Step.config;
+import static org.batchnorm.tornadovm.Float64Step.row;
+import static org.batchnorm.tornadovm.Float64Step.valuesOf;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import java.util.OptionalDouble;
 import java.util.Set;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNorm;
@@ -23,7 +23,6 @@ import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
-import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -32,7 +31,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import uk.ac.manchester.tornado.api.GridScheduler;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
-import uk.ac.manchester.tornado.api.TornadoExecutionResult;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -50,14 +48,10 @@ class Float64Test {
                 Arguments.of(BatchShape.channelsLast(6, 3, 40), Layers.AS_GPU));
     }
 
-    private static BatchNormConfig config(BatchShape shape) {
-        return new BatchNormConfig(shape.c(), 1e-5, OptionalDouble.of(0.25), true, true, ElementType.FLOAT64);
-    }
-
     @ParameterizedTest
     @MethodSource("cases")
     void trainingIsWithinTheBar(BatchShape shape, DeviceLimits limits) throws Exception {
-        Step step = new Step(Inputs.random(shape, 1, 1e9, 1), limits);
+        Float64Step step = new Float64Step(Inputs.random(shape, 1, 1e9, 1), limits);
         step.train(
                 pieces -> {
                     pieces.forward(step.x, step.y);
@@ -82,7 +76,7 @@ class Float64Test {
     @ParameterizedTest
     @MethodSource("cases")
     void activationsAndAResidualAreWithinTheBar(BatchShape shape, DeviceLimits limits) throws Exception {
-        Step step = new Step(Inputs.random(shape, 2).with(BOTH), limits);
+        Float64Step step = new Float64Step(Inputs.random(shape, 2).with(BOTH), limits);
         step.train(
                 pieces -> {
                     pieces.forward(step.x, step.y);
@@ -94,7 +88,7 @@ class Float64Test {
                 step.dx);
         step.outputs().isWithinBar(step.in);
 
-        Step adding = new Step(Inputs.random(shape, 3).with(BOTH).withResidual(4), limits);
+        Float64Step adding = new Float64Step(Inputs.random(shape, 3).with(BOTH).withResidual(4), limits);
         adding.train(
                 pieces -> {
                     pieces.forward(adding.x, adding.residual, adding.y);
@@ -112,7 +106,7 @@ class Float64Test {
     @ParameterizedTest
     @MethodSource("cases")
     void frozenAndInferenceAreWithinTheBar(BatchShape shape, DeviceLimits limits) throws Exception {
-        Step step = new Step(Inputs.random(shape, 5).withGivenStatistics(6), limits);
+        Float64Step step = new Float64Step(Inputs.random(shape, 5).withGivenStatistics(6), limits);
         step.train(
                 pieces -> {
                     pieces.frozenForward(step.x, step.y);
@@ -124,14 +118,14 @@ class Float64Test {
                 step.dx);
         step.outputs().isWithinBar(step.in);
 
-        Step inference = new Step(step.in.with(BOTH).withResidual(7), limits);
+        Float64Step inference = new Float64Step(step.in.with(BOTH).withResidual(7), limits);
         inference.run(
                 pieces -> pieces.inference(inference.x, inference.residual, inference.y),
                 inference.x,
                 inference.residual,
                 inference.y);
         Outputs out = new Outputs();
-        out.y = values(inference.y);
+        out.y = valuesOf(inference.y);
         out.isWithinBar(inference.in);
         assertThat(inference.norm.numBatchesTracked().get(0)).isZero();
     }
@@ -144,7 +138,7 @@ class Float64Test {
         for (int i = 0; i < dy.length; i++) {
             dy[i] += 1e6;
         }
-        Step step = new Step(Inputs.random(shape, 8).withDy(dy), limits);
+        Float64Step step = new Float64Step(Inputs.random(shape, 8).withDy(dy), limits);
         DoubleArray moments = Summaries.array(shape.c(), ElementType.FLOAT64);
         DoubleArray sums = Summaries.array(shape.c(), ElementType.FLOAT64);
         step.train(
@@ -160,7 +154,7 @@ class Float64Test {
                 step.y,
                 step.dy);
         Outputs out = step.outputs();
-        out.dx = values(step.dy);
+        out.dx = valuesOf(step.dy);
         out.isWithinBar(step.in);
     }
 
@@ -179,7 +173,7 @@ class Float64Test {
         double[] dy =
                 Arrays.stream(Inputs.random(shape, 9).dy()).map(v -> v + 1e9).toArray();
         Inputs whole = Inputs.random(shape, 9, 1e9, 1).withDy(dy);
-        Step step = new Step(whole, Layers.TWO_STAGES);
+        Float64Step step = new Float64Step(whole, Layers.TWO_STAGES);
         step.train(
                 pieces -> {
                     pieces.forward(step.x, step.y);
@@ -206,12 +200,12 @@ class Float64Test {
     /** Puts the magnitude of the largest sum of a part into {@code largest}. */
     private static Outputs parts(Inputs whole, GradientSums largest) throws Exception {
         int[] from = {0, 51, 72};
-        Step[] steps = new Step[2];
+        Float64Step[] steps = new Float64Step[2];
         DoubleArray[] moments = new DoubleArray[2];
         Moments all = new Moments(3);
         Moments part = new Moments(3);
         for (int i = 0; i < 2; i++) {
-            Step step = new Step(part(whole, from[i], from[i + 1]), Layers.TWO_STAGES);
+            Float64Step step = new Float64Step(part(whole, from[i], from[i + 1]), Layers.TWO_STAGES);
             DoubleArray ofPart = Summaries.array(3, ElementType.FLOAT64);
             step.run(pieces -> pieces.collectStatistics(step.x, ofPart), step.x, ofPart);
             Summaries.read(ofPart, part);
@@ -223,7 +217,7 @@ class Float64Test {
         GradientSums allSums = new GradientSums(3);
         GradientSums sumsOfPart = new GradientSums(3);
         for (int i = 0; i < 2; i++) {
-            Step step = new Step(steps[i].in, Layers.TWO_STAGES);
+            Float64Step step = new Float64Step(steps[i].in, Layers.TWO_STAGES);
             DoubleArray merged = Summaries.array(3, ElementType.FLOAT64);
             Summaries.write(all, merged);
             DoubleArray ofPart = moments[i];
@@ -252,7 +246,7 @@ class Float64Test {
         out.y = new double[72];
         out.dx = new double[72];
         for (int i = 0; i < 2; i++) {
-            Step step = new Step(steps[i].in, Layers.TWO_STAGES);
+            Float64Step step = new Float64Step(steps[i].in, Layers.TWO_STAGES);
             DoubleArray merged = Summaries.array(3, ElementType.FLOAT64);
             DoubleArray sums = Summaries.array(3, ElementType.FLOAT64);
             Summaries.write(all, merged);
@@ -268,8 +262,8 @@ class Float64Test {
                     step.dx,
                     merged,
                     sums);
-            System.arraycopy(values(steps[i].y), 0, out.y, from[i], from[i + 1] - from[i]);
-            System.arraycopy(values(step.dx), 0, out.dx, from[i], from[i + 1] - from[i]);
+            System.arraycopy(valuesOf(steps[i].y), 0, out.y, from[i], from[i + 1] - from[i]);
+            System.arraycopy(valuesOf(step.dx), 0, out.dx, from[i], from[i + 1] - from[i]);
             out.dgamma = row(step.norm.doubleGradients(), 0, 3);
             out.dbeta = row(step.norm.doubleGradients(), 1, 3);
         }
@@ -294,7 +288,7 @@ class Float64Test {
     @Test
     void fewerSamplesAreABatchOfTheirOwn() throws Exception {
         Inputs all = Inputs.random(BatchShape.of(64, 3), 10);
-        Step step = new Step(all, Layers.TWO_STAGES);
+        Float64Step step = new Float64Step(all, Layers.TWO_STAGES);
         TaskGraph graph = new TaskGraph("graph").transferToDevice(DataTransferMode.EVERY_EXECUTION, step.x, step.dy);
         GridScheduler grids = new GridScheduler();
         Pieces pieces = step.norm.on(graph, grids, step.samples);
@@ -330,7 +324,7 @@ class Float64Test {
         Inputs in = Inputs.random(BatchShape.of(20, 3), 11, 1e9, 1);
         try (BatchNorm layer =
                 BatchNorm.builder(3).elementType(ElementType.FLOAT64).build()) {
-            Step step = new Step(in, Layers.OWN);
+            Float64Step step = new Float64Step(in, Layers.OWN);
             layer.loadState(step.run(pieces -> pieces.forward(step.x, step.y), step.x, step.y));
             for (int c = 0; c < 3; c++) {
                 assertThat(layer.doubleWeight()[c]).isEqualTo(in.gamma()[c]);
@@ -367,144 +361,47 @@ class Float64Test {
                 .withMessageStartingWith("dx: FloatArray" + right);
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> pieces.collectStatistics(doubles, Summaries.array(3)))
-                .withMessage("moments: an array of 7 values given, 3 features need 13;"
+                .withMessage("moments: an array of 7 values given, 3 features of FLOAT64 need 14;"
                         + " make it with Summaries.array(features, FLOAT64)");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> others.mergeGradients(Summaries.array(3, ElementType.FLOAT64)))
-                .withMessage("sums: an array of 13 values given, 3 features need 7; make it with Summaries.array");
+                .withMessage("sums: an array of 14 values given, 3 features of FLOAT32 need 7;"
+                        + " make it with Summaries.array(features)");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> others.forward(floats, doubles))
                 .withMessageStartingWith("y: DoubleArray given, must be a FloatArray");
         assertThat(grids.keySet()).isEmpty();
         assertThatIllegalStateException()
-                .isThrownBy(ofFloat64::parameters)
-                .withMessageContaining("parameters: a layer of FLOAT64 has a DoubleArray");
+                .isThrownBy(ofFloat64::statistics)
+                .withMessage("statistics: a layer of FLOAT64 has a DoubleArray; take doubleStatistics()");
         assertThatIllegalStateException()
-                .isThrownBy(ofFloat32::doubleStatistics)
-                .withMessageContaining("doubleStatistics: a layer of FLOAT32 has a FloatArray");
+                .isThrownBy(ofFloat32::doubleRunningStatistics)
+                .withMessage(
+                        "doubleRunningStatistics: a layer of FLOAT32 has a FloatArray; take runningStatistics(), or"
+                                + " a configuration whose elementType is FLOAT64");
     }
 
     /** A piece of several kernels is added whole, or not at all, where one of its kernels is in the graph already. */
     @Test
     void aPieceThatIsRefusedAddsNothing() {
-        Step step = new Step(Inputs.random(BatchShape.of(12, 3), 12), Layers.TWO_STAGES);
+        Float64Step step = new Float64Step(Inputs.random(BatchShape.of(12, 3), 12), Layers.TWO_STAGES);
         GridScheduler grids = new GridScheduler();
         Pieces pieces = step.norm.on(new TaskGraph("step"), grids);
-        pieces.mergeStatistics(Summaries.array(3, ElementType.FLOAT64));
+        pieces.transform(step.x, step.y);
         pieces.inputGradient(step.x, step.dy, step.dx);
-        Pieces other = step.norm.on(new TaskGraph("other"), grids);
-        other.transform(step.x, step.y);
-        other.mergeGradients(Summaries.array(3, ElementType.FLOAT64));
         Set<String> before = Set.copyOf(grids.keySet());
         List<ThrowingCallable> refused = List.of(
                 () -> pieces.forward(step.x, step.y),
                 () -> pieces.forward(step.x, step.residual, step.y),
+                () -> pieces.frozenForward(step.x, step.y),
+                () -> pieces.frozenForward(step.x, step.residual, step.y),
                 () -> pieces.backward(step.x, step.dy, step.dx),
                 () -> pieces.backward(step.x, step.y, step.dy, step.dx, step.dresidual),
                 () -> pieces.frozenBackward(step.x, step.dy, step.dx),
-                () -> pieces.frozenBackward(step.x, step.y, step.dy, step.dx, step.dresidual),
-                () -> other.forward(step.x, step.y),
-                () -> other.frozenForward(step.x, step.y),
-                () -> other.frozenForward(step.x, step.residual, step.y),
-                () -> other.backward(step.x, step.dy, step.dx));
+                () -> pieces.frozenBackward(step.x, step.y, step.dy, step.dx, step.dresidual));
         for (ThrowingCallable piece : refused) {
             assertThatIllegalArgumentException().isThrownBy(piece).withMessageContaining("already");
             assertThat(grids.keySet()).isEqualTo(before);
-        }
-    }
-
-    private static double[] values(DoubleArray array) {
-        return row(array, 0, array.getSize());
-    }
-
-    private static double[] row(DoubleArray array, int row, int length) {
-        double[] values = new double[length];
-        for (int i = 0; i < length; i++) {
-            values[i] = array.get(row * length + i);
-        }
-        return values;
-    }
-
-    private static DoubleArray array(double... values) {
-        return DoubleArray.fromArray(values);
-    }
-
-    /** A layer with what it is given, and one graph. */
-    private static final class Step {
-        final Inputs in;
-        final BatchNormTasks norm;
-        final SampleCount samples;
-        final DoubleArray x;
-        final DoubleArray dy;
-        final DoubleArray residual;
-        final DoubleArray y;
-        final DoubleArray dx;
-        final DoubleArray dresidual;
-
-        Step(Inputs in, DeviceLimits limits) {
-            this.in = in;
-            int c = in.shape().c();
-            int length = in.x().length;
-            norm = BatchNormTasks.builder("norm", config(in.shape()), in.shape())
-                    .inputActivation(in.activations().input())
-                    .activation(in.activations().output())
-                    .build(limits);
-            samples = SampleCount.atMost(Math.toIntExact(in.shape().n()));
-            x = array(in.x());
-            dy = array(in.dy());
-            residual = in.residual() == null ? new DoubleArray(length) : array(in.residual());
-            y = new DoubleArray(length);
-            dx = new DoubleArray(length);
-            dresidual = new DoubleArray(length);
-            for (int i = 0; i < c; i++) {
-                norm.doubleParameters().set(i, in.gamma()[i]);
-                norm.doubleParameters().set(c + i, in.beta()[i]);
-                if (in.mean() != null && in.variance() != null) {
-                    norm.doubleRunningStatistics().set(i, in.mean()[i]);
-                    norm.doubleRunningStatistics().set(c + i, in.variance()[i]);
-                }
-            }
-        }
-
-        /** Runs a training step; the arrays travel to the device and back. */
-        void train(Consumer<Pieces> operation, Object... arrays) throws Exception {
-            run(operation, true, arrays);
-        }
-
-        /** Runs something else; returns the layer's state. */
-        Map<String, Tensor> run(Consumer<Pieces> operation, Object... arrays) throws Exception {
-            return run(operation, false, arrays);
-        }
-
-        private Map<String, Tensor> run(Consumer<Pieces> operation, boolean training, Object... arrays)
-                throws Exception {
-            TaskGraph graph = new TaskGraph("graph").transferToDevice(DataTransferMode.EVERY_EXECUTION, arrays);
-            GridScheduler grids = new GridScheduler();
-            operation.accept(norm.on(graph, grids, samples));
-            graph.transferToHost(DataTransferMode.EVERY_EXECUTION, arrays);
-            try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
-                BatchNormTasks.configure(plan, grids, Layers.DEVICE);
-                TornadoExecutionResult result = plan.execute();
-                if (training) {
-                    result.transferToHost(norm.doubleStatistics());
-                    result.transferToHost(norm.doubleGradients());
-                }
-                return norm.state(result);
-            }
-        }
-
-        Outputs outputs() {
-            int c = in.shape().c();
-            Outputs out = new Outputs();
-            out.y = values(y);
-            out.dx = values(dx);
-            out.dresidual = in.residual() == null ? null : values(dresidual);
-            out.mean = row(norm.doubleStatistics(), 0, c);
-            out.variance = row(norm.doubleStatistics(), 2, c);
-            out.rstd = row(norm.doubleStatistics(), 3, c);
-            out.dgamma = row(norm.doubleGradients(), 0, c);
-            out.dbeta = row(norm.doubleGradients(), 1, c);
-            return out;
         }
     }
 }

@@ -105,12 +105,13 @@ final class GeneratedCode {
     /** What stands in each kernel, by heading ("=== heading") and kernel, whose name PTX has in lower case. */
     static Map<String, Map<String, Kernel>> read(String output) {
         Map<String, Map<String, Kernel>> kernels = new LinkedHashMap<>();
-        sources(output)
-                .forEach((heading, sources) -> sources.forEach((name, lines) -> kernels.computeIfAbsent(
-                                heading, key -> new TreeMap<>(String.CASE_INSENSITIVE_ORDER))
-                        .put(
-                                method(name),
-                                kernel(lines.getFirst().startsWith(PTX_BEGINS) ? asC(lines) : strip(lines)))));
+        sources(output).forEach((heading, sources) -> {
+            Map<String, Kernel> ofHeading =
+                    kernels.computeIfAbsent(heading, key -> new TreeMap<>(String.CASE_INSENSITIVE_ORDER));
+            sources.forEach((name, lines) -> ofHeading.put(
+                    numbered(method(name), ofHeading),
+                    kernel(lines.getFirst().startsWith(PTX_BEGINS) ? asC(lines) : strip(lines))));
+        });
         return kernels;
     }
 
@@ -136,7 +137,11 @@ final class GeneratedCode {
                 .orElse(ptx);
     }
 
-    /** The lines of each kernel, by heading ("=== heading") and kernel, from its first one to its closing brace. */
+    /**
+     * The lines of each kernel, by heading ("=== heading") and kernel, from its first one to its closing brace. Of
+     * several tasks of one kernel the second one's is "kernel2", and so on: in its first line, too, unless it is PTX,
+     * whose names contain the task's.
+     */
     static Map<String, Map<String, List<String>>> sources(String output) {
         Map<String, Map<String, List<String>>> sources = new LinkedHashMap<>();
         String heading = "";
@@ -155,13 +160,24 @@ final class GeneratedCode {
                 name = entry.matches() ? entry.group(1) : name;
                 lines.add(line);
                 if (line.startsWith("}")) {
-                    sources.computeIfAbsent(heading, key -> new LinkedHashMap<>())
-                            .put(name, List.copyOf(lines));
+                    Map<String, List<String>> ofHeading =
+                            sources.computeIfAbsent(heading, key -> new LinkedHashMap<>());
+                    String numbered = numbered(name, ofHeading);
+                    lines.set(0, lines.getFirst().replaceFirst(" void " + name + "\\b", " void " + numbered));
+                    ofHeading.put(numbered, List.copyOf(lines));
                     lines.clear();
                 }
             }
         }
         return sources;
+    }
+
+    private static String numbered(String name, Map<String, ?> taken) {
+        String numbered = name;
+        for (int i = 2; taken.containsKey(numbered); i++) {
+            numbered = name + i;
+        }
+        return numbered;
     }
 
     private static Kernel kernel(List<String> lines) {

@@ -1,5 +1,6 @@
 package org.batchnorm.tornadovm;
 
+import java.util.List;
 import java.util.function.Consumer;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.ElementType;
@@ -17,7 +18,7 @@ final class GeneratedCodeMain {
     /** What operations are called whose sums are not in pairs of float32. */
     static final String IN_FLOAT64 = "InFloat64";
 
-    /** What operations of layers with activations begin with. */
+    /** What operations of layers with activations begin with, or have after {@link #OF_FLOAT64}. */
     static final String ACTIVATED = "activated";
 
     /** What operations of layers of FLOAT64 begin with. */
@@ -66,18 +67,29 @@ final class GeneratedCodeMain {
         }
     }
 
-    /** Of the tasks of a kernel in one graph the last one is kept. */
     private static void compileOfFloat64(GeneratedCodeTest.Layout layout) throws Exception {
         DoubleArray x = new DoubleArray(Math.toIntExact(layout.shape.elements()));
         DoubleArray dy = new DoubleArray(x.getSize());
         DoubleArray out = new DoubleArray(x.getSize());
+        DoubleArray residual = new DoubleArray(x.getSize());
+        DoubleArray moments = Summaries.array(layout.shape.c(), ElementType.FLOAT64);
         DoubleArray summary = Summaries.array(layout.shape.c(), ElementType.FLOAT64);
-        compile(layout, OF_FLOAT64 + "Training", x, out, pieces -> {
-            pieces.forward(x, out);
-            pieces.inputGradient(x, dy, out);
+        for (String kind : List.of(OF_FLOAT64, OF_FLOAT64 + ACTIVATED)) {
+            compile(layout, kind + "Training", x, out, pieces -> {
+                pieces.forward(x, out);
+                pieces.backward(x, dy, out);
+            });
+            compile(layout, kind + "Frozen", x, out, pieces -> {
+                pieces.frozenForward(x, out);
+                pieces.frozenBackward(x, dy, out);
+            });
+            compile(layout, kind + "Inference", x, out, pieces -> pieces.inference(x, out));
+        }
+        compile(layout, OF_FLOAT64 + ACTIVATED + "Residual", x, out, pieces -> {
+            pieces.forward(x, residual, out);
+            pieces.residualGradient(out, dy, residual);
         });
-        compile(layout, OF_FLOAT64 + "Sums", x, out, pieces -> pieces.reduceGradients(x, dy, summary));
-        compile(layout, OF_FLOAT64 + "FrozenBackward", x, out, pieces -> pieces.frozenInputGradient(x, dy, out));
+        compile(layout, OF_FLOAT64 + "Part", x, out, pieces -> pieces.reduceGradients(x, dy, moments, summary));
     }
 
     private static void compile(
@@ -95,7 +107,7 @@ final class GeneratedCodeMain {
                     config.features(), config.eps(), config.momentum(), true, true, ElementType.FLOAT64);
         }
         BatchNormTasksBuilder builder = BatchNormTasks.builder("norm", config, layout.shape);
-        if (operations.startsWith(ACTIVATED)) {
+        if (operations.contains(ACTIVATED)) {
             builder.inputActivation(Activation.leakyRelu(0.01)).activation(Activation.relu());
         }
         BatchNormTasks norm = builder.build(limits);

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.tornadovm.GeneratedCode.Body;
@@ -302,29 +303,115 @@ class GeneratedCodeTest {
         assertThat(kernel.straight().stores).isEqualTo(Map.of("statistics", 4));
     }
 
+    /** The sums of x, of squares, of dy and of products, in the order of the tasks. */
     @ParameterizedTest
     @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
-    void kernelsOfFloat64ReadAndWriteEachTensorOnce(Layout layout) {
+    void sumsOfFloat64ReadEachTensorOnce(Layout layout) {
+        for (String kind : List.of("", GeneratedCodeMain.ACTIVATED)) {
+            String training = GeneratedCodeMain.OF_FLOAT64 + kind + "Training";
+            Set<String> ofDy = kind.isEmpty() ? Set.of("dy") : Set.of("x", "dy");
+            int parameters = kind.isEmpty() ? 0 : 2;
+            assertSums(layout, training, "sums", Set.of("x"), Map.of("samples", 2));
+            assertSums(layout, training, "sums2", Set.of("x"), Map.of("centres", 3, "samples", 2));
+            assertSums(layout, training, "sums3", ofDy, with(parameters, Map.of("samples", 2)));
+            assertSums(
+                    layout, training, "sums4", Set.of("x", "dy"), with(parameters, Map.of("centres", 3, "samples", 2)));
+            String frozen = GeneratedCodeMain.OF_FLOAT64 + kind + "Frozen";
+            assertSums(layout, frozen, "sums", ofDy, with(parameters, Map.of("samples", 2)));
+            assertSums(layout, frozen, "sums2", Set.of("x", "dy"), with(parameters, Map.of("samples", 2)));
+        }
+    }
+
+    /** What a feature's map takes, but the statistics. */
+    private static Map<String, Integer> with(int parameters, Map<String, Integer> others) {
+        Map<String, Integer> loads = new TreeMap<>(others);
+        if (parameters > 0) {
+            loads.put("parameters", parameters);
+        }
+        return loads;
+    }
+
+    private static void assertSums(
+            Layout layout, String operations, String name, Set<String> read, Map<String, Integer> straight) {
+        Kernel sums = kernel(layout, operations, name);
+        assertMoves(sums.loops().get(0), 1, read, Set.of());
+        assertThat(sums.loops()).as("loops of %s %s", operations, name).hasSize(1);
+        Map<String, Integer> loads = new TreeMap<>(sums.straight().loads);
+        loads.remove("statistics");
+        assertThat(loads).as("loads of %s %s", operations, name).isEqualTo(straight);
+        assertThat(sums.straight().stores).isEqualTo(Map.of("partials", 3, "samples", 1));
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
+    void mergesOfFloat64ReadPartialResultsOnce(Layout layout) {
         String training = GeneratedCodeMain.OF_FLOAT64 + "Training";
-        // About the mean: the last of the two that the forward has.
-        Kernel squares = kernel(layout, training, "sums");
-        assertMoves(squares.loops().get(0), 1, Set.of("x"), Set.of());
-        assertNoBatchIn(squares.straight());
-        assertThat(squares.straight().stores).isEqualTo(Map.of("partials", 3, "samples", 1));
-        Kernel products = kernel(layout, GeneratedCodeMain.OF_FLOAT64 + "Sums", "sums");
-        assertMoves(products.loops().get(0), 1, Set.of("x", "dy"), Set.of());
-        assertNoBatchIn(products.straight());
-        Kernel transform = kernel(layout, training, "transform");
-        assertMoves(transform.loops().get(0), 1, Set.of("x"), Set.of("y"));
-        assertThat(transform.loops()).hasSize(1);
-        assertNoBatchIn(transform.straight());
-        Kernel gradient = kernel(layout, training, "inputGradient");
-        assertMoves(gradient.loops().get(0), 1, Set.of("x", "dy"), Set.of("dx"));
-        assertThat(gradient.loops()).hasSize(1);
-        assertNoBatchIn(gradient.straight());
-        Kernel frozen = kernel(layout, GeneratedCodeMain.OF_FLOAT64 + "FrozenBackward", "inputGradient");
-        assertMoves(frozen.loops().get(0), 1, Set.of("dy"), Set.of("dx"));
-        assertNoBatchIn(frozen.straight());
+        assertMerge(layout, training, "mergeSums", 4);
+        assertMerge(layout, training, "mergeSums2", 2);
+        assertMerge(layout, training, "mergeSums3", 3);
+        assertMerge(layout, training, "mergeSums4", 2);
+        assertMerge(layout, GeneratedCodeMain.OF_FLOAT64 + "Frozen", "mergeSums2", 2);
+        assertMerge(layout, GeneratedCodeMain.OF_FLOAT64 + "Part", "mergeSums2", 2);
+        Kernel part = kernel(layout, GeneratedCodeMain.OF_FLOAT64 + "Part", "mergeSums2");
+        assertThat(part.straight().loads).isEqualTo(Map.of("moments", 3, "statistics", 3, "merged", 1, "samples", 2));
+    }
+
+    private static void assertMerge(Layout layout, String operations, String name, int written) {
+        Kernel merge = kernel(layout, operations, name);
+        assertThat(merge.loops()).hasSize(1);
+        assertMovesInSteps(merge.loops().get(0), Map.of("partials", 3));
+        assertThat(merge.straight().stores)
+                .as("stores of %s %s", operations, name)
+                .isEqualTo(Map.of("merged", written, "samples", 1));
+    }
+
+    /** Values that are read once, each where it is needed. */
+    private static void assertMovesInSteps(Body body, Map<String, Integer> loads) {
+        assertThat(body.loads).isEqualTo(loads);
+        assertThat(body.stores).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
+    void mapsOfFloat64ReadAndWriteEachTensorOnce(Layout layout) {
+        String plain = GeneratedCodeMain.OF_FLOAT64;
+        String activated = GeneratedCodeMain.OF_FLOAT64 + GeneratedCodeMain.ACTIVATED;
+        for (String kind : List.of(plain, activated)) {
+            for (String operations : List.of("Training", "Frozen", "Inference")) {
+                assertMap(layout, kind + operations, "transform", Set.of("x"), "y");
+            }
+            assertMap(layout, kind + "Training", "inputGradient", Set.of("x", "dy"), "dx");
+        }
+        assertMap(layout, plain + "Frozen", "inputGradient", Set.of("dy"), "dx");
+        assertMap(layout, activated + "Frozen", "inputGradient", Set.of("x", "dy"), "dx");
+        assertMap(layout, activated + "Residual", "transform", Set.of("x", "residual"), "y");
+        assertMap(layout, activated + "Residual", "residualGradient", Set.of("y", "dy"), "dresidual");
+    }
+
+    private static void assertMap(Layout layout, String operations, String name, Set<String> read, String written) {
+        Kernel map = kernel(layout, operations, name);
+        assertThat(map.loops()).as("loops of %s %s", operations, name).hasSize(1);
+        assertThat(map.loops().get(0).loads).isEqualTo(each(read, 1));
+        assertThat(map.loops().get(0).stores).isEqualTo(Map.of(written, 1));
+        assertNoBatchIn(map.straight());
+    }
+
+    @Test
+    void perFeatureKernelsOfFloat64HaveNoLoop() {
+        String training = GeneratedCodeMain.OF_FLOAT64 + "Training";
+        Kernel statistics = kernel(Layout.COLUMNS, training, "mergedStatistics");
+        assertThat(statistics.loops()).isEmpty();
+        assertThat(statistics.straight().stores)
+                .isEqualTo(Map.of("statistics", 4, "runningStatistics", 2, "numBatchesTracked", 1, "samples", 1));
+        Kernel gradients = kernel(Layout.COLUMNS, training, "mergedGradients");
+        assertThat(gradients.loops()).isEmpty();
+        assertThat(gradients.straight().loads)
+                .isEqualTo(Map.of("sums", 4, "parameters", 1, "statistics", 2, "samples", 1));
+        assertThat(gradients.straight().stores).isEqualTo(Map.of("gradients", 2, "terms", 4, "samples", 1));
+        Kernel frozen = kernel(Layout.COLUMNS, GeneratedCodeMain.OF_FLOAT64 + "Frozen", "freezeStatistics");
+        assertThat(frozen.loops()).isEmpty();
+        assertThat(frozen.straight().loads).isEqualTo(Map.of("runningStatistics", 2));
+        assertThat(frozen.straight().stores).isEqualTo(Map.of("statistics", 4));
     }
 
     @ParameterizedTest
@@ -377,7 +464,13 @@ class GeneratedCodeTest {
                 "activatedTraining",
                 "activatedFrozenBackward",
                 "backwardInFloat64",
-                "frozenBackwardInFloat64")) {
+                "frozenBackwardInFloat64",
+                GeneratedCodeMain.OF_FLOAT64 + "Training",
+                GeneratedCodeMain.OF_FLOAT64 + "Frozen",
+                GeneratedCodeMain.OF_FLOAT64 + GeneratedCodeMain.ACTIVATED + "Training")) {
+            if (operations.startsWith(GeneratedCodeMain.OF_FLOAT64) && layout.onChip()) {
+                continue;
+            }
             code.get(layout + " " + operations).forEach((name, kernel) -> {
                 for (Body loop : kernel.loops()) {
                     int addresses = Math.max(

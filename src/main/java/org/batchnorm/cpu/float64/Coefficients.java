@@ -14,9 +14,15 @@ final class Coefficients {
     /** Distances whose squares float64 holds, by far, have an rstd of at least this. */
     private static final double LEAST_RSTD = 0x1p-480;
 
+    /** From any value to a mean of less than this the distance is within float64. */
+    private static final double LARGE_MEAN = 0x1p969;
+
+    /** The unit of distances from other means; 1 / rstd may be small, which a larger one would not allow. */
+    private static final double HALF_UNIT = 0.5;
+
     private static final double TWO_VALUES = 2;
 
-    /** The factor with which x is taken: 1, or {@link #LARGE_UNIT}. A power of two rounds nothing. */
+    /** The factor with which x is taken, a power of two: 1, {@link #LARGE_UNIT} or {@link #HALF_UNIT}. */
     double[] unit = {};
 
     /** The mean in those units. */
@@ -98,7 +104,8 @@ final class Coefficients {
     private void set(Normalization n, int c, double rstdOfFeature) {
         double @Nullable [] gamma = n.doubleGamma();
         double @Nullable [] beta = n.doubleBeta();
-        unit[c] = rstdOfFeature < LEAST_RSTD ? LARGE_UNIT : 1;
+        double ofMean = Math.abs(n.statistics().doubleMean()[c]) < LARGE_MEAN ? 1 : HALF_UNIT;
+        unit[c] = rstdOfFeature < LEAST_RSTD ? LARGE_UNIT : ofMean;
         mean[c] = n.statistics().doubleMean()[c] * unit[c];
         meanLow[c] = n.statistics().doubleMeanLow()[c] * unit[c];
         rstd[c] = rstdOfFeature / unit[c];

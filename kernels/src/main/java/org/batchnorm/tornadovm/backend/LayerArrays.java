@@ -2,6 +2,7 @@ package org.batchnorm.tornadovm.backend;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
@@ -18,7 +19,7 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * @param parameters gamma, beta
  * @param gradients dgamma, dbeta
  * @param statistics mean, meanLow, variance, rstd
- * @param running mean, variance; statistics where the layer tracks none
+ * @param tracked mean, variance of the running statistics; null where the layer tracks none
  */
 record LayerArrays(
         int features,
@@ -26,7 +27,7 @@ record LayerArrays(
         TornadoNativeArray parameters,
         TornadoNativeArray gradients,
         TornadoNativeArray statistics,
-        TornadoNativeArray running) {
+        @Nullable TornadoNativeArray tracked) {
 
     static LayerArrays of(BatchNormTasks tasks) {
         int features = tasks.config().features();
@@ -38,7 +39,7 @@ record LayerArrays(
                     tasks.doubleParameters(),
                     tasks.doubleGradients(),
                     tasks.doubleStatistics(),
-                    tracking ? tasks.doubleRunningStatistics() : tasks.doubleStatistics());
+                    tracking ? tasks.doubleRunningStatistics() : null);
         }
         return new LayerArrays(
                 features,
@@ -46,7 +47,12 @@ record LayerArrays(
                 tasks.parameters(),
                 tasks.gradients(),
                 tasks.statistics(),
-                tracking ? tasks.runningStatistics() : tasks.statistics());
+                tracking ? tasks.runningStatistics() : null);
+    }
+
+    /** The running statistics of a layer that has some. */
+    TornadoNativeArray running() {
+        return Objects.requireNonNull(tracked, "running: the layer tracks no statistics");
     }
 
     private boolean inDouble() {
@@ -61,8 +67,8 @@ record LayerArrays(
 
     /** Given statistics, of which inference needs the mean and the variance. */
     void putRunning(BatchStatistics given) {
-        put(running, 0, inDouble() ? given.doubleMean() : given.mean(), 0);
-        put(running, 1, inDouble() ? given.doubleVariance() : given.variance(), 1);
+        put(running(), 0, inDouble() ? given.doubleMean() : given.mean(), 0);
+        put(running(), 1, inDouble() ? given.doubleVariance() : given.variance(), 1);
     }
 
     void putStatistics(BatchStatistics from) {

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -283,21 +282,15 @@ class TornadoOperationsTest {
      */
     @Test
     void buffersAreNotCopied() {
-        List<HostPlan> built = new ArrayList<>();
-        Devices.Device device = Devices.find().choose(Optional.empty());
-        DeviceSession session = new DeviceSession(device, 4, key -> {
-            HostPlan plan = new HostPlan(key, device);
-            built.add(plan);
-            return plan;
-        });
+        RecordedPlans plans = new RecordedPlans();
         try (TransferBuffer x = TransferBuffer.allocate(SHAPE);
                 TransferBuffer y = TransferBuffer.allocate(SHAPE);
-                TornadoOperations direct = new TornadoOperations(session, 0)) {
+                TornadoOperations direct = plans.open()) {
             fill(x, random(3));
             Normalization given =
                     new Normalization(GAMMA, BETA, 1e-5, BatchStatistics.over(new float[5], GAMMA), false);
             direct.transform(new Tensors().forward(batch(x), batch(y)), given);
-            HostPlan plan = built.getLast();
+            HostPlan plan = plans.built.getLast();
             assertThat(plan.x().address()).isEqualTo(x.segment().address());
             assertThat(plan.out().address()).isEqualTo(y.segment().address());
             float[] expected = values(y);
@@ -305,8 +298,9 @@ class TornadoOperationsTest {
             Batch heapX = batch(random(3));
             direct.transform(new Tensors().forward(heapX, heapX), given);
             assertThat(heapX.array()).isEqualTo(expected);
-            assertThat(built).as("a plan of its own").hasSize(2);
-            assertThat(built.getLast().x().address()).isNotEqualTo(x.segment().address());
+            assertThat(plans.built).as("a plan of its own").hasSize(2);
+            assertThat(plans.built.getLast().x().address())
+                    .isNotEqualTo(x.segment().address());
         }
     }
 

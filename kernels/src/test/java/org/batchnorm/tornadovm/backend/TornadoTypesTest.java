@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -34,28 +33,34 @@ class TornadoTypesTest {
         return BatchNorm.builder(SHAPE.c()).backend(TornadoBackend.NAME).build();
     }
 
-    /** A batch in buffers of FLOAT64 gives what one in arrays does; so does one in buffers that are too short. */
+    /**
+     * A batch in buffers of FLOAT64 gives what one in arrays does, and is not copied; one in a buffer that is too short
+     * is.
+     */
     @Test
     void buffersHoldFloat64() {
         double[] values = new Random(3).doubles(300, -2, 2).toArray();
         double[] expected = new double[300];
-        try (BatchNorm layer = BatchNorm.builder(SHAPE.c())
-                        .elementType(ElementType.FLOAT64)
-                        .backend(TornadoBackend.NAME)
-                        .build();
-                TransferBuffer x = TransferBuffer.allocate(SHAPE, ElementType.FLOAT64);
+        RecordedPlans plans = new RecordedPlans();
+        try (TransferBuffer x = TransferBuffer.allocate(SHAPE, ElementType.FLOAT64);
                 TransferBuffer y = TransferBuffer.allocate(SHAPE, ElementType.FLOAT64);
-                TransferBuffer ofFloats = TransferBuffer.allocate(SHAPE)) {
-            layer.forward(Batch.of(values, SHAPE), Batch.of(expected, SHAPE));
+                TransferBuffer ofFloats = TransferBuffer.allocate(SHAPE);
+                TornadoOperations operations = plans.open()) {
+            forward(operations, Batch.of(values, SHAPE), Batch.of(expected, SHAPE));
             for (TransferBuffer buffer : List.of(x, ofFloats)) {
                 MemorySegment.copy(values, 0, buffer.segment(), ValueLayout.JAVA_DOUBLE, 0, values.length);
-                layer.forward(
+                forward(
+                        operations,
                         Batch.of(buffer.segment(), ElementType.FLOAT64, SHAPE),
                         Batch.of(y.segment(), ElementType.FLOAT64, SHAPE));
                 double[] actual = new double[300];
                 MemorySegment.copy(y.segment(), ValueLayout.JAVA_DOUBLE, 0, actual, 0, actual.length);
                 assertThat(actual).isEqualTo(expected);
+                assertThat(plans.built.getLast().out().address()).isEqualTo(address(y));
             }
+            assertThat(plans.built).hasSize(3);
+            assertThat(plans.built.get(1).x().address()).isEqualTo(address(x));
+            assertThat(plans.built.get(2).x().address()).as("too short").isNotEqualTo(address(ofFloats));
         }
     }
 
@@ -121,19 +126,13 @@ class TornadoTypesTest {
             bits[i] = type.toBits(values[i]);
         }
         short[] expected = new short[bits.length];
-        List<HostPlan> built = new ArrayList<>();
-        Devices.Device device = Devices.find().choose(Optional.empty());
-        DeviceSession session = new DeviceSession(device, 4, key -> {
-            HostPlan plan = new HostPlan(key, device);
-            built.add(plan);
-            return plan;
-        });
+        RecordedPlans plans = new RecordedPlans();
         try (TransferBuffer x = TransferBuffer.allocate(SHAPE);
                 TransferBuffer y = TransferBuffer.allocate(SHAPE);
-                TornadoOperations operations = new TornadoOperations(session, 0)) {
+                TornadoOperations operations = plans.open()) {
             forward(operations, Batch.of(bits, type, SHAPE), Batch.of(expected, type, SHAPE));
-            assertThat(built.getLast().x().address()).as("of arrays").isNotEqualTo(address(x));
-            built.clear();
+            assertThat(plans.built.getLast().x().address()).as("of arrays").isNotEqualTo(address(x));
+            plans.built.clear();
             for (int run = 0; run < 2; run++) {
                 MemorySegment.copy(values, 0, x.segment(), ValueLayout.JAVA_FLOAT, 0, values.length);
                 forward(operations, Batch.of(x.segment(), SHAPE), Batch.of(y.segment(), SHAPE));
@@ -144,7 +143,7 @@ class TornadoTypesTest {
                 assertThat(actual).isEqualTo(expected);
             }
             // What the device is sent and fills are the buffers themselves.
-            assertThat(built).hasSize(2).allSatisfy(plan -> {
+            assertThat(plans.built).hasSize(2).allSatisfy(plan -> {
                 assertThat(plan.x().address()).isEqualTo(address(x));
                 assertThat(plan.out().address()).isEqualTo(address(y));
             });
@@ -156,7 +155,8 @@ class TornadoTypesTest {
     }
 
     private static void forward(TornadoOperations operations, Batch x, Batch y) {
-        BatchStatistics statistics = new BatchStatistics(SHAPE.c());
+        ElementType type = x.type() == ElementType.FLOAT64 ? ElementType.FLOAT64 : ElementType.FLOAT32;
+        BatchStatistics statistics = new BatchStatistics(SHAPE.c(), type);
         operations.forward(new Tensors().forward(x, y), new Normalization(null, null, 1e-5, statistics, true));
     }
 }

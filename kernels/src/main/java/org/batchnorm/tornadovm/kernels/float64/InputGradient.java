@@ -65,8 +65,9 @@ public final class InputGradient {
             int features = View.features(view);
             int feature = column / View.span(view);
             double rstd = statistics.get(3 * features + feature);
-            double unit = Units.ofRstd(rstd);
-            double mean = statistics.get(feature) * unit;
+            double mean = statistics.get(feature);
+            double unit = Units.ofDistance(mean, rstd);
+            mean *= unit;
             double meanLow = statistics.get(features + feature) * unit;
             double factor = 0;
             double meanDy = 0;

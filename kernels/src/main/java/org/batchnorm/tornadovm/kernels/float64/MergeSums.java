@@ -22,7 +22,7 @@ public final class MergeSums {
      * {@link Sums} take their centres:
      *
      * <table>
-     *   <caption>Rows of C values; the last value of the array is m</caption>
+     *   <caption>Rows of C values; behind them m, and one that is not used</caption>
      *   <tr><th>of</th><th>written</th></tr>
      *   <tr><td>{@link Sums#VALUES}</td><td>mean, meanLow, in the unit; the unit as row 3; m</td></tr>
      *   <tr><td>{@link Sums#SQUARES}</td><td>m2, in the unit's square, as row 2</td></tr>
@@ -35,9 +35,9 @@ public final class MergeSums {
      *
      * @param partials in, (3, groups, C), of {@link Sums}
      * @param statistics in, (4, C): mean, meanLow, variance, rstd; read for {@link #PRODUCTS_OF_PART}
-     * @param moments in, (4, C) and one more: mean, meanLow, m2 and unit of the part; read for
+     * @param moments in, (4, C) and two more: mean, meanLow, m2 and unit of the part; read for
      *     {@link #PRODUCTS_OF_PART}
-     * @param merged in and out, (4, C) and one more
+     * @param merged in and out, (4, C) and two more
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param tile of {@link Sums}
      * @param mergeTile its columns are features, and its rows work-items that share a feature's groups
@@ -122,18 +122,17 @@ public final class MergeSums {
                 merged.set(features + feature, wholeHigh);
                 merged.set(2 * features + feature, wholeLow);
             }
-            if (of == Sums.PRODUCTS) {
-                merged.set(feature, wholeHigh);
-            }
-            if (of == Sums.GIVEN_PRODUCTS) {
-                merged.set(feature, wholeHigh);
-            }
-            if (of == PRODUCTS_OF_PART) {
-                double unitOfPart = moments.get(3 * features + feature);
-                double distance = (moments.get(feature) / unitOfPart - statistics.get(feature))
-                        + (moments.get(features + feature) / unitOfPart - statistics.get(features + feature));
-                double move = merged.get(features + feature) * (distance * statistics.get(3 * features + feature));
-                merged.set(feature, wholeHigh + Tiles.finiteOrZero(move));
+            if (of >= Sums.PRODUCTS) {
+                double dgamma = wholeHigh;
+                if (of == PRODUCTS_OF_PART) {
+                    double unitOfPart = moments.get(3 * features + feature);
+                    double distance = (moments.get(feature) - statistics.get(feature) * unitOfPart)
+                            + (moments.get(features + feature) - statistics.get(features + feature) * unitOfPart);
+                    double rstd = statistics.get(3 * features + feature) / unitOfPart;
+                    double move = merged.get(features + feature) * (distance * rstd);
+                    dgamma += Tiles.finiteOrZero(move);
+                }
+                merged.set(feature, dgamma);
             }
             if (feature == 0) {
                 merged.set(4 * features, m);

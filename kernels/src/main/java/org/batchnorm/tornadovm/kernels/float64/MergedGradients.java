@@ -16,10 +16,10 @@ public final class MergedGradients {
      * <p>With m = 2 dx cancels but for what eps does: there {@code gamma · eps · rstd³} stands for {@code gamma ·
      * rstd}, and the slope is 0, or NaN if it is.
      *
-     * <p><b>Grid</b> (C, rounded up to the local size), <b>local</b> the device's choice. <b>Bytes</b>: 40 · C read, 48
-     * · C written. <b>Backends</b>: no local memory.
+     * <p><b>Grid</b> (C, rounded up to the local size), <b>local</b> the device's choice. <b>Bytes</b>: 48 · C read and
+     * written. <b>Backends</b>: no local memory.
      *
-     * @param sums in, (4, C) and one more: dgamma, dbeta, dbetaLow, nothing, and m
+     * @param sums in, (4, C) and two more: dgamma, dbeta, dbetaLow, nothing, and m, which another follows
      * @param parameters in, (2, C): gamma, beta
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param gradients out, (2, C): dgamma, dbeta; overwritten, not added to
@@ -44,7 +44,8 @@ public final class MergedGradients {
             double m = sums.get(4 * features);
             double rstd = statistics.get(3 * features + feature);
             double scale = parameters.get(feature) * rstd;
-            double slope = rstd / Units.ofRstd(rstd) * (dgamma / m);
+            double unit = Units.ofDistance(statistics.get(feature), rstd);
+            double slope = rstd / unit * (dgamma / m);
             double quotient = dbeta / m;
             double rest = Pairs.restOfQuotient(dbeta, sums.get(2 * features + feature), quotient, m);
             gradients.set(feature, dgamma);

@@ -19,7 +19,7 @@ public final class MergedStatistics {
      * <p><b>Grid</b> (C, rounded up to the local size), <b>local</b> the device's choice. <b>Bytes</b>: 32 · C read and
      * written, with running statistics 32 · C more and the count 16 · C. <b>Backends</b>: no local memory.
      *
-     * @param moments in, (4, C) and one more: mean, meanLow, m2, unit, and m
+     * @param moments in, (4, C) and two more: mean, meanLow, m2, unit, and m, which another follows
      * @param statistics out, (4, C): mean, meanLow, variance, rstd
      * @param runningStatistics in and out, (2, C): mean, variance; untouched if untracked
      * @param numBatchesTracked in and out, (C); untouched if untracked

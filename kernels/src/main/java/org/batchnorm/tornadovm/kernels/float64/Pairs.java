@@ -1,6 +1,7 @@
 package org.batchnorm.tornadovm.kernels.float64;
 
 import org.batchnorm.tornadovm.kernels.Tiles;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
 
 /**
  * Sums as pairs of float64, {@code high + low}. Compiled into each kernel that calls it:
@@ -22,6 +23,12 @@ final class Pairs {
      * {@code (v + FIRST_BITS) − FIRST_BITS} rounds v to a multiple of 2¹⁶: doubles near 1.5 · 2⁶⁸ are that far apart.
      */
     private static final double FIRST_BITS = 0x1.8p68;
+
+    /** From here on a quotient is split in other units: SPLIT times one of 2⁹⁹⁷ is infinite. */
+    private static final double LARGE_QUOTIENT = 0x1p900;
+
+    /** The factor of large quotients, by which nothing of them is lost. */
+    private static final double OF_LARGE = 0x1p-200;
 
     private Pairs() {}
 
@@ -54,10 +61,12 @@ final class Pairs {
     static double restOfQuotient(double high, double low, double quotient, double count) {
         double firstBits = (count + FIRST_BITS) - FIRST_BITS;
         double lastBits = count - firstBits;
-        double split = quotient * SPLIT + 0.0;
-        double upper = split - (split - quotient);
-        double lower = quotient - upper;
-        double rest = ((high - upper * firstBits) - upper * lastBits) - lower * firstBits;
-        return Tiles.finiteOrZero(((rest - lower * lastBits) + low) / count);
+        double unit = TornadoMath.abs(quotient) < LARGE_QUOTIENT ? 1.0 : OF_LARGE;
+        double inUnits = quotient * unit;
+        double split = inUnits * SPLIT + 0.0;
+        double upper = split - (split - inUnits);
+        double lower = inUnits - upper;
+        double rest = ((high * unit - upper * firstBits) - upper * lastBits) - lower * firstBits;
+        return Tiles.finiteOrZero(((rest - lower * lastBits) + low * unit) / count / unit);
     }
 }

@@ -42,7 +42,7 @@ public final class Sums {
      * @param dy in, the gradient of the output; read for gradients and products only
      * @param parameters in, (2, C): gamma, beta; read for gradients and products with an activation after batch norm
      * @param statistics in, (4, C): mean, meanLow, variance, rstd; read for gradients and products
-     * @param centres in, (4, C) and one more, of {@link MergeSums}; read for squares and products
+     * @param centres in, (4, C) and two more, of {@link MergeSums}; read for squares and products
      * @param partials out, (3, groups, C): the sum, what rounding took from it, and its unit
      * @param samples in and out, (2): N, {@link Tiles#countRun}
      * @param of {@link #VALUES}, {@link #SQUARES}, {@link #GRADIENTS}, {@link #PRODUCTS} or {@link #GIVEN_PRODUCTS}
@@ -102,12 +102,11 @@ public final class Sums {
             }
             if (of >= GRADIENTS) {
                 rstd = statistics.get(3 * features + feature);
-                unitOfX = Units.ofRstd(rstd);
+                mean = statistics.get(feature);
+                unitOfX = Units.ofDistance(mean, rstd);
                 rstd = rstd / unitOfX;
-                mean = statistics.get(feature) * unitOfX;
+                mean *= unitOfX;
                 meanLow = statistics.get(features + feature) * unitOfX;
-            }
-            if (of >= GRADIENTS) {
                 if (outputSlope != PerValue.NONE) {
                     scale = parameters.get(feature) * rstd;
                     beta = parameters.get(features + feature);

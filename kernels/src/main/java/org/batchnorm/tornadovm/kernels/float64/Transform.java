@@ -79,8 +79,9 @@ public final class Transform {
             } else {
                 rstd = 1 / TornadoMath.sqrt(statistics.get(features + feature) + eps);
             }
-            double unit = Units.ofRstd(rstd);
-            double mean = statistics.get(feature) * unit;
+            double mean = statistics.get(feature);
+            double unit = Units.ofDistance(mean, rstd);
+            mean *= unit;
             meanLow *= unit;
             double scale = parameters.get(feature) * (rstd / unit);
             double beta = parameters.get(features + feature);

@@ -17,6 +17,12 @@ final class Units {
     /** Distances whose squares float64 holds, by far, have an rstd of at least this. */
     private static final double LEAST_RSTD = 0x1p-480;
 
+    /** The distance of any value from a mean of less than this is within float64: the mean is less than half an ulp. */
+    private static final double LARGE_MEAN = 0x1p969;
+
+    /** The unit of distances from other means. No larger one: 1 / rstd may be small. */
+    private static final double HALF = 0.5;
+
     private Units() {}
 
     /** That of a sum to which a value comes. */
@@ -34,9 +40,10 @@ final class Units {
         return from == to ? 1.0 : LARGE;
     }
 
-    /** That of x where it is normalized. */
-    static double ofRstd(double rstd) {
-        return rstd < LEAST_RSTD ? LARGE : 1.0;
+    /** That of x where it is normalized, so that its distance from the mean is within float64. */
+    static double ofDistance(double mean, double rstd) {
+        double near = TornadoMath.abs(mean) < LARGE_MEAN ? 1.0 : HALF;
+        return rstd < LEAST_RSTD ? LARGE : near;
     }
 
     /**
