@@ -64,7 +64,7 @@ final class AllocationMain {
             List<Workload> ofShape = new ArrayList<>();
             for (Kind kind : Kind.values()) {
                 ofShape.add(new Workload(
-                        LayerCalls.of(backend, threads, shape, System.getProperty(ACTIVATIONS, "")),
+                        LayerCalls.of(backend, threads, shape, type, System.getProperty(ACTIVATIONS, "")),
                         shape,
                         kind,
                         type,

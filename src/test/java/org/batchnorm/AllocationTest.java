@@ -37,6 +37,14 @@ class AllocationTest {
             "first:40:600:9:BFLOAT16",
             "first:11:3:2491:BFLOAT16");
 
+    private static final List<String> FLOAT64 = List.of(
+            "first:61:200:1:FLOAT64",
+            "first:2048:192:1:FLOAT64",
+            "first:40:2777:1:FLOAT64",
+            "first:40:600:9:FLOAT64",
+            "first:11:3:2491:FLOAT64",
+            "first:2:9:50000:FLOAT64");
+
     /** Shapes of which a thousand calls are quick even in interpreted code. */
     private static final List<String> EARLY = List.of("first:61:200:1", "first:2:512:1", "first:2:3:1100");
 
@@ -77,6 +85,12 @@ class AllocationTest {
     @CsvSource({"vector, 1", "vector, 2", "scalar, 2"})
     void warmOperationsOnSixteenBitsAllocateNothing(String backend, int threads) throws Exception {
         requireNoBytes(backend, threads, SIXTEEN_BITS);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"vector, 1", "scalar, 2"})
+    void warmOperationsOnFloat64AllocateNothing(String backend, int threads) throws Exception {
+        requireNoBytes(backend, threads, FLOAT64);
     }
 
     /**

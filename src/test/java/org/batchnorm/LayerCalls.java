@@ -2,6 +2,7 @@ package org.batchnorm;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
@@ -34,9 +35,12 @@ public final class LayerCalls implements AutoCloseable {
         saved = new SavedStatistics(of.c());
     }
 
-    /** The same, with activations, as {@link AllocationMain#ACTIVATIONS} has them. */
-    static LayerCalls of(String backend, int threads, Shape shape, String activations) {
+    /** The same for values of a type, with activations, as {@link AllocationMain#ACTIVATIONS} has them. */
+    static LayerCalls of(String backend, int threads, Shape shape, ElementType type, String activations) {
         BatchNormBuilder builder = BatchNorm.builder(shape.c()).backend(backend).threads(threads);
+        if (type == ElementType.FLOAT64) {
+            builder.elementType(type);
+        }
         switch (activations) {
             case "both" -> builder.inputActivation(Activation.leakyRelu(0.1)).activation(Activation.relu());
             case "undone" -> builder.activation(Activation.leakyRelu(0.1)).recomputeInputFromOutput(true);
@@ -125,6 +129,14 @@ public final class LayerCalls implements AutoCloseable {
 
     /** The same with values of a type. */
     public Values values(Kind kind, ElementType type, float[] values) {
+        if (type == ElementType.FLOAT64) {
+            double[] doubles = new double[values.length];
+            Arrays.setAll(doubles, i -> values[i]);
+            return new Values(
+                    kind == Kind.ARRAY
+                            ? Batch.of(doubles, shape)
+                            : Batch.of(arena.allocateFrom(ValueLayout.JAVA_DOUBLE, doubles), type, shape));
+        }
         if (!type.is16Bit()) {
             return values(kind, values);
         }

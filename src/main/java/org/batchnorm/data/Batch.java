@@ -309,8 +309,8 @@ public final class Batch {
      */
     public void copyTo(long from, double[] to, int at, int length) {
         requireFloat64();
-        if (array != null) {
-            System.arraycopy(array, (int) (start + from), to, at, length);
+        if (array instanceof double[] doubles) {
+            System.arraycopy(doubles, (int) (start + from), to, at, length);
         } else {
             MemorySegment.copy(segment(), DOUBLE, from * Double.BYTES, to, at, length);
         }
@@ -325,8 +325,8 @@ public final class Batch {
      */
     public void copyFrom(double[] from, int at, long to, int length) {
         requireFloat64();
-        if (array != null) {
-            System.arraycopy(from, at, array, (int) (start + to), length);
+        if (array instanceof double[] doubles) {
+            System.arraycopy(from, at, doubles, (int) (start + to), length);
         } else {
             MemorySegment.copy(from, at, segment(), DOUBLE, to * Double.BYTES, length);
         }

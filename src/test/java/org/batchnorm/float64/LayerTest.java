@@ -1,7 +1,10 @@
 package org.batchnorm.float64;
 
+import java.util.Arrays;
+import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Layers of FLOAT64 on the CPU, where the two backends give the same bits, whatever the number of threads. */
@@ -34,6 +37,20 @@ class LayerTest extends Float64ContractTest {
                 run(there, in, "scalar", 1).isBitwise(there + " scalar ", out);
                 run(there, in, "vector", 2).isBitwise(there + " vector ", out);
             }
+        }
+    }
+
+    /**
+     * The mean is no double, and all of the distances from the double nearest to it are about as large as its rounding.
+     */
+    @ParameterizedTest
+    @CsvSource({"1e16,2", "-1,1.1102230246251565e-16", "1e-100,1e-116"})
+    void valuesThatAreFewRoundingsApartKeepTheirPrecision(double mean, double step) {
+        for (BatchShape shape : SHAPES) {
+            double[] x = new double[(int) shape.elements()];
+            Arrays.setAll(x, i -> i % 11 == 3 ? mean + step : mean);
+            Inputs in = Inputs.random(shape, 27).withX(x).withEps(step * step * 1e-2);
+            Layers.train(in, backend()).isWithinBar(in);
         }
     }
 }

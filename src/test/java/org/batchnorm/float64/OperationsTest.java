@@ -66,6 +66,15 @@ class OperationsTest {
         run("vector", 1, given).isWithinBar(given);
     }
 
+    /** Whose threads each take a group of features through all passes, or some numbers of threads do. */
+    static Stream<BatchShape> shapesInGroups() {
+        return Stream.of(
+                BatchShape.of(4, 2100),
+                BatchShape.of(40, 2777),
+                BatchShape.channelsFirst(2, 9, 50_000),
+                BatchShape.channelsFirst(33, 9, 1700));
+    }
+
     @Tag("thorough")
     @ParameterizedTest
     @MethodSource("shapes")
@@ -74,7 +83,7 @@ class OperationsTest {
     }
 
     @ParameterizedTest
-    @MethodSource({"shapes", "smallShapes"})
+    @MethodSource({"shapes", "smallShapes", "shapesInGroups"})
     void theBitsDependNeitherOnTheThreadsNorOnTheBackend(BatchShape shape) {
         Inputs in = Inputs.random(shape, SEED);
         Outputs first = run("scalar", 1, in);
@@ -83,7 +92,7 @@ class OperationsTest {
     }
 
     @ParameterizedTest
-    @MethodSource({"shapes", "smallShapes"})
+    @MethodSource({"shapes", "smallShapes", "shapesInGroups"})
     void theStagesAreTheOperations(BatchShape shape) {
         Inputs in = Inputs.random(shape, SEED, 1e9, 1);
         stages("vector", in).isBitwise(run("vector", 2, in));

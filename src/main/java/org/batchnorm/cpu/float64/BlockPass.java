@@ -5,7 +5,7 @@ import org.batchnorm.cpu.pass.WorkerPool;
 
 /**
  * A pass over the values of a batch, a block at a time: for each series of pieces that have their lanes in common it
- * begins, takes the pieces, and ends.
+ * begins, takes the pieces, a few at once, and ends.
  */
 abstract class BlockPass implements WorkerPool.Task {
     final Job job;
@@ -20,8 +20,8 @@ abstract class BlockPass implements WorkerPool.Task {
     /** Loads what it needs of the features of the lanes. */
     abstract void begin(Lanes lanes);
 
-    /** Takes the values from {@code position} on, of the first {@code length} lanes. */
-    abstract void piece(Lanes lanes, long position, int length);
+    /** Takes the pieces of the lanes. */
+    abstract void take(Lanes lanes);
 
     /** Ends the lanes that began last. */
     void end(Lanes lanes, int partial) {}
@@ -29,13 +29,17 @@ abstract class BlockPass implements WorkerPool.Task {
     @Override
     public final void run(int block, int participant) {
         Cut cut = job.cut;
-        Lanes lanes = job.lanes(participant);
-        int partial = cut.partialOf(block);
-        clear(partial, cut.firstFeature(block), cut.endFeature(block));
+        run(cut.partialOf(block), cut.firstFeature(block), cut.endFeature(block), job.lanes(participant));
+    }
+
+    /** Takes the values of some features that go into one partial sum. */
+    final void run(int partial, int from, int to, Lanes lanes) {
+        Cut cut = job.cut;
+        clear(partial, from, to);
         if (cut.byRows) {
-            rows(partial, cut.columns.first(cut.firstFeature(block)), cut.columns.end(cut.endFeature(block)), lanes);
+            rows(partial, cut.columns.first(from), cut.columns.end(to), lanes);
         } else {
-            for (int channel = cut.firstFeature(block); channel < cut.endFeature(block); channel++) {
+            for (int channel = from; channel < to; channel++) {
                 runs(partial, channel, lanes);
             }
         }
@@ -55,6 +59,7 @@ abstract class BlockPass implements WorkerPool.Task {
             if (cut.hasLooseRows(part)) {
                 looseRows(column, length, lanes);
             }
+            takeLast(lanes);
             end(lanes, partial);
         }
     }
@@ -75,14 +80,28 @@ abstract class BlockPass implements WorkerPool.Task {
         int part = cut.rowPartOf(partial);
         long from = cut.firstPosition(partial);
         long to = cut.endPosition(partial);
-        lanes.channel(channel, (int) Math.min(Lanes.MOST, to - from));
+        lanes.channel(channel, to - from);
         begin(lanes);
         for (long image = cut.firstRow(part); image < cut.endRow(part); image++) {
             long run = image * cut.imageApart() + channel * cut.shape.spatial();
-            for (long s = from; s < to; s += Lanes.MOST) {
-                piece(lanes, run + s, (int) Math.min(Lanes.MOST, to - s));
+            for (long s = from; s < to; s += lanes.length) {
+                piece(lanes, run + s, (int) Math.min(lanes.length, to - s));
             }
         }
+        takeLast(lanes);
         end(lanes, partial);
+    }
+
+    private void piece(Lanes lanes, long position, int length) {
+        if (lanes.add(position, length)) {
+            takeLast(lanes);
+        }
+    }
+
+    private void takeLast(Lanes lanes) {
+        if (!lanes.areEmpty()) {
+            take(lanes);
+            lanes.drop();
+        }
     }
 }

@@ -34,25 +34,28 @@ final class Coefficients {
     /** 1 / sqrt(variance + eps), of distances in those units. */
     double[] rstd = {};
 
+    /** What {@link #meanLow} takes from the product of distance and rstd. */
+    double[] xHatOffset = {};
+
     /** The factor of the distance in {@code transform}. */
     double[] scale = {};
 
-    /** β. */
+    /** β, less what {@link #meanLow} takes from the product of distance and scale. */
     double[] offset = {};
 
     /** The mean of dy. */
     double[] dyMean = {};
 
-    /** What rounding took from that. */
-    double[] dyMeanLow = {};
-
     /** The factor of the distance in {@code inputGradient}. */
     double[] slope = {};
 
+    /**
+     * What rounding took from the mean of dy, less what {@link #meanLow} takes from the product of distance and slope.
+     */
+    double[] dyOffset = {};
+
     /** The factor of everything in {@code inputGradient}. */
     double[] gradientScale = {};
-
-    private final Pair pair = new Pair();
 
     /** Makes room; the contents are lost. */
     void reserve(int count) {
@@ -61,44 +64,50 @@ final class Coefficients {
             mean = new double[count];
             meanLow = new double[count];
             rstd = new double[count];
+            xHatOffset = new double[count];
             scale = new double[count];
             offset = new double[count];
             dyMean = new double[count];
-            dyMeanLow = new double[count];
             slope = new double[count];
+            dyOffset = new double[count];
             gradientScale = new double[count];
         }
     }
 
-    /** Those of {@code transform}, and of the distances of gradients. */
-    void setTransform(Normalization n) {
-        setTransform(n, n.throughStatistics());
+    /** Before statistics: what is known is the unit. */
+    void setUnit(double ofAll, int from, int to) {
+        Arrays.fill(unit, from, to, ofAll);
     }
 
-    private void setTransform(Normalization n, boolean hasRstd) {
+    /** Those of {@code transform}. */
+    void setTransform(Normalization n, int from, int to) {
         BatchStatistics statistics = n.statistics();
-        for (int c = 0; c < statistics.features(); c++) {
-            double rstdOfFeature = hasRstd ? statistics.rstd(c) : 1 / Math.sqrt(statistics.variance(c) + n.eps());
-            set(n, c, rstdOfFeature);
+        for (int c = from; c < to; c++) {
+            boolean hasRstd = n.throughStatistics();
+            set(n, c, hasRstd ? statistics.rstd(c) : 1 / Math.sqrt(statistics.variance(c) + n.eps()));
         }
     }
 
     /** The same of a backward: given statistics have an rstd by then. */
-    void setBackward(Normalization n, boolean fromOutput) {
-        setTransform(n, true);
-        if (fromOutput) {
-            setFromOutput(n.doubleGamma(), n.statistics().features());
+    void setBackward(Normalization n, boolean fromOutput, int from, int to) {
+        for (int c = from; c < to; c++) {
+            set(n, c, n.statistics().rstd(c));
+            if (fromOutput) {
+                setFromOutput(n.doubleGamma(), c);
+            }
+            xHatOffset[c] = less(0, meanLow[c] * rstd[c]);
         }
     }
 
-    /** With y in the place of x: {@code z = γ · x̂ + β} has the distance {@code z − β}, and {@code x̂} that by γ. */
-    private void setFromOutput(double @Nullable [] gamma, int features) {
-        for (int c = 0; c < features; c++) {
-            unit[c] = 1;
-            mean[c] = offset[c];
-            meanLow[c] = 0;
-            rstd[c] = gamma == null ? 1 : 1 / gamma[c];
-        }
+    /**
+     * With y in the place of x: {@code z = γ · x̂ + β} has the distance {@code z − β}, and {@code x̂} that by γ. Its
+     * mean is what the forward's rounded offset made of β.
+     */
+    private void setFromOutput(double @Nullable [] gamma, int c) {
+        unit[c] = 1;
+        mean[c] = offset[c];
+        meanLow[c] = -less(0, meanLow[c] * scale[c]);
+        rstd[c] = gamma == null ? 1 : 1 / gamma[c];
     }
 
     private void set(Normalization n, int c, double rstdOfFeature) {
@@ -110,17 +119,19 @@ final class Coefficients {
         meanLow[c] = n.statistics().doubleMeanLow()[c] * unit[c];
         rstd[c] = rstdOfFeature / unit[c];
         scale[c] = (gamma == null ? 1 : gamma[c]) * rstd[c];
-        offset[c] = beta == null ? 0 : beta[c];
+        offset[c] = less(beta == null ? 0 : beta[c], meanLow[c] * scale[c]);
     }
 
-    /** The mean of dy, or 0 where it is not finite or not wanted. */
-    void setCentre(GradientSums sums, boolean wanted) {
-        int features = sums.dbeta().length;
-        for (int c = 0; c < features; c++) {
-            pair.set(sums.dbeta()[c], sums.dbetaLow()[c]).divide((double) sums.count());
-            boolean finite = wanted && Double.isFinite(pair.high);
-            dyMean[c] = finite ? pair.high : 0;
-            dyMeanLow[c] = finite ? pair.low : 0;
+    /** The difference; a subtrahend that is not finite belongs to an infinite factor, which says all by itself. */
+    private static double less(double value, double by) {
+        return Double.isFinite(by) ? value - by : value;
+    }
+
+    /** The mean of dy, or 0 where it is not finite or not wanted. It need not be exact, as x̂ add up to 0. */
+    void setCentre(GradientSums sums, boolean wanted, int from, int to) {
+        for (int c = from; c < to; c++) {
+            double centre = sums.dbeta()[c] / sums.count();
+            dyMean[c] = wanted && Double.isFinite(centre) ? centre : 0;
         }
     }
 
@@ -131,28 +142,23 @@ final class Coefficients {
      *
      * through statistics; of two values, where that cancels, {@code dx = γ · rstd · (eps · rstd²) · (dy − dβ / 2)}.
      */
-    void setInputGradient(Normalization n, GradientSums sums) {
+    void setInputGradient(Normalization n, GradientSums sums, Pair pair, int from, int to) {
         double m = sums.count();
         double @Nullable [] gamma = n.doubleGamma();
         double[] rstdOfFeature = n.statistics().doubleRstd();
-        for (int c = 0; c < rstdOfFeature.length; c++) {
+        for (int c = from; c < to; c++) {
             gradientScale[c] = (gamma == null ? 1 : gamma[c]) * rstdOfFeature[c];
             if (!n.throughStatistics()) {
                 continue;
             }
-            pair.set(sums.dbeta()[c], sums.dbetaLow()[c]).divide(m);
-            dyMean[c] = pair.high;
-            dyMeanLow[c] = pair.low;
             slope[c] = rstd[c] * (sums.dgamma()[c] / m);
             if (m == TWO_VALUES) {
                 slope[c] = 0;
                 gradientScale[c] *= n.eps() * rstdOfFeature[c] * rstdOfFeature[c];
             }
+            pair.set(sums.dbeta()[c], sums.dbetaLow()[c]).divide(m);
+            dyMean[c] = pair.high;
+            dyOffset[c] = less(pair.low, meanLow[c] * slope[c]);
         }
-    }
-
-    /** Before statistics: what is known is the unit. */
-    void setUnit(double ofAll, int features) {
-        Arrays.fill(unit, 0, features, ofAll);
     }
 }

@@ -41,30 +41,27 @@ public final class Float64Operations implements BatchNormOperations {
 
     @Override
     public void transform(Tensors tensors, Normalization normalization) {
-        run(tensors, job -> job.transform(tensors, normalization));
+        run(tensors, job -> job.transform(normalization));
     }
 
     @Override
     public void forward(Tensors tensors, Normalization normalization) {
-        run(tensors, job -> job.forward(tensors, normalization));
+        run(tensors, job -> job.forward(normalization));
     }
 
     @Override
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, job -> job.reduceGradients(tensors, normalization, sums));
+        run(tensors, job -> job.reduceGradients(normalization, sums));
     }
 
     @Override
     public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, job -> job.inputGradient(tensors, normalization, sums));
+        run(tensors, job -> job.inputGradient(normalization, sums));
     }
 
     @Override
     public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, job -> {
-            job.reduceGradients(tensors, normalization, sums);
-            job.inputGradient(tensors, normalization, sums);
-        });
+        run(tensors, job -> job.backward(normalization, sums));
     }
 
     @Override

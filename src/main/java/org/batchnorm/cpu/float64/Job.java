@@ -17,25 +17,55 @@ import org.jspecify.annotations.Nullable;
 /**
  * One operation under way: its tensors, its sums and its coefficients. Used again for others, so that an operation
  * allocates nothing but for a larger batch.
+ *
+ * <p>Either all threads go through the whole batch together, pass after pass, or each takes a group of features through
+ * all passes, and finds in its cache what it reads the second time. The bits are the same.
  */
-final class Job {
+final class Job implements WorkerPool.Task {
+
+    /** An operation, on some of the features. */
+    private interface Steps {
+        /**
+         * Takes them through all passes.
+         *
+         * @param lanes of the thread
+         */
+        void take(int from, int to, Lanes lanes);
+    }
+
     final Coefficients coefficients = new Coefficients();
     final Sums sums = new Sums();
     Cut cut = Cut.NONE;
     private int threads = 1;
     private Lanes[] ofThread = {};
-    private final Pair pair = new Pair();
     private double[] m2 = {};
 
-    private @Nullable Batch x;
-    private @Nullable Batch dy;
+    private @Nullable Tensors tensors;
+    private @Nullable Normalization normalization;
+    private @Nullable Moments moments;
+    private @Nullable GradientSums gradients;
     Activations activations = Activations.NONE;
 
-    /** Whether the gradient by y has yet to pass an activation, whose sign is that of BN(input(x)). */
+    /** Whether {@link #gradient} has yet to pass an activation, whose sign is that of BN(input(x)). */
     boolean differentiatesOutput;
 
     /** Whether x is y, of which z is made in the place of input(x). */
     boolean fromOutput;
+
+    /** Whether gradients pass through the statistics, too. */
+    boolean throughStatistics;
+
+    /** Into how many groups the features are divided; 0: all threads go together. */
+    private int groups;
+
+    private @Nullable Steps ofGroup;
+
+    private final Steps collectStatistics = this::collectStatistics;
+    private final Steps forward = this::forward;
+    private final Steps onlyTransform = this::transform;
+    private final Steps onlyReduceGradients = this::reduceGradients;
+    private final Steps onlyInputGradient = this::inputGradient;
+    private final Steps backward = this::backward;
 
     private final Passes.SumOfX sumOfX = new Passes.SumOfX(this);
     private final Passes.Squares squares = new Passes.Squares(this);
@@ -45,12 +75,12 @@ final class Job {
     private final Passes.InputGradient inputGradient = new Passes.InputGradient(this);
 
     /** Takes a batch. */
-    Job of(Tensors tensors, Cut newCut, int offeredThreads) {
+    Job of(Tensors newTensors, Cut newCut, int offeredThreads) {
         cut = newCut;
-        x = tensors.x();
-        activations = tensors.activations();
-        fromOutput = tensors.isFromOutput();
-        threads = tensors.areAccessibleBy(WorkerPool.STRANGER) ? CutPolicy.threads(cut, offeredThreads) : 1;
+        tensors = newTensors;
+        activations = newTensors.activations();
+        fromOutput = newTensors.isFromOutput();
+        threads = newTensors.areAccessibleBy(WorkerPool.STRANGER) ? CutPolicy.threads(cut, offeredThreads) : 1;
         coefficients.reserve(cut.features);
         sums.reserve(cut);
         int have = ofThread.length;
@@ -66,27 +96,115 @@ final class Job {
 
     /** Lets go of the caller's memory. */
     void end() {
-        x = null;
-        dy = null;
-        transform.set(null, null);
-        sumOfGradient.set(null, null);
-        inputGradient.set(null, false);
+        tensors = null;
+        normalization = null;
+        moments = null;
+        gradients = null;
     }
 
     Lanes lanes(int participant) {
         return ofThread[participant];
     }
 
+    Tensors tensors() {
+        return Objects.requireNonNull(tensors);
+    }
+
     Batch x() {
-        return Objects.requireNonNull(x);
+        return tensors().x();
     }
 
-    Batch dy() {
-        return Objects.requireNonNull(dy);
+    /** The gradient by y, or that by the sum with a residual, which has passed the activation. */
+    Batch gradient() {
+        Batch dresidual = tensors().dresidual();
+        return dresidual == null ? tensors().dy() : dresidual;
     }
 
-    private void run(BlockPass pass) {
-        WorkerPool.SHARED.run(pass, cut.count(), threads, false);
+    private Normalization normalization() {
+        return Objects.requireNonNull(normalization);
+    }
+
+    private GradientSums gradients() {
+        return Objects.requireNonNull(gradients);
+    }
+
+    // ---- operations
+
+    void collectStatistics(Moments into) {
+        moments = into;
+        run(collectStatistics, 1);
+        into.count(cut.shape.valuesPerFeature());
+    }
+
+    void forward(Normalization n) {
+        normalization = n;
+        run(forward, 1);
+        n.statistics().count(cut.shape.valuesPerFeature());
+    }
+
+    void transform(Normalization n) {
+        normalization = n;
+        together(onlyTransform);
+    }
+
+    void reduceGradients(Normalization n, GradientSums into) {
+        takeGradient(n, into);
+        into.count(cut.shape.valuesPerFeature());
+        run(onlyReduceGradients, 2);
+    }
+
+    void inputGradient(Normalization n, GradientSums of) {
+        takeGradient(n, of);
+        together(onlyInputGradient);
+    }
+
+    void backward(Normalization n, GradientSums into) {
+        takeGradient(n, into);
+        into.count(cut.shape.valuesPerFeature());
+        run(backward, 2);
+    }
+
+    private void takeGradient(Normalization n, GradientSums newGradients) {
+        normalization = n;
+        gradients = newGradients;
+        throughStatistics = n.throughStatistics();
+        differentiatesOutput =
+                tensors().dresidual() == null && !activations.output().isNone();
+    }
+
+    private void run(Steps operation, int inputs) {
+        groups = CutPolicy.groupsOfFloat64(cut, inputs, threads, Lanes.MOST);
+        if (groups == 0) {
+            groups = CutPolicy.groupsOfFloat64(cut, inputs, threads, Lanes.MOST / 2);
+        }
+        if (groups == 0) {
+            together(operation);
+            return;
+        }
+        ofGroup = operation;
+        WorkerPool.SHARED.run(this, groups, threads, false);
+    }
+
+    private void together(Steps operation) {
+        groups = 0;
+        operation.take(0, cut.features, lanes(0));
+    }
+
+    @Override
+    public void run(int group, int participant) {
+        int from = cut.firstFeature(group, groups);
+        Objects.requireNonNull(ofGroup).take(from, cut.firstFeature(group + 1, groups), lanes(participant));
+    }
+
+    /** @param again whether the pass before has left its last blocks in the caches */
+    private void pass(BlockPass pass, int from, int to, Lanes lanes, boolean again) {
+        if (groups == 0) {
+            WorkerPool.SHARED.run(pass, cut.count(), threads, again);
+            return;
+        }
+        for (int partial = 0; partial < cut.partials(); partial++) {
+            pass.run(partial, from, to, lanes);
+        }
     }
 
     // ---- statistics
@@ -95,50 +213,54 @@ final class Job {
      * Finds the mean and {@code m2 = Σ (x − mean)²} of each feature. Where float64 does not hold the sums, once more in
      * larger units.
      */
-    private void reduceStatistics() {
-        coefficients.setUnit(1, cut.features);
-        if (!reduceInUnits()) {
-            for (int c = 0; c < cut.features; c++) {
+    private void reduceStatistics(int from, int to, Lanes lanes) {
+        coefficients.setUnit(1, from, to);
+        if (!reduceInUnits(from, to, lanes)) {
+            for (int c = from; c < to; c++) {
                 coefficients.unit[c] = Double.isFinite(m2[c]) ? 1 : Coefficients.LARGE_UNIT;
             }
-            reduceInUnits();
+            reduceInUnits(from, to, lanes);
         }
     }
 
     /** Returns whether all are finite. */
-    private boolean reduceInUnits() {
-        run(sumOfX);
+    private boolean reduceInUnits(int from, int to, Lanes lanes) {
+        Pair pair = lanes.pair;
         double m = cut.shape.valuesPerFeature();
-        for (int c = 0; c < cut.features; c++) {
+        pass(sumOfX, from, to, lanes, false);
+        for (int c = from; c < to; c++) {
             sums.total(c, pair).divide(m);
             coefficients.mean[c] = pair.high;
             coefficients.meanLow[c] = pair.low;
         }
-        run(squares);
+        pass(squares, from, to, lanes, true);
         boolean finite = true;
-        for (int c = 0; c < cut.features; c++) {
-            m2[c] = sums.total(c, pair).high;
+        for (int c = from; c < to; c++) {
+            // Those about one double are of distances that add up to m · meanLow.
+            double low = coefficients.meanLow[c];
+            m2[c] = sums.total(c, pair).high - m * (low * low);
             finite &= Double.isFinite(m2[c]);
         }
         return finite;
     }
 
-    void collectStatistics(Moments moments) {
-        reduceStatistics();
-        for (int c = 0; c < cut.features; c++) {
+    private void collectStatistics(int from, int to, Lanes lanes) {
+        reduceStatistics(from, to, lanes);
+        Moments into = Objects.requireNonNull(moments);
+        for (int c = from; c < to; c++) {
             double unit = coefficients.unit[c];
-            moments.mean()[c] = coefficients.mean[c] / unit;
-            moments.meanLow()[c] = coefficients.meanLow[c] / unit;
-            moments.m2()[c] = m2[c] / unit / unit;
+            into.mean()[c] = coefficients.mean[c] / unit;
+            into.meanLow()[c] = coefficients.meanLow[c] / unit;
+            into.m2()[c] = m2[c] / unit / unit;
         }
-        moments.count(cut.shape.valuesPerFeature());
     }
 
-    void forward(Tensors tensors, Normalization normalization) {
-        reduceStatistics();
-        BatchStatistics statistics = normalization.statistics();
-        long m = cut.shape.valuesPerFeature();
-        for (int c = 0; c < cut.features; c++) {
+    private void forward(int from, int to, Lanes lanes) {
+        reduceStatistics(from, to, lanes);
+        BatchStatistics statistics = normalization().statistics();
+        double eps = normalization().eps();
+        double m = cut.shape.valuesPerFeature();
+        for (int c = from; c < to; c++) {
             double unit = coefficients.unit[c];
             double inUnits = m2[c] / m;
             double variance = inUnits / unit / unit;
@@ -146,60 +268,47 @@ final class Job {
             statistics.doubleMeanLow()[c] = coefficients.meanLow[c] / unit;
             statistics.doubleVariance()[c] = variance;
             // Of a variance that float64 does not hold, it holds the root; eps is nothing beside it.
-            statistics.doubleRstd()[c] = Double.isInfinite(variance)
-                    ? unit / Math.sqrt(inUnits)
-                    : 1 / Math.sqrt(variance + normalization.eps());
+            statistics.doubleRstd()[c] =
+                    Double.isInfinite(variance) ? unit / Math.sqrt(inUnits) : 1 / Math.sqrt(variance + eps);
         }
-        statistics.count(m);
-        transform(tensors, normalization);
+        transform(from, to, lanes);
     }
 
-    void transform(Tensors tensors, Normalization normalization) {
-        coefficients.setTransform(normalization);
-        transform.set(tensors.residual(), tensors.y());
-        run(transform);
+    private void transform(int from, int to, Lanes lanes) {
+        coefficients.setTransform(normalization(), from, to);
+        pass(transform, from, to, lanes, false);
     }
 
     // ---- gradients
 
-    void reduceGradients(Tensors tensors, Normalization normalization, GradientSums into) {
-        coefficients.setBackward(normalization, fromOutput);
-        takeGradient(tensors.dy(), true);
-        Batch dresidual = tensors.dresidual();
-        sumOfGradient.set(dresidual == null ? null : tensors.y(), dresidual);
-        run(sumOfGradient);
-        long m = cut.shape.valuesPerFeature();
-        into.count(m);
-        for (int c = 0; c < cut.features; c++) {
+    private void backward(int from, int to, Lanes lanes) {
+        reduceGradients(from, to, lanes);
+        inputGradient(from, to, lanes);
+    }
+
+    private void reduceGradients(int from, int to, Lanes lanes) {
+        coefficients.setBackward(normalization(), fromOutput, from, to);
+        pass(sumOfGradient, from, to, lanes, false);
+        GradientSums into = gradients();
+        Pair pair = lanes.pair;
+        for (int c = from; c < to; c++) {
             sums.total(c, pair);
             into.dbeta()[c] = pair.high;
             into.dbetaLow()[c] = pair.low;
         }
-        if (dresidual != null) {
-            takeGradient(dresidual, false);
-        }
         // About the mean of these very values the distances add up to 0, and a constant that dy has does not count.
         boolean aboutBatchMean =
-                normalization.throughStatistics() && normalization.statistics().count() == m;
-        coefficients.setCentre(into, aboutBatchMean);
-        run(products);
-        for (int c = 0; c < cut.features; c++) {
+                throughStatistics && normalization().statistics().count() == into.count();
+        coefficients.setCentre(into, aboutBatchMean, from, to);
+        pass(products, from, to, lanes, true);
+        for (int c = from; c < to; c++) {
             into.dgamma()[c] = sums.total(c, pair).high;
         }
     }
 
-    void inputGradient(Tensors tensors, Normalization normalization, GradientSums gradients) {
-        coefficients.setBackward(normalization, fromOutput);
-        Batch dresidual = tensors.dresidual();
-        takeGradient(dresidual == null ? tensors.dy() : dresidual, dresidual == null);
-        coefficients.setInputGradient(normalization, gradients);
-        inputGradient.set(tensors.dx(), normalization.throughStatistics());
-        run(inputGradient);
-    }
-
-    /** Takes a gradient by y, or one by the sum with the residual, which has passed the activation. */
-    private void takeGradient(Batch gradient, boolean ofOutput) {
-        dy = gradient;
-        differentiatesOutput = ofOutput && !activations.output().isNone();
+    private void inputGradient(int from, int to, Lanes lanes) {
+        coefficients.setBackward(normalization(), fromOutput, from, to);
+        coefficients.setInputGradient(normalization(), gradients(), lanes.pair, from, to);
+        pass(inputGradient, from, to, lanes, false);
     }
 }

@@ -27,11 +27,10 @@ final class Pair {
         return Double.isFinite(quotient) ? set(quotient, rest / by) : set(quotient, 0);
     }
 
-    /** Adds to a sum: {@code high[i] + low[i]} grows by {@code value + valueLow} (Knuth's TwoSum). */
+    /** Adds to a sum: {@code high[i] + low[i]} grows by {@code value + valueLow}. */
     static void add(double[] high, double[] low, int i, double value, double valueLow) {
         double sum = high[i] + value;
-        double added = sum - high[i];
-        low[i] += ((high[i] - (sum - added)) + (value - added)) + valueLow;
+        low[i] += Loops.lost(high[i], value, sum) + valueLow;
         high[i] = sum;
     }
 }

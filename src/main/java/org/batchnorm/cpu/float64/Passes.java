@@ -1,17 +1,10 @@
 package org.batchnorm.cpu.float64;
 
-import java.util.Arrays;
-import java.util.Objects;
 import org.batchnorm.data.Batch;
-import org.jspecify.annotations.Nullable;
 
 /** What the passes do with a piece. */
 final class Passes {
-    private static final double[] ONES = new double[Lanes.MOST];
-
-    static {
-        Arrays.fill(ONES, 1);
-    }
+    private static final double[] ZEROS = new double[Lanes.MOST];
 
     private Passes() {}
 
@@ -33,9 +26,8 @@ final class Passes {
     }
 
     private static void loadDistance(Job job, Lanes lanes) {
-        lanes.load(job.coefficients.unit, lanes.of.unit);
+        lanes.loadUnits(job.coefficients.unit);
         lanes.load(job.coefficients.mean, lanes.of.mean);
-        lanes.load(job.coefficients.meanLow, lanes.of.meanLow);
     }
 
     private static void loadTransform(Job job, Lanes lanes) {
@@ -44,28 +36,29 @@ final class Passes {
         lanes.load(job.coefficients.offset, lanes.of.offset);
     }
 
-    private static void readX(Job job, Lanes lanes, long position, int length) {
-        job.x().copyTo(position, lanes.x, 0, length);
+    /** Returns input(x) in units; without these it is in {@code lanes.x}, too. */
+    private static double[] readX(Job job, Lanes lanes) {
+        lanes.read(job.x(), lanes.x);
         if (job.fromOutput) {
-            Loops.undo(job.activations.output(), lanes.x, length);
+            Loops.undo(job.activations.output(), lanes.x, lanes.end());
         } else {
-            Loops.activate(job.activations.input(), lanes.x, length);
+            Loops.activate(job.activations.input(), lanes.x, lanes.end());
         }
+        return lanes.inUnits();
     }
 
-    private static void readDistance(Job job, Lanes lanes, long position, int length) {
-        readX(job, lanes, position, length);
-        Loops.distance(lanes.x, lanes.of, lanes.distance, length);
+    private static void transform(double[] x, Lanes lanes) {
+        Coefficients of = lanes.of;
+        Loops.transform(x, of.mean, of.scale, of.offset, lanes.other, lanes.length);
     }
 
-    /** The gradient by BN(input(x)), whose distance has been read where an activation comes behind. */
-    private static void readGradient(Job job, Lanes lanes, long position, int length) {
-        job.dy().copyTo(position, lanes.dy, 0, length);
+    /** Makes of {@code lanes.dy} the gradient by BN(input(x)), if an activation comes behind. */
+    private static void differentiate(Job job, double[] x, Lanes lanes) {
         if (job.differentiatesOutput && job.fromOutput) {
-            Loops.activateGradient(job.activations.output(), lanes.dy, lanes.x, length);
+            Loops.activateGradient(job.activations.output(), lanes.dy, lanes.x, lanes.end());
         } else if (job.differentiatesOutput) {
-            Loops.transform(lanes.distance, lanes.of.scale, lanes.of.offset, lanes.other, length);
-            Loops.activateGradient(job.activations.output(), lanes.dy, lanes.other, length);
+            transform(x, lanes);
+            Loops.activateGradient(job.activations.output(), lanes.dy, lanes.other, lanes.end());
         }
     }
 
@@ -78,17 +71,18 @@ final class Passes {
         @Override
         void begin(Lanes lanes) {
             lanes.clearSums();
-            lanes.load(job.coefficients.unit, lanes.of.unit);
+            lanes.loadUnits(job.coefficients.unit);
         }
 
         @Override
-        void piece(Lanes lanes, long position, int length) {
-            readX(job, lanes, position, length);
-            Loops.sum(lanes.x, lanes.of.unit, lanes.high, lanes.low, length);
+        void take(Lanes lanes) {
+            double[] x = readX(job, lanes);
+            lanes.fill(x, ZEROS);
+            Loops.sum(x, lanes.high, lanes.low, lanes.length);
         }
     }
 
-    /** {@code Σ (x − mean)²}. */
+    /** {@code Σ (x − mean)²}, where the mean is one double. */
     static final class Squares extends Reduction {
         Squares(Job job) {
             super(job);
@@ -101,24 +95,17 @@ final class Passes {
         }
 
         @Override
-        void piece(Lanes lanes, long position, int length) {
-            readDistance(job, lanes, position, length);
-            Loops.squares(lanes.distance, lanes.high, lanes.low, length);
+        void take(Lanes lanes) {
+            double[] x = readX(job, lanes);
+            lanes.fill(x, lanes.of.mean);
+            Loops.squares(x, lanes.of.mean, lanes.high, lanes.low, lanes.length);
         }
     }
 
     /** {@code y = output(γ · (x − mean) · rstd + β + residual)}. */
     static final class Transform extends BlockPass {
-        private @Nullable Batch residual;
-        private @Nullable Batch y;
-
         Transform(Job job) {
             super(job);
-        }
-
-        void set(@Nullable Batch newResidual, @Nullable Batch newY) {
-            residual = newResidual;
-            y = newY;
         }
 
         @Override
@@ -127,54 +114,45 @@ final class Passes {
         }
 
         @Override
-        void piece(Lanes lanes, long position, int length) {
-            readDistance(job, lanes, position, length);
-            Loops.transform(lanes.distance, lanes.of.scale, lanes.of.offset, lanes.other, length);
+        void take(Lanes lanes) {
+            transform(readX(job, lanes), lanes);
+            Batch residual = job.tensors().residual();
             if (residual != null) {
-                residual.copyTo(position, lanes.dy, 0, length);
-                Loops.add(lanes.other, lanes.dy, length);
+                lanes.read(residual, lanes.dy);
+                Loops.add(lanes.other, lanes.dy, lanes.end());
             }
-            Loops.activate(job.activations.output(), lanes.other, length);
-            Objects.requireNonNull(y).copyFrom(lanes.other, 0, position, length);
+            Loops.activate(job.activations.output(), lanes.other, lanes.end());
+            lanes.write(lanes.other, job.tensors().y());
         }
     }
 
     /** {@code Σ dy}; where there is a residual its gradient {@code dresidual = dy · output′(y)} is written, too. */
     static final class SumOfGradient extends Reduction {
-        private @Nullable Batch y;
-        private @Nullable Batch dresidual;
-
         SumOfGradient(Job job) {
             super(job);
-        }
-
-        void set(@Nullable Batch newY, @Nullable Batch newDresidual) {
-            y = newY;
-            dresidual = newDresidual;
         }
 
         @Override
         void begin(Lanes lanes) {
             lanes.clearSums();
-            if (job.differentiatesOutput && dresidual == null) {
+            if (job.differentiatesOutput) {
                 loadTransform(job, lanes);
             }
         }
 
         @Override
-        void piece(Lanes lanes, long position, int length) {
-            if (y != null && dresidual != null) {
-                y.copyTo(position, lanes.other, 0, length);
-                job.dy().copyTo(position, lanes.dy, 0, length);
-                Loops.activateGradient(job.activations.output(), lanes.dy, lanes.other, length);
-                dresidual.copyFrom(lanes.dy, 0, position, length);
-            } else {
-                if (job.differentiatesOutput) {
-                    readDistance(job, lanes, position, length);
-                }
-                readGradient(job, lanes, position, length);
+        void take(Lanes lanes) {
+            Batch dresidual = job.tensors().dresidual();
+            lanes.read(job.tensors().dy(), lanes.dy);
+            if (dresidual != null) {
+                lanes.read(job.tensors().y(), lanes.other);
+                Loops.activateGradient(job.activations.output(), lanes.dy, lanes.other, lanes.end());
+                lanes.write(lanes.dy, dresidual);
+            } else if (job.differentiatesOutput) {
+                differentiate(job, readX(job, lanes), lanes);
             }
-            Loops.sum(lanes.dy, ONES, lanes.high, lanes.low, length);
+            lanes.fill(lanes.dy, ZEROS);
+            Loops.sum(lanes.dy, lanes.high, lanes.low, lanes.length);
         }
     }
 
@@ -189,59 +167,58 @@ final class Passes {
             lanes.clearSums();
             loadTransform(job, lanes);
             lanes.load(job.coefficients.rstd, lanes.of.rstd);
+            lanes.load(job.coefficients.xHatOffset, lanes.of.xHatOffset);
             lanes.load(job.coefficients.dyMean, lanes.of.dyMean);
-            lanes.load(job.coefficients.dyMeanLow, lanes.of.dyMeanLow);
         }
 
         @Override
-        void piece(Lanes lanes, long position, int length) {
-            readDistance(job, lanes, position, length);
-            readGradient(job, lanes, position, length);
-            Loops.centre(lanes.dy, lanes.of.dyMean, lanes.of.dyMeanLow, length);
-            Loops.products(lanes.dy, lanes.distance, lanes.of.rstd, lanes.high, lanes.low, length);
+        void take(Lanes lanes) {
+            double[] x = readX(job, lanes);
+            lanes.read(job.gradient(), lanes.dy);
+            differentiate(job, x, lanes);
+            Coefficients of = lanes.of;
+            Loops.transform(x, of.mean, of.rstd, of.xHatOffset, lanes.other, lanes.length);
+            lanes.fill(lanes.other, ZEROS);
+            lanes.fill(lanes.dy, of.dyMean);
+            Loops.products(lanes.dy, of.dyMean, lanes.other, lanes.high, lanes.low, lanes.length);
         }
     }
 
     /** {@code dx}; with given statistics {@code γ · rstd · dy}, which needs x for activations alone. */
     static final class InputGradient extends BlockPass {
-        private @Nullable Batch dx;
-        private boolean throughStatistics;
-
         InputGradient(Job job) {
             super(job);
-        }
-
-        void set(@Nullable Batch newDx, boolean through) {
-            dx = newDx;
-            throughStatistics = through;
         }
 
         @Override
         void begin(Lanes lanes) {
             loadTransform(job, lanes);
-            lanes.load(job.coefficients.dyMean, lanes.of.dyMean);
-            lanes.load(job.coefficients.dyMeanLow, lanes.of.dyMeanLow);
-            lanes.load(job.coefficients.slope, lanes.of.slope);
             lanes.load(job.coefficients.gradientScale, lanes.of.gradientScale);
+            if (job.throughStatistics) {
+                lanes.load(job.coefficients.dyMean, lanes.of.dyMean);
+                lanes.load(job.coefficients.slope, lanes.of.slope);
+                lanes.load(job.coefficients.dyOffset, lanes.of.dyOffset);
+            }
         }
 
         @Override
-        void piece(Lanes lanes, long position, int length) {
+        void take(Lanes lanes) {
             boolean hasInput = !job.activations.input().isNone();
-            if (throughStatistics || job.differentiatesOutput || hasInput) {
-                readDistance(job, lanes, position, length);
-            }
-            readGradient(job, lanes, position, length);
-            if (throughStatistics) {
-                Loops.centre(lanes.dy, lanes.of.dyMean, lanes.of.dyMeanLow, length);
-                Loops.gradient(lanes.dy, lanes.distance, lanes.of.slope, lanes.of.gradientScale, length);
+            boolean needsX = job.throughStatistics || job.differentiatesOutput || hasInput;
+            double[] x = needsX ? readX(job, lanes) : lanes.x;
+            lanes.read(job.gradient(), lanes.dy);
+            differentiate(job, x, lanes);
+            Coefficients of = lanes.of;
+            if (job.throughStatistics) {
+                Loops.transform(x, of.mean, of.slope, of.dyOffset, lanes.other, lanes.length);
+                Loops.gradient(lanes.dy, of.dyMean, lanes.other, of.gradientScale, lanes.length);
             } else {
-                Loops.multiply(lanes.dy, lanes.of.gradientScale, length);
+                Loops.multiply(lanes.dy, of.gradientScale, lanes.dy, lanes.length);
             }
             if (hasInput) {
-                Loops.activateGradient(job.activations.input(), lanes.dy, lanes.x, length);
+                Loops.activateGradient(job.activations.input(), lanes.dy, lanes.x, lanes.end());
             }
-            Objects.requireNonNull(dx).copyFrom(lanes.dy, 0, position, length);
+            lanes.write(lanes.dy, job.tensors().dx());
         }
     }
 }
