@@ -22,9 +22,9 @@ final class AllocationMain {
 
     /**
      * System property: {@code both}, activations before and after batch norm; {@code undone}, one after it, and
-     * backward takes y; else none.
+     * backward takes y; {@code residual}, one after it, behind a residual; else none.
      */
-    static final String ACTIVATIONS = "activations";
+    static final String FUSED = "fused";
 
     /** Before the number of the library's threads that were found. */
     static final String WORKERS = "workers,";
@@ -64,7 +64,7 @@ final class AllocationMain {
             List<Workload> ofShape = new ArrayList<>();
             for (Kind kind : Kind.values()) {
                 ofShape.add(new Workload(
-                        LayerCalls.of(backend, threads, shape, type, System.getProperty(ACTIVATIONS, "")),
+                        LayerCalls.of(backend, threads, shape, type, System.getProperty(FUSED, "")),
                         shape,
                         kind,
                         type,
@@ -107,9 +107,13 @@ final class AllocationMain {
         private final LayerCalls layer;
         private final Meter meter;
         private final String name;
+        private final boolean adding = System.getProperty(FUSED, "").equals("residual");
         private final Values x;
         private final Values dy;
         private final Values out;
+        private final Values residual;
+        private final Values dx;
+        private final Values dresidual;
         private final Count forward = new Count("forward");
         private final Count backward = new Count("backward");
         private final Count inference = new Count("inference");
@@ -131,6 +135,9 @@ final class AllocationMain {
             x = layer.values(kind, type, values);
             dy = layer.values(kind, type, values);
             out = layer.values(kind, type, values);
+            residual = adding ? layer.values(kind, type, values) : x;
+            dx = adding ? layer.values(kind, type, values) : out;
+            dresidual = adding ? layer.values(kind, type, values) : out;
         }
 
         /** Runs each operation so often, and counts their bytes from zero. */
@@ -152,19 +159,31 @@ final class AllocationMain {
 
         private void forward(Count count) {
             meter.begin();
-            layer.forward(x, out);
+            if (adding) {
+                layer.forward(x, residual, out);
+            } else {
+                layer.forward(x, out);
+            }
             count.bytes += meter.end();
         }
 
         private void inference() {
             meter.begin();
-            layer.forwardAlone(x, out);
+            if (adding) {
+                layer.forwardAlone(x, residual, out);
+            } else {
+                layer.forwardAlone(x, out);
+            }
             inference.bytes += meter.end();
         }
 
         private void backward(Count count) {
             meter.begin();
-            layer.backward(x, dy, out);
+            if (adding) {
+                layer.backward(x, out, dy, dx, dresidual);
+            } else {
+                layer.backward(x, dy, dx);
+            }
             count.bytes += meter.end();
         }
 

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -30,12 +31,18 @@ class AllocationTest {
     private static final List<String> LARGE =
             List.of("last:9:20:1089", "first:2048:192:1", "first:40:2777:1", "first:40:600:9", LONG_RUNS);
 
-    private static final List<String> SIXTEEN_BITS = List.of(
+    private static final List<String> LARGE_BUT_LONG_RUNS =
+            LARGE.stream().filter(shape -> !shape.equals(LONG_RUNS)).toList();
+
+    private static final List<String> OTHER_TYPES = List.of(
             "first:61:200:1:FLOAT16",
             "first:2048:192:1:BFLOAT16",
             "first:40:2777:1:FLOAT16",
             "first:40:600:9:BFLOAT16",
-            "first:11:3:2491:BFLOAT16");
+            "first:11:3:2491:BFLOAT16",
+            "first:61:200:1:FLOAT64",
+            "last:9:20:1089:FLOAT64",
+            "first:40:600:9:FLOAT64");
 
     private static final List<String> FLOAT64 = List.of(
             "first:61:200:1:FLOAT64",
@@ -83,8 +90,8 @@ class AllocationTest {
 
     @ParameterizedTest
     @CsvSource({"vector, 1", "vector, 2", "scalar, 2"})
-    void warmOperationsOnSixteenBitsAllocateNothing(String backend, int threads) throws Exception {
-        requireNoBytes(backend, threads, SIXTEEN_BITS);
+    void warmOperationsOnOtherTypesAllocateNothing(String backend, int threads) throws Exception {
+        requireNoBytes(backend, threads, OTHER_TYPES);
     }
 
     @ParameterizedTest
@@ -100,9 +107,14 @@ class AllocationTest {
     @ParameterizedTest
     @ValueSource(strings = {"both", "undone"})
     void warmOperationsWithActivationsAllocateNothing(String activations) throws Exception {
-        List<String> shapes =
-                LARGE.stream().filter(shape -> !shape.equals(LONG_RUNS)).toList();
-        requireNoBytes("vector", 2, shapes, "-D" + AllocationMain.ACTIVATIONS + "=" + activations);
+        requireNoBytes("vector", 2, LARGE_BUT_LONG_RUNS, "-D" + AllocationMain.FUSED + "=" + activations);
+    }
+
+    @Test
+    void warmOperationsWithAResidualAllocateNothing() throws Exception {
+        List<String> shapes = Stream.concat(LARGE_BUT_LONG_RUNS.stream(), OTHER_TYPES.stream())
+                .toList();
+        requireNoBytes("vector", 2, shapes, "-D" + AllocationMain.FUSED + "=residual");
     }
 
     private static void requireNoBytes(String backend, int threads, List<String> shapes, String... options)

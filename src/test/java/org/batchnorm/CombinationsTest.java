@@ -42,4 +42,18 @@ class CombinationsTest {
             assertThat(met).hasSize(3 * 5 * 2 * 4 / SIZES[without]);
         }
     }
+
+    /** A combination is made of values, each of the list that was given for it; all of them are each one once. */
+    @Test
+    void valuesStandInThePlaceOfNumbers() {
+        List<String> names = List.of("a", "b", "c");
+        List<String> all = Combinations.covering(
+                        Combinations.ALL, choice -> choice.of(names) + choice.either() + choice.of(List.of(1, 2)))
+                .toList();
+        assertThat(all).hasSize(12).doesNotHaveDuplicates().contains("afalse1", "ctrue2");
+        List<String> pairs = Combinations.covering(
+                        2, choice -> choice.of(names) + choice.either() + choice.of(List.of(1, 2)))
+                .toList();
+        assertThat(pairs).hasSizeBetween(6, 9).isSubsetOf(all);
+    }
 }

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.offset;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -25,10 +24,10 @@ import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
@@ -37,108 +36,109 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class FusedContractTest {
-    private static final List<Activations> ACTIVATIONS = List.of(
-            new Activations(Activation.NONE, Activation.relu()),
-            new Activations(Activation.leakyRelu(0.1), Activation.NONE),
-            new Activations(Activation.relu(), Activation.leakyRelu(0.2)));
+    /** Activations before batch norm. */
+    protected static final List<Activation> BEFORE =
+            List.of(Activation.NONE, Activation.leakyRelu(0.1), Activation.relu());
+
+    /** Activations after it. */
+    protected static final List<Activation> AFTER =
+            List.of(Activation.relu(), Activation.NONE, Activation.leakyRelu(0.2));
+    private static final List<Mode> MODES = List.of(Mode.TRAINING, Mode.FROZEN);
+
+    /** One of each way in which a CPU divides its work. */
+    private static final List<BatchShape> SHAPES = List.of(
+            BatchShape.of(64, 33),
+            BatchShape.of(3000, 20),
+            BatchShape.channelsFirst(5, 7, 13),
+            BatchShape.channelsFirst(4, 3, 31, 33),
+            BatchShape.channelsLast(5, 7, 13));
+
+    /**
+     * What a step is.
+     *
+     * @param adding a residual
+     * @param beyondFloat32 with features that are mapped in double precision, or in another unit
+     */
+    protected record Given(
+            BatchShape shape, Activations activations, boolean adding, Mode mode, boolean beyondFloat32) {}
 
     /** The backend's name, which is forced. */
     protected abstract String backend();
 
-    /** One of each way in which the backend divides its work. */
-    protected Stream<BatchShape> shapes() {
-        return Stream.of(
-                BatchShape.of(64, 33),
-                BatchShape.of(3000, 20),
-                BatchShape.channelsFirst(5, 7, 13),
-                BatchShape.channelsFirst(4, 3, 31, 33),
-                BatchShape.channelsLast(5, 7, 13));
+    /** Those of the default build. */
+    protected Stream<Given> pairs() {
+        return combinations(2, SHAPES, BEFORE, AFTER);
     }
 
-    /** Each shape with two of the activations, and each of them with and without a residual. */
-    Stream<Arguments> cases() {
-        List<Arguments> cases = new ArrayList<>();
-        int next = 0;
-        for (BatchShape shape : shapes().toList()) {
-            cases.add(Arguments.of(shape, ACTIVATIONS.get(next++ % ACTIVATIONS.size()), true));
-            cases.add(Arguments.of(shape, ACTIVATIONS.get(next++ % ACTIVATIONS.size()), false));
-        }
-        return cases.stream();
+    /** Those that the thorough build adds. */
+    protected Stream<Given> thorough() {
+        return combinations(Combinations.ALL, SHAPES, BEFORE, AFTER);
     }
 
-    @ParameterizedTest
-    @MethodSource("cases")
-    void trainingIsWithinBar(BatchShape shape, Activations activations, boolean adding) {
-        Case given = new Case(Values.random(shape, 1), activations, adding);
-        try (BatchNorm layer = layer(shape, activations)) {
-            Run run = given.run(layer);
-
-            Reference.Statistics statistics =
-                    Reference.statistics(shape, Reference.widen(given.activatedX()), LayerCalls.EPS);
-            given.check(layer, run, statistics.mean(), statistics.rstd(), true);
-        }
+    /** Combinations of any so many of what a step is. */
+    protected static Stream<Given> combinations(
+            int strength, List<BatchShape> shapes, List<Activation> before, List<Activation> after) {
+        return Combinations.covering(
+                strength,
+                choice -> new Given(
+                        choice.of(shapes),
+                        new Activations(choice.of(before), choice.of(after)),
+                        choice.either(),
+                        choice.of(MODES),
+                        choice.either()));
     }
 
     @ParameterizedTest
-    @MethodSource("cases")
-    void frozenIsWithinBar(BatchShape shape, Activations activations, boolean adding) {
-        Case given = new Case(Values.random(shape, 2), activations, adding);
-        try (BatchNorm layer = layer(shape, activations)) {
-            for (int c = 0; c < shape.c(); c++) {
+    @MethodSource("pairs")
+    void aStepIsWithinBar(Given given) {
+        Values batch = Values.random(given.shape, 1).withZeros();
+        Case step = new Case(given.beyondFloat32 ? beyondFloat32(batch) : batch, given.activations, given.adding);
+        try (BatchNorm layer = layer(given.shape, given.activations)) {
+            for (int c = 0; c < given.shape.c(); c++) {
                 layer.runningMean()[c] = 0.2f * (c % 5 - 2);
                 layer.runningVar()[c] = 0.5f + 0.25f * (c % 4);
             }
-            Run run = given.run(layer.freezeStatistics());
-
             double[] mean = Reference.widen(layer.runningMean());
             double[] rstd = Reference.rstd(Reference.widen(layer.runningVar()), LayerCalls.EPS);
-            given.check(layer, run, mean, rstd, false);
+            Run run = step.run(layer.mode(given.mode));
 
-            float[] y = new float[run.y.length];
-            given.forward(layer.eval(), Batch.of(given.batch.x(), shape), Batch.of(y, shape), null);
-            assertThat(y).as("inference").isEqualTo(run.y);
+            Reference.Statistics ofBatch =
+                    Reference.statistics(given.shape, Reference.widen(step.activatedX()), LayerCalls.EPS);
+            if (given.mode == Mode.TRAINING) {
+                step.check(layer, run, ofBatch.mean(), ofBatch.rstd(), true);
+            } else {
+                step.check(layer, run, mean, rstd, false);
+                float[] y = new float[run.y.length];
+                step.forward(layer.eval(), Batch.of(step.batch.x(), given.shape), Batch.of(y, given.shape), null);
+                assertThat(y).as("inference").isEqualTo(run.y);
+            }
+            whereDataLieChangesNoBit(step, layer.mode(given.mode), run);
         }
     }
 
-    /**
-     * Features that are mapped in double precision, or in another unit, as float32 does not hold their gamma · rstd.
-     */
-    @ParameterizedTest
-    @MethodSource("cases")
-    void featuresBeyondFloat32(BatchShape shape, Activations activations, boolean adding) {
-        Values batch = Values.random(shape, 8);
+    /** With features of which float32 does not hold gamma · rstd. */
+    private static Values beyondFloat32(Values batch) {
         for (int i = 0; i < batch.x().length; i++) {
-            int kind = Reference.feature(shape, i) % 3;
+            int kind = Reference.feature(batch.shape(), i) % 3;
             batch.x()[i] *= kind == 0 ? 1e37f : kind == 1 ? 1e-3f : 1;
             batch.dy()[i] *= kind == 0 ? 1e10f : kind == 1 ? 1e-5f : 1;
         }
-        for (int c = 0; c < shape.c(); c++) {
+        for (int c = 0; c < batch.weight().length; c++) {
             batch.weight()[c] *= c % 3 == 0 ? 1e-38f : c % 3 == 1 ? 2e37f : 1;
         }
-        Case given = new Case(batch, activations, adding);
-        try (BatchNorm layer = layer(shape, activations)) {
-            Run run = given.run(layer);
-
-            Reference.Statistics statistics =
-                    Reference.statistics(shape, Reference.widen(given.activatedX()), LayerCalls.EPS);
-            given.check(layer, run, statistics.mean(), statistics.rstd(), true);
-        }
+        return batch;
     }
 
     /** Segments, and outputs in the place of inputs. */
-    @ParameterizedTest
-    @MethodSource("cases")
-    void whereDataLieChangesNoBit(BatchShape shape, Activations activations, boolean adding) {
-        Case given = new Case(Values.random(shape, 3), activations, adding);
-        try (BatchNorm layer = layer(shape, activations);
-                Arena arena = Arena.ofShared()) {
-            Run expected = given.run(layer);
+    private static void whereDataLieChangesNoBit(Case given, BatchNorm layer, Run expected) {
+        try (Arena arena = Arena.ofShared()) {
+            BatchShape shape = given.shape();
             Batch x = inSegment(given.batch.x(), shape, arena);
             Batch dy = inSegment(given.batch.dy(), shape, arena);
             Batch residual = inSegment(given.residual, shape, arena);
             SavedStatistics saved = new SavedStatistics(shape.c());
             layer.zeroGradients();
-            if (adding) {
+            if (given.adding) {
                 layer.forward(x, residual, residual, saved);
                 assertThat(values(residual)).isEqualTo(expected.y);
                 layer.backward(x, residual, dy, x, dy, saved);
@@ -166,45 +166,47 @@ public abstract class FusedContractTest {
 
     /** The stages one by one, as those who merge statistics and gradients call them. */
     @ParameterizedTest
-    @MethodSource("cases")
-    void stagesGiveTheWholeOperation(BatchShape shape, Activations activations, boolean adding) {
-        Case given = new Case(Values.random(shape, 4), activations, adding);
+    @MethodSource("pairs")
+    void stagesGiveTheWholeOperation(Given given) {
+        Case step = new Case(Values.random(given.shape, 4).withZeros(), given.activations, given.adding);
         try (BatchNormOperations operations = operations()) {
-            for (boolean through : List.of(true, false)) {
-                BatchStatistics statistics = new BatchStatistics(shape.c());
-                Normalization ofBatch = given.normalization(statistics, true);
-                Batch x = Batch.of(given.batch.x(), shape);
-                Batch y = given.empty();
-                Tensors tensors = new Tensors(activations);
-                operations.forward(tensors.forward(x, y).withResidual(given.addend(), null), ofBatch);
-                Normalization normalization = given.normalization(statistics, through);
-                Batch again = given.empty();
-                operations.transform(tensors.forward(x, again).withResidual(given.addend(), null), normalization);
-                Near.assertNear("y of transform", again.array(), y.array(), 1e-5);
+            BatchStatistics statistics = new BatchStatistics(given.shape.c());
+            Batch x = Batch.of(step.batch.x(), given.shape);
+            Batch y = step.empty();
+            Tensors tensors = new Tensors(given.activations);
+            operations.forward(
+                    tensors.forward(x, y).withResidual(step.addend(), null), step.normalization(statistics, true));
+            Normalization normalization = step.normalization(statistics, given.mode == Mode.TRAINING);
+            Batch again = step.empty();
+            operations.transform(tensors.forward(x, again).withResidual(step.addend(), null), normalization);
+            Near.assertNear("y of transform", again.array(), y.array(), 1e-5);
 
-                Batch dy = Batch.of(given.batch.dy(), shape);
-                Batch dx = given.empty();
-                Batch dresidual = adding ? given.empty() : null;
-                GradientSums sums = new GradientSums(shape.c());
-                operations.backward(given.backward(tensors, x, again, dx, dresidual), normalization, sums);
-                Batch dxOfStages = given.empty();
-                Batch dresidualOfStages = adding ? given.empty() : null;
-                GradientSums sumsOfStages = new GradientSums(shape.c());
-                given.backward(tensors, x, again, dxOfStages, dresidualOfStages);
-                operations.reduceGradients(tensors, normalization, sumsOfStages);
-                operations.inputGradient(tensors, normalization, sumsOfStages);
+            Batch dx = step.empty();
+            Batch dresidual = step.empty();
+            GradientSums sums = new GradientSums(given.shape.c());
+            operations.backward(step.backward(tensors, x, again, dx, dresidual), normalization, sums);
+            Batch dxOfStages = step.empty();
+            Batch dresidualOfStages = step.empty();
+            GradientSums sumsOfStages = new GradientSums(given.shape.c());
+            step.backward(tensors, x, again, dxOfStages, dresidualOfStages);
+            operations.reduceGradients(tensors, normalization, sumsOfStages);
+            operations.inputGradient(tensors, normalization, sumsOfStages);
 
-                Near.assertNear("dx", dxOfStages.array(), dx.array(), 2e-5);
-                for (int c = 0; c < shape.c(); c++) {
-                    assertThat(sumsOfStages.dgamma()[c]).isCloseTo(sums.dgamma()[c], offset(2e-4));
-                    assertThat(sumsOfStages.dbeta()[c]).isCloseTo(sums.dbeta()[c], offset(2e-4));
-                }
-                if (dresidual != null && dresidualOfStages != null) {
-                    assertThat(dresidualOfStages.array()).isEqualTo(dresidual.array());
-                }
-                assertThat(dy.array()).isEqualTo(given.batch.dy());
+            Near.assertNear("dx", dxOfStages.array(), dx.array(), 2e-5);
+            for (int c = 0; c < given.shape.c(); c++) {
+                assertThat(sumsOfStages.dgamma()[c]).isCloseTo(sums.dgamma()[c], offset(2e-4));
+                assertThat(sumsOfStages.dbeta()[c]).isCloseTo(sums.dbeta()[c], offset(2e-4));
             }
+            assertThat(dresidualOfStages.array()).isEqualTo(dresidual.array());
         }
+    }
+
+    @Tag("thorough")
+    @ParameterizedTest
+    @MethodSource("thorough")
+    void moreStepsAndStages(Given given) {
+        aStepIsWithinBar(given);
+        stagesGiveTheWholeOperation(given);
     }
 
     private BatchNormOperations operations() {
@@ -216,7 +218,8 @@ public abstract class FusedContractTest {
     @Test
     void theGradientAtZero() {
         BatchShape shape = BatchShape.of(64, 33);
-        Case given = new Case(Values.random(shape, 5), ACTIVATIONS.get(2), false);
+        Case given =
+                new Case(Values.random(shape, 5), new Activations(Activation.relu(), Activation.leakyRelu(0.2)), false);
         given.batch.weight()[3] = 0;
         given.batch.bias()[3] = 0;
         try (BatchNorm layer = layer(shape, given.activations)) {

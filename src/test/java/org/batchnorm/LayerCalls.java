@@ -2,7 +2,7 @@ package org.batchnorm;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
+import org.batchnorm.conformance.Reference;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
@@ -35,17 +35,18 @@ public final class LayerCalls implements AutoCloseable {
         saved = new SavedStatistics(of.c());
     }
 
-    /** The same for values of a type, with activations, as {@link AllocationMain#ACTIVATIONS} has them. */
-    static LayerCalls of(String backend, int threads, Shape shape, ElementType type, String activations) {
+    /** The same for values of a type, with what {@link AllocationMain#FUSED} names. */
+    static LayerCalls of(String backend, int threads, Shape shape, ElementType type, String fused) {
         BatchNormBuilder builder = BatchNorm.builder(shape.c()).backend(backend).threads(threads);
         if (type == ElementType.FLOAT64) {
             builder.elementType(type);
         }
-        switch (activations) {
+        switch (fused) {
             case "both" -> builder.inputActivation(Activation.leakyRelu(0.1)).activation(Activation.relu());
             case "undone" -> builder.activation(Activation.leakyRelu(0.1)).recomputeInputFromOutput(true);
+            case "residual" -> builder.activation(Activation.relu());
             case "" -> {}
-            default -> throw new IllegalArgumentException(activations);
+            default -> throw new IllegalArgumentException(fused);
         }
         return new LayerCalls(builder, shape);
     }
@@ -129,16 +130,15 @@ public final class LayerCalls implements AutoCloseable {
 
     /** The same with values of a type. */
     public Values values(Kind kind, ElementType type, float[] values) {
+        if (type == ElementType.FLOAT32) {
+            return values(kind, values);
+        }
         if (type == ElementType.FLOAT64) {
-            double[] doubles = new double[values.length];
-            Arrays.setAll(doubles, i -> values[i]);
+            double[] doubles = Reference.widen(values);
             return new Values(
                     kind == Kind.ARRAY
                             ? Batch.of(doubles, shape)
                             : Batch.of(arena.allocateFrom(ValueLayout.JAVA_DOUBLE, doubles), type, shape));
-        }
-        if (!type.is16Bit()) {
-            return values(kind, values);
         }
         short[] bits = new short[values.length];
         for (int i = 0; i < bits.length; i++) {
@@ -185,14 +185,29 @@ public final class LayerCalls implements AutoCloseable {
         layer.forward(x.batch, y.batch, saved);
     }
 
+    /** The same with a residual. */
+    void forward(Values x, Values residual, Values y) {
+        layer.forward(x.batch, residual.batch, y.batch, saved);
+    }
+
     /** The forward operation of the mode. It saves its statistics in the layer's own place, in inference nowhere. */
     public void forwardAlone(Values x, Values y) {
         layer.forward(x.batch, y.batch);
     }
 
+    /** The same with a residual. */
+    void forwardAlone(Values x, Values residual, Values y) {
+        layer.forward(x.batch, residual.batch, y.batch);
+    }
+
     /** The backward operation of the last {@link #forward}; the gradients of gamma and beta are added up. */
     public void backward(Values x, Values dy, Values dx) {
         layer.backward(x.batch, dy.batch, dx.batch, saved);
+    }
+
+    /** The same of the last forward with a residual. */
+    void backward(Values x, Values y, Values dy, Values dx, Values dresidual) {
+        layer.backward(x.batch, y.batch, dy.batch, dx.batch, dresidual.batch, saved);
     }
 
     /** The mean with which the last {@link #forward} normalized. */

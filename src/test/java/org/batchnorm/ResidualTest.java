@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.offset;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -24,7 +23,6 @@ import org.batchnorm.spi.InProcessExchange;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -44,6 +42,9 @@ class ResidualTest {
             BatchShape.of(66, 530),
             BatchShape.of(3, 9001),
             BatchShape.channelsFirst(2, 2, 9001));
+
+    /** Of the pairs one in so many is tried with other values, too. */
+    private static final int SOME = 9;
 
     private static final List<Activations> ACTIVATIONS = List.of(
             new Activations(Activation.NONE, Activation.relu()),
@@ -65,66 +66,58 @@ class ResidualTest {
         DRESIDUAL_IN_Y
     }
 
-    /**
-     * Every shape once on either backend; activations, modes, places and threads in turn, so that pairs of them meet.
-     */
-    static Stream<Arguments> cases() {
-        List<Arguments> cases = new ArrayList<>();
-        Place[] places = Place.values();
-        int i = 0;
-        for (String backend : List.of("vector", "scalar")) {
-            for (BatchShape shape : SHAPES) {
-                Activations activations = ACTIVATIONS.get((i + i / ACTIVATIONS.size()) % ACTIVATIONS.size());
-                Mode mode = i % 3 == 2 ? Mode.FROZEN : Mode.TRAINING;
-                cases.add(Arguments.of(
-                        backend, shape, activations, mode, places[(i + i / places.length) % places.length], 1 + i % 3));
-                i++;
-            }
+    /** A step on a backend with so many threads. */
+    private record Case(
+            BatchShape shape, Place place, Activations activations, String backend, Mode mode, int threads) {
+
+        static Stream<Case> combinations(int strength) {
+            return Combinations.covering(
+                    strength,
+                    choice -> new Case(
+                            choice.of(SHAPES),
+                            choice.of(List.of(Place.values())),
+                            choice.of(ACTIVATIONS),
+                            choice.of(List.of("vector", "scalar")),
+                            choice.of(List.of(Mode.TRAINING, Mode.FROZEN)),
+                            choice.of(List.of(1, 2, 3))));
         }
-        return cases.stream();
+
+        BatchNormBuilder builder() {
+            return ResidualTest.builder(backend, shape, activations).threads(threads);
+        }
     }
 
-    /** Every fifth of these. */
-    static Stream<Arguments> someCases() {
-        List<Arguments> all = cases().toList();
-        return IntStream.range(0, all.size() / 5).mapToObj(i -> all.get(5 * i + 4));
+    static Stream<Case> pairs() {
+        return Case.combinations(2);
     }
 
-    /** Every combination of three of these, in an eighth of all. */
-    static Stream<Arguments> everyThree() {
-        List<String> backends = List.of("vector", "scalar");
-        List<Mode> modes = List.of(Mode.TRAINING, Mode.FROZEN);
-        Place[] places = Place.values();
-        return Combinations.covering(3, SHAPES.size(), places.length, ACTIVATIONS.size(), 2, 2, 2).stream()
-                .map(row -> Arguments.of(
-                        backends.get(row[3]),
-                        SHAPES.get(row[0]),
-                        ACTIVATIONS.get(row[2]),
-                        modes.get(row[4]),
-                        places[row[1]],
-                        1 + row[5]));
+    /** Some of them, of every place. */
+    static Stream<Case> somePairs() {
+        List<Case> pairs = pairs().toList();
+        return IntStream.range(0, Math.ceilDiv(pairs.size(), SOME)).mapToObj(i -> pairs.get(SOME * i));
+    }
+
+    /** All combinations, 6,912, would take minutes. */
+    static Stream<Case> anyThree() {
+        return Case.combinations(3);
     }
 
     @Tag("thorough")
     @ParameterizedTest
-    @MethodSource("everyThree")
-    void everyThreeTogether(
-            String backend, BatchShape shape, Activations activations, Mode mode, Place place, int threads) {
-        theBitsAreThoseOfSeparatePasses(backend, shape, activations, mode, place, threads);
-        isWithinBar(backend, shape, activations, mode, place, threads);
-        featuresBeyondFloat32(backend, shape, activations, mode, place, threads);
-        aResidualThatIsNotFiniteStaysInItsPlace(backend, shape, activations, mode, place, threads);
+    @MethodSource("anyThree")
+    void anyThreeTogether(Case given) {
+        theBitsAreThoseOfSeparatePasses(given);
+        isWithinBar(given);
+        featuresBeyondFloat32(given);
+        aResidualThatIsNotFiniteStaysInItsPlace(given);
     }
 
     /** Without fusion there are more passes over memory, but no other bit. */
     @ParameterizedTest
-    @MethodSource("cases")
-    void theBitsAreThoseOfSeparatePasses(
-            String backend, BatchShape shape, Activations activations, Mode mode, Place place, int threads) {
-        Values batch = Values.random(shape, 1);
-        float[] residual = residual(shape, 2);
-        bitsAreThoseOfSeparatePasses(
-                builder(backend, shape, activations).threads(threads), batch, residual, mode, place);
+    @MethodSource("pairs")
+    void theBitsAreThoseOfSeparatePasses(Case given) {
+        Values batch = Values.random(given.shape, 1);
+        bitsAreThoseOfSeparatePasses(given.builder(), batch, residual(given.shape, 2), given.mode, given.place);
     }
 
     private static void bitsAreThoseOfSeparatePasses(
@@ -163,14 +156,10 @@ class ResidualTest {
      * one.
      */
     @ParameterizedTest
-    @MethodSource("someCases")
-    void isWithinBar(String backend, BatchShape shape, Activations activations, Mode mode, Place place, int threads) {
-        isWithinBar(
-                builder(backend, shape, activations).threads(threads),
-                Values.random(shape, 45),
-                residual(shape, 4),
-                mode,
-                place);
+    @MethodSource("somePairs")
+    void isWithinBar(Case given) {
+        Values batch = Values.random(given.shape, 45);
+        isWithinBar(given.builder(), batch, residual(given.shape, 4), given.mode, given.place);
     }
 
     private static void isWithinBar(BatchNormBuilder builder, Values batch, float[] residual, Mode mode, Place place) {
@@ -266,9 +255,9 @@ class ResidualTest {
      * of the features that docs/numerics.md tells of.
      */
     @ParameterizedTest
-    @MethodSource("someCases")
-    void featuresBeyondFloat32(
-            String backend, BatchShape shape, Activations activations, Mode mode, Place place, int threads) {
+    @MethodSource("somePairs")
+    void featuresBeyondFloat32(Case given) {
+        BatchShape shape = given.shape;
         Values batch = Values.random(shape, 23);
         float[] residual = residual(shape, 9);
         for (int i = 0; i < batch.x().length; i++) {
@@ -280,35 +269,34 @@ class ResidualTest {
         for (int c = 0; c < shape.c(); c++) {
             batch.weight()[c] *= c % 3 == 0 ? 1e-38f : c % 3 == 1 ? 2e37f : 1;
         }
-        isWithinBar(builder(backend, shape, activations).threads(threads), batch, residual, mode, place);
+        isWithinBar(given.builder(), batch, residual, given.mode, given.place);
     }
 
     /** It spoils y where it stands, and nothing else: no statistics, no other value. */
     @ParameterizedTest
-    @MethodSource("someCases")
-    void aResidualThatIsNotFiniteStaysInItsPlace(
-            String backend, BatchShape shape, Activations activations, Mode mode, Place place, int threads) {
-        Values batch = Values.random(shape, 10);
-        float[] residual = residual(shape, 11);
+    @MethodSource("somePairs")
+    void aResidualThatIsNotFiniteStaysInItsPlace(Case given) {
+        Activation output = given.activations.output();
+        Values batch = Values.random(given.shape, 10);
+        float[] residual = residual(given.shape, 11);
         float[] spoiled = residual.clone();
         spoiled[1] = Float.NaN;
         spoiled[2] = Float.POSITIVE_INFINITY;
         spoiled[4] = Float.NEGATIVE_INFINITY;
-        try (BatchNorm layer =
-                        builder(backend, shape, activations).threads(threads).build();
-                BatchNorm other = builder(backend, shape, activations).build();
+        try (BatchNorm layer = given.builder().build();
+                BatchNorm other = given.builder().threads(1).build();
                 Arena arena = Arena.ofShared()) {
-            Run expected = Run.of(other.mode(mode), batch, residual, Place.ARRAYS, arena);
-            Run run = Run.of(layer.mode(mode), batch, spoiled, place, arena);
+            Run expected = Run.of(other.mode(given.mode), batch, residual, Place.ARRAYS, arena);
+            Run run = Run.of(layer.mode(given.mode), batch, spoiled, given.place, arena);
 
             float[] y = expected.y.clone();
             y[1] = Float.NaN;
             y[2] = Float.POSITIVE_INFINITY;
-            y[4] = activations.output().of(Float.NEGATIVE_INFINITY);
+            y[4] = output.of(Float.NEGATIVE_INFINITY);
             assertThat(run.y).isEqualTo(y);
             assertThat(layer.runningMean()).isEqualTo(other.runningMean());
             assertThat(run.dx).doesNotContain(Float.NaN);
-            assertThat(run.dresidual[1]).isEqualTo(activations.output().gradient(batch.dy()[1], Float.NaN));
+            assertThat(run.dresidual[1]).isEqualTo(output.gradient(batch.dy()[1], Float.NaN));
         }
     }
 

@@ -16,6 +16,9 @@ import org.batchnorm.data.BatchShape;
 @SuppressWarnings("ArrayRecordComponent") // a bundle of inputs, never compared
 public record Values(BatchShape shape, float[] x, float[] dy, float[] weight, float[] bias) {
 
+    /** Odd, and no factor of a C or S of the tests: zeros of either sign fall on every feature. */
+    private static final int ZEROS_APART = 19;
+
     /** The same for the same shape and seed. */
     public static Values random(BatchShape shape, long seed) {
         return random(shape, seed, 0, 1);
@@ -46,6 +49,15 @@ public record Values(BatchShape shape, float[] x, float[] dy, float[] weight, fl
             bias[c] = (float) random.nextGaussian();
         }
         return new Values(shape, x, dy, weight, bias);
+    }
+
+    /** The same with some values of x that are 0 or −0, at which an activation before batch norm bends. */
+    public Values withZeros() {
+        float[] some = x.clone();
+        for (int i = 0; i < some.length; i += ZEROS_APART) {
+            some[i] = i % 2 == 0 ? 0f : -0f;
+        }
+        return withX(some);
     }
 
     /** The same with another x. */

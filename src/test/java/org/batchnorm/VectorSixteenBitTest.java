@@ -1,7 +1,7 @@
 package org.batchnorm;
 
 /** 16-bit types on the backend {@code vector}. */
-class VectorSixteenBitTest extends SixteenBitCombinationsTest {
+class VectorSixteenBitTest extends CpuSixteenBitTest {
     @Override
     protected String backend() {
         return "vector";

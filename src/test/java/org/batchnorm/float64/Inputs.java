@@ -31,6 +31,9 @@ public record Inputs(
 
     static final double EPS = 1e-5;
 
+    /** Odd, and no factor of a C or S of the tests: zeros of either sign fall on every feature. */
+    private static final int ZEROS_APART = 19;
+
     /** Normal values of the batch's own statistics; each feature has its own mean and spread. */
     public static Inputs random(BatchShape shape, long seed) {
         return random(shape, seed, 0, 1);
@@ -58,6 +61,15 @@ public record Inputs(
             dy[i] = random.nextGaussian();
         }
         return new Inputs(shape, x, dy, gamma, beta, null, null, null, EPS, Activations.NONE);
+    }
+
+    /** With some values of x that are 0 or −0, at which an activation before batch norm bends. */
+    public Inputs withZeros() {
+        double[] some = x.clone();
+        for (int i = 0; i < some.length; i += ZEROS_APART) {
+            some[i] = i % 2 == 0 ? 0. : -0.;
+        }
+        return withX(some);
     }
 
     /** With activations. */

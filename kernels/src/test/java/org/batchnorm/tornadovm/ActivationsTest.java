@@ -201,7 +201,7 @@ class ActivationsTest {
             this.activations = activations;
             norm = layer(shape, limits, activations);
             Layers.randomParameters(norm, 1);
-            x = Layers.gaussian(2, shape.elements(), 0.3, 2);
+            x = Layers.withZeros(Layers.gaussian(2, shape.elements(), 0.3, 2));
             dy = Layers.gaussian(3, shape.elements(), 0.1, 1);
             y = Layers.filled(shape.elements(), Float.NaN);
             dx = Layers.filled(shape.elements(), Float.NaN);

@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.PopulationStatistics;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
 import org.batchnorm.float64.Inputs;
@@ -76,7 +77,7 @@ class Float64Test {
     @ParameterizedTest
     @MethodSource("cases")
     void activationsAndAResidualAreWithinTheBar(BatchShape shape, DeviceLimits limits) throws Exception {
-        Float64Step step = new Float64Step(Inputs.random(shape, 2).with(BOTH), limits);
+        Float64Step step = new Float64Step(Inputs.random(shape, 2).withZeros().with(BOTH), limits);
         step.train(
                 pieces -> {
                     pieces.forward(step.x, step.y);
@@ -88,7 +89,7 @@ class Float64Test {
                 step.dx);
         step.outputs().isWithinBar(step.in);
 
-        Float64Step adding = new Float64Step(Inputs.random(shape, 3).with(BOTH).withResidual(4), limits);
+        Float64Step adding = new Float64Step(Inputs.random(shape, 3).withZeros().with(BOTH).withResidual(4), limits);
         adding.train(
                 pieces -> {
                     pieces.forward(adding.x, adding.residual, adding.y);
@@ -158,7 +159,7 @@ class Float64Test {
         out.isWithinBar(step.in);
     }
 
-    /** Two layers with a part each meet on the host, about any mean of x. */
+    /** Two layers with a part each meet on the host, about any mean of x; so do batches of a population. */
     @ParameterizedTest
     @ValueSource(doubles = {0, 1e9})
     void partsOfABatchAreOneBatch(double mean) throws Exception {
@@ -204,12 +205,14 @@ class Float64Test {
         DoubleArray[] moments = new DoubleArray[2];
         Moments all = new Moments(3);
         Moments part = new Moments(3);
+        PopulationStatistics population = new PopulationStatistics(3);
         for (int i = 0; i < 2; i++) {
             Float64Step step = new Float64Step(part(whole, from[i], from[i + 1]), Layers.TWO_STAGES);
             DoubleArray ofPart = Summaries.array(3, ElementType.FLOAT64);
             step.run(pieces -> pieces.collectStatistics(step.x, ofPart), step.x, ofPart);
             Summaries.read(ofPart, part);
             all.add(part);
+            population.add(part);
             moments[i] = ofPart;
             steps[i] = step;
         }
@@ -243,6 +246,10 @@ class Float64Test {
             steps[i] = step;
         }
         Outputs out = new Outputs();
+        out.mean = population.exact().mean();
+        out.variance = Arrays.stream(population.exact().variance())
+                .map(unbiased -> unbiased * 23 / 24)
+                .toArray();
         out.y = new double[72];
         out.dx = new double[72];
         for (int i = 0; i < 2; i++) {

@@ -2,11 +2,18 @@ package org.batchnorm.tornadovm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
+import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormConfig;
+import org.batchnorm.PopulationStatistics;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Moments;
 import org.junit.jupiter.api.Test;
@@ -107,6 +114,40 @@ class GuideTest {
     }
     // end::devices[]
 
+    // tag::population[]
+    /** What the layer that gets these batches sees of the whole data set; the last one may be smaller. */
+    static PopulationStatistics population(List<float[]> batches, int n, int features) throws Exception {
+        TornadoDevice device = TornadoExecutionPlan.getDevice(0, 0);
+        FloatArray x = new FloatArray(n * features);
+        DoubleArray found = Summaries.array(features);
+        SampleCount samples = SampleCount.atMost(n);
+        BatchNormTasks norm =
+                new BatchNormTasks("norm", BatchNormConfig.of(features), BatchShape.of(n, features), device);
+        GridScheduler grids = new GridScheduler();
+
+        // Of each batch 2 · C + 1 numbers go to the host.
+        TaskGraph graph = new TaskGraph("collect").transferToDevice(DataTransferMode.EVERY_EXECUTION, x);
+        norm.on(graph, grids, samples).collectStatistics(x, found);
+        graph.transferToHost(DataTransferMode.EVERY_EXECUTION, found);
+
+        PopulationStatistics population = new PopulationStatistics(features);
+        Moments ofBatch = new Moments(features);
+        try (TornadoExecutionPlan plan = new TornadoExecutionPlan(graph.snapshot())) {
+            BatchNormTasks.configure(plan, grids, device);
+            for (float[] batch : batches) {
+                for (int i = 0; i < batch.length; i++) {
+                    x.set(i, batch[i]);
+                }
+                samples.set(batch.length / features);
+                plan.execute();
+                Summaries.read(found, ofBatch);
+                population.add(ofBatch);
+            }
+        }
+        return population;
+    }
+    // end::population[]
+
     @Test
     void theGuidesProgramNormalizes() throws Exception {
         int n = 64;
@@ -131,6 +172,73 @@ class GuideTest {
         assertNormalized(features, normalizedTogether(x, features, device, device));
     }
 
+    /** The values of both estimates, and the way of one into layers of the host and of a device. */
+    @Test
+    void theGuidesPopulationIsThatOfAllValues() throws Exception {
+        int features = 16;
+        List<float[]> batches = List.of(random(40, 1), random(40, 2), random(25, 3));
+        PopulationStatistics population = population(batches, 40, features);
+
+        assertThat(population.count()).isEqualTo(105);
+        assertThat(population.batches()).isEqualTo(3);
+        for (int c = 0; c < features; c++) {
+            double[] all = new double[0];
+            double meanOfMeans = 0;
+            double meanOfVariances = 0;
+            for (float[] batch : batches) {
+                double[] values = feature(batch, c, features);
+                meanOfMeans += mean(values) / 3;
+                meanOfVariances += variance(values) / 3;
+                all = DoubleStream.concat(Arrays.stream(all), Arrays.stream(values))
+                        .toArray();
+            }
+            assertThat(population.exact().mean()[c]).isCloseTo(mean(all), within(1e-5));
+            assertThat(population.exact().variance()[c]).isCloseTo(variance(all), withinPercentage(1e-4));
+            assertThat(population.algorithm2().mean()[c]).isCloseTo(meanOfMeans, within(1e-5));
+            assertThat(population.algorithm2().variance()[c]).isCloseTo(meanOfVariances, withinPercentage(1e-4));
+        }
+
+        BatchShape shape = BatchShape.of(40, features);
+        BatchNormTasks norm =
+                new BatchNormTasks("norm", BatchNormConfig.of(features), shape, TornadoExecutionPlan.getDevice(0, 0));
+        try (BatchNorm layer = BatchNorm.builder(features).build()) {
+            layer.setRunningStatistics(population.exact());
+            norm.loadState(layer.state());
+        }
+        for (int c = 0; c < features; c++) {
+            assertThat(norm.runningStatistics().get(c))
+                    .isEqualTo((float) population.exact().mean()[c]);
+            assertThat(norm.runningStatistics().get(features + c))
+                    .isEqualTo((float) population.exact().variance()[c]);
+        }
+    }
+
+    /** Features apart from 0, each batch a little elsewhere. */
+    private static float[] random(int n, int seed) {
+        Random random = new Random(seed);
+        float[] values = new float[n * 16];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (10 * (i % 16) + seed + (1 + i % 3) * random.nextGaussian());
+        }
+        return values;
+    }
+
+    private static double[] feature(float[] batch, int feature, int features) {
+        return IntStream.range(0, batch.length / features)
+                .mapToDouble(row -> batch[row * features + feature])
+                .toArray();
+    }
+
+    private static double mean(double[] values) {
+        return Arrays.stream(values).average().orElseThrow();
+    }
+
+    /** The unbiased one. */
+    private static double variance(double[] values) {
+        double mean = mean(values);
+        return Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum() / (values.length - 1);
+    }
+
     private static void assertNormalized(int features, FloatArray... y) {
         float[] all = FloatArray.concat(y).toHeapArray();
         int n = all.length / features;
@@ -148,7 +256,7 @@ class GuideTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"guide", "devices"})
+    @ValueSource(strings = {"guide", "devices", "population"})
     void theGuidePrintsIt(String tag) throws Exception {
         List<String> source =
                 Files.readAllLines(Path.of("src", "test", "java", "org", "batchnorm", "tornadovm", "GuideTest.java"));

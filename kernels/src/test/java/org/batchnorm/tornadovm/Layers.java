@@ -47,6 +47,14 @@ final class Layers {
         return array;
     }
 
+    /** Some of the values are now 0 or −0, at which an activation before batch norm bends. */
+    static FloatArray withZeros(FloatArray values) {
+        for (int i = 0; i < values.getSize(); i += 19) {
+            values.set(i, i % 2 == 0 ? 0f : -0f);
+        }
+        return values;
+    }
+
     static FloatArray filled(long elements, float value) {
         FloatArray array = new FloatArray(Math.toIntExact(elements));
         array.init(value);

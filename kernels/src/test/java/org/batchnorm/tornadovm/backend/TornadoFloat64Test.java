@@ -37,4 +37,10 @@ class TornadoFloat64Test extends Float64ContractTest {
                 BatchShape.channelsFirst(2, 2, 3, 89),
                 BatchShape.channelsLast(3, 7, 31));
     }
+
+    /** What is off the heap is copied as it is, whosever it is. */
+    @Override
+    protected List<Place> places() {
+        return List.of(Place.ARRAYS, Place.CONFINED, Place.PART_OF_AN_ARRAY, Place.READ_ONLY_INPUTS);
+    }
 }

@@ -1,8 +1,10 @@
 package org.batchnorm.tornadovm.backend;
 
+import java.util.List;
 import java.util.stream.Stream;
 import org.batchnorm.FusedContractTest;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.BatchNormOperations;
 import org.junit.jupiter.api.AfterAll;
@@ -28,8 +30,27 @@ class TornadoFusedTest extends FusedContractTest {
         return TornadoBackend.NAME;
     }
 
+    /** Of one kind of grid, and two activations at each place: each of them costs compilations. */
     @Override
-    protected Stream<BatchShape> shapes() {
-        return Stream.of(BatchShape.of(64, 33));
+    protected Stream<Given> pairs() {
+        return combinations(
+                2,
+                List.of(BatchShape.of(64, 33)),
+                List.of(Activation.NONE, Activation.leakyRelu(0.1)),
+                List.of(Activation.relu(), Activation.leakyRelu(0.2)));
+    }
+
+    /** Of the other kinds, with all activations. */
+    @Override
+    protected Stream<Given> thorough() {
+        return combinations(
+                2,
+                List.of(
+                        BatchShape.of(3000, 20),
+                        BatchShape.channelsFirst(5, 7, 13),
+                        BatchShape.channelsFirst(4, 3, 31, 33),
+                        BatchShape.channelsLast(5, 7, 13)),
+                BEFORE,
+                AFTER);
     }
 }

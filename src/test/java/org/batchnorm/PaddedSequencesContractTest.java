@@ -16,17 +16,21 @@ import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.spi.Activation;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Padded sequences against the double reference on their valid positions, whatever stands in the padding. */
-class PaddedSequencesTest {
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+public abstract class PaddedSequencesContractTest {
     private static final int N = 5;
     private static final int C = 3;
     private static final int L = 7;
     private static final int[] LENGTHS = {7, 0, 3, 5, 1};
     private static final int VALID = 16;
+
+    /** The backend's name, which is forced. */
+    protected abstract String backend();
 
     /** The valid positions of a batch as rows of C values, which a layer takes as they are. */
     private static Values valid(boolean channelsLast, Values batch) {
@@ -69,8 +73,8 @@ class PaddedSequencesTest {
         return values;
     }
 
-    private static BatchNorm layer(String backend, Values batch) {
-        return layer(BatchNorm.builder(C).backend(backend), batch);
+    private BatchNorm layer(Values batch) {
+        return layer(BatchNorm.builder(C).backend(backend()), batch);
     }
 
     private static BatchNorm layer(BatchNormBuilder builder, Values batch) {
@@ -81,16 +85,16 @@ class PaddedSequencesTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"vector, true", "vector, false", "scalar, true", "scalar, false"})
-    void onlyValidPositionsCount(String backend, boolean channelsLast) {
+    @ValueSource(booleans = {true, false})
+    void onlyValidPositionsCount(boolean channelsLast) {
         BatchShape shape = shape(channelsLast);
         Values random = Values.random(shape, 1);
         Values rows = valid(channelsLast, random);
         // Nothing may come out of the padding.
         Values batch = random.withX(padded(channelsLast, rows.x(), Float.NaN))
                 .withDy(padded(channelsLast, rows.dy(), Float.POSITIVE_INFINITY));
-        try (BatchNorm layer = layer(backend, batch);
-                BatchNorm plain = layer(backend, batch)) {
+        try (BatchNorm layer = layer(batch);
+                BatchNorm plain = layer(batch)) {
             PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
             float[] y = new float[batch.x().length];
             float[] dx = new float[y.length];
@@ -112,13 +116,13 @@ class PaddedSequencesTest {
 
     /** As a layer with the same activations has it of the valid positions alone. */
     @ParameterizedTest
-    @CsvSource({"vector, true", "vector, false", "scalar, true", "scalar, false"})
-    void activationsToo(String backend, boolean channelsLast) {
+    @ValueSource(booleans = {true, false})
+    void activationsToo(boolean channelsLast) {
         BatchShape shape = shape(channelsLast);
         Values batch = Values.random(shape, 5);
         Values rows = valid(channelsLast, batch);
         BatchNormBuilder builder = BatchNorm.builder(C)
-                .backend(backend)
+                .backend(backend())
                 .inputActivation(Activation.leakyRelu(0.1))
                 .activation(Activation.relu());
         try (BatchNorm layer = layer(builder, batch);
@@ -147,8 +151,8 @@ class PaddedSequencesTest {
     void paddingStaysAsItIsWhereAsked(boolean channelsLast) {
         BatchShape shape = shape(channelsLast);
         Values batch = Values.random(shape, 2);
-        try (BatchNorm layer = layer("scalar", batch);
-                BatchNorm other = layer("scalar", batch)) {
+        try (BatchNorm layer = layer(batch);
+                BatchNorm other = layer(batch)) {
             float[] zeroed = new float[batch.x().length];
             new PaddedSequences(layer, Padding.ZERO)
                     .forward(Batch.of(batch.x(), shape), Batch.of(zeroed, shape), LENGTHS);
@@ -168,8 +172,8 @@ class PaddedSequencesTest {
         Values batch = Values.random(shape, 3);
         int[] full = new int[N];
         Arrays.fill(full, L);
-        try (BatchNorm layer = layer("vector", batch);
-                BatchNorm plain = layer("vector", batch);
+        try (BatchNorm layer = layer(batch);
+                BatchNorm plain = layer(batch);
                 Arena arena = Arena.ofConfined()) {
             PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
             Values rows = new Values(BatchShape.of(N * L, C), batch.x(), batch.dy(), batch.weight(), batch.bias());
@@ -195,7 +199,7 @@ class PaddedSequencesTest {
     void batchesOfOtherLengths() {
         BatchShape shape = shape(true);
         Values batch = Values.random(shape, 4);
-        try (BatchNorm layer = layer("scalar", batch)) {
+        try (BatchNorm layer = layer(batch)) {
             PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
             Batch x = Batch.of(batch.x(), shape);
             float[] values = new float[batch.x().length];
@@ -216,7 +220,7 @@ class PaddedSequencesTest {
     void wrongLengthsAndCallsAreRefusedBeforeAnythingIsChanged() {
         BatchShape shape = shape(true);
         Values batch = Values.random(shape, 5);
-        try (BatchNorm layer = layer("scalar", batch)) {
+        try (BatchNorm layer = layer(batch)) {
             PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
             Batch x = Batch.of(batch.x(), shape);
             float[] values = new float[batch.x().length];
@@ -259,8 +263,8 @@ class PaddedSequencesTest {
         int[] lengths = {4, 4};
         float[] y = new float[batch.x().length];
         float[] wideY = new float[wide.length];
-        try (BatchNorm layer = layer("vector", batch);
-                BatchNorm other = layer("vector", batch)) {
+        try (BatchNorm layer = layer(batch);
+                BatchNorm other = layer(batch)) {
             BatchShape longer = BatchShape.channelsLast(2, C, 9);
             new PaddedSequences(layer, Padding.ZERO)
                     .forward(Batch.of(batch.x(), batch.shape()), Batch.of(y, batch.shape()), lengths);
