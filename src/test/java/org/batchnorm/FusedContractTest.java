@@ -43,6 +43,7 @@ public abstract class FusedContractTest {
     /** Activations after it. */
     protected static final List<Activation> AFTER =
             List.of(Activation.relu(), Activation.NONE, Activation.leakyRelu(0.2));
+
     private static final List<Mode> MODES = List.of(Mode.TRAINING, Mode.FROZEN);
 
     /** One of each way in which a CPU divides its work. */

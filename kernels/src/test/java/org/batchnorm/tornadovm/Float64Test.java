@@ -89,7 +89,8 @@ class Float64Test {
                 step.dx);
         step.outputs().isWithinBar(step.in);
 
-        Float64Step adding = new Float64Step(Inputs.random(shape, 3).withZeros().with(BOTH).withResidual(4), limits);
+        Float64Step adding =
+                new Float64Step(Inputs.random(shape, 3).withZeros().with(BOTH).withResidual(4), limits);
         adding.train(
                 pieces -> {
                     pieces.forward(adding.x, adding.residual, adding.y);
