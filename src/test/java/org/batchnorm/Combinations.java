@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -55,7 +56,7 @@ public final class Combinations {
      */
     public static <T> Stream<T> covering(int strength, Function<Choice, T> combination) {
         Choice first = new Choice(null);
-        combination.apply(first);
+        Objects.requireNonNull(combination.apply(first));
         int[] sizes = first.sizes.stream().mapToInt(Integer::intValue).toArray();
         return covering(strength, sizes).stream().map(row -> combination.apply(new Choice(row)));
     }
