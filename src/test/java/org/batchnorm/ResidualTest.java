@@ -67,7 +67,7 @@ class ResidualTest {
     }
 
     /** A step on a backend with so many threads. */
-    private record Case(
+    record Case(
             BatchShape shape, Place place, Activations activations, String backend, Mode mode, int threads) {
 
         static Stream<Case> combinations(int strength) {
