@@ -67,8 +67,7 @@ class ResidualTest {
     }
 
     /** A step on a backend with so many threads. */
-    record Case(
-            BatchShape shape, Place place, Activations activations, String backend, Mode mode, int threads) {
+    record Case(BatchShape shape, Place place, Activations activations, String backend, Mode mode, int threads) {
 
         static Stream<Case> combinations(int strength) {
             return Combinations.covering(
