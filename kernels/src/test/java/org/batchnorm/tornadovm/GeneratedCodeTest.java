@@ -320,6 +320,12 @@ class GeneratedCodeTest {
             assertSums(layout, frozen, "sums", ofDy, with(parameters, Map.of("samples", 2)));
             assertSums(layout, frozen, "sums2", Set.of("x", "dy"), with(parameters, Map.of("samples", 2)));
         }
+        for (String operations : List.of("Training", "Frozen")) {
+            Kernel secondSums = kernel(layout, GeneratedCodeMain.OF_FLOAT64 + operations, "sums2");
+            assertThat(secondSums.loops().get(0).loadsAfterUse)
+                    .as("a load after the first use of a loaded value")
+                    .isFalse();
+        }
     }
 
     /** What a feature's map takes, but the statistics. */
@@ -334,8 +340,10 @@ class GeneratedCodeTest {
     private static void assertSums(
             Layout layout, String operations, String name, Set<String> read, Map<String, Integer> straight) {
         Kernel sums = kernel(layout, operations, name);
-        assertMoves(sums.loops().get(0), 1, read, Set.of());
         assertThat(sums.loops()).as("loops of %s %s", operations, name).hasSize(1);
+        assertThat(sums.loops().get(0).loads).isEqualTo(each(read, 1));
+        assertThat(sums.loops().get(0).stores).isEmpty();
+        assertNoBatchIn(sums.straight());
         Map<String, Integer> loads = new TreeMap<>(sums.straight().loads);
         loads.remove("statistics");
         assertThat(loads).as("loads of %s %s", operations, name).isEqualTo(straight);
@@ -359,16 +367,11 @@ class GeneratedCodeTest {
     private static void assertMerge(Layout layout, String operations, String name, int written) {
         Kernel merge = kernel(layout, operations, name);
         assertThat(merge.loops()).hasSize(1);
-        assertMovesInSteps(merge.loops().get(0), Map.of("partials", 3));
+        assertThat(merge.loops().get(0).loads).isEqualTo(Map.of("partials", 3));
+        assertThat(merge.loops().get(0).stores).isEmpty();
         assertThat(merge.straight().stores)
                 .as("stores of %s %s", operations, name)
                 .isEqualTo(Map.of("merged", written, "samples", 1));
-    }
-
-    /** Values that are read once, each where it is needed. */
-    private static void assertMovesInSteps(Body body, Map<String, Integer> loads) {
-        assertThat(body.loads).isEqualTo(loads);
-        assertThat(body.stores).isEmpty();
     }
 
     @ParameterizedTest
