@@ -111,7 +111,12 @@ public abstract class FusedContractTest {
                 step.check(layer, run, mean, rstd, false);
                 float[] y = new float[run.y.length];
                 step.forward(layer.eval(), Batch.of(step.batch.x(), given.shape), Batch.of(y, given.shape), null);
-                assertThat(y).as("inference").isEqualTo(run.y);
+                if (given.beyondFloat32) {
+                    // Mapped in double precision, where a last bit tells that a frozen forward keeps rstd as a float.
+                    step.checkOutput(y, mean, rstd);
+                } else {
+                    assertThat(y).as("inference").isEqualTo(run.y);
+                }
             }
             whereDataLieChangesNoBit(step, layer.mode(given.mode), run);
         }
@@ -361,8 +366,6 @@ public abstract class FusedContractTest {
         void check(BatchNorm layer, Run run, double[] mean, double[] rstd, boolean through) {
             double[] a = Reference.widen(activatedX());
             double[] gamma = Reference.widen(batch.weight());
-            double[] bn = Reference.transform(shape(), a, gamma, Reference.widen(batch.bias()), mean, rstd);
-            double[] wideResidual = Reference.widen(adding ? residual : new float[residual.length]);
             float[] dy = batch.dy().clone();
             for (int i = 0; i < dy.length; i++) {
                 dy[i] = activations.output().gradient(dy[i], run.y[i]);
@@ -378,12 +381,24 @@ public abstract class FusedContractTest {
                 gradients.dx()[i] *= derivative;
                 rounded.dx()[i] *= derivative;
             }
-            double[] y = Reference.addResidual(bn, wideResidual, activations.output());
-            Step.assertWithinBar(shape(), Quantity.Y, run.y, y, Rounded.withResidual(bn, wideResidual));
+            checkOutput(run.y, mean, rstd);
             Step.of(layer, shape(), run.y, run.dx)
                     .isWithinBar(Quantity.DX, gradients.dx(), rounded.dx())
                     .isWithinBar(Quantity.DWEIGHT, gradients.dgamma(), rounded.dgamma())
                     .isWithinBar(Quantity.DBIAS, gradients.dbeta(), rounded.dbeta());
+        }
+
+        void checkOutput(float[] y, double[] mean, double[] rstd) {
+            double[] bn = Reference.transform(
+                    shape(),
+                    Reference.widen(activatedX()),
+                    Reference.widen(batch.weight()),
+                    Reference.widen(batch.bias()),
+                    mean,
+                    rstd);
+            double[] wideResidual = Reference.widen(adding ? residual : new float[residual.length]);
+            double[] expected = Reference.addResidual(bn, wideResidual, activations.output());
+            Step.assertWithinBar(shape(), Quantity.Y, y, expected, Rounded.withResidual(bn, wideResidual));
         }
 
         /** The loss of which dy is the gradient, with one x or one value of the residual moved. */
