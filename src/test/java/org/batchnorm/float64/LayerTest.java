@@ -44,7 +44,7 @@ class LayerTest extends Float64ContractTest {
      * The mean is no double, and all of the distances from the double nearest to it are about as large as its rounding.
      */
     @ParameterizedTest
-    @CsvSource({"1e16,2", "-1,1.1102230246251565e-16", "1e-100,1e-116"})
+    @CsvSource({"1e16,2", "-1,1.1102230246251565e-16"})
     void valuesThatAreFewRoundingsApartKeepTheirPrecision(double mean, double step) {
         for (BatchShape shape : SHAPES) {
             double[] x = new double[(int) shape.elements()];

@@ -303,23 +303,6 @@ public final class CutPolicy {
         return fit && groups >= GROUPS_PER_THREAD * threads ? groups : 0;
     }
 
-    /**
-     * {@link #groups} of an operation on FLOAT64, which has one more pass, so that groups of columns are worth their
-     * short pieces of rows, too, wherever their values stay in the caches.
-     *
-     * @param columns of a matrix, that a group has at least
-     */
-    public static int groupsOfFloat64(Cut cut, int inputs, int threads, int columns) {
-        if (!cut.byRows) {
-            return groups(cut, inputs * Double.BYTES / Float.BYTES, threads);
-        }
-        int together = Math.ceilDiv(columns, ALIGNMENT * cut.columns.repeat) * ALIGNMENT;
-        int groups = Math.ceilDiv(cut.features, together);
-        long bytes = cut.rows * together * cut.columns.repeat * Double.BYTES * inputs;
-        boolean enough = groups >= (threads == 1 ? 2 : GROUPS_PER_THREAD * threads);
-        return cut.columns.fold == 1 && bytes * threads <= CACHED_BYTES && enough ? groups : 0;
-    }
-
     private static int columnGroups(Cut cut) {
         boolean wide = cut.byRows
                 && cut.rows <= Math.min(cut.features / COLUMNS_PER_ROW, GROUP_ROWS)

@@ -173,10 +173,7 @@ final class Job implements WorkerPool.Task {
     }
 
     private void run(Steps operation, int inputs) {
-        groups = CutPolicy.groupsOfFloat64(cut, inputs, threads, Lanes.MOST);
-        if (groups == 0) {
-            groups = CutPolicy.groupsOfFloat64(cut, inputs, threads, Lanes.MOST / 2);
-        }
+        groups = CutPolicy.groups(cut, inputs * Double.BYTES / Float.BYTES, threads);
         if (groups == 0) {
             together(operation);
             return;
