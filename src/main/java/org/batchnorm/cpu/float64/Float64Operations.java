@@ -1,7 +1,6 @@
 package org.batchnorm.cpu.float64;
 
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Consumer;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.GradientSums;
@@ -36,32 +35,44 @@ public final class Float64Operations implements BatchNormOperations {
 
     @Override
     public void collectStatistics(Tensors tensors, Moments moments) {
-        run(tensors, job -> job.collectStatistics(moments));
+        try (Job job = take(tensors)) {
+            job.collectStatistics(moments);
+        }
     }
 
     @Override
     public void transform(Tensors tensors, Normalization normalization) {
-        run(tensors, job -> job.transform(normalization));
+        try (Job job = take(tensors)) {
+            job.transform(normalization);
+        }
     }
 
     @Override
     public void forward(Tensors tensors, Normalization normalization) {
-        run(tensors, job -> job.forward(normalization));
+        try (Job job = take(tensors)) {
+            job.forward(normalization);
+        }
     }
 
     @Override
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, job -> job.reduceGradients(normalization, sums));
+        try (Job job = take(tensors)) {
+            job.reduceGradients(normalization, sums);
+        }
     }
 
     @Override
     public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, job -> job.inputGradient(normalization, sums));
+        try (Job job = take(tensors)) {
+            job.inputGradient(normalization, sums);
+        }
     }
 
     @Override
     public void backward(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, job -> job.backward(normalization, sums));
+        try (Job job = take(tensors)) {
+            job.backward(normalization, sums);
+        }
     }
 
     @Override
@@ -84,19 +95,13 @@ public final class Float64Operations implements BatchNormOperations {
         spare.set(null);
     }
 
-    private void run(Tensors tensors, Consumer<Job> operation) {
+    private Job take(Tensors tensors) {
         Cut cut = newest;
         if (!cut.shape.equals(tensors.shape())) {
             cut = Cut.of(tensors.shape());
             newest = cut;
         }
         Job kept = spare.getAndSet(null);
-        Job job = kept != null ? kept : new Job();
-        try {
-            operation.accept(job.of(tensors, cut, threads));
-        } finally {
-            job.end();
-            spare.set(job);
-        }
+        return (kept != null ? kept : new Job(spare)).of(tensors, cut, threads);
     }
 }

@@ -2,6 +2,7 @@ package org.batchnorm.cpu.float64;
 
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReference;
 import org.batchnorm.cpu.cut.Cut;
 import org.batchnorm.cpu.cut.CutPolicy;
 import org.batchnorm.cpu.pass.WorkerPool;
@@ -21,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Either all threads go through the whole batch together, pass after pass, or each takes a group of features through
  * all passes, and finds in its cache what it reads the second time. The bits are the same.
  */
-final class Job implements WorkerPool.Task {
+final class Job implements WorkerPool.Task, AutoCloseable {
 
     /** An operation, on some of the features. */
     private interface Steps {
@@ -32,6 +33,8 @@ final class Job implements WorkerPool.Task {
          */
         void take(int from, int to, Lanes lanes);
     }
+
+    private final AtomicReference<@Nullable Job> spare;
 
     final Coefficients coefficients = new Coefficients();
     final Sums sums = new Sums();
@@ -74,6 +77,15 @@ final class Job implements WorkerPool.Task {
     private final Passes.Products products = new Passes.Products(this);
     private final Passes.InputGradient inputGradient = new Passes.InputGradient(this);
 
+    /**
+     * Takes nothing yet.
+     *
+     * @param spare where it waits between operations
+     */
+    Job(AtomicReference<@Nullable Job> spare) {
+        this.spare = spare;
+    }
+
     /** Takes a batch. */
     Job of(Tensors newTensors, Cut newCut, int offeredThreads) {
         cut = newCut;
@@ -94,12 +106,14 @@ final class Job implements WorkerPool.Task {
         return this;
     }
 
-    /** Lets go of the caller's memory. */
-    void end() {
+    /** Lets go of the caller's memory, and waits for the next operation. */
+    @Override
+    public void close() {
         tensors = null;
         normalization = null;
         moments = null;
         gradients = null;
+        spare.set(this);
     }
 
     Lanes lanes(int participant) {
