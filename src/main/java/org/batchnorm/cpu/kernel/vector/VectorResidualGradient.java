@@ -1,5 +1,6 @@
 package org.batchnorm.cpu.kernel.vector;
 
+import static org.batchnorm.cpu.kernel.vector.Species.FLOATS;
 import static org.batchnorm.cpu.kernel.vector.Species.LANES;
 
 import java.lang.foreign.MemorySegment;
@@ -32,7 +33,7 @@ final class VectorResidualGradient implements ResidualGradient {
         long outAt = o.outStart + first;
         int touched = 0;
         int j = 0;
-        FloatVector slope = VectorActivation.slope(o.output);
+        FloatVector slope = FloatVector.broadcast(FLOATS, o.output.negativeSlope());
         for (; j + 4 * LANES <= length; j += 4 * LANES) {
             touched ^= touch(out, outAt, j) ^ touch(out, outAt, j + LANES);
             touched ^= touch(out, outAt, j + 2 * LANES) ^ touch(out, outAt, j + 3 * LANES);
@@ -48,9 +49,6 @@ final class VectorResidualGradient implements ResidualGradient {
             store(OUTPUT.gradient(dy1, y1, slope), out, outAt, j + LANES);
             store(OUTPUT.gradient(dy2, y2, slope), out, outAt, j + 2 * LANES);
             store(OUTPUT.gradient(dy3, y3, slope), out, outAt, j + 3 * LANES);
-        }
-        for (; j + LANES <= length; j += LANES) {
-            store(OUTPUT.gradient(load(dy, dyAt, j), load(y, yAt, j), slope), out, outAt, j);
         }
         for (; j < length; j++) {
             o.out(first + j, o.output.gradient(o.second(first + j), o.x(first + j)));
