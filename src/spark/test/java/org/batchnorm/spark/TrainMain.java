@@ -5,8 +5,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.batchnorm.BatchNorm;
 import org.batchnorm.bench.experiments.data.Digits;
+import org.batchnorm.bench.experiments.train.Architecture;
 import org.batchnorm.bench.experiments.train.Comparison;
 import org.batchnorm.bench.experiments.train.ComparisonTable;
 import org.batchnorm.bench.experiments.train.NetworkKind;
@@ -21,6 +21,8 @@ import org.batchnorm.spi.StatisticsExchange;
  * exchanges take, and compares the losses with those of one process.
  */
 final class TrainMain {
+    private static final Architecture NETWORK = Architecture.fused(NetworkKind.TEXTBOOK, Placement.AFTER);
+
     private static final int STEPS = 40;
 
     /** A thousand times what rounding does to the losses in so many steps: 1e-6. */
@@ -55,14 +57,10 @@ final class TrainMain {
     private static Trained train(StatisticsExchange exchange) {
         try (Comparison comparison = Comparison.distributed(
                 Digits.load(),
-                NetworkKind.TEXTBOOK,
-                Placement.AFTER,
+                NETWORK,
                 OptimizerKind.SGD,
                 settings(),
-                (features, timed) -> BatchNorm.builder(features)
-                        .threads(1)
-                        .synchronizedBy(timed)
-                        .build(),
+                (builder, timed) -> builder.threads(1).synchronizedBy(timed).build(),
                 exchange)) {
             comparison.run(step -> {});
             return new Trained(losses(comparison), new ComparisonTable(comparison.trainees(), 10, 0.9).render());
@@ -72,11 +70,10 @@ final class TrainMain {
     private static List<Double> trainAlone() {
         try (Comparison comparison = Comparison.withAndWithout(
                 Digits.load(),
-                NetworkKind.TEXTBOOK,
-                Placement.AFTER,
+                NETWORK,
                 OptimizerKind.SGD,
                 settings(),
-                features -> BatchNorm.builder(features).threads(1).build())) {
+                builder -> builder.threads(1).build())) {
             comparison.run(step -> {});
             return losses(comparison);
         }
