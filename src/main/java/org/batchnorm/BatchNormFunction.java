@@ -46,10 +46,7 @@ public final class BatchNormFunction implements AutoCloseable {
     final Arguments arguments;
     private final String backendName;
     final BatchNormOperations operations;
-
-    /** The same without the other ranks. */
     private final BatchNormOperations alone;
-
     final Activations activations;
     final Recomputation recomputation;
     private final Spare<Workspace> workspaces;
@@ -202,7 +199,11 @@ public final class BatchNormFunction implements AutoCloseable {
         transform(x, null, y, parameters, given.view("mean", mean), given.view("variance", variance), null);
     }
 
-    /** With a residual: {@code y = activation(gamma · (x − mean) / sqrt(variance + eps) + beta + residual)}. */
+    /**
+     * With a residual: {@code y = activation(gamma · (x − mean) / sqrt(variance + eps) + beta + residual)}.
+     *
+     * @param residual in, the shape of x; may be the memory of x or y
+     */
     public void inference(Batch x, Batch residual, Batch y, Parameters parameters, float[] mean, float[] variance) {
         requireResidual(residual);
         transform(x, residual, y, parameters, given.view("mean", mean), given.view("variance", variance), null);

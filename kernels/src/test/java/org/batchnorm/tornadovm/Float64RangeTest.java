@@ -51,15 +51,7 @@ class Float64RangeTest {
     @MethodSource("shapes")
     void sumsInSeveralUnitsMeet(BatchShape shape) throws Exception {
         Float64Step step = new Float64Step(mixed(shape), Layers.TWO_STAGES);
-        step.train(
-                pieces -> {
-                    pieces.forward(step.x, step.y);
-                    pieces.backward(step.x, step.dy, step.dx);
-                },
-                step.x,
-                step.y,
-                step.dy,
-                step.dx);
+        step.forwardAndBackward();
         Outputs out = step.outputs();
         out.variance = null; // beyond float64
         out.isWithinBar(step.in);
@@ -101,15 +93,7 @@ class Float64RangeTest {
                 .map(value -> mean + mean * 1e-13 * value)
                 .toArray();
         Float64Step step = new Float64Step(Inputs.random(shape, 9).withDy(dy), Layers.TWO_STAGES);
-        step.train(
-                pieces -> {
-                    pieces.forward(step.x, step.y);
-                    pieces.backward(step.x, step.dy, step.dx);
-                },
-                step.x,
-                step.y,
-                step.dy,
-                step.dx);
+        step.forwardAndBackward();
         step.outputs().isWithinBar(step.in);
     }
 

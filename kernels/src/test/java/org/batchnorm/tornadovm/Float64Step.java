@@ -58,6 +58,19 @@ final class Float64Step {
         run(operation, true, arrays);
     }
 
+    /** Trains without a residual. */
+    void forwardAndBackward() throws Exception {
+        train(
+                pieces -> {
+                    pieces.forward(x, y);
+                    pieces.backward(x, dy, dx);
+                },
+                x,
+                y,
+                dy,
+                dx);
+    }
+
     /** Runs something else; returns the layer's state. */
     Map<String, Tensor> run(Consumer<Pieces> operation, Object... arrays) throws Exception {
         return run(operation, false, arrays);

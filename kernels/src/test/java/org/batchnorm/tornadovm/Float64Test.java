@@ -53,15 +53,7 @@ class Float64Test {
     @MethodSource("cases")
     void trainingIsWithinTheBar(BatchShape shape, DeviceLimits limits) throws Exception {
         Float64Step step = new Float64Step(Inputs.random(shape, 1, 1e9, 1), limits);
-        step.train(
-                pieces -> {
-                    pieces.forward(step.x, step.y);
-                    pieces.backward(step.x, step.dy, step.dx);
-                },
-                step.x,
-                step.y,
-                step.dy,
-                step.dx);
+        step.forwardAndBackward();
         step.outputs().isWithinBar(step.in);
         for (int c = 0; c < shape.c(); c++) {
             double m = shape.valuesPerFeature();
@@ -78,15 +70,7 @@ class Float64Test {
     @MethodSource("cases")
     void activationsAndAResidualAreWithinTheBar(BatchShape shape, DeviceLimits limits) throws Exception {
         Float64Step step = new Float64Step(Inputs.random(shape, 2).withZeros().with(BOTH), limits);
-        step.train(
-                pieces -> {
-                    pieces.forward(step.x, step.y);
-                    pieces.backward(step.x, step.dy, step.dx);
-                },
-                step.x,
-                step.y,
-                step.dy,
-                step.dx);
+        step.forwardAndBackward();
         step.outputs().isWithinBar(step.in);
 
         Float64Step adding =
@@ -176,15 +160,7 @@ class Float64Test {
                 Arrays.stream(Inputs.random(shape, 9).dy()).map(v -> v + 1e9).toArray();
         Inputs whole = Inputs.random(shape, 9, 1e9, 1).withDy(dy);
         Float64Step step = new Float64Step(whole, Layers.TWO_STAGES);
-        step.train(
-                pieces -> {
-                    pieces.forward(step.x, step.y);
-                    pieces.backward(step.x, step.dy, step.dx);
-                },
-                step.x,
-                step.y,
-                step.dy,
-                step.dx);
+        step.forwardAndBackward();
         Outputs expected = step.outputs();
         expected.isWithinBar(whole);
         GradientSums largest = new GradientSums(3);

@@ -82,8 +82,8 @@ final class Coefficients {
     /** Those of {@code transform}. */
     void setTransform(Normalization n, int from, int to) {
         BatchStatistics statistics = n.statistics();
+        boolean hasRstd = n.throughStatistics();
         for (int c = from; c < to; c++) {
-            boolean hasRstd = n.throughStatistics();
             set(n, c, hasRstd ? statistics.rstd(c) : 1 / Math.sqrt(statistics.variance(c) + n.eps()));
         }
     }
