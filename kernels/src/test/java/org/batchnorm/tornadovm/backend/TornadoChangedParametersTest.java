@@ -2,25 +2,12 @@ package org.batchnorm.tornadovm.backend;
 
 import org.batchnorm.ChangedParametersContractTest;
 import org.batchnorm.data.ElementType;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.BatchNormOperations;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** Parameters that change between forward and backward, on the backend {@code tornadovm}. */
 class TornadoChangedParametersTest extends ChangedParametersContractTest {
-    private BatchNormOperations keptOpen;
-
-    /** Open from the first test to the last, so that what one layer had compiled serves the next. */
-    @BeforeAll
-    void open() {
-        keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
-    }
-
-    @AfterAll
-    void close() {
-        keptOpen.close();
-    }
+    @RegisterExtension
+    static final KeptOpen DEVICE = new KeptOpen();
 
     @Override
     protected String backend() {
@@ -29,6 +16,6 @@ class TornadoChangedParametersTest extends ChangedParametersContractTest {
 
     @Override
     protected boolean takes(ElementType type) {
-        return !type.is16Bit() || keptOpen.takes16Bit();
+        return !type.is16Bit() || DEVICE.operations().takes16Bit();
     }
 }

@@ -4,15 +4,11 @@ import java.util.List;
 import java.util.Random;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.float64.Float64Fuzz;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.BatchNormOperations;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** {@link Float64Fuzz} of the device. Batches of so many values share what was compiled for their features. */
-@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class TornadoFloat64FuzzTest {
     private static final int MOST_VALUES = 600;
 
@@ -24,13 +20,8 @@ class TornadoFloat64FuzzTest {
             BatchShape.channelsFirst(1, 2, 100),
             BatchShape.channelsLast(1, 3, 20));
 
-    /** Open from the first case to the last, so that what one layer had compiled serves the next. */
-    private final BatchNormOperations keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
-
-    @AfterAll
-    void close() {
-        keptOpen.close();
-    }
+    @RegisterExtension
+    static final KeptOpen DEVICE = new KeptOpen();
 
     @Test
     void everyRegimeIsWithinTheBar() {

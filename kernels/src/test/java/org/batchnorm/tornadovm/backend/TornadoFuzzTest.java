@@ -7,14 +7,10 @@ import java.util.Random;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.Fuzz;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.BatchNormOperations;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** {@link Fuzz} of the device. Batches of so many values share what was compiled for their features and positions. */
-@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class TornadoFuzzTest {
     private static final int CASES = 48;
     private static final int MOST_ELEMENTS = 20_000;
@@ -30,13 +26,8 @@ class TornadoFuzzTest {
             BatchShape.channelsFirst(1, 3, 49),
             BatchShape.channelsFirst(1, 40, 100));
 
-    /** Open from the first case to the last, so that what one layer had compiled serves the next. */
-    private final BatchNormOperations keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
-
-    @AfterAll
-    void close() {
-        keptOpen.close();
-    }
+    @RegisterExtension
+    static final KeptOpen DEVICE = new KeptOpen();
 
     @Test
     void everyRegimeIsWithinTheBar() {

@@ -1,25 +1,12 @@
 package org.batchnorm.tornadovm.backend;
 
 import org.batchnorm.PaddedSequencesContractTest;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.BatchNormOperations;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** Padded sequences on the backend {@code tornadovm}, forced, whatever the device. */
 class TornadoPaddedSequencesTest extends PaddedSequencesContractTest {
-    private BatchNormOperations keptOpen;
-
-    /** Open from the first test to the last, so that what one layer had compiled serves the next. */
-    @BeforeAll
-    void open() {
-        keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
-    }
-
-    @AfterAll
-    void close() {
-        keptOpen.close();
-    }
+    @RegisterExtension
+    static final KeptOpen DEVICE = new KeptOpen();
 
     @Override
     protected String backend() {

@@ -1,27 +1,14 @@
 package org.batchnorm.tornadovm.backend;
 
 import org.batchnorm.PaperContractTest;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.BatchNormOperations;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** What the paper says, on the backend {@code tornadovm}. */
 @Tag("thorough")
 class TornadoPaperTest extends PaperContractTest {
-    private BatchNormOperations keptOpen;
-
-    /** Open from the first test to the last, so that what one layer had compiled serves the next. */
-    @BeforeAll
-    void open() {
-        keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
-    }
-
-    @AfterAll
-    void close() {
-        keptOpen.close();
-    }
+    @RegisterExtension
+    static final KeptOpen DEVICE = new KeptOpen();
 
     @Override
     protected String backend() {

@@ -6,25 +6,17 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.batchnorm.SixteenBitContractTest;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.BatchNormOperations;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** 16-bit types on the backend {@code tornadovm}, where the device takes them. */
 class TornadoSixteenBitTest extends SixteenBitContractTest {
-    private BatchNormOperations keptOpen;
+    @RegisterExtension
+    static final KeptOpen DEVICE = new KeptOpen();
 
-    /** Open from the first test to the last, so that what one layer had compiled serves the next. */
     @BeforeAll
-    void open() {
-        keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
-        assumeThat(keptOpen.takes16Bit()).isTrue();
-    }
-
-    @AfterAll
-    void close() {
-        keptOpen.close();
+    void takes16Bit() {
+        assumeThat(DEVICE.operations().takes16Bit()).isTrue();
     }
 
     @Override
