@@ -56,13 +56,14 @@ final class TornadoOperations implements BatchNormOperations {
 
     /**
      * With an activation behind it a map with given statistics takes rstd as backward gets it, in the type of the
-     * parameters, so that both see the same signs; else the device computes it, in float64.
+     * parameters, so that both see the same signs; else the device computes it, in float64. So it does with a residual,
+     * where backward's signs are those of y.
      */
     @Override
     public void transform(Tensors tensors, Normalization normalization) {
         requireOpen();
         boolean through = normalization.throughStatistics();
-        boolean sameSigns = !tensors.activations().output().isNone();
+        boolean sameSigns = !tensors.activations().output().isNone() && tensors.residual() == null;
         run(
                 Work.forward(through || sameSigns ? Operation.TRANSFORM : Operation.INFERENCE, normalization, tensors),
                 plan -> {
