@@ -8,119 +8,153 @@ import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
 import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
-import com.tngtech.archunit.junit.AnalyzeClasses;
-import com.tngtech.archunit.junit.ArchTest;
-import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
+import org.junit.jupiter.api.Test;
 
 /** Who may know whom in the library. */
-@AnalyzeClasses(packages = "org.batchnorm", importOptions = ImportOption.DoNotIncludeTests.class)
 class ArchitectureTest {
+    private static final JavaClasses CLASSES = new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("org.batchnorm");
 
-    @ArchTest
-    static final ArchRule backendsDoNotKnowTheirJudge = noClasses()
-            .that()
-            .resideOutsideOfPackage("..conformance..")
-            .should()
-            .dependOnClassesThat()
-            .resideInAPackage("..conformance..");
+    @Test
+    void backendsDoNotKnowTheirJudge() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("..conformance..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("..conformance..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule theInterfaceKnowsNoBackend = noClasses()
-            .that()
-            .resideInAnyPackage("org.batchnorm", "..data..", "..spi..", "..state..", "..conformance..")
-            .should()
-            .dependOnClassesThat()
-            .resideInAPackage("..cpu..");
+    @Test
+    void theInterfaceKnowsNoBackend() {
+        noClasses()
+                .that()
+                .resideInAnyPackage("org.batchnorm", "..data..", "..spi..", "..state..", "..conformance..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("..cpu..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule backendsSeeTheInterfaceAndTheShape = noClasses()
-            .that()
-            .resideInAPackage("..cpu..")
-            .should()
-            .dependOnClassesThat()
-            .resideInAPackage("org.batchnorm")
-            .orShould()
-            .dependOnClassesThat()
-            .resideInAPackage("..state..");
+    @Test
+    void backendsSeeTheInterfaceAndTheShape() {
+        noClasses()
+                .that()
+                .resideInAPackage("..cpu..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("org.batchnorm")
+                .orShould()
+                .dependOnClassesThat()
+                .resideInAPackage("..state..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule onlyVectorKernelsTouchTheIncubatorModule = noClasses()
-            .that()
-            .resideOutsideOfPackage("org.batchnorm.cpu.kernel.vector")
-            .should()
-            .dependOnClassesThat()
-            .resideInAPackage("jdk.incubator..");
+    @Test
+    void onlyVectorKernelsTouchTheIncubatorModule() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("org.batchnorm.cpu.kernel.vector")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("jdk.incubator..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule theEngineIsPassedThroughOneWay = layeredArchitecture()
-            .consideringOnlyDependenciesInAnyPackage("org.batchnorm.cpu..")
-            .layer("door")
-            .definedBy("org.batchnorm.cpu")
-            .layer("float64")
-            .definedBy("org.batchnorm.cpu.float64")
-            .layer("pass")
-            .definedBy("org.batchnorm.cpu.pass")
-            .layer("operation")
-            .definedBy("org.batchnorm.cpu.operation")
-            .layer("kernels")
-            .definedBy("org.batchnorm.cpu.kernel..")
-            .layer("cut")
-            .definedBy("org.batchnorm.cpu.cut")
-            .whereLayer("door")
-            .mayNotBeAccessedByAnyLayer()
-            .whereLayer("float64")
-            .mayOnlyBeAccessedByLayers("door")
-            .whereLayer("pass")
-            .mayOnlyBeAccessedByLayers("door", "float64")
-            .whereLayer("operation")
-            .mayOnlyBeAccessedByLayers("door", "pass")
-            .whereLayer("kernels")
-            .mayOnlyBeAccessedByLayers("door", "pass", "operation");
+    @Test
+    void theEngineIsPassedThroughOneWay() {
+        layeredArchitecture()
+                .consideringOnlyDependenciesInAnyPackage("org.batchnorm.cpu..")
+                .layer("door")
+                .definedBy("org.batchnorm.cpu")
+                .layer("float64")
+                .definedBy("org.batchnorm.cpu.float64")
+                .layer("pass")
+                .definedBy("org.batchnorm.cpu.pass")
+                .layer("operation")
+                .definedBy("org.batchnorm.cpu.operation")
+                .layer("kernels")
+                .definedBy("org.batchnorm.cpu.kernel..")
+                .layer("cut")
+                .definedBy("org.batchnorm.cpu.cut")
+                .whereLayer("door")
+                .mayNotBeAccessedByAnyLayer()
+                .whereLayer("float64")
+                .mayOnlyBeAccessedByLayers("door")
+                .whereLayer("pass")
+                .mayOnlyBeAccessedByLayers("door", "float64")
+                .whereLayer("operation")
+                .mayOnlyBeAccessedByLayers("door", "pass")
+                .whereLayer("kernels")
+                .mayOnlyBeAccessedByLayers("door", "pass", "operation")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule tensorsStandAlone = classes()
-            .that()
-            .resideInAPackage("..state..")
-            .should()
-            .onlyDependOnClassesThat()
-            .resideInAnyPackage("..state..", "java..", "com.fasterxml.jackson.core..", "org.jspecify..");
+    @Test
+    void tensorsStandAlone() {
+        classes()
+                .that()
+                .resideInAPackage("..state..")
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage("..state..", "java..", "com.fasterxml.jackson.core..", "org.jspecify..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule dataStandAlone = classes()
-            .that()
-            .resideInAPackage("..data..")
-            .should()
-            .onlyDependOnClassesThat()
-            .resideInAnyPackage("..data..", "java..", "org.jspecify..");
+    @Test
+    void dataStandAlone() {
+        classes()
+                .that()
+                .resideInAPackage("..data..")
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage("..data..", "java..", "org.jspecify..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule theInterfaceKnowsTheDataAlone = classes()
-            .that()
-            .resideInAPackage("..spi..")
-            .should()
-            .onlyDependOnClassesThat()
-            .resideInAnyPackage("..spi..", "..data..", "java..", "org.jspecify..");
+    @Test
+    void theInterfaceKnowsTheDataAlone() {
+        classes()
+                .that()
+                .resideInAPackage("..spi..")
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage("..spi..", "..data..", "java..", "org.jspecify..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule onlyStateReadsJson = noClasses()
-            .that()
-            .resideOutsideOfPackage("..state..")
-            .should()
-            .dependOnClassesThat()
-            .resideInAPackage("com.fasterxml..");
+    @Test
+    void onlyStateReadsJson() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("..state..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("com.fasterxml..")
+                .check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule packagesHaveNoCycles =
-            slices().assignedFrom(new EachPackage()).should().beFreeOfCycles();
+    @Test
+    void packagesHaveNoCycles() {
+        slices().assignedFrom(new EachPackage()).should().beFreeOfCycles().check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule aLibraryPrintsNothing = NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
+    @Test
+    void aLibraryPrintsNothing() {
+        NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS.check(CLASSES);
+    }
 
-    @ArchTest
-    static final ArchRule logsGoThroughSystemLogger = NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING;
+    @Test
+    void logsGoThroughSystemLogger() {
+        NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING.check(CLASSES);
+    }
 
     /** Every package is a slice, the layer's own among them. */
     private static final class EachPackage implements SliceAssignment {

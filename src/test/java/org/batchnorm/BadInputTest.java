@@ -29,6 +29,7 @@ import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -39,6 +40,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * of these tests waits for a backward; after every refusal its state, its gradients and the output must be as before,
  * and that backward must still give what it would have given.
  */
+@Isolated("sets system properties")
 class BadInputTest {
     private static final int FEATURES = 3;
     private static final BatchShape SHAPE = BatchShape.of(4, FEATURES);

@@ -23,6 +23,7 @@ import javax.tools.JavaFileObject;
 import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
 import org.jspecify.annotations.NullMarked;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -77,15 +78,24 @@ class ModuleTest {
             }
             """;
 
+    /** The modular program, compiled. */
+    @TempDir
+    static Path modular;
+
     @TempDir
     Path folder;
 
+    @BeforeAll
+    static void compileTheModularProgram() {
+        List<String> options = onModulePath(path(library(), dependencies()), modular);
+        assertThat(compile(modular, options, Map.of("module-info", MODULE_INFO, "consumer.Main", MAIN)))
+                .isEmpty();
+    }
+
     @Test
     void aModularProgramUsesTheModule() {
-        String path = path(library(), dependencies());
-        assertThat(compile(onModulePath(path), Map.of("module-info", MODULE_INFO, "consumer.Main", MAIN)))
-                .isEmpty();
-        List<String> run = List.of("-p", path(folder.toString(), path), "-m", "consumer/consumer.Main");
+        String path = path(modular.toString(), library(), dependencies());
+        List<String> run = List.of("-p", path, "-m", "consumer/consumer.Main");
         assertThat(java(run))
                 .containsExactly(
                         "scalar [-0.5, 0.5] 1",
@@ -98,17 +108,15 @@ class ModuleTest {
     /** Of what the annotations are, nobody needs anything in order to run. */
     @Test
     void aModularProgramRunsWithoutTheAnnotations() {
-        String path = path(library(), dependencies());
-        assertThat(compile(onModulePath(path), Map.of("module-info", MODULE_INFO, "consumer.Main", MAIN)))
-                .isEmpty();
-        String least = path(folder.toString(), library(), location(JsonFactory.class));
+        String least = path(modular.toString(), library(), location(JsonFactory.class));
         assertThat(java(List.of("-p", least, "-m", "consumer/consumer.Main"))).startsWith("scalar [-0.5, 0.5] 1");
     }
 
     @Test
     void aModularProgramDoesNotSeeTheBackends() {
         String path = path(library(), dependencies());
-        assertThat(compile(onModulePath(path), Map.of("module-info", MODULE_INFO, "consumer.Intruder", INTRUDER)))
+        Map<String, String> sources = Map.of("module-info", MODULE_INFO, "consumer.Intruder", INTRUDER);
+        assertThat(compile(folder, onModulePath(path, folder), sources))
                 .contains("package org.batchnorm.cpu is not visible")
                 .contains("module org.batchnorm, which does not export it");
     }
@@ -116,7 +124,8 @@ class ModuleTest {
     @Test
     void aProgramOnTheClassPathUsesTheSameJar() {
         String path = path(library(), dependencies());
-        assertThat(compile(List.of("-cp", path), Map.of("consumer.Main", MAIN))).isEmpty();
+        assertThat(compile(folder, List.of("-cp", path), Map.of("consumer.Main", MAIN)))
+                .isEmpty();
         List<String> run = List.of("-cp", path(folder.toString(), path), "consumer.Main");
         assertThat(java(run)).startsWith("scalar [-0.5, 0.5] 1", "[vector, scalar]");
         assertThat(java(concat(List.of(VECTOR_MODULE), run))).startsWith("vector [-0.5, 0.5] 1", "[vector, scalar]");
@@ -141,12 +150,12 @@ class ModuleTest {
     }
 
     /** Options of a compiler that sees nothing on the class path; it would take this JVM's. */
-    private List<String> onModulePath(String path) {
+    private static List<String> onModulePath(String path, Path folder) {
         return List.of("-p", path, "-cp", folder.toString());
     }
 
     /** Compiles into the folder; the compiler's messages, none if all is well. */
-    private String compile(List<String> options, Map<String, String> sources) {
+    private static String compile(Path folder, List<String> options, Map<String, String> sources) {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         StringWriter messages = new StringWriter();
         List<JavaFileObject> files = new ArrayList<>();

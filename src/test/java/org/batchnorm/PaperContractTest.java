@@ -14,9 +14,9 @@ import org.batchnorm.conformance.Reference;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.Layout;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
@@ -74,32 +74,71 @@ public abstract class PaperContractTest {
      * both layouts and in every kind of memory.
      */
     @ParameterizedTest
-    @CsvSource({"1, 1", "19, 1", "129, 1", "3, 55", "7, 16", "2, 2500"})
-    void aSamplesInferenceDoesNotDependOnItsNeighbours(int features, int spatial) {
-        try (BatchNorm layer = trained(features)) {
-            float[] sample = Values.random(BatchShape.channelsFirst(1, features, spatial), 42, 5, 3)
-                    .x();
+    @MethodSource("samples")
+    void aSamplesInferenceDoesNotDependOnItsNeighbours(BatchShape sample) {
+        doesNotDependOnItsNeighbours(sample, 2);
+    }
+
+    /** Among them is every layout, size, position and neighbour together. */
+    @Tag("thorough")
+    @ParameterizedTest
+    @MethodSource("samples")
+    void norInManyMoreBatches(BatchShape sample) {
+        doesNotDependOnItsNeighbours(sample, 4);
+    }
+
+    static Stream<BatchShape> samples() {
+        return Stream.of(
+                BatchShape.of(1, 1),
+                BatchShape.of(1, 19),
+                BatchShape.of(1, 129),
+                BatchShape.channelsFirst(1, 3, 55),
+                BatchShape.channelsFirst(1, 7, 16),
+                BatchShape.channelsFirst(1, 2, 2500));
+    }
+
+    /** The memory in which the batch and its results lie. */
+    private enum Memory {
+        ARRAYS,
+        SEGMENTS,
+        IN_PLACE
+    }
+
+    /**
+     * A batch in which the sample is.
+     *
+     * @param position from 0, the first sample's, to 2, the last one's
+     * @param neighbour the values of the other samples
+     */
+    private record Company(Layout layout, int n, int position, float neighbour, Memory memory) {
+        static Stream<Company> combinations(int strength) {
+            return Combinations.covering(
+                    strength,
+                    choice -> new Company(
+                            choice.of(List.of(Layout.values())),
+                            choice.of(List.of(1, 2, 3, 8, 17, 64, 301)),
+                            choice.of(List.of(0, 1, 2)),
+                            choice.of(List.of(0f, -7.5f, 1e30f, Float.NaN, Float.POSITIVE_INFINITY)),
+                            choice.of(List.of(Memory.values()))));
+        }
+    }
+
+    private void doesNotDependOnItsNeighbours(BatchShape one, int strength) {
+        try (BatchNorm layer = trained(one.c())) {
+            float[] sample = Values.random(one, 42, 5, 3).x();
             float[] alone = new float[sample.length];
-            layer.forward(sample, alone, BatchShape.channelsFirst(1, features, spatial));
-            for (Layout layout : Layout.values()) {
-                for (int n : new int[] {1, 2, 3, 8, 17, 64, 301}) {
-                    BatchShape shape = new BatchShape(n, features, spatial, layout);
-                    for (int position : new int[] {0, n / 2, n - 1}) {
-                        for (float neighbour : new float[] {0, -7.5f, 1e30f, Float.NaN, Float.POSITIVE_INFINITY}) {
-                            float[] x = among(neighbour, shape, sample, position);
-                            assertThat(sampleOf(array(layer, x, shape), shape, position))
-                                    .as("sample %d of %s among %s", position, shape, neighbour)
-                                    .isEqualTo(alone);
-                        }
-                        float[] x = among(3, shape, sample, position);
-                        for (float[] y : List.of(segment(layer, x, shape), inPlace(layer, x, shape))) {
-                            assertThat(sampleOf(y, shape, position))
-                                    .as("sample %d of %s", position, shape)
-                                    .isEqualTo(alone);
-                        }
-                    }
-                }
-            }
+            layer.forward(sample, alone, one);
+            Company.combinations(strength).forEach(company -> {
+                BatchShape shape = new BatchShape(company.n, one.c(), one.spatial(), company.layout);
+                int position = company.position * (company.n - 1) / 2;
+                float[] x = among(company.neighbour, shape, sample, position);
+                float[] y = switch (company.memory) {
+                    case ARRAYS -> array(layer, x, shape);
+                    case SEGMENTS -> segment(layer, x, shape);
+                    case IN_PLACE -> inPlace(layer, x, shape);
+                };
+                assertThat(sampleOf(y, shape, position)).as("among %s", company).isEqualTo(alone);
+            });
         }
     }
 

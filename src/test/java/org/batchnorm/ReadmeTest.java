@@ -3,13 +3,16 @@ package org.batchnorm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
 import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.tools.ToolProvider;
 import org.batchnorm.state.Safetensors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,13 +26,19 @@ class ReadmeTest {
     void theProgramRunsAndWritesTheState() throws Exception {
         Path program = folder.resolve("Program.java");
         Files.writeString(program, first("(?s)```java\n(.*?)```", Path.of("../README.md")));
+        String library = location(BatchNorm.class) + File.pathSeparator + location(JsonFactory.class);
+        // The compiler of this JVM is warm by then, that of a JVM which runs a source file is not.
+        ByteArrayOutputStream errors = new ByteArrayOutputStream();
+        int compiled = ToolProvider.getSystemJavaCompiler()
+                .run(null, null, errors, "-proc:none", "-cp", library, "-d", folder.toString(), program.toString());
+        assertThat(compiled).as(errors.toString(StandardCharsets.UTF_8)).isZero();
         Path said = folder.resolve("said");
         Process process = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "--add-modules=jdk.incubator.vector",
                         "-cp",
-                        location(BatchNorm.class) + File.pathSeparator + location(JsonFactory.class),
-                        program.toString())
+                        library + File.pathSeparator + folder,
+                        "Program")
                 .directory(folder.toFile())
                 .redirectErrorStream(true)
                 .redirectOutput(said.toFile())

@@ -16,10 +16,12 @@ import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What is taken, but said once in the log. */
+@Isolated("sets a system property and takes what is logged")
 class RemarkTest {
     private static final Logger LOG = Logger.getLogger(BatchNorm.class.getName());
 

@@ -1,6 +1,7 @@
 package org.batchnorm.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Random;
 import org.batchnorm.conformance.Reference;
 import org.batchnorm.conformance.Rounded;
@@ -29,15 +30,20 @@ final class Problem {
     final double[] dgamma;
     final double[] dbeta;
 
+    /** The feature of each value. */
+    private final int[] feature;
+
     Problem(BatchShape shape, double center, double deviation, long seed) {
         this.shape = shape;
         Random random = new Random(seed);
         int size = (int) shape.elements();
         x = new float[size];
         dy = new float[size];
+        feature = new int[size];
         for (int i = 0; i < size; i++) {
             x[i] = (float) (center + deviation * random.nextGaussian());
             dy[i] = (float) random.nextGaussian();
+            feature[i] = Reference.feature(shape, i);
         }
         gamma = new float[shape.c()];
         beta = new float[shape.c()];
@@ -52,28 +58,30 @@ final class Problem {
         solve();
     }
 
-    /** Computes what is expected; to be called again where x or dy was changed. */
+    /** Computes what is expected; to be called again where x or dy was changed. In the order of memory, for speed. */
     void solve() {
         double m = shape.valuesPerFeature();
-        for (int c = 0; c < shape.c(); c++) {
-            double sum = 0;
-            for (int i = 0; i < m; i++) {
-                sum += x[index(c, i)];
-            }
-            mean[c] = sum / m;
-            double squares = 0;
-            for (int i = 0; i < m; i++) {
-                double d = x[index(c, i)] - mean[c];
-                squares += d * d;
-            }
-            variance[c] = squares / m;
-            dgamma[c] = 0;
-            dbeta[c] = 0;
-            for (int i = 0; i < m; i++) {
-                int at = index(c, i);
-                dbeta[c] += dy[at];
-                dgamma[c] += dy[at] * (x[at] - mean[c]) * rstd(c);
-            }
+        for (double[] sums : new double[][] {mean, variance, dgamma, dbeta}) {
+            Arrays.fill(sums, 0);
+        }
+        for (int at = 0; at < x.length; at++) {
+            mean[feature[at]] += x[at];
+        }
+        for (int c = 0; c < mean.length; c++) {
+            mean[c] /= m;
+        }
+        for (int at = 0; at < x.length; at++) {
+            double d = x[at] - mean[feature[at]];
+            variance[feature[at]] += d * d;
+        }
+        for (int c = 0; c < variance.length; c++) {
+            variance[c] /= m;
+        }
+        double[] rstd = rstd();
+        for (int at = 0; at < x.length; at++) {
+            int c = feature[at];
+            dbeta[c] += dy[at];
+            dgamma[c] += dy[at] * (x[at] - mean[c]) * rstd[c];
         }
     }
 
@@ -99,7 +107,8 @@ final class Problem {
     }
 
     double[] y() {
-        return forEach((at, c) -> (x[at] - mean[c]) * rstd(c) * gamma[c] + beta[c]);
+        double[] rstd = rstd();
+        return forEach((at, c) -> (x[at] - mean[c]) * rstd[c] * gamma[c] + beta[c]);
     }
 
     double[] y(float[] givenMean, float[] givenVariance) {
@@ -109,12 +118,14 @@ final class Problem {
 
     double[] dx() {
         double m = shape.valuesPerFeature();
+        double[] rstd = rstd();
         return forEach(
-                (at, c) -> gamma[c] * rstd(c) * (dy[at] - dbeta[c] / m - (x[at] - mean[c]) * rstd(c) * dgamma[c] / m));
+                (at, c) -> gamma[c] * rstd[c] * (dy[at] - dbeta[c] / m - (x[at] - mean[c]) * rstd[c] * dgamma[c] / m));
     }
 
     double[] dxOfFrozen() {
-        return forEach((at, c) -> gamma[c] * rstd(c) * dy[at]);
+        double[] rstd = rstd();
+        return forEach((at, c) -> gamma[c] * rstd[c] * dy[at]);
     }
 
     /** What is rounded on the way to dx. */
@@ -183,11 +194,8 @@ final class Problem {
 
     private double[] forEach(Formula formula) {
         double[] values = new double[x.length];
-        for (int c = 0; c < shape.c(); c++) {
-            for (int i = 0; i < shape.valuesPerFeature(); i++) {
-                int at = index(c, i);
-                values[at] = formula.at(at, c);
-            }
+        for (int at = 0; at < values.length; at++) {
+            values[at] = formula.at(at, feature[at]);
         }
         return values;
     }

@@ -29,6 +29,7 @@ final class Exact {
     private final Inputs in;
     private final int features;
     private final BigDecimal[] v;
+    private final BigDecimal[] normalized;
     private final BigDecimal[] bn;
     private final Figures ofY;
     private final Figures ofDx;
@@ -62,6 +63,7 @@ final class Exact {
         ofVariance = new Figures(features);
         ofRstd = new Figures(features);
         statistics();
+        normalized = new BigDecimal[length];
         bn = new BigDecimal[length];
         ofY = new Figures(length);
         transform();
@@ -138,16 +140,12 @@ final class Exact {
         }
     }
 
-    private BigDecimal normalized(int i) {
-        int c = feature(i);
-        return v[i].subtract(ofMean.exact[c], DIGITS).multiply(ofRstd.exact[c], DIGITS);
-    }
-
     private void transform() {
         for (int i = 0; i < bn.length; i++) {
             int c = feature(i);
             BigDecimal beta = in.beta() == null ? BigDecimal.ZERO : big(in.beta()[c]);
-            bn[i] = normalized(i).multiply(gamma(c), DIGITS).add(beta, DIGITS);
+            normalized[i] = v[i].subtract(ofMean.exact[c], DIGITS).multiply(ofRstd.exact[c], DIGITS);
+            bn[i] = normalized[i].multiply(gamma(c), DIGITS).add(beta, DIGITS);
             BigDecimal sum = bn[i];
             // The bar of BN(x) stays that of act(BN(x)), which may leave the small values alone.
             ofY.rounded[i] = in.activations().output().isNone() ? 0 : Math.abs(bn[i].doubleValue());
@@ -170,7 +168,7 @@ final class Exact {
         double[] ofDy = new double[features];
         for (int i = 0; i < gradient.length; i++) {
             int c = feature(i);
-            BigDecimal xHat = normalized(i);
+            BigDecimal xHat = normalized[i];
             dbeta[c] = dbeta[c].add(gradient[i], DIGITS);
             dgamma[c] = dgamma[c].add(gradient[i].multiply(xHat, DIGITS), DIGITS);
             double g = (through ? gradient[i].subtract(mean[c], DIGITS) : gradient[i]).doubleValue();
@@ -179,7 +177,11 @@ final class Exact {
             ofDy[c] += square(gradient[i].doubleValue());
         }
         double share = through ? OF_WHAT_IS_CENTERED : 0;
+        BigDecimal[] scale = new BigDecimal[features];
+        BigDecimal[] slope = new BigDecimal[features];
         for (int c = 0; c < features; c++) {
+            scale[c] = gamma(c).multiply(ofRstd.exact[c], DIGITS);
+            slope[c] = through ? dgamma[c].divide(m, DIGITS) : BigDecimal.ZERO;
             ofDbeta.exact[c] = dbeta[c];
             ofDbeta.rounded[c] = Math.sqrt(ofDy[c]);
             ofDgamma.exact[c] = dgamma[c];
@@ -187,13 +189,11 @@ final class Exact {
         }
         for (int i = 0; i < gradient.length; i++) {
             int c = feature(i);
-            BigDecimal scale = gamma(c).multiply(ofRstd.exact[c], DIGITS);
             BigDecimal g = through ? gradient[i].subtract(mean[c], DIGITS) : gradient[i];
-            BigDecimal toVariance =
-                    through ? normalized(i).multiply(dgamma[c], DIGITS).divide(m, DIGITS) : BigDecimal.ZERO;
-            BigDecimal dv = g.subtract(toVariance, DIGITS).multiply(scale, DIGITS);
+            BigDecimal toVariance = normalized[i].multiply(slope[c], DIGITS);
+            BigDecimal dv = g.subtract(toVariance, DIGITS).multiply(scale[c], DIGITS);
             ofDx.exact[i] = differentiate(in.activations().input(), dv, v[i]);
-            ofDx.rounded[i] = Math.abs(scale.doubleValue())
+            ofDx.rounded[i] = Math.abs(scale[c].doubleValue())
                     * (Math.abs(g.doubleValue()) + share * Math.abs(gradient[i].doubleValue()));
         }
     }

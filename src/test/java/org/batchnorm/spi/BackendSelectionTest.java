@@ -19,11 +19,13 @@ import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /**
  * How a backend is chosen: auto may degrade and says so once, forced may not. Every scenario runs in a class loader of
  * its own, with the backends of {@link TestBackends} as services.
  */
+@Isolated("sets system properties and takes what is logged")
 class BackendSelectionTest {
     private static final String CPU = "org.batchnorm.spi.TestBackends$Cpu";
     private static final String FAST_CPU = "org.batchnorm.spi.TestBackends$FastCpu";

@@ -8,8 +8,10 @@ import java.util.concurrent.TimeUnit;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** The scratch that all layers share. */
+@Isolated("counts the memory of the heap and what all layers share")
 class PipelinesTest {
     private static final BatchShape SHAPE = BatchShape.of(4, 500_000);
 

@@ -124,9 +124,17 @@ class BenchCommandsTest {
         assertThat(err.toString()).contains(named);
     }
 
-    /** One value of each feature has no batch statistics. */
+    /** One value of each feature has no batch statistics. This is said before anything is measured, here nothing. */
     @Test
     void benchSaysWhatItLeavesOut() {
+        assertThat(run("bench", "--shape=1x5", "--operation=forward", "--backend=scalar", "--forks=0"))
+                .isEqualTo(2);
+        assertThat(err.toString()).contains("left out: forward of 1x5", "--forks: 0 given");
+    }
+
+    @Tag("thorough")
+    @Test
+    void benchMeasuresTheRestOfWhatItLeavesOut() {
         int exit = run(
                 "bench",
                 "--shape=1x5",

@@ -19,6 +19,7 @@ import java.util.List;
 import javax.imageio.ImageIO;
 import org.batchnorm.conformance.CaseResult;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
@@ -64,16 +65,35 @@ class CommandLineTest {
         assertThat(out.toString()).contains("vector", "scalar", "tornadovm", "auto");
     }
 
+    /** Two of its three runs were done before. */
     @Test
-    void experimentListsThemAndRunsOne() throws IOException {
+    void experimentListsThemAndGoesOnWithOne() throws IOException {
         assertThat(run("experiment")).isZero();
         assertThat(out.toString()).contains("convergence  ", "landscape  ");
+        Files.writeString(Files.createDirectory(directory.resolve("out")).resolve("results.csv"), """
+                # placement on digits, quick scale
+                variant,seed,quantity,x,value
+                before the activation,0,test accuracy in %,50,80
+                before the activation,0,test accuracy in %,500,90
+                without,0,test accuracy in %,50,40
+                without,0,test accuracy in %,500,80
+                """);
 
+        runsAnExperiment("1 of 3 runs to do", "placement 500/500");
+    }
+
+    @Tag("thorough")
+    @Test
+    void experimentRunsOneFromTheStart() {
+        runsAnExperiment("3 of 3 runs to do", "placement 1500/1500");
+    }
+
+    private void runsAnExperiment(String... said) {
         String folder = directory.resolve("out").toString();
         int code = run("experiment", "placement", "--quick", "--seeds", "1", "--threads", "1", "--out", folder);
 
         assertThat(code).isZero();
-        assertThat(out.toString()).contains("3 of 3 runs to do", "placement 1500/1500", " left)", "README.md");
+        assertThat(out.toString()).contains(said).contains(" left)", "README.md");
         assertThat(directory.resolve("out")).isDirectoryContaining("glob:**placement.png");
         assertThat(run("experiment", "placement", "--quick", "--seeds", "1", "--out", folder))
                 .isZero();

@@ -21,28 +21,11 @@ class VectorBitsTest {
         assertThat(run(bits)).contains("usable=true", "vectors of " + bits);
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"300", "1024", "wide"})
-    void whatIsNoWidthIsRefused(String bits) throws Exception {
-        assertThat(run(bits))
-                .contains("usable=false", "-D" + VectorBits.PROPERTY + "=" + bits + " is no width", "leave it out");
-    }
-
-    /** Whoever opens the backend is told; one width the processor has is as good as none that is asked for. */
+    /** Other widths that are none: {@link VectorBitsPropertyTest}. */
     @Test
-    void whatCannotBeHadIsAProblem() {
-        String before = System.getProperty(VectorBits.PROPERTY, "");
-        try {
-            System.setProperty(VectorBits.PROPERTY, "512");
-            assertThat(VectorBits.forced()).hasValue(512);
-            assertThat(VectorBits.problem(512)).isEmpty();
-            assertThat(VectorBits.problem(256)).contains("512 is no width", "at most 256 bits");
-            System.setProperty(VectorBits.PROPERTY, "257");
-            assertThat(VectorBits.forced()).isEmpty();
-            assertThat(VectorBits.problem(512)).contains("257 is no width");
-        } finally {
-            System.setProperty(VectorBits.PROPERTY, before);
-        }
+    void whatIsNoWidthIsRefused() throws Exception {
+        assertThat(run("1024"))
+                .contains("usable=false", "-D" + VectorBits.PROPERTY + "=1024 is no width", "leave it out");
     }
 
     private static String run(String bits) throws Exception {

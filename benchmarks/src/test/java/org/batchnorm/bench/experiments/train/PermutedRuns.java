@@ -48,9 +48,12 @@ public final class PermutedRuns {
                 if (random != null) {
                     shuffle(batch, random);
                 }
+                boolean evaluated = step % settings.evaluateEvery() == 0 || step == settings.steps();
                 for (Trainee trainee : comparison.trainees()) {
                     trainee.step(batch);
-                    trainee.evaluate(DIGITS.test());
+                    if (evaluated) {
+                        trainee.evaluate(DIGITS.test());
+                    }
                 }
             }
             return numbers(comparison.trainees());

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Training by several ranks, here threads; under mpirun it is tried by MpirunTrainTest. */
 class RankTrainingTest {
     private static final TrainTest DIGITS = Digits.load();
-    private static final Settings TWENTY_STEPS = new Settings(60, 20, 1, 0.05, 3);
+    private static final Settings TWENTY_STEPS = new Settings(60, 20, 5, 0.05, 3);
     private static final PermutedRuns SINGLE = new PermutedRuns(TWENTY_STEPS);
 
     @Test
@@ -46,7 +46,7 @@ class RankTrainingTest {
     /** The measure above tells a training that differs by less than users would see. */
     @Test
     void anotherLearningRateIsNotTakenForRounding() {
-        Settings other = new Settings(60, 20, 1, 0.050001, 3);
+        Settings other = new Settings(60, 20, 5, 0.050001, 3);
         assertThat(SINGLE.outliers(
                         onRanks(2, exchange -> train(other, exchange)).getFirst()))
                 .isNotEmpty();
