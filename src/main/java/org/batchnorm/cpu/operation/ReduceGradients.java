@@ -67,6 +67,8 @@ public sealed class ReduceGradients extends Operation permits Backward {
         } else {
             System.arraycopy(mean, from, into.shift, from, to - from);
             Arrays.fill(into.dyShift, from, to, 0);
+            // That of an earlier batch may be infinite or NaN, by which dy would be taken for wrongly shifted.
+            Arrays.fill(into.spread, from, to, 0);
         }
     }
 
