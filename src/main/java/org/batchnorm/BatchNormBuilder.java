@@ -126,7 +126,7 @@ public final class BatchNormBuilder {
      * taken by {@code auto}.
      *
      * @throws IllegalArgumentException if it is null; {@link #build()} throws it where a backend was forced that does
-     *     no activations, or where the statistics are synchronized
+     *     no activations
      */
     public BatchNormBuilder activation(Activation activation) {
         activations = activations.withOutput(activation);

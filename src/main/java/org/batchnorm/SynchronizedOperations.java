@@ -1,7 +1,5 @@
 package org.batchnorm;
 
-import java.util.Map;
-import java.util.WeakHashMap;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchNormOperations;
@@ -22,7 +20,8 @@ import org.batchnorm.spi.Tensors;
  * </pre>
  *
  * <p>A rank without values takes part in both. The gradients of γ and β are those of the rank's own values: their sum
- * over the ranks is what the whole batch gives.
+ * over the ranks is what the whole batch gives. The statistics of a forward keep the moments of the rank's own values
+ * for its backward; without these nobody else had a share in them.
  */
 final class SynchronizedOperations implements TrainingOperations {
     private static final int FORWARD = 1;
@@ -37,11 +36,6 @@ final class SynchronizedOperations implements TrainingOperations {
     private final Moments ofRank;
     private final GradientSums sums;
     private final GradientSums sumsOfRank;
-    private final PartGradients gradientsOfRank;
-
-    /** The moments of this rank's own values, for the backwards of forwards in flight. */
-    private final Map<BatchStatistics, Moments> ownMoments = new WeakHashMap<>();
-
     private final int arrays;
     private final double[] mine;
     private final double[] all;
@@ -53,7 +47,6 @@ final class SynchronizedOperations implements TrainingOperations {
         this.ofRank = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfRank = new GradientSums(features);
-        this.gradientsOfRank = new PartGradients(backend, features, type);
         // In float64 what rounding took from the mean, or from the sum of dy, travels, too.
         this.arrays = type == ElementType.FLOAT64 ? 3 : 2;
         this.mine = new double[HEADER + arrays * features];
@@ -90,10 +83,8 @@ final class SynchronizedOperations implements TrainingOperations {
     @Override
     public synchronized void forward(Tensors tensors, Normalization normalization) {
         BatchStatistics statistics = normalization.statistics();
-        Moments own = ownMoments.computeIfAbsent(statistics, key -> new Moments(moments.mean().length));
-        own.clear();
         backend.collectStatistics(tensors, ofRank);
-        own.add(ofRank);
+        statistics.setPart(ofRank);
         merge(moments);
         statistics.set(moments, normalization.eps());
         backend.transform(tensors, normalization);
@@ -106,18 +97,16 @@ final class SynchronizedOperations implements TrainingOperations {
     /** Forward of this rank's values as a batch of their own, which exchanges nothing; nor will its backward. */
     @Override
     public synchronized void forwardAlone(Tensors tensors, Normalization normalization) {
-        ownMoments.remove(normalization.statistics());
         backend.forward(tensors, normalization);
     }
 
     @Override
     public synchronized void backward(Tensors tensors, Normalization normalization, GradientSums own) {
-        Moments ofForward = ownMoments.get(normalization.statistics());
-        if (!normalization.throughStatistics() || ofForward == null) {
+        if (!normalization.throughStatistics() || normalization.statistics().part() == null) {
             backend.backward(tensors, normalization, own);
             return;
         }
-        gradientsOfRank.reduce(tensors, normalization, ofForward, own);
+        backend.reduceGradients(tensors, normalization, own);
         gather(BACKWARD, own.count(), own.dgamma(), own.dbeta(), own.dbetaLow());
         addUp();
         backend.inputGradient(tensors, normalization, sums);
