@@ -39,10 +39,10 @@ import org.jspecify.annotations.Nullable;
  * so micro-batches may differ in size and layout, have one value or none, and come in another order in each sweep; only
  * the last bits depend on it. {@code reduceGradients} reads x twice.
  *
- * <p>The layer may have activations: x is what comes before the one before batch norm, y what comes behind the one
- * after it, and in the formulas stands {@code dy · activation′} for dy. Its sign is made again of x, with γ and β as
- * they were at {@code mergeStatistics}: of them copies are kept, and all of y and dx made. Without an activation after
- * batch norm γ and β are taken as they are whenever they are used.
+ * <p>The layer may have activations, as {@link BatchNormBuilder#activation} and
+ * {@link BatchNormBuilder#inputActivation} have them. The sign of one after batch norm is made again of x, bit by bit,
+ * by the statistics of all and the γ and β of {@code mergeStatistics}, of which copies are kept: y and dx go by these,
+ * whatever an optimizer has made of the layer's since. Without it γ and β are taken as they are when they are used.
  *
  * <p>A residual is added to all micro-batches or to none, {@code y = activation(BN(x) + residual)}. Its gradient
  * {@code dresidual = dy · activation′(y)} stands for dy from there on:

@@ -54,7 +54,13 @@ public abstract class AccumulatedContractTest {
     @ParameterizedTest
     @ValueSource(strings = {"24", "12 12", "3 20 1", "9 7 8 0", "1 1 1 1", "1 1", "0 2 0", "300 1 700 23"})
     void microBatchesAreOneBatch(String sizes) {
-        new Large(BatchShape.of(1, C), parse(sizes), 0).inOrder().isOneBatch();
+        Large large = new Large(BatchShape.of(1, C), parse(sizes), 0);
+        large.inOrder().isOneBatch();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"12 12", "3 20 1", "9 7 8 0", "1 1", "300 1 700 23"})
+    void microBatchesAreOneBatchWithActivationsAndAResidual(String sizes) {
         for (Activations activations : ACTIVATIONS) {
             for (boolean adding : new boolean[] {false, true}) {
                 new Large(BatchShape.of(1, C), parse(sizes), 0)
@@ -126,8 +132,9 @@ public abstract class AccumulatedContractTest {
     /** In the places of others: the residual's of y, dresidual's of dy or y, and dx's of dresidual. */
     @Test
     void memoryMayBeUsedAgainWithAResidual() {
-        Large separate =
-                new Large(BatchShape.of(1, C), new int[] {6}, 0).fusing(RELU, true).inOrder();
+        Large separate = new Large(BatchShape.of(1, C), new int[] {6}, 0)
+                .fusing(RELU, true)
+                .inOrder();
         BatchShape shape = separate.whole.shape();
         for (boolean inY : new boolean[] {false, true}) {
             try (BatchNorm layer = layer(true, RELU)) {

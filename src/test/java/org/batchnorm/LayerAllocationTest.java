@@ -122,8 +122,7 @@ class LayerAllocationTest {
     /** What is merged between the stages of ranks and of micro-batches is made once. */
     @Test
     void noCallOfPartsAllocates() {
-        SynchronizedOperations ofRank =
-                new SynchronizedOperations(operations, new Alone(), 3, ElementType.FLOAT32);
+        SynchronizedOperations ofRank = new SynchronizedOperations(operations, new Alone(), 3, ElementType.FLOAT32);
         Activations relu = Activations.NONE.withOutput(Activation.relu());
         BatchNorm rank = new BatchNorm(
                 BatchNormConfig.of(3),
