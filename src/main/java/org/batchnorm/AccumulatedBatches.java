@@ -1,13 +1,13 @@
 package org.batchnorm;
 
 import org.batchnorm.data.Batch;
-import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.BatchStatistics;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Normalization;
 import org.batchnorm.spi.Tensors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One large batch in several micro-batches: for training with a batch that is too large to pass through a network at
@@ -39,9 +39,19 @@ import org.batchnorm.spi.Tensors;
  * so micro-batches may differ in size and layout, have one value or none, and come in another order in each sweep; only
  * the last bits depend on it. {@code reduceGradients} reads x twice.
  *
- * <p>A layer with an activation before batch norm works; x is what comes before that. One after batch norm is refused:
- * a micro-batch's gradients are reduced about the mean of its own values, of which the sign of the output cannot be
- * told. Do it outside, as {@code dy · act′}. A residual is added outside, too: its gradient is that dy.
+ * <p>The layer may have activations, as {@link BatchNormBuilder#activation} and
+ * {@link BatchNormBuilder#inputActivation} have them. The sign of one after batch norm is made again of x, bit by bit,
+ * by the statistics of all and the γ and β of {@code mergeStatistics}, of which copies are kept: y and dx go by these,
+ * whatever an optimizer has made of the layer's since. Without it γ and β are taken as they are when they are used.
+ *
+ * <p>A residual is added to all micro-batches or to none, {@code y = activation(BN(x) + residual)}. Its gradient
+ * {@code dresidual = dy · activation′(y)} stands for dy from there on:
+ *
+ * <pre>{@code
+ * large.transform(x[i], residual[i], y[i]);
+ * large.reduceGradients(x[i], y[i], dy[i], dresidual[i]);             // writes dresidual[i]
+ * large.inputGradient(x[i], dresidual[i], dx[i]);
+ * }</pre>
  *
  * <p>A wrong order of calls is an {@link IllegalStateException} that names the call, before anything is changed; so is
  * a micro-batch too many or too few. When the last micro-batch has its dx, {@code collectStatistics} begins the next
@@ -69,19 +79,21 @@ public final class AccumulatedBatches {
     private final Moments ofMicroBatch;
     private final GradientSums sums;
     private final GradientSums sumsOfMicroBatch;
-    private final PartGradients gradientsOfMicroBatch;
+    private final boolean keepsParameters;
 
     private Stage stage = Stage.COLLECTED;
     private long collected;
     private long reduced;
     private long differentiated;
     private long valuesDifferentiated;
+    private boolean transformed;
+    private boolean withResidual;
 
     /**
-     * Of a layer, whose parameters, momentum and switches are taken as they are when they are used.
+     * Of a layer, whose momentum and switches are taken as they are when they are used.
      *
      * @throws IllegalArgumentException if the layer's statistics are those of several ranks or of ghost batches, or if
-     *     it has an activation after batch norm, or recomputes its input
+     *     it recomputes its input
      */
     public AccumulatedBatches(BatchNorm layer) {
         Arguments.requireGiven("layer", layer, "a BatchNorm");
@@ -92,25 +104,19 @@ public final class AccumulatedBatches {
             throw new IllegalArgumentException("layer: built with synchronizedBy or ghostBatch, which make statistics"
                     + " of other values than a batch's; must be a layer without, as these merge those of batches");
         }
-        if (!function.activations.output().isNone()) {
-            throw new IllegalArgumentException(
-                    "layer: built with activation, after batch norm; must be a layer without,"
-                            + " which does it outside: micro-batches cannot tell the sign of its output");
-        }
         if (function.recomputation.wanted()) {
             throw new IllegalArgumentException("layer: built with recomputeInputFromOutput; must be a layer without, as"
                     + " the gradients of micro-batches need x");
         }
         this.tensors = new Tensors(function.activations);
+        this.keepsParameters = !function.activations.output().isNone();
         int features = function.features();
         this.saved = new SavedStatistics(features);
-        ElementType type = function.arguments.type();
-        saved.begin(type);
+        saved.begin(function.arguments.type());
         this.moments = new Moments(features);
         this.ofMicroBatch = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfMicroBatch = new GradientSums(features);
-        this.gradientsOfMicroBatch = new PartGradients(operations, features, type);
     }
 
     /** The micro-batches of this large batch that were collected. */
@@ -130,6 +136,8 @@ public final class AccumulatedBatches {
         reduced = 0;
         differentiated = 0;
         valuesDifferentiated = 0;
+        transformed = false;
+        withResidual = false;
         moments.clear();
         sums.clear();
     }
@@ -188,6 +196,9 @@ public final class AccumulatedBatches {
     }
 
     private void follow() {
+        if (keepsParameters) {
+            saved.keep(layer.state.parameters);
+        }
         BatchStatistics statistics = saved.statistics();
         statistics.set(moments, function.eps());
         function.lookAt(statistics);
@@ -204,16 +215,40 @@ public final class AccumulatedBatches {
      * @param x in
      * @param y out, the shape of x; may be the same memory
      * @throws IllegalArgumentException if a shape is wrong
-     * @throws IllegalStateException if the statistics are not merged
+     * @throws IllegalStateException if the statistics are not merged, or other micro-batches of this large batch have a
+     *     residual
      */
     public void transform(Batch x, Batch y) {
+        normalize(x, null, y);
+    }
+
+    /**
+     * The same with a residual: {@code y = activation(gamma · (x − mean) · rstd + beta + residual)}.
+     *
+     * @param residual in, the shape of x; may be the memory of x or y
+     * @throws IllegalArgumentException if a shape is wrong, or if the backend adds no residual
+     * @throws IllegalStateException if the statistics are not merged, or other micro-batches have no residual
+     */
+    public void transform(Batch x, Batch residual, Batch y) {
+        BatchNormFunction.requireResidual(residual);
+        normalize(x, residual, y);
+    }
+
+    private void normalize(Batch x, @Nullable Batch residual, Batch y) {
         requireStatistics("transform");
-        function.arguments.requireForward(x, y);
+        function.requireForward(x, residual, y);
+        if (transformed && withResidual != (residual != null)) {
+            throw new IllegalStateException("transform: " + (withResidual ? "without" : "with") + " a residual after"
+                    + " micro-batches " + (withResidual ? "with" : "without") + " one; must be alike for all of a large"
+                    + " batch, and clear() begins anew");
+        }
         try {
-            operations.transform(tensors.forward(x, y), normalization());
+            operations.transform(tensors.forward(x, y).withResidual(residual, null), normalization());
         } finally {
             tensors.clear();
         }
+        transformed = true;
+        withResidual = residual != null;
     }
 
     // ---- backward
@@ -224,18 +259,54 @@ public final class AccumulatedBatches {
      * @param x in, the input of the forward (a copy, if that ran in place)
      * @param dy in, the shape of x: the gradient of the loss by y
      * @throws IllegalArgumentException if a shape is wrong
-     * @throws IllegalStateException if the statistics are not merged, the gradients are already, or there are more
-     *     micro-batches or values than were collected
+     * @throws IllegalStateException if the statistics are not merged, the gradients are already, there are more
+     *     micro-batches or values than were collected, or there is an activation behind a residual
      */
     public void reduceGradients(Batch x, Batch dy) {
-        requireStatistics("reduceGradients");
-        require(Stage.STATISTICS_MERGED, "reduceGradients", "gradients are merged already");
+        requireReduction();
         function.arguments.requireGradient(x, dy);
+        if (withResidual && keepsParameters) {
+            throw new IllegalStateException("reduceGradients: micro-batches with a residual, so that the sign of the"
+                    + " activation is that of y; call reduceGradients(x, y, dy, dresidual)");
+        }
         requireNotTooMuch("reduceGradients", reduced, sums.count(), x);
         collect(x);
+        reduce(tensors.reduce(x, dy));
+    }
+
+    /**
+     * The same of a micro-batch with a residual. Writes {@code dresidual = dy · activation′(y)}, and adds the sums of
+     * that in place of dy.
+     *
+     * @param x in, the input of the forward (a copy, if y was written over it)
+     * @param y in, the shape of x: what {@code transform} gave
+     * @param dresidual out, the shape of x: the gradient by the residual, for {@code inputGradient}; may be the same
+     *     memory as y or dy, not as x
+     * @throws IllegalArgumentException if a shape or memory is wrong
+     * @throws IllegalStateException as without, or if there was no residual
+     */
+    public void reduceGradients(Batch x, Batch y, Batch dy, Batch dresidual) {
+        requireReduction();
+        function.arguments.requireGradient(x, y, dy, dresidual);
+        if (!withResidual) {
+            throw new IllegalStateException("reduceGradients: y and dresidual given, but transform had no residual;"
+                    + " call reduceGradients(x, dy)");
+        }
+        requireNotTooMuch("reduceGradients", reduced, sums.count(), x);
+        collect(x);
+        reduce(tensors.reduce(x, y, dy, dresidual));
+    }
+
+    private void requireReduction() {
+        requireStatistics("reduceGradients");
+        require(Stage.STATISTICS_MERGED, "reduceGradients", "gradients are merged already");
+    }
+
+    /** Of a micro-batch whose moments were collected anew: nobody has kept them. */
+    private void reduce(Tensors gradient) {
+        saved.statistics().setPart(ofMicroBatch);
         try {
-            Tensors gradient = tensors.reduce(x, dy);
-            gradientsOfMicroBatch.reduce(gradient, normalization(), ofMicroBatch, sumsOfMicroBatch);
+            operations.reduceGradients(gradient, normalization(), sumsOfMicroBatch);
         } finally {
             tensors.clear();
         }
@@ -265,7 +336,7 @@ public final class AccumulatedBatches {
      * with the m, dβ and dγ of all.
      *
      * @param x in, the input of the forward
-     * @param dy in, the shape of x
+     * @param dy in, the shape of x; behind a residual the dresidual that {@code reduceGradients} wrote
      * @param dx out, the shape of x; may be the same memory as dy or x
      * @throws IllegalArgumentException if a shape is wrong
      * @throws IllegalStateException if the gradients are not merged, or there are more micro-batches or values than
@@ -277,7 +348,8 @@ public final class AccumulatedBatches {
         function.arguments.requireBackward(x, dy, dx);
         requireNotTooMuch("inputGradient", differentiated, valuesDifferentiated, x);
         try {
-            operations.inputGradient(tensors.backward(x, dy, dx), normalization(), sums);
+            Tensors gradient = tensors.backward(x, dy, dx).withResidual(null, withResidual ? dy : null);
+            operations.inputGradient(gradient, normalization(), sums);
         } finally {
             tensors.clear();
         }
@@ -291,7 +363,8 @@ public final class AccumulatedBatches {
     // ---- helpers
 
     private Normalization normalization() {
-        return saved.normalization(layer.state.parameters, function.eps(), true);
+        Parameters parameters = keepsParameters ? saved.kept() : layer.state.parameters;
+        return saved.normalization(parameters, function.eps(), true);
     }
 
     private void requireStatistics(String call) {

@@ -52,14 +52,8 @@ record Arguments(String owner, int features, ElementType type) {
      */
     void requireBackward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual) {
         requireBackward(x, dy, dx);
-        requireReadable("y", y);
-        requireShapeOf("y", y, x);
+        requireResidualGradient(x, y, dy, dresidual);
         requireSameOrDisjoint("y", y, "dx", dx);
-        requireWritable("dresidual", dresidual);
-        requireShapeOf("dresidual", dresidual, x);
-        requireSameOrDisjoint("y", y, "dresidual", dresidual);
-        requireSameOrDisjoint("dy", dy, "dresidual", dresidual);
-        requireDisjoint("x", x, "dresidual", dresidual);
         requireDisjoint("dx", dx, "dresidual", dresidual);
     }
 
@@ -68,6 +62,22 @@ record Arguments(String owner, int features, ElementType type) {
         requireInput(x);
         requireReadable("dy", dy);
         requireShapeOf("dy", dy, x);
+    }
+
+    /** The same where a residual was added. */
+    void requireGradient(Batch x, Batch y, Batch dy, Batch dresidual) {
+        requireGradient(x, dy);
+        requireResidualGradient(x, y, dy, dresidual);
+    }
+
+    private void requireResidualGradient(Batch x, Batch y, Batch dy, Batch dresidual) {
+        requireReadable("y", y);
+        requireShapeOf("y", y, x);
+        requireWritable("dresidual", dresidual);
+        requireShapeOf("dresidual", dresidual, x);
+        requireSameOrDisjoint("y", y, "dresidual", dresidual);
+        requireSameOrDisjoint("dy", dy, "dresidual", dresidual);
+        requireDisjoint("x", x, "dresidual", dresidual);
     }
 
     /** Checks the input x alone. */
@@ -144,10 +154,7 @@ record Arguments(String owner, int features, ElementType type) {
         }
     }
 
-    /**
-     * Refuses activations that a backend does not do. Synchronized statistics go without one after batch norm: a rank
-     * reduces its gradients about the mean of its own values, of which the sign of the output cannot be told.
-     */
+    /** Refuses activations that a backend does not do. */
     static void requireDone(Activations activations, Backends.OpenBackend backend) {
         BatchNormOperations operations = backend.operations();
         if (!activations.areNone() && !operations.doesActivations()) {
@@ -155,11 +162,6 @@ record Arguments(String owner, int features, ElementType type) {
             throw new IllegalArgumentException((activations.output().isNone() ? "inputActivation" : "activation")
                     + ": given, but the backend " + backend.name() + " does none; do it outside of the layer, or choose"
                     + " the backend auto, vector or scalar");
-        }
-        if (!activations.output().isNone() && operations instanceof SynchronizedOperations) {
-            operations.close();
-            throw new IllegalArgumentException("activation: given, but synchronized statistics are not made with one"
-                    + " after batch norm; do it outside of the layer, or build it without synchronizedBy");
         }
     }
 

@@ -126,7 +126,7 @@ public final class BatchNormBuilder {
      * taken by {@code auto}.
      *
      * @throws IllegalArgumentException if it is null; {@link #build()} throws it where a backend was forced that does
-     *     no activations, or where the statistics are synchronized
+     *     no activations
      */
     public BatchNormBuilder activation(Activation activation) {
         activations = activations.withOutput(activation);
@@ -179,6 +179,7 @@ public final class BatchNormBuilder {
      * and their backwards then exchange one message each, in which every rank must take part, with a batch of any size,
      * none included. All ranks have the same statistics, bit by bit. The gradients of γ and β are those of the rank's
      * own values; {@link StatisticsExchange#allReduce} adds them up. An exchange serves one thread at a time.
+     * Activations and residuals go with it, {@link #recomputeInputFromOutput} and {@link #ghostBatch} do not.
      */
     public BatchNormBuilder synchronizedBy(StatisticsExchange exchange) {
         Arguments.requireGiven("exchange", exchange, "a StatisticsExchange");

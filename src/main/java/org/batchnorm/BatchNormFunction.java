@@ -147,7 +147,7 @@ public final class BatchNormFunction implements AutoCloseable {
         saved.fill(this, x, residual, y, true);
     }
 
-    private void requireForward(Batch x, @Nullable Batch residual, Batch y) {
+    void requireForward(Batch x, @Nullable Batch residual, Batch y) {
         requireOpen();
         if (residual == null) {
             arguments.requireForward(x, y);

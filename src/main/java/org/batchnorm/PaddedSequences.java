@@ -20,12 +20,12 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>With m = Σ lengths, and sums over the positions that count: {@code μ = Σ x / m}, {@code σ² = Σ (x − μ)² / m}, and
  * the formulas of {@link BatchNorm#backward(Batch, Batch, Batch)}. The running statistics follow these. What stands in
- * the padding of x and dy is not read: it may be NaN.
+ * the padding of an input is not read: it may be NaN. The layer may have activations, and a residual may be added.
  *
  * <p>The positions that count are copied together, so that the layer sees a batch of m values a feature and nothing
- * else; one copy of x and one of the output are kept between calls, of the layer's element type. Data and their errors
- * are as in {@link BatchNorm}: y may be the same memory as x, if x is there again for the backward, and dx the same as
- * x or dy. One object serves one thread at a time.
+ * else; one copy of x and one of the output are kept between calls, and with a residual one more, of the layer's
+ * element type. Data and their errors are as in {@link BatchNorm}: y may be the same memory as x, if x is there again
+ * for the backward, and dx the same as x or dy. One object serves one thread at a time.
  */
 public final class PaddedSequences {
     /** What is written to the positions of an output that do not count. */
@@ -41,6 +41,7 @@ public final class PaddedSequences {
     private final SavedStatistics saved;
     private Batch packedX;
     private Batch packedOut;
+    private Batch packedY;
     private int[] lengths = {};
     private @Nullable BatchShape shape;
     private @Nullable Batch overwrittenInput;
@@ -48,7 +49,7 @@ public final class PaddedSequences {
     /**
      * Sequences for a layer, whose mode, parameters and statistics are as they are.
      *
-     * @param padding what is written to the padding of y and dx
+     * @param padding what is written to the padding of y, dx and dresidual
      * @throws IllegalArgumentException if the layer's statistics are those of ghost batches
      */
     public PaddedSequences(BatchNorm layer, Padding padding) {
@@ -65,6 +66,7 @@ public final class PaddedSequences {
         this.saved = new SavedStatistics(features);
         this.packedX = room(null, BatchShape.of(0, features));
         this.packedOut = room(null, BatchShape.of(0, features));
+        this.packedY = room(null, BatchShape.of(0, features));
     }
 
     private Batch room(@Nullable Batch kept, BatchShape packed) {
@@ -87,18 +89,39 @@ public final class PaddedSequences {
      * @throws IllegalStateException if the layer is closed or in use by another thread
      */
     public void forward(Batch x, Batch y, int[] newLengths) {
-        layer.function.requireOpen();
-        layer.function.arguments.requireForward(x, y);
+        normalize(x, null, y, newLengths);
+    }
+
+    /**
+     * Normalizes the positions that count and adds a residual, {@code y = activation(BN(x) + residual)}, as
+     * {@link BatchNorm#forward(Batch, Batch, Batch)} does.
+     *
+     * @param residual in, the shape of x; may be the memory of x or y
+     * @throws IllegalArgumentException if a shape or a length is wrong, if batch statistics of one value are asked for,
+     *     or if the backend adds no residual
+     * @throws IllegalStateException if the layer is closed or in use by another thread
+     */
+    public void forward(Batch x, Batch residual, Batch y, int[] newLengths) {
+        BatchNormFunction.requireResidual(residual);
+        normalize(x, residual, y, newLengths);
+    }
+
+    private void normalize(Batch x, @Nullable Batch residual, Batch y, int[] newLengths) {
+        layer.function.requireForward(x, residual, y);
         BatchShape ofX = x.shape();
         requireLengths(newLengths, ofX);
         BatchShape packed = packedShape(ofX, newLengths);
-        shape = null;
-        overwrittenInput = null;
+        end();
         lengths = newLengths.clone();
         packedX = room(packedX, packed);
         packedOut = room(packedOut, packed);
         copy(x, packedX, false);
-        layer.forward(packedX, packedOut, saved);
+        if (residual == null) {
+            layer.forward(packedX, packedOut, saved);
+        } else {
+            copy(residual, packedOut, false);
+            layer.forward(packedX, packedOut, packedOut, saved);
+        }
         copy(y, packedOut, true);
         shape = ofX;
         overwrittenInput = x.overlap(y) > 0 && !layer.function.recomputation.wanted() ? y : null;
@@ -116,6 +139,45 @@ public final class PaddedSequences {
     public void backward(Batch x, Batch dy, Batch dx) {
         layer.function.requireOpen();
         layer.function.arguments.requireBackward(x, dy, dx);
+        requireForward(x);
+        copy(x, packedX, false);
+        copy(dy, packedOut, false);
+        layer.backward(packedX, packedOut, packedOut, saved);
+        end();
+        copy(dx, packedOut, true);
+    }
+
+    /**
+     * The gradients of the last forward with a residual, as {@link BatchNorm#backward(Batch, Batch, Batch, Batch,
+     * Batch)} has them.
+     *
+     * @param x in: the input of that forward (a copy, if y was written over it)
+     * @param y in, the shape of x: the output of that forward; and dy, the gradient of the loss by it
+     * @param dx out, the shape of x; may be the same memory as x, y or dy
+     * @param dresidual out, the shape of x: the gradient by the residual; may be that of y or dy, not of x or dx
+     * @throws IllegalArgumentException if a shape or memory is wrong
+     * @throws IllegalStateException if no forward with a residual is waiting, or the layer is closed or in use
+     */
+    public void backward(Batch x, Batch y, Batch dy, Batch dx, Batch dresidual) {
+        layer.function.requireOpen();
+        layer.function.arguments.requireBackward(x, y, dy, dx, dresidual);
+        requireForward(x);
+        packedY = room(packedY, packedX.shape());
+        copy(x, packedX, false);
+        copy(y, packedY, false);
+        copy(dy, packedOut, false);
+        layer.backward(packedX, packedY, packedOut, packedY, packedOut, saved);
+        end();
+        copy(dx, packedY, true);
+        copy(dresidual, packedOut, true);
+    }
+
+    private void end() {
+        shape = null;
+        overwrittenInput = null;
+    }
+
+    private void requireForward(Batch x) {
         if (shape == null) {
             throw new IllegalStateException("backward: no forward is waiting for its backward; call forward before each"
                     + " backward, and backward once for each forward");
@@ -128,12 +190,6 @@ public final class PaddedSequences {
                     "x: the forward ran in place and has overwritten it with y; give a copy of"
                             + " x that was made before the forward");
         }
-        copy(x, packedX, false);
-        copy(dy, packedOut, false);
-        layer.backward(packedX, packedOut, packedOut, saved);
-        shape = null;
-        overwrittenInput = null;
-        copy(dx, packedOut, true);
     }
 
     private static void requireLengths(int[] lengths, BatchShape shape) {

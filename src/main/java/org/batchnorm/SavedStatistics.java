@@ -133,6 +133,7 @@ public final class SavedStatistics {
             statistics = new BatchStatistics(features, type);
             Arrays.fill(last, null);
         }
+        statistics.clearPart();
         return statistics;
     }
 

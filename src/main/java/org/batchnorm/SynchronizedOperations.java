@@ -1,7 +1,5 @@
 package org.batchnorm;
 
-import java.util.Map;
-import java.util.WeakHashMap;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.BatchNormOperations;
@@ -22,7 +20,8 @@ import org.batchnorm.spi.Tensors;
  * </pre>
  *
  * <p>A rank without values takes part in both. The gradients of γ and β are those of the rank's own values: their sum
- * over the ranks is what the whole batch gives.
+ * over the ranks is what the whole batch gives. The statistics of a forward have the moments of the rank's own values
+ * beside them, which its backward needs, and by which it knows that they are those of all ranks.
  */
 final class SynchronizedOperations implements TrainingOperations {
     private static final int FORWARD = 1;
@@ -37,12 +36,7 @@ final class SynchronizedOperations implements TrainingOperations {
     private final Moments ofRank;
     private final GradientSums sums;
     private final GradientSums sumsOfRank;
-    private final PartGradients gradientsOfRank;
-
-    /** The moments of this rank's own values, for the backwards of forwards in flight. */
-    private final Map<BatchStatistics, Moments> ownMoments = new WeakHashMap<>();
-
-    private final int arrays;
+    private final boolean withLow;
     private final double[] mine;
     private final double[] all;
 
@@ -53,10 +47,9 @@ final class SynchronizedOperations implements TrainingOperations {
         this.ofRank = new Moments(features);
         this.sums = new GradientSums(features);
         this.sumsOfRank = new GradientSums(features);
-        this.gradientsOfRank = new PartGradients(backend, features, type);
         // In float64 what rounding took from the mean, or from the sum of dy, travels, too.
-        this.arrays = type == ElementType.FLOAT64 ? 3 : 2;
-        this.mine = new double[HEADER + arrays * features];
+        this.withLow = type == ElementType.FLOAT64;
+        this.mine = new double[HEADER + (withLow ? 3 : 2) * features];
         this.all = new double[exchange.size() * mine.length];
     }
 
@@ -90,10 +83,8 @@ final class SynchronizedOperations implements TrainingOperations {
     @Override
     public synchronized void forward(Tensors tensors, Normalization normalization) {
         BatchStatistics statistics = normalization.statistics();
-        Moments own = ownMoments.computeIfAbsent(statistics, key -> new Moments(moments.mean().length));
-        own.clear();
         backend.collectStatistics(tensors, ofRank);
-        own.add(ofRank);
+        statistics.setPart(ofRank);
         merge(moments);
         statistics.set(moments, normalization.eps());
         backend.transform(tensors, normalization);
@@ -106,18 +97,16 @@ final class SynchronizedOperations implements TrainingOperations {
     /** Forward of this rank's values as a batch of their own, which exchanges nothing; nor will its backward. */
     @Override
     public synchronized void forwardAlone(Tensors tensors, Normalization normalization) {
-        ownMoments.remove(normalization.statistics());
         backend.forward(tensors, normalization);
     }
 
     @Override
     public synchronized void backward(Tensors tensors, Normalization normalization, GradientSums own) {
-        Moments ofForward = ownMoments.get(normalization.statistics());
-        if (!normalization.throughStatistics() || ofForward == null) {
+        if (!normalization.throughStatistics() || normalization.statistics().part() == null) {
             backend.backward(tensors, normalization, own);
             return;
         }
-        gradientsOfRank.reduce(tensors, normalization, ofForward, own);
+        backend.reduceGradients(tensors, normalization, own);
         gather(BACKWARD, own.count(), own.dgamma(), own.dbeta(), own.dbetaLow());
         addUp();
         backend.inputGradient(tensors, normalization, sums);
@@ -131,11 +120,13 @@ final class SynchronizedOperations implements TrainingOperations {
         }
     }
 
-    private void gather(int pass, long count, double[]... values) {
+    private void gather(int pass, long count, double[] first, double[] second, double[] low) {
         mine[0] = pass;
         mine[1] = count;
-        for (int i = 0; i < arrays; i++) {
-            System.arraycopy(values[i], 0, mine, HEADER + i * values[i].length, values[i].length);
+        System.arraycopy(first, 0, mine, start(0, 0), first.length);
+        System.arraycopy(second, 0, mine, start(0, 1), second.length);
+        if (withLow) {
+            System.arraycopy(low, 0, mine, start(0, 2), low.length);
         }
         exchange.allGather(mine, all);
         for (int rank = 0; rank < exchange.size(); rank++) {
@@ -148,11 +139,17 @@ final class SynchronizedOperations implements TrainingOperations {
     }
 
     /** Takes out what one rank has given; returns its count. */
-    private long scatter(int rank, double[]... values) {
-        int start = rank * mine.length + HEADER;
-        for (int i = 0; i < arrays; i++) {
-            System.arraycopy(all, start + i * values[i].length, values[i], 0, values[i].length);
+    private long scatter(int rank, double[] first, double[] second, double[] low) {
+        System.arraycopy(all, start(rank, 0), first, 0, first.length);
+        System.arraycopy(all, start(rank, 1), second, 0, second.length);
+        if (withLow) {
+            System.arraycopy(all, start(rank, 2), low, 0, low.length);
         }
-        return (long) all[start - 1];
+        return (long) all[start(rank, 0) - 1];
+    }
+
+    /** Where an array of a rank begins among those of all. */
+    private int start(int rank, int array) {
+        return rank * mine.length + HEADER + array * moments.mean().length;
     }
 }

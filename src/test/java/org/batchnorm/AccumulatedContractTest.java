@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -19,6 +20,8 @@ import org.batchnorm.conformance.Reference;
 import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.InProcessExchange;
 import org.batchnorm.state.Tensor;
 import org.junit.jupiter.api.Test;
@@ -34,6 +37,13 @@ public abstract class AccumulatedContractTest {
     private static final int C = 5;
     private static final double EPS = 1e-5;
     private static final double MOMENTUM = 0.3;
+    private static final Activations RELU = Activations.NONE.withOutput(Activation.relu());
+
+    /** After batch norm, before it, and both. */
+    private static final List<Activations> ACTIVATIONS = List.of(
+            RELU,
+            Activations.NONE.withInput(Activation.leakyRelu(0.1)),
+            new Activations(Activation.leakyRelu(0.1), Activation.leakyRelu(0.2)));
 
     /** The backend's name. */
     protected abstract String backend();
@@ -49,9 +59,25 @@ public abstract class AccumulatedContractTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"12 12", "3 20 1", "9 7 8 0", "1 1", "300 1 700 23"})
+    void microBatchesAreOneBatchWithActivationsAndAResidual(String sizes) {
+        for (Activations activations : ACTIVATIONS) {
+            for (boolean adding : new boolean[] {false, true}) {
+                new Large(BatchShape.of(1, C), parse(sizes), 0)
+                        .fusing(activations, adding)
+                        .inOrder()
+                        .isOneBatch();
+            }
+        }
+    }
+
+    @ParameterizedTest
     @MethodSource("samples")
     void microBatchesAreOneBatchInEveryLayout(BatchShape sample) {
-        new Large(sample, new int[] {2, 1, 4}, 0).inOrder().isOneBatch();
+        int[] sizes = {2, 1, 4};
+        new Large(sample, sizes, 0).inOrder().isOneBatch();
+        new Large(sample, sizes, 0).fusing(RELU, false).inOrder().isOneBatch();
+        new Large(sample, sizes, 0).fusing(RELU, true).inOrder().isOneBatch();
     }
 
     static Stream<BatchShape> samples() {
@@ -65,8 +91,70 @@ public abstract class AccumulatedContractTest {
     @ParameterizedTest
     @ValueSource(doubles = {3, 30, 1e5})
     void microBatchesAreOneBatchWhateverTheMeanOfDy(double mean) {
-        new Large(BatchShape.of(1, C), new int[] {3, 20, 9}, mean).inOrder().isOneBatch();
-        new Large(BatchShape.of(1, C), new int[] {3, 3}, mean).inOrder().isOneBatch();
+        for (int[] sizes : new int[][] {{3, 20, 9}, {3, 3}, {300, 1, 700}}) {
+            new Large(BatchShape.of(1, C), sizes, mean).inOrder().isOneBatch();
+            new Large(BatchShape.of(1, C), sizes, mean)
+                    .fusing(RELU, false)
+                    .inOrder()
+                    .isOneBatch();
+        }
+    }
+
+    /** As above, where micro-batches have means some deviations apart, and no z that the activation changes. */
+    @ParameterizedTest
+    @ValueSource(doubles = {0, 30, 1e5})
+    void microBatchesAreOneBatchWhereTheirMeansDiffer(double mean) {
+        int[] sizes = {30, 200, 90};
+        for (Activations activations : List.of(Activations.NONE, RELU)) {
+            for (float bias : new float[] {0, 100}) {
+                Large large = new Large(BatchShape.of(1, C), sizes, mean).fusing(activations, false);
+                for (int i = 0; i < large.whole.x().length; i++) {
+                    large.whole.x()[i] += i < 30 * C ? 0 : i < 230 * C ? 7 : 14;
+                }
+                for (int c = 0; c < C; c++) {
+                    large.whole.bias()[c] += bias;
+                }
+                large.inOrder().isOneBatch();
+            }
+        }
+    }
+
+    /** All of a large batch goes by the γ and β of {@code mergeStatistics}. */
+    @Test
+    void parametersMayChangeBehindAnActivation() {
+        for (boolean adding : new boolean[] {false, true}) {
+            Large large = new Large(BatchShape.of(1, C), new int[] {3, 20, 9}, 0).fusing(RELU, adding);
+            large.changing = true;
+            large.inOrder().isOneBatch();
+        }
+    }
+
+    /** In the places of others: the residual's of y, dresidual's of dy or y, and dx's of dresidual. */
+    @Test
+    void memoryMayBeUsedAgainWithAResidual() {
+        Large separate = new Large(BatchShape.of(1, C), new int[] {6}, 0)
+                .fusing(RELU, true)
+                .inOrder();
+        BatchShape shape = separate.whole.shape();
+        for (boolean inY : new boolean[] {false, true}) {
+            try (BatchNorm layer = layer(true, RELU)) {
+                setParameters(layer, separate.whole);
+                AccumulatedBatches large = new AccumulatedBatches(layer);
+                Batch x = Batch.of(separate.whole.x(), shape);
+                Batch y = Batch.of(separate.residual.clone(), shape);
+                Batch dy = Batch.of(separate.whole.dy().clone(), shape);
+                large.collectStatistics(x);
+                large.mergeStatistics();
+                large.transform(x, y, y);
+                float[] values = y.array().clone();
+                Batch dresidual = inY ? y : dy;
+                large.reduceGradients(x, y, dy, dresidual);
+                assertThat(dresidual.array()).isEqualTo(separate.dresidual);
+                large.mergeGradients();
+                large.inputGradient(x, dresidual, dresidual);
+                Step.of(layer, shape, values, dresidual.array()).isBitwise(separate.step());
+            }
+        }
     }
 
     @Test
@@ -280,6 +368,45 @@ public abstract class AccumulatedContractTest {
     }
 
     @Test
+    void aResidualIsForAllMicroBatchesOrNone() {
+        Large in = new Large(BatchShape.of(1, C), new int[] {3, 4}, 0).fusing(RELU, true);
+        AccumulatedBatches large = in.large;
+        large.collectStatistics(in.x(0));
+        large.collectStatistics(in.x(1));
+        large.mergeStatistics();
+        refused(
+                () -> large.reduceGradients(in.x(0), in.y(0), in.dy(0), in.dresidual(0)),
+                "reduceGradients: y and dresidual given, but transform had no residual; call reduceGradients(x, dy)");
+        illegal(() -> large.transform(in.x(0), null, in.y(0)), "residual: null given");
+        illegal(() -> large.transform(in.x(0), in.residual(1), in.y(0)), "residual: shape (4, 5) given");
+        large.transform(in.x(0), in.y(0));
+        refused(
+                () -> large.transform(in.x(1), in.residual(1), in.y(1)),
+                "transform: with a residual after micro-batches without one; must be alike for all of a large batch");
+        large.clear();
+        in.layer.resetRunningStatistics();
+
+        large.collectStatistics(in.x(0));
+        large.collectStatistics(in.x(1));
+        large.mergeStatistics();
+        large.transform(in.x(0), in.residual(0), in.y(0));
+        refused(
+                () -> large.transform(in.x(1), in.y(1)),
+                "transform: without a residual after micro-batches with one; must be alike for all of a large batch");
+        refused(
+                () -> large.reduceGradients(in.x(0), in.dy(0)),
+                "reduceGradients: micro-batches with a residual, so that the sign of the activation is that of y; call"
+                        + " reduceGradients(x, y, dy, dresidual)");
+        illegal(
+                () -> large.reduceGradients(in.x(0), in.y(0), in.dy(0), in.x(0)),
+                "dresidual: overlaps x in 60 of 60 bytes; must have none in common with it");
+        assertThat(in.layer.weightGradient()).containsOnly(0);
+        large.clear();
+        in.layer.resetRunningStatistics();
+        in.inOrder().isOneBatch();
+    }
+
+    @Test
     void layersThatTakeNoStatisticsOfTheirOwnBatchAreRefused() {
         Large in = new Large(BatchShape.of(1, C), new int[] {3, 4}, 0);
         in.layer.freezeStatistics();
@@ -450,7 +577,13 @@ public abstract class AccumulatedContractTest {
     // ---- helpers
 
     private BatchNorm layer(boolean track) {
+        return layer(track, Activations.NONE);
+    }
+
+    private BatchNorm layer(boolean track, Activations activations) {
         return BatchNorm.builder(C)
+                .inputActivation(activations.input())
+                .activation(activations.output())
                 .eps(EPS)
                 .momentum(MOMENTUM)
                 .trackRunningStatistics(track)
@@ -474,6 +607,14 @@ public abstract class AccumulatedContractTest {
         final Values whole;
         final float[] y;
         private final float[] dx;
+        private final float[] residual;
+        private final float[] dresidual;
+        private Activations activations = Activations.NONE;
+        private boolean adding;
+
+        /** Whether γ and β change when the statistics are merged. */
+        private boolean changing;
+
         BatchNorm layer;
         AccumulatedBatches large;
 
@@ -486,8 +627,18 @@ public abstract class AccumulatedContractTest {
             }
             this.y = new float[whole.x().length];
             this.dx = new float[whole.x().length];
+            this.residual = Values.random(whole.shape(), 8).dy();
+            this.dresidual = new float[whole.x().length];
             this.layer = layer(true);
             this.large = new AccumulatedBatches(layer);
+        }
+
+        Large fusing(Activations newActivations, boolean addingOne) {
+            activations = newActivations;
+            adding = addingOne;
+            layer = layer(true, activations);
+            large = new AccumulatedBatches(layer);
+            return this;
         }
 
         Large trackNothing() {
@@ -508,15 +659,27 @@ public abstract class AccumulatedContractTest {
                 large.collectStatistics(x(i));
             }
             large.mergeStatistics();
+            if (changing) {
+                Arrays.fill(layer.weight(), -3);
+                Arrays.fill(layer.bias(), 7);
+            }
             for (int i : transform) {
-                large.transform(x(i), y(i));
+                if (adding) {
+                    large.transform(x(i), residual(i), y(i));
+                } else {
+                    large.transform(x(i), y(i));
+                }
             }
             for (int i : reduce) {
-                large.reduceGradients(x(i), dy(i));
+                if (adding) {
+                    large.reduceGradients(x(i), y(i), dy(i), dresidual(i));
+                } else {
+                    large.reduceGradients(x(i), dy(i));
+                }
             }
             large.mergeGradients();
             for (int i : input) {
-                large.inputGradient(x(i), dy(i), dx(i));
+                large.inputGradient(x(i), adding ? dresidual(i) : dy(i), dx(i));
             }
             return this;
         }
@@ -537,6 +700,14 @@ public abstract class AccumulatedContractTest {
             return part(dx, i);
         }
 
+        Batch residual(int i) {
+            return part(residual, i);
+        }
+
+        Batch dresidual(int i) {
+            return part(dresidual, i);
+        }
+
         private Batch part(float[] values, int i) {
             long from = batch(Arrays.stream(sizes).limit(i).sum()).bytes();
             return Batch.of(MemorySegment.ofArray(values).asSlice(from), batch(sizes[i]));
@@ -554,7 +725,7 @@ public abstract class AccumulatedContractTest {
             Step step = isOneBatchButTheRunningStatistics();
             if (layer.config().trackRunningStatistics()) {
                 BatchShape shape = whole.shape();
-                Reference.Statistics batch = Reference.statistics(shape, Reference.widen(whole.x()), EPS);
+                Reference.Statistics batch = Reference.statistics(shape, Reference.widen(activated()), EPS);
                 double[] ones = new double[C];
                 Arrays.fill(ones, 1);
                 double[] unbiased = Reference.unbiased(batch.variance(), shape.valuesPerFeature());
@@ -567,17 +738,47 @@ public abstract class AccumulatedContractTest {
             }
         }
 
+        private float[] activated() {
+            float[] a = whole.x().clone();
+            for (int i = 0; i < a.length; i++) {
+                a[i] = activations.input().of(a[i]);
+            }
+            return a;
+        }
+
+        /** The gradient by BN(input(x)): the sign is that of the y that there is. */
+        private float[] gradient() {
+            float[] gradient = whole.dy().clone();
+            for (int i = 0; i < gradient.length; i++) {
+                gradient[i] = activations.output().gradient(gradient[i], y[i]);
+            }
+            if (adding) {
+                assertThat(dresidual).isEqualTo(gradient);
+            }
+            return gradient;
+        }
+
         Step isOneBatchButTheRunningStatistics() {
             BatchShape shape = whole.shape();
-            double[] x = Reference.widen(whole.x());
-            double[] dy = Reference.widen(whole.dy());
+            double[] x = Reference.widen(activated());
+            double[] dy = Reference.widen(gradient());
             double[] gamma = Reference.widen(whole.weight());
             double[] beta = Reference.widen(whole.bias());
             Reference.Statistics batch = Reference.statistics(shape, x, EPS);
             Reference.Gradients gradients = Reference.backward(shape, x, dy, gamma, batch.mean(), batch.rstd(), true);
             Reference.Gradients rounded = Rounded.gradients(shape, x, dy, gamma, batch.mean(), batch.rstd(), true);
+            for (int i = 0; i < dy.length; i++) {
+                double derivative = activations.input().derivative(whole.x()[i]);
+                gradients.dx()[i] *= derivative;
+                rounded.dx()[i] *= derivative;
+            }
+            double[] bn = Reference.transform(shape, x, gamma, beta, batch.mean(), batch.rstd());
+            double[] added = Reference.widen(adding ? residual : new float[residual.length]);
+            boolean fused = adding || !activations.output().isNone();
             return step().isWithinBar(
-                            Quantity.Y, Reference.transform(shape, x, gamma, beta, batch.mean(), batch.rstd()))
+                            Quantity.Y,
+                            Reference.addResidual(bn, added, activations.output()),
+                            fused ? Rounded.withResidual(bn, added) : Rounded.nothing(bn.length))
                     .isWithinBar(Quantity.DX, gradients.dx(), rounded.dx())
                     .isWithinBar(Quantity.DWEIGHT, gradients.dgamma(), rounded.dgamma())
                     .isWithinBar(Quantity.DBIAS, gradients.dbeta(), rounded.dbeta());

@@ -276,19 +276,6 @@ class ActivationTest {
         assertThatThrownBy(() -> BatchNorm.builder(3).activation(null))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("activation: null given");
-        assertThatThrownBy(() -> BatchNorm.builder(3)
-                        .activation(Activation.relu())
-                        .synchronizedBy(InProcessExchange.group(1, Duration.ofSeconds(1))
-                                .getFirst())
-                        .build())
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("activation: given, but synchronized statistics");
-        try (BatchNorm layer =
-                BatchNorm.builder(3).activation(Activation.relu()).build()) {
-            assertThatThrownBy(() -> new AccumulatedBatches(layer))
-                    .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessageContaining("layer: built with activation, after batch norm");
-        }
     }
 
     /** Each slice as a batch of its own. */
@@ -332,32 +319,70 @@ class ActivationTest {
                         .build()) {
             Step expected = Step.run(layer, batch);
             isClose(Step.run(rank, batch), expected);
+            isClose(inHalves(layer, batch), expected);
+        }
+    }
 
-            layer.zeroGradients();
-            float[] y = new float[batch.x().length];
-            float[] dx = new float[batch.x().length];
-            AccumulatedBatches micro = new AccumulatedBatches(layer);
-            List<Consumer<Batch[]>> sweeps = List.of(
-                    b -> micro.collectStatistics(b[0]),
-                    b -> micro.transform(b[0], b[1]),
-                    b -> micro.reduceGradients(b[0], b[2]),
-                    b -> micro.inputGradient(b[0], b[2], b[3]));
-            for (int i = 0; i < sweeps.size(); i++) {
-                if (i == 1) {
-                    micro.mergeStatistics();
-                } else if (i == 3) {
-                    micro.mergeGradients();
-                }
-                for (int half = 0; half < 2; half++) {
-                    int from = half * 25;
-                    sweeps.get(i)
-                            .accept(Stream.of(batch.x(), y, batch.dy(), dx)
-                                    .map(values -> Batch.of(values, shape).samples(from, 25))
-                                    .toArray(Batch[]::new));
+    /** Of micro-batches whose own means are some deviations apart. */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void microBatchesBeforeAnActivationHaveTheBitsOfSeparatePasses(String backend) {
+        Activations relu = Activations.NONE.withOutput(Activation.relu());
+        Activations both = new Activations(Activation.leakyRelu(0.2), Activation.leakyRelu(0.1));
+        for (BatchShape shape :
+                List.of(BatchShape.of(50, 7), BatchShape.of(3000, 20), BatchShape.channelsFirst(10, 3, 31, 33))) {
+            Values batch = Values.random(shape, 12);
+            for (int i = batch.x().length / 2; i < batch.x().length; i++) {
+                batch.x()[i] += 5;
+            }
+            for (Activations activations : List.of(relu, both)) {
+                try (BatchNorm layer = layer(backend, shape, activations);
+                        BatchNorm plain = layer(backend, shape, Activations.NONE.withInput(activations.input()))) {
+                    Step step = inHalves(layer, batch);
+                    float[] z = inHalves(plain, batch).get(Quantity.Y);
+                    float[] dz = batch.dy().clone();
+                    for (int i = 0; i < dz.length; i++) {
+                        dz[i] = activations.output().gradient(dz[i], z[i]);
+                    }
+                    Step separate = inHalves(plain, batch.withDy(dz));
+                    assertThat(step.get(Quantity.Y)).isEqualTo(applied(activations.output(), z));
+                    for (Quantity q : List.of(Quantity.DX, Quantity.DWEIGHT, Quantity.DBIAS)) {
+                        assertThat(step.get(q)).as("%s of %s", q, shape).isEqualTo(separate.get(q));
+                    }
                 }
             }
-            isClose(Step.of(layer, shape, y, dx), expected);
         }
+    }
+
+    /** A step with two micro-batches. */
+    private static Step inHalves(BatchNorm layer, Values batch) {
+        BatchShape shape = batch.shape();
+        System.arraycopy(batch.weight(), 0, layer.weight(), 0, shape.c());
+        System.arraycopy(batch.bias(), 0, layer.bias(), 0, shape.c());
+        layer.zeroGradients();
+        float[] y = new float[batch.x().length];
+        float[] dx = new float[batch.x().length];
+        AccumulatedBatches micro = new AccumulatedBatches(layer);
+        List<Consumer<Batch[]>> sweeps = List.of(
+                b -> micro.collectStatistics(b[0]),
+                b -> micro.transform(b[0], b[1]),
+                b -> micro.reduceGradients(b[0], b[2]),
+                b -> micro.inputGradient(b[0], b[2], b[3]));
+        for (int i = 0; i < sweeps.size(); i++) {
+            if (i == 1) {
+                micro.mergeStatistics();
+            } else if (i == 3) {
+                micro.mergeGradients();
+            }
+            for (int half = 0; half < 2; half++) {
+                long from = half * shape.n() / 2;
+                sweeps.get(i)
+                        .accept(Stream.of(batch.x(), y, batch.dy(), dx)
+                                .map(values -> Batch.of(values, shape).samples(from, shape.n() / 2))
+                                .toArray(Batch[]::new));
+            }
+        }
+        return Step.of(layer, shape, y, dx);
     }
 
     private static void isClose(Step step, Step expected) {

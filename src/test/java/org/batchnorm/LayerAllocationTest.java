@@ -19,6 +19,7 @@ import org.batchnorm.spi.BatchNormOperations;
 import org.batchnorm.spi.GradientSums;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.Normalization;
+import org.batchnorm.spi.StatisticsExchange;
 import org.batchnorm.spi.Tensors;
 import org.junit.jupiter.api.Test;
 
@@ -118,6 +119,51 @@ class LayerAllocationTest {
         }
     }
 
+    /** What is merged between the stages of ranks and of micro-batches is made once. */
+    @Test
+    void noCallOfPartsAllocates() {
+        SynchronizedOperations ofRank = new SynchronizedOperations(operations, new Alone(), 3, ElementType.FLOAT32);
+        Activations relu = Activations.NONE.withOutput(Activation.relu());
+        BatchNorm rank = new BatchNorm(
+                BatchNormConfig.of(3),
+                new BatchNormFunction(
+                        new Arguments("layer", 3, ElementType.FLOAT32),
+                        1e-5,
+                        relu,
+                        new Backends.OpenBackend("nothing", ofRank),
+                        false));
+        Batch x = Batch.of(new float[18], SHAPE);
+        Batch y = Batch.of(new float[18], SHAPE);
+        Batch dy = Batch.of(new float[18], SHAPE);
+        Batch dx = Batch.of(new float[18], SHAPE);
+        assertAllocatesNothing(() -> {
+            rank.forward(x, y);
+            rank.backward(x, dy, dx);
+            rank.forward(x, x, y, saved);
+            rank.backward(x, y, dy, dx, y, saved);
+        });
+        AccumulatedBatches large = new AccumulatedBatches(activated);
+        assertAllocatesNothing(() -> {
+            large.collectStatistics(x);
+            large.collectStatistics(x);
+            large.mergeStatistics();
+            large.transform(x, y);
+            large.reduceGradients(x, dy);
+            large.reduceGradients(x, dy);
+            large.mergeGradients();
+            large.inputGradient(x, dy, dx);
+            large.inputGradient(x, dy, dx);
+        });
+        assertAllocatesNothing(() -> {
+            large.collectStatistics(x);
+            large.mergeStatistics();
+            large.transform(x, y, y);
+            large.reduceGradients(x, y, dy, dy);
+            large.mergeGradients();
+            large.inputGradient(x, dy, dx);
+        });
+    }
+
     private void assertAllocatesNothing(Runnable calls) {
         // What is used again is made in the first calls; a class may be loaded or compiled a little later.
         long least = Long.MAX_VALUE;
@@ -133,6 +179,24 @@ class LayerAllocationTest {
         assertThatThrownBy(() -> operations.last.x())
                 .as("the tensors are let go")
                 .isInstanceOf(IllegalStateException.class);
+    }
+
+    /** The one rank that there is. */
+    private static final class Alone implements StatisticsExchange {
+        @Override
+        public int rank() {
+            return 0;
+        }
+
+        @Override
+        public int size() {
+            return 1;
+        }
+
+        @Override
+        public void allGather(double[] mine, double[] all) {
+            System.arraycopy(mine, 0, all, 0, mine.length);
+        }
     }
 
     /** A backend that does nothing and allocates nothing. */
@@ -163,6 +227,7 @@ class LayerAllocationTest {
         @Override
         public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
             last = tensors;
+            sums.count(tensors.shape().valuesPerFeature());
         }
 
         @Override

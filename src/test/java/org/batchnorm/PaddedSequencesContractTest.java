@@ -2,6 +2,7 @@ package org.batchnorm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.offset;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -138,6 +139,76 @@ public abstract class PaddedSequencesContractTest {
             for (Quantity quantity : List.of(Quantity.Y, Quantity.DX, Quantity.DWEIGHT, Quantity.DBIAS)) {
                 Step.assertWithinBar(quantity, step.get(quantity), Reference.widen(expected.get(quantity)));
             }
+        }
+    }
+
+    /** As a layer has it of the valid positions alone, whatever stands in the padding; outputs in inputs' places. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aResidualToo(boolean channelsLast) {
+        BatchShape shape = shape(channelsLast);
+        Values random = Values.random(shape, 8);
+        Values rows = valid(channelsLast, random);
+        Values batch = random.withX(padded(channelsLast, rows.x(), Float.NaN))
+                .withDy(padded(channelsLast, rows.dy(), Float.POSITIVE_INFINITY));
+        float[] residual = rows(channelsLast, Values.random(shape, 9).x());
+        BatchNormBuilder builder = BatchNorm.builder(C).backend(backend()).activation(Activation.relu());
+        try (BatchNorm layer = layer(builder, batch);
+                BatchNorm plain = layer(builder, batch)) {
+            Batch y = Batch.of(new float[VALID * C], rows.shape());
+            Batch dx = Batch.of(new float[VALID * C], rows.shape());
+            Batch dresidual = Batch.of(new float[VALID * C], rows.shape());
+            Batch x = Batch.of(rows.x(), rows.shape());
+            plain.forward(x, Batch.of(residual, rows.shape()), y);
+            plain.backward(x, y, Batch.of(rows.dy(), rows.shape()), dx, dresidual);
+
+            PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
+            float[] inY = padded(channelsLast, residual, Float.NaN);
+            float[] inDy = batch.dy().clone();
+            Batch paddedX = Batch.of(batch.x(), shape);
+            sequences.forward(paddedX, Batch.of(inY, shape), Batch.of(inY, shape), LENGTHS);
+            assertThat(inY).isEqualTo(padded(channelsLast, rows(channelsLast, inY), 0));
+            isClose(rows(channelsLast, inY), y);
+            sequences.backward(
+                    paddedX, Batch.of(inY, shape), Batch.of(inDy, shape), Batch.of(inY, shape), Batch.of(inDy, shape));
+            assertThat(inY).isEqualTo(padded(channelsLast, rows(channelsLast, inY), 0));
+            assertThat(inDy).isEqualTo(padded(channelsLast, dresidual.array(), 0));
+            isClose(rows(channelsLast, inY), dx);
+            isClose(layer.weightGradient(), Batch.of(plain.weightGradient(), BatchShape.of(1, C)));
+            isClose(layer.biasGradient(), Batch.of(plain.biasGradient(), BatchShape.of(1, C)));
+        }
+    }
+
+    private static void isClose(float[] actual, Batch expected) {
+        assertThat(actual).containsExactly(expected.array(), offset(1e-5f));
+    }
+
+    @Test
+    void aResidualIsForForwardAndBackward() {
+        BatchShape shape = shape(true);
+        Values batch = Values.random(shape, 10);
+        try (BatchNorm layer = layer(BatchNorm.builder(C).backend(backend()).activation(Activation.relu()), batch)) {
+            PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
+            Batch x = Batch.of(batch.x(), shape);
+            Batch y = Batch.of(new float[batch.x().length], shape);
+            Batch dx = Batch.of(new float[batch.x().length], shape);
+            Batch dresidual = Batch.of(new float[batch.x().length], shape);
+            assertThatThrownBy(() -> sequences.forward(x, (Batch) null, y, LENGTHS))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("residual: null given");
+            sequences.forward(x, y, LENGTHS);
+            assertThatThrownBy(() -> sequences.backward(x, y, y, dx, dresidual))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("the forward had no residual");
+            sequences.forward(x, x, y, LENGTHS);
+            assertThatThrownBy(() -> sequences.backward(x, y, dx))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("the forward had a residual");
+            assertThatThrownBy(() -> sequences.backward(x, y, y, dx, x))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("dresidual: overlaps x");
+            assertThat(layer.weightGradient()).containsOnly(0);
+            sequences.backward(x, y, y, dx, dresidual);
         }
     }
 

@@ -466,9 +466,9 @@ class ResidualTest {
     @ValueSource(strings = {"vector", "scalar"})
     void synchronizedStatistics(String backend) {
         BatchShape shape = BatchShape.of(50, 7);
-        Activations before = new Activations(Activation.leakyRelu(0.2), Activation.NONE);
+        Activations both = new Activations(Activation.leakyRelu(0.2), Activation.relu());
         bitsAreThoseOfSeparatePasses(
-                builder(backend, shape, before)
+                builder(backend, shape, both)
                         .synchronizedBy(InProcessExchange.group(1, Duration.ofSeconds(20))
                                 .getFirst()),
                 Values.random(shape, 21),

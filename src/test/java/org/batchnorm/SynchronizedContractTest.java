@@ -24,6 +24,8 @@ import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.BackendOptions;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.BatchNormOperations;
@@ -43,6 +45,10 @@ public abstract class SynchronizedContractTest {
     private static final double EPS = 1e-5;
     private static final double MOMENTUM = 0.3;
     private static final Duration DEADLINE = Duration.ofSeconds(60);
+    private static final BatchShape ONE = BatchShape.of(1, C);
+
+    private static final Activations RELU = Activations.NONE.withOutput(Activation.relu());
+    private static final Activations BOTH = new Activations(Activation.leakyRelu(0.1), Activation.leakyRelu(0.2));
 
     /** The backend's name. */
     protected abstract String backend();
@@ -51,21 +57,49 @@ public abstract class SynchronizedContractTest {
     @ParameterizedTest
     @ValueSource(strings = {"24", "12 12", "3 20 1", "9 7 8 0", "1 1 1 1", "1 1", "0 2"})
     void ranksAreOneLayer(String sizes) {
-        check(BatchShape.of(1, C), parse(sizes), 0);
+        new Ranks(BatchShape.of(1, C), parse(sizes)).areOneLayer();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"12 12", "3 20 1", "9 7 8 0", "1 1"})
+    void ranksAreOneLayerWithActivationsAndAResidual(String sizes) {
+        BatchShape sample = BatchShape.of(1, C);
+        new Ranks(sample, parse(sizes)).with(RELU).areOneLayer();
+        new Ranks(sample, parse(sizes)).with(BOTH).adding().areOneLayer();
     }
 
     /** Terms that cancel between the ranks cost no digits. */
     @ParameterizedTest
     @ValueSource(doubles = {3, 30, 1e5})
     void ranksAreOneLayerWhateverTheMeanOfDy(double mean) {
-        check(BatchShape.of(1, C), new int[] {3, 20, 9}, mean);
-        check(BatchShape.of(1, C), new int[] {3, 3}, mean);
+        for (int[] sizes : new int[][] {{3, 20, 9}, {3, 3}}) {
+            new Ranks(BatchShape.of(1, C), sizes).dyAround(mean).areOneLayer();
+        }
+        new Ranks(BatchShape.of(1, C), 300, 1, 700).with(RELU).dyAround(mean).areOneLayer();
+    }
+
+    /** As above, with ranks whose own means are some deviations apart, and no z that the activation changes. */
+    @ParameterizedTest
+    @ValueSource(doubles = {0, 1e5})
+    void ranksAreOneLayerWhereTheirMeansDiffer(double mean) {
+        for (float bias : new float[] {0, 100}) {
+            new Ranks(BatchShape.of(1, C), 30, 200, 90)
+                    .with(RELU)
+                    .dyAround(mean)
+                    .apart(7)
+                    .biasedBy(bias)
+                    .areOneLayer();
+        }
     }
 
     @Test
     void ranksAreOneLayerInBothLayouts() {
-        check(BatchShape.channelsFirst(1, C, 9, 8), new int[] {2, 1, 4}, 0);
-        check(BatchShape.channelsLast(1, C, 9, 8), new int[] {2, 1, 4}, 0);
+        for (BatchShape sample : List.of(BatchShape.channelsFirst(1, C, 9, 8), BatchShape.channelsLast(1, C, 9, 8))) {
+            new Ranks(sample, 2, 1, 4).areOneLayer();
+            new Ranks(sample, 2, 1, 4).with(RELU).areOneLayer();
+            new Ranks(sample, 2, 1, 4).with(BOTH).adding().areOneLayer();
+        }
+        new Ranks(BatchShape.channelsFirst(1, C, 70, 70), 2, 1).with(RELU).areOneLayer();
     }
 
     /** Every rank rounds at the store alone: the moments and sums that are exchanged are as wide as of float32. */
@@ -73,10 +107,65 @@ public abstract class SynchronizedContractTest {
     @EnumSource(value = ElementType.class, names = "B?FLOAT16", mode = EnumSource.Mode.MATCH_ALL)
     void ranksAreOneLayerOfEveryType(ElementType type) {
         assumeTrue(takes16Bit(), "a backend that takes 16-bit types");
-        check(BatchShape.of(1, C), new int[] {3, 20, 1, 0}, 0, type);
-        check(BatchShape.of(1, C), new int[] {9, 7}, 30, type);
-        check(BatchShape.channelsFirst(1, C, 9, 8), new int[] {2, 1, 4}, 0, type);
-        check(BatchShape.channelsLast(1, C, 9, 8), new int[] {2, 1, 4}, 3, type);
+        for (Activations activations : List.of(Activations.NONE, RELU)) {
+            ofType(type, BatchShape.of(1, C), 3, 20, 1, 0).with(activations).areOneLayer();
+            ofType(type, BatchShape.of(1, C), 9, 7)
+                    .with(activations)
+                    .dyAround(30)
+                    .areOneLayer();
+            ofType(type, BatchShape.channelsFirst(1, C, 9, 8), 2, 1, 4)
+                    .with(activations)
+                    .areOneLayer();
+            ofType(type, BatchShape.channelsLast(1, C, 9, 8), 2, 1, 4)
+                    .with(activations)
+                    .dyAround(3)
+                    .areOneLayer();
+        }
+        ofType(type, BatchShape.of(1, C), 3, 20, 1, 0).with(RELU).adding().areOneLayer();
+    }
+
+    private Ranks ofType(ElementType type, BatchShape sample, int... sizes) {
+        Ranks ranks = new Ranks(sample, sizes);
+        ranks.type = type;
+        return ranks;
+    }
+
+    /** The activation goes by the γ and β of the forward, whatever an optimizer has made of them since. */
+    @Test
+    void parametersMayChangeBeforeTheBackward() {
+        Ranks ranks = new Ranks(BatchShape.of(1, C), new int[] {3, 20, 9}).with(BOTH);
+        ranks.changing = true;
+        ranks.areOneLayer();
+    }
+
+    /**
+     * The sign of the activation is that of y to the last bit, where x is the mean of all ranks but for rounding, and
+     * far from that of its own: of ones, dβ counts the values of y that are positive.
+     */
+    @Test
+    void theSignIsThatOfTheForward() {
+        int[] sizes = {40, 24};
+        together(2, exchange -> {
+            int n = sizes[exchange.rank()];
+            float[] x = new float[n * C];
+            for (int i = 0; i < x.length; i++) {
+                float mean = 0.1f * (1 + i % C);
+                int kind = i / C < 8 ? exchange.rank() * 2 - 1 : 0;
+                x[i] = mean + kind * 0.7f;
+            }
+            float[] ones = new float[x.length];
+            Arrays.fill(ones, 1);
+            try (BatchNorm layer = layer(exchange, RELU)) {
+                float[] y = new float[x.length];
+                layer.forward(x, y, BatchShape.of(n, C));
+                layer.backward(x, ones, new float[x.length], BatchShape.of(n, C));
+                float[] positive = new float[C];
+                for (int i = 0; i < y.length; i++) {
+                    positive[i % C] += y[i] > 0 ? 1 : 0;
+                }
+                assertThat(layer.biasGradient()).containsExactly(positive);
+            }
+        });
     }
 
     private boolean takes16Bit() {
@@ -91,83 +180,11 @@ public abstract class SynchronizedContractTest {
         return Arrays.stream(sizes.split(" ")).mapToInt(Integer::parseInt).toArray();
     }
 
-    private void check(BatchShape sample, int[] sizes, double meanOfDy) {
-        check(sample, sizes, meanOfDy, ElementType.FLOAT32);
-    }
-
-    private void check(BatchShape sample, int[] sizes, double meanOfDy, ElementType type) {
-        int n = Arrays.stream(sizes).sum();
-        BatchShape shape = new BatchShape(n, C, sample.spatial(), sample.layout());
-        Values whole = Values.random(shape, 7, 3, 2);
-        for (int i = 0; i < whole.dy().length; i++) {
-            whole.dy()[i] += (float) meanOfDy;
-        }
-        System.arraycopy(floats(batch(whole.x(), shape, type)), 0, whole.x(), 0, whole.x().length);
-        System.arraycopy(floats(batch(whole.dy(), shape, type)), 0, whole.dy(), 0, whole.dy().length);
-        float[] y = new float[whole.x().length];
-        float[] dx = new float[whole.x().length];
-        List<BatchNorm> layers = new ArrayList<>();
-        together(sizes.length, exchange -> {
-            BatchNorm layer = layer(exchange);
-            synchronized (layers) {
-                layers.add(layer);
-            }
-            int from = Arrays.stream(sizes).limit(exchange.rank()).sum();
-            BatchShape part = new BatchShape(sizes[exchange.rank()], C, sample.spatial(), sample.layout());
-            int start = from * C * (int) sample.spatial();
-            if (type == ElementType.FLOAT32) {
-                step(layer, whole, part, start, y, dx);
-            } else {
-                step(layer, whole, part, start, type, y, dx);
-            }
-        });
-        Expected expected = new Expected(whole);
-        expected.check(Quantity.Y, type, y, expected.y, Rounded.nothing(y.length));
-        expected.check(Quantity.DX, type, dx, expected.gradients.dx(), expected.rounded.dx());
-        // Each rank's part is rounded, and may be larger than the sum.
-        float[] dgamma = sum(layers, BatchNorm::weightGradient);
-        double[] parts = sizes(layers, BatchNorm::weightGradient);
-        expected.check(Quantity.DWEIGHT, dgamma, expected.gradients.dgamma(), parts);
-        float[] dbeta = sum(layers, BatchNorm::biasGradient);
-        expected.check(Quantity.DBIAS, dbeta, expected.gradients.dbeta(), sizes(layers, BatchNorm::biasGradient));
-        for (BatchNorm layer : layers) {
-            assertThat(layer.numBatchesTracked()).isEqualTo(1);
-            assertThat(layer.runningMean()).isEqualTo(layers.get(0).runningMean());
-            assertThat(layer.runningVar()).isEqualTo(layers.get(0).runningVar());
-            expected.check(Quantity.RUNNING_MEAN, layer.runningMean(), expected.runningMean);
-            expected.check(Quantity.RUNNING_VAR, layer.runningVar(), expected.runningVar);
-            layer.close();
-        }
-    }
-
-    private static void step(BatchNorm layer, Values whole, BatchShape part, int start, float[] y, float[] dx) {
-        int end = start + (int) part.elements();
-        System.arraycopy(whole.weight(), 0, layer.weight(), 0, C);
-        System.arraycopy(whole.bias(), 0, layer.bias(), 0, C);
-        float[] x = Arrays.copyOfRange(whole.x(), start, end);
-        float[] out = new float[x.length];
-        layer.forward(x, out, part);
-        System.arraycopy(out, 0, y, start, out.length);
-        layer.backward(x, Arrays.copyOfRange(whole.dy(), start, end), out, part);
-        System.arraycopy(out, 0, dx, start, out.length);
-    }
-
-    private static void step(
-            BatchNorm layer, Values whole, BatchShape part, int start, ElementType type, float[] y, float[] dx) {
-        int end = start + (int) part.elements();
-        System.arraycopy(whole.weight(), 0, layer.weight(), 0, C);
-        System.arraycopy(whole.bias(), 0, layer.bias(), 0, C);
-        Batch x = batch(Arrays.copyOfRange(whole.x(), start, end), part, type);
-        Batch dy = batch(Arrays.copyOfRange(whole.dy(), start, end), part, type);
-        Batch out = batch(new float[end - start], part, type);
-        layer.forward(x, out);
-        out.copyTo(0, y, start, end - start);
-        layer.backward(x, dy, out);
-        out.copyTo(0, dx, start, end - start);
-    }
-
-    /** The values, rounded to the type. */
+    /** The values, rounded to the type; those of float32 in that very array. */
     private static Batch batch(float[] values, BatchShape shape, ElementType type) {
+        if (type == ElementType.FLOAT32) {
+            return Batch.of(values, shape);
+        }
         Arena arena = Arena.ofAuto();
         Batch batch = Batch.of(arena.allocate(Math.max(1, values.length) * (long) type.bytes(), 8), type, shape);
         batch.copyFrom(values, 0, 0, values.length);
@@ -248,6 +265,38 @@ public abstract class SynchronizedContractTest {
         }
     }
 
+    /** With activations and a residual, too, they are those of a layer that knows of no other rank. */
+    @ParameterizedTest
+    @EnumSource(names = {"FROZEN", "INFERENCE"})
+    void givenStatisticsAreThoseOfALayerAlone(Mode mode) {
+        StatisticsExchange alone =
+                InProcessExchange.group(2, Duration.ofMillis(1)).get(0);
+        Values batch = Values.random(BatchShape.of(7, C), 3);
+        Batch x = Batch.of(batch.x(), batch.shape());
+        Batch residual = Batch.of(Values.random(batch.shape(), 4).x(), batch.shape());
+        for (Activations activations : List.of(RELU, BOTH)) {
+            try (BatchNorm layer = layer(alone, activations);
+                    BatchNorm other = builder(activations).build()) {
+                Step.run(layer.mode(mode), batch).isBitwise(Step.run(other.mode(mode), batch));
+                List<float[]> results = new ArrayList<>();
+                for (BatchNorm each : List.of(layer, other)) {
+                    SavedStatistics saved = new SavedStatistics(C);
+                    Batch y = Batch.of(new float[7 * C], batch.shape());
+                    Batch dx = Batch.of(new float[7 * C], batch.shape());
+                    Batch dresidual = Batch.of(new float[7 * C], batch.shape());
+                    each.forward(x, residual, y, saved);
+                    each.backward(x, y, Batch.of(batch.dy(), batch.shape()), dx, dresidual, saved);
+                    results.add(y.array());
+                    results.add(dx.array());
+                    results.add(dresidual.array());
+                }
+                for (int i = 0; i < 3; i++) {
+                    assertThat(results.get(i)).isEqualTo(results.get(i + 3));
+                }
+            }
+        }
+    }
+
     /** As inference does everywhere, a rank infers alone; its gradients are those of its own batch. */
     @Test
     void inferenceWithoutTrackedStatisticsExchangesNothing() {
@@ -280,12 +329,20 @@ public abstract class SynchronizedContractTest {
     }
 
     private BatchNorm layer(StatisticsExchange exchange) {
+        return layer(exchange, Activations.NONE);
+    }
+
+    private BatchNorm layer(StatisticsExchange exchange, Activations activations) {
+        return builder(activations).synchronizedBy(exchange).build();
+    }
+
+    private BatchNormBuilder builder(Activations activations) {
         return BatchNorm.builder(C)
                 .eps(EPS)
                 .momentum(MOMENTUM)
-                .backend(backend())
-                .synchronizedBy(exchange)
-                .build();
+                .inputActivation(activations.input())
+                .activation(activations.output())
+                .backend(backend());
     }
 
     /** Runs every rank in a thread of its own; what one throws, its assertions included, is thrown. */
@@ -305,12 +362,13 @@ public abstract class SynchronizedContractTest {
         }
     }
 
-    private static double[] sizes(List<BatchNorm> layers, Function<BatchNorm, float[]> gradient) {
+    private static double[] sizes(List<BatchNorm> layers, Function<BatchNorm, float[]> gradient, double[] least) {
         double[] sizes = new double[C];
-        for (BatchNorm layer : layers) {
-            for (int c = 0; c < C; c++) {
+        for (int c = 0; c < C; c++) {
+            for (BatchNorm layer : layers) {
                 sizes[c] += Math.abs(gradient.apply(layer)[c]);
             }
+            sizes[c] = Math.max(sizes[c], least[c]);
         }
         return sizes;
     }
@@ -329,42 +387,213 @@ public abstract class SynchronizedContractTest {
         return rounded;
     }
 
-    /** What the whole batch gives, in double precision. */
-    private static final class Expected {
-        final double[] y;
-        final Reference.Gradients gradients;
-        final Reference.Gradients rounded;
-        final double[] runningMean;
-        final double[] runningVar;
+    /** Ranks with their parts of a batch, and what they are given beside it. */
+    private final class Ranks {
+        private final BatchShape sample;
+        private final int[] sizes;
+        private ElementType type = ElementType.FLOAT32;
+        private Activations activations = Activations.NONE;
+        private double meanOfDy;
+        private float apart;
+        private float bias;
+        private boolean adding;
 
-        Expected(Values whole) {
+        /** Whether γ and β change between forward and backward. */
+        private boolean changing;
+
+        private Values whole;
+        private float[] residual;
+        private float[] y;
+        private float[] dx;
+        private float[] dresidual;
+
+        Ranks(BatchShape sample, int... sizes) {
+            this.sample = sample;
+            this.sizes = sizes;
+        }
+
+        Ranks with(Activations newActivations) {
+            activations = newActivations;
+            return this;
+        }
+
+        Ranks adding() {
+            adding = true;
+            return this;
+        }
+
+        Ranks dyAround(double mean) {
+            meanOfDy = mean;
+            return this;
+        }
+
+        /** The distance between the means of ranks. */
+        Ranks apart(float distance) {
+            apart = distance;
+            return this;
+        }
+
+        /** Adds to β. */
+        Ranks biasedBy(float value) {
+            bias = value;
+            return this;
+        }
+
+        private BatchShape samples(int n) {
+            return new BatchShape(n, C, sample.spatial(), sample.layout());
+        }
+
+        private int start(int rank) {
+            return (int) samples(Arrays.stream(sizes).limit(rank).sum()).elements();
+        }
+
+        private float[] rounded(float[] values) {
+            return floats(batch(values, whole.shape(), type));
+        }
+
+        private void prepare() {
+            whole = Values.random(samples(Arrays.stream(sizes).sum()), 7, 3, 2);
+            for (int rank = 0; rank < sizes.length; rank++) {
+                for (int i = start(rank); i < start(rank + 1); i++) {
+                    whole.x()[i] += rank * apart;
+                    whole.dy()[i] += (float) meanOfDy;
+                }
+            }
+            for (int c = 0; c < C; c++) {
+                whole.bias()[c] += bias;
+            }
+            whole = whole.withX(rounded(whole.x())).withDy(rounded(whole.dy()));
+            residual = rounded(Values.random(whole.shape(), 8).dy());
+            y = new float[whole.x().length];
+            dx = new float[whole.x().length];
+            dresidual = new float[whole.x().length];
+        }
+
+        void areOneLayer() {
+            prepare();
+            List<BatchNorm> layers = new ArrayList<>();
+            together(sizes.length, exchange -> {
+                BatchNorm layer = layer(exchange, activations);
+                synchronized (layers) {
+                    layers.add(layer);
+                }
+                step(layer, exchange.rank());
+            });
+            check(layers);
+        }
+
+        private Batch part(float[] values, int rank) {
+            return batch(Arrays.copyOfRange(values, start(rank), start(rank + 1)), samples(sizes[rank]), type);
+        }
+
+        private void step(BatchNorm layer, int rank) {
+            System.arraycopy(whole.weight(), 0, layer.weight(), 0, C);
+            System.arraycopy(whole.bias(), 0, layer.bias(), 0, C);
+            Batch x = part(whole.x(), rank);
+            Batch dy = part(whole.dy(), rank);
+            Batch out = part(new float[y.length], rank);
+            if (adding) {
+                Batch ofX = part(new float[y.length], rank);
+                Batch ofResidual = part(new float[y.length], rank);
+                layer.forward(x, part(residual, rank), out);
+                take(out, y, rank);
+                layer.backward(x, out, dy, ofX, ofResidual);
+                take(ofX, dx, rank);
+                take(ofResidual, dresidual, rank);
+                return;
+            }
+            layer.forward(x, out);
+            take(out, y, rank);
+            if (changing) {
+                Arrays.fill(layer.weight(), -3);
+                Arrays.fill(layer.bias(), 7);
+            }
+            layer.backward(x, dy, out);
+            take(out, dx, rank);
+        }
+
+        private void take(Batch from, float[] into, int rank) {
+            from.copyTo(0, into, start(rank), (int) from.shape().elements());
+        }
+
+        private float[] activated() {
+            float[] a = whole.x().clone();
+            for (int i = 0; i < a.length; i++) {
+                a[i] = activations.input().of(a[i]);
+            }
+            return a;
+        }
+
+        /** The gradient by BN(input(x)): the sign is that of the y that the ranks gave. */
+        private float[] gradient() {
+            float[] gradient = whole.dy().clone();
+            for (int i = 0; i < gradient.length; i++) {
+                gradient[i] = activations.output().gradient(gradient[i], y[i]);
+            }
+            if (adding) {
+                gradient = rounded(gradient);
+                assertThat(dresidual).isEqualTo(gradient);
+            }
+            return gradient;
+        }
+
+        /** Holds it against what the whole batch gives, in double precision. */
+        private void check(List<BatchNorm> layers) {
             BatchShape shape = whole.shape();
-            double[] x = Reference.widen(whole.x());
-            double[] dy = Reference.widen(whole.dy());
+            double[] a = Reference.widen(activated());
+            double[] dy = Reference.widen(gradient());
             double[] gamma = Reference.widen(whole.weight());
-            Reference.Statistics batch = Reference.statistics(shape, x, EPS);
-            y = Reference.transform(shape, x, gamma, Reference.widen(whole.bias()), batch.mean(), batch.rstd());
-            gradients = Reference.backward(shape, x, dy, gamma, batch.mean(), batch.rstd(), true);
-            rounded = Rounded.gradients(shape, x, dy, gamma, batch.mean(), batch.rstd(), true);
+            Reference.Statistics batch = Reference.statistics(shape, a, EPS);
+            double[] bn =
+                    Reference.transform(shape, a, gamma, Reference.widen(whole.bias()), batch.mean(), batch.rstd());
+            double[] added = Reference.widen(adding ? residual : new float[residual.length]);
+            boolean fused = adding || !activations.output().isNone();
+            double[] ofY = fused ? Rounded.withResidual(bn, added) : Rounded.nothing(bn.length);
+            check(Quantity.Y, y, Reference.addResidual(bn, added, activations.output()), ofY);
+
+            Reference.Gradients gradients = Reference.backward(shape, a, dy, gamma, batch.mean(), batch.rstd(), true);
+            Reference.Gradients rounded = Rounded.gradients(shape, a, dy, gamma, batch.mean(), batch.rstd(), true);
+            for (int i = 0; i < dy.length; i++) {
+                double derivative = activations.input().derivative(whole.x()[i]);
+                gradients.dx()[i] *= derivative;
+                rounded.dx()[i] *= derivative;
+            }
+            check(Quantity.DX, dx, gradients.dx(), rounded.dx());
+            // Each rank's part is rounded, and may be larger than the sum.
+            double[] ofParts = sizes(layers, BatchNorm::weightGradient, rounded.dgamma());
+            float[] dgamma = sum(layers, BatchNorm::weightGradient);
+            Step.assertWithinBar(ONE, Quantity.DWEIGHT, dgamma, gradients.dgamma(), ofParts);
+            ofParts = sizes(layers, BatchNorm::biasGradient, rounded.dbeta());
+            Step.assertWithinBar(ONE, Quantity.DBIAS, sum(layers, BatchNorm::biasGradient), gradients.dbeta(), ofParts);
+            checkStatistics(layers, batch);
+        }
+
+        private void check(Quantity quantity, float[] actual, double[] expected, double[] ofRounding) {
+            if (type == ElementType.FLOAT32) {
+                Step.assertWithinBar(whole.shape(), quantity, actual, expected, ofRounding);
+            } else {
+                assertThat(ErrorBound.check(quantity, type, actual, expected, ofRounding, OptionalDouble.empty())
+                                .message())
+                        .isEmpty();
+            }
+        }
+
+        private void checkStatistics(List<BatchNorm> layers, Reference.Statistics batch) {
             double[] ones = new double[C];
             Arrays.fill(ones, 1);
-            runningMean = Reference.updateRunning(new double[C], batch.mean(), MOMENTUM);
+            BatchShape shape = whole.shape();
+            double[] mean = Reference.updateRunning(new double[C], batch.mean(), MOMENTUM);
             double[] unbiased = Reference.unbiased(batch.variance(), shape.valuesPerFeature());
-            runningVar = Reference.updateRunning(ones, unbiased, MOMENTUM);
-        }
-
-        void check(Quantity quantity, float[] actual, double[] expected) {
-            check(quantity, actual, expected, Rounded.nothing(expected.length));
-        }
-
-        void check(Quantity quantity, float[] actual, double[] expected, double[] roundedTo) {
-            check(quantity, ElementType.FLOAT32, actual, expected, roundedTo);
-        }
-
-        void check(Quantity quantity, ElementType type, float[] actual, double[] expected, double[] roundedTo) {
-            assertThat(ErrorBound.check(quantity, type, actual, expected, roundedTo, OptionalDouble.empty())
-                            .message())
-                    .isEmpty();
+            double[] variance = Reference.updateRunning(ones, unbiased, MOMENTUM);
+            double[] ofMean = Rounded.runningMean(shape, batch.variance(), MOMENTUM);
+            for (BatchNorm layer : layers) {
+                assertThat(layer.numBatchesTracked()).isEqualTo(1);
+                assertThat(layer.runningMean()).isEqualTo(layers.get(0).runningMean());
+                assertThat(layer.runningVar()).isEqualTo(layers.get(0).runningVar());
+                Step.assertWithinBar(ONE, Quantity.RUNNING_MEAN, layer.runningMean(), mean, ofMean);
+                Step.assertWithinBar(Quantity.RUNNING_VAR, layer.runningVar(), variance);
+                layer.close();
+            }
         }
     }
 }

@@ -53,8 +53,12 @@ public interface BatchNormOperations extends AutoCloseable {
      * <p>Of {@linkplain Tensors#isFromOutput() y in the place of x}, with {@code z = output⁻¹(y)}, it is {@code x̂ = (z
      * − beta) / gamma}, here and in {@link #inputGradient}.
      *
+     * <p>Of statistics of more values than these the count is larger. Where the {@linkplain BatchStatistics#part()
+     * moments of these} are known, n values with the mean μ′, a backend can keep the digits of dgamma whatever the mean
+     * of dy: {@code Σ dy · x̂ = Σ (dy − c) · x̂ + c · n · (μ′ − mean) · rstd} for every constant c.
+     *
      * @param tensors x and dy in, and y where dresidual is to be written; dresidual out
-     * @param normalization in, that of the forward. Statistics of more values than these have a larger count
+     * @param normalization in, that of the forward
      * @param sums out, overwritten
      */
     void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums);

@@ -2,6 +2,7 @@ package org.batchnorm.spi;
 
 import org.batchnorm.data.ElementType;
 import org.batchnorm.data.FeatureValues;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The per-feature statistics with which one batch was normalized, C values each, in float32 or, for batches of
@@ -17,6 +18,8 @@ public final class BatchStatistics {
     private final FeatureValues variance;
     private final FeatureValues rstd;
     private long count;
+    private @Nullable Moments part;
+    private boolean isOfPart;
 
     /**
      * Zeroed statistics in float32.
@@ -115,6 +118,31 @@ public final class BatchStatistics {
     /** Sets of how many values of each feature these are the statistics. */
     public void count(long values) {
         count = values;
+    }
+
+    /**
+     * The moments of the values at hand, where these are statistics of more values, as of other ranks or micro-batches;
+     * null: nobody has told them. What is normalized, and x̂ in every formula, goes by the statistics all the same. The
+     * moments tell a backend what a constant in dy, which costs digits, adds to the sums of a part, {@code Σ x̂ = n ·
+     * (mean of the part − mean) · rstd}.
+     */
+    public @Nullable Moments part() {
+        return isOfPart ? part : null;
+    }
+
+    /** Tells the moments of the values at hand, of which a copy is kept. */
+    public void setPart(Moments ofValuesAtHand) {
+        if (part == null) {
+            part = new Moments(features());
+        }
+        part.clear();
+        part.add(ofValuesAtHand);
+        isOfPart = true;
+    }
+
+    /** From here on these are the statistics of the values at hand, or nobody has told the moments of those. */
+    public void clearPart() {
+        isOfPart = false;
     }
 
     /** The type of the statistics, FLOAT32 or FLOAT64. */

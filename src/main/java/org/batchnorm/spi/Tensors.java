@@ -60,6 +60,11 @@ public final class Tensors {
         return set(x, null, dy, null);
     }
 
+    /** The same behind a residual, see {@link #backward(Batch, Batch, Batch, Batch, Batch)}. */
+    public Tensors reduce(Batch x, Batch y, Batch dy, Batch dresidual) {
+        return set(x, y, dy, null).withResidual(null, dresidual);
+    }
+
     /**
      * The tensors of {@code reduceGradients}, {@code inputGradient} and {@code backward}.
      *

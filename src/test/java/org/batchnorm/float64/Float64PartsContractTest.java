@@ -11,6 +11,8 @@ import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 import org.batchnorm.AccumulatedBatches;
 import org.batchnorm.BatchNorm;
 import org.batchnorm.BatchNormFunction;
@@ -21,12 +23,16 @@ import org.batchnorm.SavedStatistics;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
+import org.batchnorm.spi.Activation;
+import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.InProcessExchange;
 import org.batchnorm.spi.Moments;
 import org.batchnorm.spi.StatisticsExchange;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is made of the stages: parts of a batch, or several of them, within the bar of FLOAT64. */
@@ -89,37 +95,60 @@ public abstract class Float64PartsContractTest {
         }
     }
 
+    /** With an activation after batch norm, one before it as well, and a residual. */
+    static Stream<Inputs> parts() {
+        Activations relu = Activations.NONE.withOutput(Activation.relu());
+        Activations both = new Activations(Activation.leakyRelu(0.1), Activation.leakyRelu(0.2));
+        return DoubleStream.of(0, 1e9)
+                .mapToObj(Float64PartsContractTest::inputs)
+                .flatMap(in -> Stream.of(
+                        in,
+                        in.with(relu),
+                        in.with(both),
+                        in.with(relu).withResidual(63),
+                        in.with(both).withResidual(64)));
+    }
+
     @ParameterizedTest
-    @ValueSource(doubles = {0, 1e9})
-    void accumulatedBatchesAreOne(double mean) {
-        Inputs in = inputs(mean);
+    @MethodSource("parts")
+    void accumulatedBatchesAreOne(Inputs in) {
         try (BatchNorm layer = Layers.layer(in, backend(), 1)) {
             AccumulatedBatches large = new AccumulatedBatches(layer);
             Batch x = Batch.of(in.x(), SHAPE);
             Batch dy = Batch.of(in.dy(), SHAPE);
+            Batch residual = residual(in);
             Batch y = zeros();
             Batch dx = zeros();
+            Batch dresidual = zeros();
             int[][] parts = {{0, 9}, {9, 14}, {23, 1}};
             for (int[] part : parts) {
                 large.collectStatistics(x.samples(part[0], part[1]));
             }
             large.mergeStatistics();
             for (int[] part : parts) {
-                large.transform(x.samples(part[0], part[1]), y.samples(part[0], part[1]));
+                if (residual == null) {
+                    large.transform(of(part, x), of(part, y));
+                } else {
+                    large.transform(of(part, x), of(part, residual), of(part, y));
+                }
             }
             for (int[] part : parts) {
-                large.reduceGradients(x.samples(part[0], part[1]), dy.samples(part[0], part[1]));
+                if (residual == null) {
+                    large.reduceGradients(of(part, x), of(part, dy));
+                } else {
+                    large.reduceGradients(of(part, x), of(part, y), of(part, dy), of(part, dresidual));
+                }
             }
             large.mergeGradients();
             for (int[] part : parts) {
-                large.inputGradient(
-                        x.samples(part[0], part[1]), dy.samples(part[0], part[1]), dx.samples(part[0], part[1]));
+                large.inputGradient(of(part, x), of(part, residual == null ? dy : dresidual), of(part, dx));
             }
             Outputs out = new Outputs();
             out.y = Layers.values(y);
             out.dx = Layers.values(dx);
             out.dgamma = layer.doubleWeightGradient();
             out.dbeta = layer.doubleBiasGradient();
+            out.dresidual = residual == null ? null : Layers.values(dresidual);
             out.isWithinBar(in);
             double[] exactMean = train(in).mean;
             assertThat(layer.doubleRunningMean()[1])
@@ -127,13 +156,22 @@ public abstract class Float64PartsContractTest {
         }
     }
 
+    private static Batch of(int[] part, Batch all) {
+        return all.samples(part[0], part[1]);
+    }
+
+    private static @Nullable Batch residual(Inputs in) {
+        return in.residual() == null ? null : Batch.of(in.residual(), SHAPE);
+    }
+
     @ParameterizedTest
-    @ValueSource(doubles = {0, 1e9})
-    void ranksAreOneLayer(double mean) throws Exception {
-        Inputs in = inputs(mean);
+    @MethodSource("parts")
+    void ranksAreOneLayer(Inputs in) throws Exception {
         int[][] parts = {{0, 9}, {9, 15}};
+        Batch residual = residual(in);
         Batch y = zeros();
         Batch dx = zeros();
+        Batch dresidual = zeros();
         double[] dgamma = new double[C];
         double[] dbeta = new double[C];
         try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
@@ -146,10 +184,15 @@ public abstract class Float64PartsContractTest {
                             .build()) {
                         System.arraycopy(in.gamma(), 0, layer.doubleWeight(), 0, C);
                         System.arraycopy(in.beta(), 0, layer.doubleBias(), 0, C);
-                        Batch x = Batch.of(in.x(), SHAPE).samples(part[0], part[1]);
-                        Batch dy = Batch.of(in.dy(), SHAPE).samples(part[0], part[1]);
-                        layer.forward(x, y.samples(part[0], part[1]));
-                        layer.backward(x, dy, dx.samples(part[0], part[1]));
+                        Batch x = of(part, Batch.of(in.x(), SHAPE));
+                        Batch dy = of(part, Batch.of(in.dy(), SHAPE));
+                        if (residual == null) {
+                            layer.forward(x, of(part, y));
+                            layer.backward(x, dy, of(part, dx));
+                        } else {
+                            layer.forward(x, of(part, residual), of(part, y));
+                            layer.backward(x, of(part, y), dy, of(part, dx), of(part, dresidual));
+                        }
                         synchronized (dgamma) {
                             for (int c = 0; c < C; c++) {
                                 dgamma[c] += layer.doubleWeightGradient()[c];
@@ -168,6 +211,7 @@ public abstract class Float64PartsContractTest {
         out.dx = Layers.values(dx);
         out.dgamma = dgamma;
         out.dbeta = dbeta;
+        out.dresidual = residual == null ? null : Layers.values(dresidual);
         out.isWithinBar(in);
     }
 

@@ -11,6 +11,7 @@ import org.batchnorm.Values;
 import org.batchnorm.conformance.ErrorBound;
 import org.batchnorm.conformance.Quantity;
 import org.batchnorm.conformance.Reference;
+import org.batchnorm.conformance.Rounded;
 import org.batchnorm.data.Batch;
 import org.batchnorm.data.BatchShape;
 import org.junit.jupiter.api.Test;
@@ -160,6 +161,81 @@ class StagesTest {
         check(Quantity.RSTD, statistics.rstd(), expected.rstd);
         check(Quantity.Y, y, expected.y);
         check(Quantity.DX, dx, expected.dx);
+    }
+
+    /**
+     * Of parts whose moments are known dgamma keeps its digits, whatever the mean of dy. Of those whose are not, dy is
+     * summed as it is.
+     */
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void knownMomentsOfAPartKeepTheDigitsOfDgamma(String backend) {
+        BatchShape shape = BatchShape.of(6000, 5);
+        Values in = Values.random(shape, 6, 3, 2);
+        for (int i = 0; i < in.x().length; i++) {
+            in.x()[i] += i < in.x().length / 2 ? 0 : 4;
+            in.dy()[i] += 1e4f;
+        }
+        double[] known = errorsOfDgamma(backend, in, true);
+        double[] unknown = errorsOfDgamma(backend, in, false);
+        for (int c = 0; c < 5; c++) {
+            assertThat(known[c]).as("share of the bar, feature %d", c).isLessThan(1);
+        }
+        assertThat(Arrays.stream(unknown).max().orElseThrow()).isGreaterThan(2);
+    }
+
+    /** The errors of dgamma from two halves, as shares of what the bar allows. */
+    private static double[] errorsOfDgamma(String backend, Values in, boolean known) {
+        BatchShape shape = in.shape();
+        BatchShape half = BatchShape.of(shape.n() / 2, shape.c());
+        Tensors tensors = new Tensors();
+        Moments[] moments = {new Moments(shape.c()), new Moments(shape.c())};
+        Moments ofAll = new Moments(shape.c());
+        GradientSums sums = new GradientSums(shape.c());
+        GradientSums ofPart = new GradientSums(shape.c());
+        BatchStatistics statistics = new BatchStatistics(shape.c());
+        Normalization through = new Normalization(in.weight(), in.bias(), EPS, statistics, true);
+        try (BatchNormOperations operations = open(backend)) {
+            for (int part = 0; part < 2; part++) {
+                operations.collectStatistics(tensors.collect(part(in.x(), part, half)), moments[part]);
+                ofAll.add(moments[part]);
+            }
+            statistics.set(ofAll, EPS);
+            for (int part = 0; part < 2; part++) {
+                if (known) {
+                    statistics.setPart(moments[part]);
+                }
+                tensors.reduce(part(in.x(), part, half), part(in.dy(), part, half));
+                operations.reduceGradients(tensors, through, ofPart);
+                sums.add(ofPart);
+            }
+        }
+        double[] x = Reference.widen(in.x());
+        double[] dy = Reference.widen(in.dy());
+        Reference.Statistics exact = Reference.statistics(shape, x, EPS);
+        double[] dgamma = Reference.backward(shape, x, dy, null, exact.mean(), exact.rstd(), true)
+                .dgamma();
+        double[] rounded = Rounded.gradients(shape, x, dy, null, exact.mean(), exact.rstd(), true)
+                .dgamma();
+        double[] errors = new double[shape.c()];
+        for (int c = 0; c < errors.length; c++) {
+            double allowed = 8 * 0x1p-24 * Math.max(Math.abs(dgamma[c]), rounded[c]);
+            errors[c] = Math.abs(sums.dgamma()[c] - dgamma[c]) / allowed;
+        }
+        return errors;
+    }
+
+    @Test
+    void theMomentsOfAPartAreKeptUntilTheyAreForgotten() {
+        BatchStatistics statistics = new BatchStatistics(1);
+        assertThat(statistics.part()).isNull();
+        Moments moments = moments(new double[] {1, 4});
+        statistics.setPart(moments);
+        moments.clear();
+        assertThat(statistics.part().count()).isEqualTo(2);
+        assertThat(statistics.part().mean()).containsExactly(2.5);
+        statistics.clearPart();
+        assertThat(statistics.part()).isNull();
     }
 
     /** On a machine without a sample, say: its part of the merge is nothing. */

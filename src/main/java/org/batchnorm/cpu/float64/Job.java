@@ -308,12 +308,18 @@ final class Job implements WorkerPool.Task, AutoCloseable {
             into.dbetaLow()[c] = pair.low;
         }
         // About the mean of these very values the distances add up to 0, and a constant that dy has does not count.
-        boolean aboutBatchMean =
-                throughStatistics && normalization().statistics().count() == into.count();
-        coefficients.setCentre(into, aboutBatchMean, from, to);
+        BatchStatistics statistics = normalization().statistics();
+        Moments part = statistics.part();
+        boolean aboutBatchMean = throughStatistics && statistics.count() == into.count();
+        coefficients.setCentre(into, aboutBatchMean || part != null, from, to);
         pass(products, from, to, lanes, true);
         for (int c = from; c < to; c++) {
             into.dgamma()[c] = sums.total(c, pair).high;
+            if (part != null) {
+                // About the mean of more values it counts by what the distances add up to.
+                double apart = statistics.distance(part.mean()[c], part.meanLow()[c], c);
+                into.dgamma()[c] += coefficients.dyMean[c] * (into.count() * apart * statistics.rstd(c));
+            }
         }
     }
 

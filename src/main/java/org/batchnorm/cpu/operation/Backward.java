@@ -24,7 +24,7 @@ public final class Backward extends ReduceGradients {
     }
 
     @Override
-    boolean isAboutBatchMean() {
+    boolean knowsOwnMean() {
         return features.throughStatistics;
     }
 }

@@ -46,18 +46,19 @@ public sealed class ReduceGradients extends Operation permits Backward {
     }
 
     /**
-     * Whether the mean is that of the very values that are reduced. Their distances from it then add up to 0, so that a
-     * shift of dy does not change dgamma: only then may dy have one. The values of a stage may be a part of those that
-     * the mean was taken of; then these are more.
+     * Whether it is known what the distances from the mean add up to: 0 where the mean is that of the very values that
+     * are reduced. The values of a stage may be a part of those that the mean was taken of, which are more; then the
+     * mean of the part tells. Only where it is known may dy have a shift, as that adds so much to dgamma.
      */
-    boolean isAboutBatchMean() {
-        return features.throughStatistics && features.statistics.count() == features.count;
+    boolean knowsOwnMean() {
+        return features.throughStatistics
+                && (features.statistics.count() == features.count || features.statistics.part() != null);
     }
 
     @Override
     public final void prepareShift(Cut cut, Rows scratch, Coefficients into, int from, int to) {
         float[] mean = features.statistics.mean();
-        if (isAboutBatchMean()) {
+        if (knowsOwnMean()) {
             for (int i = from; i < to; i++) {
                 into.shift[i] =
                         Shift.near(mean[i], Math.sqrt(features.statistics.variance()[i]));

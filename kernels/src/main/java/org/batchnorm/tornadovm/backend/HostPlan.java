@@ -48,8 +48,8 @@ final class HostPlan {
         TRANSFORM(false, true),
         INFERENCE(false, true),
         REDUCE_GRADIENTS(true, false),
-        /** With the statistics of this very batch. */
-        REDUCE_BATCH_GRADIENTS(true, false),
+        /** With the moments of this very batch, which may be a part of that whose statistics are given. */
+        REDUCE_PART_GRADIENTS(true, false),
         INPUT_GRADIENT(true, true),
         /** Its one input is dy, which stands in the place of x. */
         FROZEN_INPUT_GRADIENT(false, true),
@@ -312,12 +312,14 @@ final class HostPlan {
         return layer;
     }
 
-    /** The statistics and the moments that {@link Operation#REDUCE_BATCH_GRADIENTS} needs. */
-    void batchStatistics(BatchStatistics ofBatch) {
-        layer.putStatistics(ofBatch);
-        Moments same = new Moments(key.capacity().c());
-        ofBatch.copyTo(same);
-        Summaries.write(same, arrays.moments());
+    /** The moments that {@link Operation#REDUCE_PART_GRADIENTS} needs: of a part, or else those of the statistics. */
+    void moments(BatchStatistics statistics) {
+        Moments ofBatch = statistics.part();
+        if (ofBatch == null) {
+            ofBatch = new Moments(key.capacity().c());
+            statistics.copyTo(ofBatch);
+        }
+        Summaries.write(ofBatch, arrays.moments());
     }
 
     /** The sums that {@link Operation#INPUT_GRADIENT} needs. */
@@ -330,7 +332,7 @@ final class HostPlan {
         Summaries.read(arrays.summary(), moments);
     }
 
-    /** Of {@link Operation#REDUCE_GRADIENTS} and {@link Operation#REDUCE_BATCH_GRADIENTS}. */
+    /** Of {@link Operation#REDUCE_GRADIENTS} and {@link Operation#REDUCE_PART_GRADIENTS}. */
     void readSums(GradientSums sums) {
         Summaries.read(arrays.summary(), sums);
     }

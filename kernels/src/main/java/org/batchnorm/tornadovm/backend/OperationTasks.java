@@ -73,7 +73,7 @@ record OperationTasks(HostPlan.Key key, TaskGraph graph, LayerArrays layer, Host
                 pieces.reduceGradients(arrays.x(), gradient, arrays.summary());
                 HostPlan.toHost(graph, arrays.summary());
             }
-            case REDUCE_BATCH_GRADIENTS -> {
+            case REDUCE_PART_GRADIENTS -> {
                 HostPlan.toDevice(graph, arrays.moments());
                 pieces.reduceGradients(arrays.x(), gradient, arrays.moments(), arrays.summary());
                 HostPlan.toHost(graph, arrays.summary());

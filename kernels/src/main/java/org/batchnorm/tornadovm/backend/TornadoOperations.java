@@ -92,19 +92,18 @@ final class TornadoOperations implements BatchNormOperations {
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
         requireOpen();
         BatchStatistics statistics = normalization.statistics();
-        boolean ofBatch = normalization.throughStatistics()
-                && statistics.count() == tensors.x().shape().valuesPerFeature();
-        Operation operation = ofBatch ? Operation.REDUCE_BATCH_GRADIENTS : Operation.REDUCE_GRADIENTS;
+        boolean knowsOwnMean = normalization.throughStatistics()
+                && (statistics.count() == tensors.shape().valuesPerFeature() || statistics.part() != null);
+        Operation operation = knowsOwnMean ? Operation.REDUCE_PART_GRADIENTS : Operation.REDUCE_GRADIENTS;
         Work work = Work.backward(operation, ANY_EPS, tensors, null);
         sums.clear();
         run(
                 work,
                 plan -> {
                     plan.layer().putParameters(normalization);
-                    if (ofBatch) {
-                        plan.batchStatistics(statistics);
-                    } else {
-                        plan.layer().putStatistics(statistics);
+                    plan.layer().putStatistics(statistics);
+                    if (knowsOwnMean) {
+                        plan.moments(statistics);
                     }
                 },
                 plan -> plan.readSums(sums));

@@ -5,6 +5,7 @@ import org.batchnorm.cpu.kernel.MergeGradients;
 import org.batchnorm.cpu.kernel.PerFeature;
 import org.batchnorm.cpu.kernel.Sums;
 import org.batchnorm.cpu.kernel.Wide;
+import org.batchnorm.spi.Moments;
 
 /** {@link MergeGradients} in plain loops. */
 public final class ScalarMergeGradients implements MergeGradients {
@@ -15,6 +16,10 @@ public final class ScalarMergeGradients implements MergeGradients {
     public boolean merge(Sums sums, PerFeature f, Coefficients c, int from, int to) {
         addShift(sums.sum, c.dyShift, (double) f.count, f.gradients.dbeta(), from, to);
         correct(sums, f, c.shift, from, to);
+        Moments part = f.statistics.part();
+        if (part != null) {
+            addShiftOfPart(f, part, c.dyShift, from, to);
+        }
         coefficients(f, c, from, to);
         // Through statistics, the look at what is wide finds what is not finite, too.
         return Wide.isNone(f, c, f.throughStatistics, from, to)
@@ -67,6 +72,16 @@ public final class ScalarMergeGradients implements MergeGradients {
         for (int c = from; c < to; c++) {
             double distance = ((double) mean[c] - shift[c]) + meanLow[c];
             dgamma[c] = (product[c] - distance * sum[c]) * rstd[c];
+        }
+    }
+
+    /** What the shift of dy has in dgamma where the distances from the mean of all do not add up to 0. */
+    private static void addShiftOfPart(PerFeature f, Moments part, float[] dyShift, int from, int to) {
+        double[] dgamma = f.gradients.dgamma();
+        float[] rstd = f.statistics.rstd();
+        for (int c = from; c < to; c++) {
+            double apart = f.statistics.distance(part.mean()[c], part.meanLow()[c], c);
+            dgamma[c] += dyShift[c] * (double) f.count * apart * rstd[c];
         }
     }
 
