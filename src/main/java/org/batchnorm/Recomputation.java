@@ -1,9 +1,9 @@
 package org.batchnorm;
 
 import org.batchnorm.data.Batch;
-import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
+import org.batchnorm.spi.InputFromOutput;
 import org.batchnorm.spi.Tensors;
 import org.jspecify.annotations.Nullable;
 
@@ -13,28 +13,13 @@ import org.jspecify.annotations.Nullable;
  * <p>Of an activation after batch norm it makes the sign of BN(x) again, which must be the forward's, bit by bit. Where
  * a residual was added the sign is that of y, and nothing is kept.
  *
- * <p>In in-place training it makes x̂ of y, so that nobody need keep x. With {@code y = activation(z)} and {@code z =
- * gamma · x̂ + beta} it is {@code z = activation⁻¹(y)} and {@code x̂ = (z − beta) / gamma}.
- *
- * <p>What rounding took from y, times 1/γ, is missing in x̂: with u = 2⁻²⁴, or 2⁻⁵³ in FLOAT64, about {@code u · (|x̂|
- * + |beta / gamma|)}. So a forward refuses a γ that is small beside its β, when nothing has been written yet.
- *
- * <p>Source: Rota Bulò, Porzi &amp; Kontschieder 2018, "In-Place Activated BatchNorm for Memory-Optimized Training of
- * DNNs".
+ * <p>In in-place training it makes x̂ of y, so that nobody need keep x ({@link InputFromOutput}). So a forward refuses
+ * a γ that is small beside its β, when nothing has been written yet.
  *
  * @param wanted whether x̂ is made of y; else backward needs x
  * @param ofSign whether there is an activation after batch norm
  */
 record Recomputation(boolean wanted, boolean ofSign) {
-    /** |β / γ| may be so large: ten bits of x̂ are lost then. */
-    static final double MOST_OFFSET = 1024;
-
-    /** |γ| must be so large that z is far from float32's subnormal numbers, behind any of the slopes, too. */
-    static final double LEAST_GAMMA = 0x1p-32;
-
-    private static final float LEAST_SLOPE = 1e-6f;
-    private static final float LARGEST_SLOPE = 1e6f;
-
     /** Checks what it is to be combined with; where that is refused the backend is closed. */
     static Recomputation of(boolean wanted, Activations activations, Backends.OpenBackend backend) {
         String problem = wanted ? problem(activations, backend) : "";
@@ -46,14 +31,9 @@ record Recomputation(boolean wanted, boolean ofSign) {
     }
 
     private static String problem(Activations activations, Backends.OpenBackend backend) {
-        Activation output = activations.output();
-        if (!activations.input().isNone()) {
-            return "inputActivation, too, whose input cannot be told from y; do that activation outside of the layer,"
-                    + " or keep x";
-        }
-        if (!(output.negativeSlope() >= LEAST_SLOPE && output.negativeSlope() <= LARGEST_SLOPE)) {
-            return "the activation " + output + " cannot be undone; must be none, or leakyRelu with a slope of 1e-6 to"
-                    + " 1e6";
+        String ofActivations = InputFromOutput.problem(activations);
+        if (!ofActivations.isEmpty()) {
+            return ofActivations;
         }
         if (backend.operations() instanceof SynchronizedOperations) {
             return "synchronizedBy, too, whose ranks need their x for the gradients; build the layer without one of"
@@ -85,7 +65,9 @@ record Recomputation(boolean wanted, boolean ofSign) {
         }
         requireNot16Bit(y);
         for (int c = 0; c < saved.features(); c++) {
-            requireRecoverable(parameters, c);
+            double gamma = parameters.gamma == null ? 1 : parameters.gamma.get(c);
+            double beta = parameters.beta == null ? 0 : parameters.beta.get(c);
+            InputFromOutput.requireRecoverable(c, gamma, beta);
         }
         return saved.keep(parameters);
     }
@@ -94,17 +76,6 @@ record Recomputation(boolean wanted, boolean ofSign) {
     void tell(Tensors ofForward, SavedStatistics saved) {
         if (wanted && saved.isForBackward()) {
             ofForward.beforeBackwardFromOutput();
-        }
-    }
-
-    private static void requireRecoverable(Parameters parameters, int feature) {
-        double gamma = parameters.gamma == null ? 1 : parameters.gamma.get(feature);
-        double beta = parameters.beta == null ? 0 : parameters.beta.get(feature);
-        double least = Math.max(Math.abs(beta) / MOST_OFFSET, LEAST_GAMMA);
-        if (!(Math.abs(gamma) >= least && Math.abs(gamma) <= 1 / LEAST_GAMMA)) {
-            throw new IllegalArgumentException("gamma[" + feature + "]: " + gamma + " beside beta[" + feature + "] of "
-                    + beta + ", so that the input cannot be recomputed from the output; must be |beta| / 1024 or more,"
-                    + " and 2^-32 to 2^32; where parameters are not kept so, build without recomputeInputFromOutput");
         }
     }
 

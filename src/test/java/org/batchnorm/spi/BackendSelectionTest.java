@@ -502,6 +502,32 @@ class BackendSelectionTest {
     }
 
     @Test
+    void aDeviceThatDoesABackwardFromTheOutputDoesItsForwardToo() {
+        IsolatedProviders.run(
+                FromOutputOnAnAbleDevice.class,
+                ScalarBackend.class.getName(),
+                TestBackends.DeviceFromOutput.class.getName());
+    }
+
+    static final class FromOutputOnAnAbleDevice implements Runnable {
+        @Override
+        public void run() {
+            Batch y = Batch.of(new float[60], LARGE);
+            Batch small = Batch.of(new float[6], BatchShape.of(2, 3));
+            try (BatchNorm layer = BatchNorm.builder(3)
+                    .recomputeInputFromOutput(true)
+                    .backend("auto")
+                    .build()) {
+                layer.forward(y, y);
+                layer.backward(y, y, y);
+                layer.forward(small, small);
+                layer.backward(small, small, small);
+            }
+            assertThat(TestBackends.CALLS).containsExactly("device forward", "device backward", "device close");
+        }
+    }
+
+    @Test
     void aResidualIsRefusedWhereADeviceThatAddsNoneIsForced() {
         IsolatedProviders.run(ResidualOfADevice.class, CPU, DEVICE);
     }

@@ -26,6 +26,24 @@ public final class TestBackends {
         }
     }
 
+    /** The same, and says that it makes gradients of y. */
+    public static class DeviceFromOutput extends FirstDevice {
+        @Override
+        public BatchNormOperations open(BackendOptions options) {
+            return new Recording(name(), 0) {
+                @Override
+                public boolean doesBackwardFromOutput() {
+                    return true;
+                }
+
+                @Override
+                public boolean prefers(BatchShape shape) {
+                    return shape.elements() >= 10;
+                }
+            };
+        }
+    }
+
     /** A CPU backend, usable everywhere. */
     public static class Cpu extends ReferenceBackend {
         @Override

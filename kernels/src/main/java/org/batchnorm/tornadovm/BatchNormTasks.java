@@ -3,7 +3,9 @@ package org.batchnorm.tornadovm;
 import java.util.Map;
 import org.batchnorm.BatchNormConfig;
 import org.batchnorm.data.BatchShape;
+import org.batchnorm.data.FeatureValues;
 import org.batchnorm.spi.Activations;
+import org.batchnorm.spi.InputFromOutput;
 import org.batchnorm.state.LoadOptions;
 import org.batchnorm.state.LoadResult;
 import org.batchnorm.state.Tensor;
@@ -60,6 +62,9 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  *
  * <p><b>Activations.</b> {@link #builder} gives a layer that applies ReLU or LeakyReLU before batch norm, after it or
  * both, in the same passes over memory: every piece is then of {@code y = output(BN(input(x)))}.
+ *
+ * <p><b>In place.</b> {@link BatchNormTasksBuilder#recomputeInputFromOutput} gives a layer whose backward needs y where
+ * it else needs x, so that y may be written over x and nobody keeps x.
  *
  * <p><b>Shapes.</b> The data are {@link FloatArray}s, on TornadoVM's backend CUDA arrays of 16-bit types as well
  * ({@link Pieces}), or, of a layer whose configuration is of FLOAT64, {@link DoubleArray}s, that the caller owns or
@@ -129,7 +134,7 @@ public final class BatchNormTasks {
      * @throws IllegalStateException if TornadoVM would run kernels that do not compile as sequential Java
      */
     public BatchNormTasks(String prefix, BatchNormConfig config, BatchShape maxShape, DeviceLimits device) {
-        this(LayerPlan.of(prefix, config, maxShape, Activations.NONE, device));
+        this(LayerPlan.of(prefix, config, maxShape, Activations.NONE, false, device));
     }
 
     BatchNormTasks(LayerPlan plan) {
@@ -216,6 +221,22 @@ public final class BatchNormTasks {
     public DoubleArray doubleParameters() {
         plan.requireAffine("doubleParameters");
         return doubles("doubleParameters", "parameters", state.parameters());
+    }
+
+    /**
+     * Checks that γ and β let x̂ be made of y ({@link BatchNormTasksBuilder#recomputeInputFromOutput}), as the host has
+     * them: those of {@link #loadState}, written by the caller, or after {@code result.transferToHost(parameters())}
+     * those of the device.
+     *
+     * @throws IllegalArgumentException if some |γ| is less than |β| / 1024, or not within 2⁻³² to 2³²; the message
+     *     names the feature
+     */
+    public void requireRecoverableInput() {
+        FeatureValues gamma = state.row(state.parameters(), 0);
+        FeatureValues beta = state.row(state.parameters(), 1);
+        for (int c = 0; c < config().features(); c++) {
+            InputFromOutput.requireRecoverable(c, gamma.get(c), beta.get(c));
+        }
     }
 
     /**

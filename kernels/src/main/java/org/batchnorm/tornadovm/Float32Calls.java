@@ -318,7 +318,7 @@ final class Float32Calls extends KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        about + plan.kindOfSums(),
+                        about + plan.kindOfSums() + plan.given(),
                         plan.inputSlope(),
                         plan.outputSlope()));
     }
@@ -402,7 +402,7 @@ final class Float32Calls extends KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        about,
+                        about + plan.given(),
                         plan.inputSlope(),
                         plan.outputSlope()));
     }

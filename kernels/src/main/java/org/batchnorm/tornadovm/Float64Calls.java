@@ -139,7 +139,7 @@ final class Float64Calls extends KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        of,
+                        ofX ? of : of + given(),
                         (double) plan.inputSlope(),
                         (double) plan.outputSlope()));
     }
@@ -306,9 +306,13 @@ final class Float64Calls extends KernelCalls {
                         samples,
                         tiling.view(),
                         tiling.tile(),
-                        about,
+                        about + given(),
                         (double) plan.inputSlope(),
                         (double) plan.outputSlope()));
+    }
+
+    private int given() {
+        return plan.recomputes() ? Sums.OF_OUTPUT : 0;
     }
 
     /** A batch, which has been checked. */

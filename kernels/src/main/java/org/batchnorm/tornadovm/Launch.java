@@ -8,7 +8,7 @@ import uk.ac.manchester.tornado.api.WorkerGrid;
 
 /**
  * A kernel that a piece of {@link BatchNormTasks} starts, and its grid, told without a device: for whoever reckons what
- * it must take. All are of a layer of FLOAT32 without activations and residuals.
+ * it must take. All are of a layer of FLOAT32 without activations and residuals, whose backward is given x.
  *
  * @param kernel its name, as in the tasks
  * @param groups work-groups

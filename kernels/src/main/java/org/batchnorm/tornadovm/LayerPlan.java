@@ -7,6 +7,7 @@ import org.batchnorm.data.BatchShape;
 import org.batchnorm.data.ElementType;
 import org.batchnorm.spi.Activation;
 import org.batchnorm.spi.Activations;
+import org.batchnorm.spi.InputFromOutput;
 import org.batchnorm.tornadovm.kernels.MergeStatistics;
 import org.batchnorm.tornadovm.kernels.ReduceGradients;
 import uk.ac.manchester.tornado.api.types.arrays.DoubleArray;
@@ -20,6 +21,7 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * @param config the layer's configuration
  * @param maxShape the shape of the largest batch
  * @param activations what the kernels do beside batch normalization
+ * @param recomputes whether a backward is given y where it is else given x
  * @param device decides grids and work-group sizes
  * @param tiling of maxShape on the device
  */
@@ -28,6 +30,7 @@ record LayerPlan(
         BatchNormConfig config,
         BatchShape maxShape,
         Activations activations,
+        boolean recomputes,
         DeviceLimits device,
         Tiling tiling) {
     private static final Pattern PREFIX = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
@@ -36,10 +39,15 @@ record LayerPlan(
      * The plan of a layer.
      *
      * @throws IllegalArgumentException if the prefix is not a name, if the shape has other features than the
-     *     configuration, no values, or more than TornadoVM can address
+     *     configuration, no values, or more than TornadoVM can address, or if activations keep x̂ from being recomputed
      */
     static LayerPlan of(
-            String prefix, BatchNormConfig config, BatchShape maxShape, Activations activations, DeviceLimits device) {
+            String prefix,
+            BatchNormConfig config,
+            BatchShape maxShape,
+            Activations activations,
+            boolean recomputes,
+            DeviceLimits device) {
         if (!PREFIX.matcher(prefix).matches()) {
             throw new IllegalArgumentException("prefix: \"" + prefix
                     + "\" given, must be letters, digits and underscores, and begin with no digit");
@@ -52,12 +60,17 @@ record LayerPlan(
             throw new IllegalArgumentException(
                     "maxShape: " + maxShape + " has no values, must have at least 1 sample and 1 position");
         }
-        return new LayerPlan(prefix, config, maxShape, activations, device, Tiling.of(maxShape, device));
+        String problem = recomputes ? InputFromOutput.problem(activations) : "";
+        if (!problem.isEmpty()) {
+            throw new IllegalArgumentException("recomputeInputFromOutput: true given, but " + problem);
+        }
+        return new LayerPlan(prefix, config, maxShape, activations, recomputes, device, Tiling.of(maxShape, device));
     }
 
     /** The same without the activation after batch norm. */
     LayerPlan withoutOutput() {
-        return new LayerPlan(prefix, config, maxShape, activations.withOutput(Activation.NONE), device, tiling);
+        Activations before = activations.withOutput(Activation.NONE);
+        return new LayerPlan(prefix, config, maxShape, before, recomputes, device, tiling);
     }
 
     /** Whether batches, parameters and statistics are float64; its kernels are in two stages. */
@@ -71,11 +84,12 @@ record LayerPlan(
     }
 
     /**
-     * The tile of the backward in one kernel, if a work-group can keep its part of x and dy. With activations it is two
-     * stages: without, sums in pairs of float32 take nearly all registers of a work-item that were granted to it.
+     * The tile of the backward in one kernel, if a work-group can keep its part of x and dy. With activations, or of y,
+     * it is two stages: without, sums in pairs of float32 take nearly all registers of a work-item that were granted to
+     * it.
      */
     OptionalLong backwardOnChip() {
-        return activations.areNone() ? tiling.onChip(maxShape, 2, device) : OptionalLong.empty();
+        return activations.areNone() && !recomputes ? tiling.onChip(maxShape, 2, device) : OptionalLong.empty();
     }
 
     /** The negative slope of the activation before batch norm; 1 for none. */
@@ -91,6 +105,11 @@ record LayerPlan(
     /** In what sums of gradients are taken: of {@link ReduceGradients}. */
     int kindOfSums() {
         return device.fastFloat64() ? ReduceGradients.FLOAT64 : ReduceGradients.PAIRS;
+    }
+
+    /** What a backward is given: of {@link ReduceGradients}. */
+    int given() {
+        return recomputes ? ReduceGradients.OUTPUT : ReduceGradients.INPUT;
     }
 
     /** How the running statistics follow: {@code tracking} of {@link MergeStatistics}. */
@@ -142,6 +161,39 @@ record LayerPlan(
         if (array.getSize() < maxShape.elements()) {
             throw new IllegalArgumentException(name + ": an array of " + array.getSize() + " values given, " + maxShape
                     + " needs " + maxShape.elements());
+        }
+    }
+
+    /**
+     * The output of a forward that a backward may follow.
+     *
+     * @throws IllegalArgumentException if it is none, or if x̂ is to be recomputed of it and its type has too few
+     *     digits
+     */
+    void requireOutput(TornadoNativeArray y) {
+        requireBatch("y", y);
+        if (recomputes
+                && BatchArray.of(y).filter(kind -> kind != BatchArray.FLOAT32).isPresent()) {
+            throw new IllegalArgumentException("y: " + y.getClass().getSimpleName() + " given, of which the input is"
+                    + " recomputed with too few digits; must be a FloatArray, or build without"
+                    + " recomputeInputFromOutput");
+        }
+    }
+
+    /** What a backward is given: x, or y in its place. */
+    void requireGiven(TornadoNativeArray x) {
+        if (recomputes) {
+            requireOutput(x);
+        } else {
+            requireBatch("x", x);
+        }
+    }
+
+    /** Before a residual is added to BN(x). */
+    void requireResidualAllowed(String argument) {
+        if (recomputes) {
+            throw new IllegalArgumentException(argument + ": given, but the input cannot be recomputed from an output"
+                    + " to which a residual was added; add it outside, or build without recomputeInputFromOutput");
         }
     }
 

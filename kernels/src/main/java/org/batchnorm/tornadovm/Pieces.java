@@ -21,6 +21,10 @@ import uk.ac.manchester.tornado.api.types.arrays.TornadoNativeArray;
  * by the graph's {@code transferToDevice}, {@code transferToHost}, {@code persistOnDevice} or
  * {@code consumeFromDevice}, also one that never leaves the device.
  *
+ * <p><b>In place.</b> Of a layer that recomputes its input ({@link BatchNormTasksBuilder#recomputeInputFromOutput})
+ * every piece of a backward takes y, the output of the forward, where it says x; all else is the same. There is no
+ * residual.
+ *
  * <p><b>FLOAT64.</b> Every array of a layer of FLOAT64 is a {@link DoubleArray}, moments and sums
  * ({@link Summaries#array(int, org.batchnorm.data.ElementType)}) too. Its operations are two-stage kernels, which sum
  * in pairs of doubles: they read x three times forward, and dy three times backward.
@@ -46,7 +50,7 @@ public final class Pieces {
     public void forward(TornadoNativeArray x, TornadoNativeArray y) {
         plan.requireTwoValues();
         plan.requireBatch("x", x);
-        plan.requireBatch("y", y);
+        plan.requireOutput(y);
         kernels.forward(x, y);
         plan.keepTwoValues(samples);
     }
@@ -61,6 +65,7 @@ public final class Pieces {
      * @param y out, the batch; may be x or residual
      */
     public void forward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
+        plan.requireResidualAllowed("residual");
         plan.requireTwoValues();
         requireSizes(x, residual, y);
         kernels.forwardInStages(x, residual, y);
@@ -101,7 +106,7 @@ public final class Pieces {
      */
     public void transform(TornadoNativeArray x, TornadoNativeArray y) {
         plan.requireBatch("x", x);
-        plan.requireBatch("y", y);
+        plan.requireOutput(y);
         kernels.transform(x, null, y);
     }
 
@@ -113,6 +118,7 @@ public final class Pieces {
      * @param y out, the batch; may be x or residual
      */
     public void transform(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
+        plan.requireResidualAllowed("residual");
         requireSizes(x, residual, y);
         kernels.transform(x, residual, y);
     }
@@ -128,7 +134,7 @@ public final class Pieces {
     public void frozenForward(TornadoNativeArray x, TornadoNativeArray y) {
         requireFrozen();
         plan.requireBatch("x", x);
-        plan.requireBatch("y", y);
+        plan.requireOutput(y);
         kernels.frozenForward(x, null, y);
     }
 
@@ -144,6 +150,7 @@ public final class Pieces {
      */
     public void frozenForward(TornadoNativeArray x, TornadoNativeArray residual, TornadoNativeArray y) {
         requireFrozen();
+        plan.requireResidualAllowed("residual");
         requireSizes(x, residual, y);
         kernels.frozenForward(x, residual, y);
     }
@@ -192,13 +199,13 @@ public final class Pieces {
      * Backward through the batch's statistics: {@link BatchNormTasks#gradients}, and the gradient of x, with x̂ the
      * normalized x {@code dx = gamma · rstd / m · (m · dy − dbeta − x̂ · dgamma)}.
      *
-     * @param x in, the batch that {@link #forward} got
+     * @param x in, the batch that {@link #forward} got, or y where the input is recomputed
      * @param dy in, the gradient of its y
      * @param dx out, the gradient of x; may be dy or x
      */
     public void backward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
         plan.requireTwoValues();
-        plan.requireBatch("x", x);
+        plan.requireGiven(x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
         kernels.backward(x, dy, dx);
@@ -221,6 +228,7 @@ public final class Pieces {
             TornadoNativeArray dy,
             TornadoNativeArray dx,
             TornadoNativeArray dresidual) {
+        plan.requireResidualAllowed("dresidual");
         plan.requireTwoValues();
         requireResidualGradient(x, dx, dresidual);
         kernels.requireNewResidualBackward();
@@ -238,6 +246,7 @@ public final class Pieces {
      *     after batch norm is behind them. They are for a backward only: a forward of theirs has no such activation
      */
     public Pieces residualGradient(TornadoNativeArray y, TornadoNativeArray dy, TornadoNativeArray dresidual) {
+        plan.requireResidualAllowed("dresidual");
         plan.requireBatch("y", y);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dresidual", dresidual);
@@ -274,7 +283,7 @@ public final class Pieces {
      * @param sums out, of {@link Summaries#array}
      */
     public void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray sums) {
-        plan.requireBatch("x", x);
+        plan.requireGiven(x);
         plan.requireBatch("dy", dy);
         plan.requireSummary("sums", sums);
         kernels.reduceGradients(x, dy, sums);
@@ -291,7 +300,7 @@ public final class Pieces {
      * @param sums out, of {@link Summaries#array}
      */
     public void reduceGradients(TornadoNativeArray x, TornadoNativeArray dy, DoubleArray moments, DoubleArray sums) {
-        plan.requireBatch("x", x);
+        plan.requireGiven(x);
         plan.requireBatch("dy", dy);
         plan.requireSummary("moments", moments);
         plan.requireSummary("sums", sums);
@@ -318,7 +327,7 @@ public final class Pieces {
      * @param dx out, the gradient of x; may be dy or x
      */
     public void inputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
-        plan.requireBatch("x", x);
+        plan.requireGiven(x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
         kernels.inputGradient(x, dy, dx);
@@ -332,7 +341,7 @@ public final class Pieces {
      * @param dx out, the gradient of x; may be dy or x
      */
     public void frozenBackward(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
-        plan.requireBatch("x", x);
+        plan.requireGiven(x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
         kernels.frozenBackward(x, dy, dx);
@@ -355,6 +364,7 @@ public final class Pieces {
             TornadoNativeArray dy,
             TornadoNativeArray dx,
             TornadoNativeArray dresidual) {
+        plan.requireResidualAllowed("dresidual");
         requireResidualGradient(x, dx, dresidual);
         kernels.requireNewBackward();
         residualGradient(y, dy, dresidual).frozenBackward(x, dresidual, dx);
@@ -369,7 +379,7 @@ public final class Pieces {
      * @param dx out, the gradient of x; may be dy or x
      */
     public void frozenInputGradient(TornadoNativeArray x, TornadoNativeArray dy, TornadoNativeArray dx) {
-        plan.requireBatch("x", x);
+        plan.requireGiven(x);
         plan.requireBatch("dy", dy);
         plan.requireBatch("dx", dx);
         kernels.givenInputGradient(x, dy, dx);
@@ -386,6 +396,8 @@ public final class Pieces {
                     "frozenInputGradient: the layer has activations, whose signs are those of x;"
                             + " call frozenInputGradient(x, dy, dx)");
         }
-        frozenInputGradient(dy, dy, dx);
+        plan.requireBatch("dy", dy);
+        plan.requireBatch("dx", dx);
+        kernels.givenInputGradient(dy, dy, dx);
     }
 }

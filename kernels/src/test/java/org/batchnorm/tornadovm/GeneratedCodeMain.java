@@ -21,6 +21,9 @@ final class GeneratedCodeMain {
     /** What operations of layers with activations begin with, or have after {@link #OF_FLOAT64}. */
     static final String ACTIVATED = "activated";
 
+    /** What operations of layers begin with, or have after {@link #OF_FLOAT64}, whose backward is given y. */
+    static final String IN_PLACE = "inPlace";
+
     /** What operations of layers of FLOAT64 begin with. */
     static final String OF_FLOAT64 = "ofFloat64";
 
@@ -47,6 +50,16 @@ final class GeneratedCodeMain {
                 pieces.forward(x, residual, out);
                 pieces.residualGradient(out, dy, residual);
             });
+            for (String sums : List.of("", IN_FLOAT64)) {
+                compile(layout, IN_PLACE + "Backward" + sums, x, out, pieces -> pieces.backward(x, dy, out));
+                compile(layout, IN_PLACE + "Frozen" + sums, x, out, pieces -> pieces.frozenBackward(x, dy, out));
+                compile(
+                        layout,
+                        IN_PLACE + "Part" + sums,
+                        x,
+                        out,
+                        pieces -> pieces.reduceGradients(x, dy, moments, summary));
+            }
             compile(layout, "frozenForward", x, out, pieces -> pieces.frozenForward(x, out));
             compile(layout, "frozenBackward", x, out, pieces -> pieces.frozenBackward(x, dy, out));
             compile(layout, "inference", x, out, pieces -> pieces.inference(x, out));
@@ -89,6 +102,8 @@ final class GeneratedCodeMain {
             pieces.forward(x, residual, out);
             pieces.residualGradient(out, dy, residual);
         });
+        compile(layout, OF_FLOAT64 + IN_PLACE + "Backward", x, out, pieces -> pieces.backward(x, dy, out));
+        compile(layout, OF_FLOAT64 + IN_PLACE + "Frozen", x, out, pieces -> pieces.frozenBackward(x, dy, out));
         compile(layout, OF_FLOAT64 + "Part", x, out, pieces -> pieces.reduceGradients(x, dy, moments, summary));
     }
 
@@ -109,6 +124,9 @@ final class GeneratedCodeMain {
         BatchNormTasksBuilder builder = BatchNormTasks.builder("norm", config, layout.shape);
         if (operations.contains(ACTIVATED)) {
             builder.inputActivation(Activation.leakyRelu(0.01)).activation(Activation.relu());
+        }
+        if (operations.contains(IN_PLACE)) {
+            builder.activation(Activation.leakyRelu(0.01)).recomputeInputFromOutput(true);
         }
         BatchNormTasks norm = builder.build(limits);
         TaskGraph graph = new TaskGraph(operations);

@@ -203,6 +203,44 @@ class GeneratedCodeTest {
         }
     }
 
+    /** With y in the place of x no more is moved, but for a few values of each feature. */
+    @ParameterizedTest
+    @EnumSource
+    void inPlaceNoMoreOfABatchIsMoved(Layout layout) {
+        for (String operations : List.of("inPlaceBackward", "inPlaceFrozen", "inPlacePart")) {
+            for (String sums : List.of("", GeneratedCodeMain.IN_FLOAT64)) {
+                Kernel reduce = kernel(layout, operations + sums, "reduceGradients");
+                assertMoves(reduce.loops().get(0), FOUR, Set.of("x", "dy"), Set.of());
+                assertMoves(reduce.loops().get(1), 1, Set.of("x", "dy"), Set.of());
+                assertThat(reduce.loops()).hasSize(sums.isEmpty() ? 3 : 2);
+                assertNoBatchIn(reduce.straight());
+                assertThat(reduce.straight().loads).containsEntry("parameters", 2);
+            }
+        }
+        for (String operations : List.of("inPlaceBackward", "inPlaceFrozen")) {
+            Kernel gradient = kernel(layout, operations, "inputGradient");
+            assertMoves(gradient.loops().get(0), FOUR, Set.of("x", "dy"), Set.of("dx"));
+            assertMoves(gradient.loops().get(1), 1, Set.of("x", "dy"), Set.of("dx"));
+            assertThat(gradient.loops()).hasSize(2);
+            assertNoBatchIn(gradient.straight());
+        }
+        assertThat(kernel(layout, "inPlaceBackward", "inputGradient").straight().loads)
+                .isEqualTo(Map.of("statistics", 1, "parameters", 2, "terms", 6, "samples", 2));
+        if (!layout.onChip()) {
+            String ofFloat64 = GeneratedCodeMain.OF_FLOAT64 + GeneratedCodeMain.IN_PLACE;
+            assertSums(layout, ofFloat64 + "Backward", "sums", Set.of("x", "dy"), Map.of("samples", 2));
+            assertSums(
+                    layout,
+                    ofFloat64 + "Backward",
+                    "sums2",
+                    Set.of("x", "dy"),
+                    with(2, Map.of("centres", 3, "samples", 2)));
+            assertSums(layout, ofFloat64 + "Frozen", "sums2", Set.of("x", "dy"), with(2, Map.of("samples", 2)));
+            assertMap(layout, ofFloat64 + "Backward", "inputGradient", Set.of("x", "dy"), "dx");
+            assertMap(layout, ofFloat64 + "Frozen", "inputGradient", Set.of("x", "dy"), "dx");
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"COLUMNS", "PLANES", "SMALL_PLANES"})
     void mergesReadPartialResultsOnce(Layout layout) {
@@ -466,6 +504,8 @@ class GeneratedCodeTest {
                 "activatedResidual",
                 "activatedTraining",
                 "activatedFrozenBackward",
+                "inPlaceBackward",
+                "inPlaceFrozen",
                 "backwardInFloat64",
                 "frozenBackwardInFloat64",
                 GeneratedCodeMain.OF_FLOAT64 + "Training",

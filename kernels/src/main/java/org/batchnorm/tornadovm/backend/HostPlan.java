@@ -81,14 +81,21 @@ final class HostPlan {
      * What an operation does beside batch normalization.
      *
      * @param activations before and after it
+     * @param fromOutput whether y is given in the place of x, of which gradients are then made
      * @param residual the type of the residual, or of y in a backward with one; null: there is none
      * @param dresidual the type of its gradient; null: none is taken
      */
     record Fused(
             Activations activations,
+            boolean fromOutput,
             @Nullable ElementType residual,
             @Nullable ElementType dresidual) {
-        static final Fused NOTHING = new Fused(Activations.NONE, null, null);
+        static final Fused NOTHING = of(Activations.NONE);
+
+        /** Without a residual, and of x. */
+        static Fused of(Activations activations) {
+            return new Fused(activations, false, null, null);
+        }
 
         boolean hasResidual() {
             return residual != null;
@@ -173,6 +180,7 @@ final class HostPlan {
         this.tasks = BatchNormTasks.builder("norm", config, capacity)
                 .inputActivation(key.fused().activations().input())
                 .activation(key.fused().activations().output())
+                .recomputeInputFromOutput(key.fused().fromOutput())
                 .build(device.handle());
         this.layer = LayerArrays.of(tasks);
         TaskGraph graph = new TaskGraph(operation.name().toLowerCase(Locale.ROOT));

@@ -48,7 +48,7 @@ final class TornadoOperations implements BatchNormOperations {
     @Override
     public void collectStatistics(Tensors tensors, Moments moments) {
         requireOpen();
-        Fused input = new Fused(tensors.activations().withOutput(Activation.NONE), null, null);
+        Fused input = Fused.of(tensors.activations().withOutput(Activation.NONE));
         Work work = new Work(Operation.COLLECT_STATISTICS, input, ANY_EPS, Operands.of(tensors.x(), null, null));
         moments.clear();
         run(work, plan -> {}, plan -> plan.readMoments(moments));
@@ -130,13 +130,14 @@ final class TornadoOperations implements BatchNormOperations {
         Batch dresidual = tensors.dresidual();
         Batch dy = dresidual == null ? tensors.dy() : dresidual;
         Activations activations = tensors.activations();
-        Fused fused = new Fused(dresidual == null ? activations : activations.withOutput(Activation.NONE), null, null);
+        Activations behind = dresidual == null ? activations : activations.withOutput(Activation.NONE);
+        Fused fused = new Fused(behind, tensors.isFromOutput(), null, null);
         if (normalization.throughStatistics()) {
             Operands operands = Operands.of(tensors.x(), dy, tensors.dx());
             return new Work(Operation.INPUT_GRADIENT, fused, normalization.eps(), operands);
         }
         return fused.activations().areNone()
-                ? new Work(Operation.FROZEN_INPUT_GRADIENT, fused, ANY_EPS, Operands.of(dy, null, tensors.dx()))
+                ? new Work(Operation.FROZEN_INPUT_GRADIENT, Fused.NOTHING, ANY_EPS, Operands.of(dy, null, tensors.dx()))
                 : new Work(
                         Operation.FROZEN_INPUT_GRADIENT_OF_X,
                         fused,
@@ -201,6 +202,11 @@ final class TornadoOperations implements BatchNormOperations {
     }
 
     @Override
+    public boolean doesBackwardFromOutput() {
+        return true;
+    }
+
+    @Override
     public boolean takes16Bit() {
         return session.takes16Bit();
     }
@@ -248,9 +254,10 @@ final class TornadoOperations implements BatchNormOperations {
             return new Operands(x, dy, out, null, null);
         }
 
-        Fused fused(Activations activations) {
+        Fused fused(Tensors tensors) {
             return new Fused(
-                    activations,
+                    tensors.activations(),
+                    tensors.isFromOutput(),
                     residual == null ? null : residual.type(),
                     dresidual == null ? null : dresidual.type());
         }
@@ -270,14 +277,14 @@ final class TornadoOperations implements BatchNormOperations {
 
         static Work forward(Operation operation, Normalization normalization, Tensors tensors) {
             Operands on = new Operands(tensors.x(), null, tensors.y(), tensors.residual(), null);
-            return new Work(operation, on.fused(tensors.activations()), normalization.eps(), on);
+            return new Work(operation, on.fused(tensors), normalization.eps(), on);
         }
 
         static Work backward(Operation operation, double eps, Tensors tensors, @Nullable Batch dx) {
             Batch dresidual = tensors.dresidual();
             Batch y = dresidual == null ? null : tensors.y();
             Operands on = new Operands(tensors.x(), tensors.dy(), dx, y, dresidual);
-            return new Work(operation, on.fused(tensors.activations()), eps, on);
+            return new Work(operation, on.fused(tensors), eps, on);
         }
 
         BatchShape shape() {

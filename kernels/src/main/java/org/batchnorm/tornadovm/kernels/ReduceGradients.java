@@ -35,8 +35,17 @@ public final class ReduceGradients {
      */
     public static final int PAIRS = 4;
 
+    /** {@code given}: x. */
+    public static final int INPUT = 0;
+
+    /**
+     * {@code given}: y, which stands in the place of x. With z, what stood before the activation after batch norm, x
+     * less its mean is {@code (z − beta) / (gamma · rstd)} (Rota Bulò, Porzi &amp; Kontschieder 2018).
+     */
+    public static final int OUTPUT = 8;
+
     /** The bits of {@code about}. */
-    private static final int ABOUT = 3;
+    static final int ABOUT = 3;
 
     private ReduceGradients() {}
 
@@ -56,9 +65,9 @@ public final class ReduceGradients {
      * 1). <b>Bytes</b>: x and dy read once, 8 · N·C·S, or twice where pairs were too short; partial results written, 24
      * · groups · C. <b>Local memory</b>: 24 bytes a work-item.
      *
-     * @param x in, the batch that the forward operation got
+     * @param x in, the batch that the forward operation got, or what it gave
      * @param dy in, the gradient of its output
-     * @param parameters in, (2, C): gamma, beta; read with an activation after batch norm only
+     * @param parameters in, (2, C): gamma, beta; read with an activation after batch norm, and where y is given
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param partialDy out, (groups, C)
      * @param partialDyX out, (groups, C)
@@ -67,9 +76,10 @@ public final class ReduceGradients {
      * @param moments in, (2, C) and one more: the mean of these values, and what is not read; read for a {@link #PART}
      *     only
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param sumsOf {@code about}, which is {@link #BATCH}, {@link #GIVEN} or {@link #PART}, and {@code kind},
-     *     {@link #FLOAT64} or {@link #PAIRS}, added up
-     * @param inputSlope of the activation before, {@link PerValue#activated}; x in the formulas is what it gives
+     * @param sumsOf {@code about}, which is {@link #BATCH}, {@link #GIVEN} or {@link #PART}, {@code kind},
+     *     {@link #FLOAT64} or {@link #PAIRS}, and {@code given}, {@link #INPUT} or {@link #OUTPUT}, added up
+     * @param inputSlope of the activation before, {@link PerValue#activated}; x in the formulas is what it gives. Where
+     *     y is given there is none
      * @param outputSlope of the activation after; dy in the formulas is the gradient before it
      */
     public static void reduceGradients(
@@ -90,6 +100,9 @@ public final class ReduceGradients {
             float outputSlope) {
         int about = sumsOf & ABOUT;
         int kind = sumsOf & PAIRS;
+        int given = sumsOf & OUTPUT;
+        float undoneSlope = given == OUTPUT ? outputSlope : PerValue.NONE;
+        float mappedSlope = given == OUTPUT ? PerValue.NONE : outputSlope;
         int columns = View.columns(view);
         int span = View.span(view);
         int features = View.features(view);
@@ -118,12 +131,19 @@ public final class ReduceGradients {
             float unit = PerFeature.unitOfX(statistics.get(feature), rstd);
             float mean = statistics.get(feature) * unit;
             float centre = PerFeature.centre(mean, statistics.get(2 * features + feature), rstd / unit);
+            if (given == OUTPUT) {
+                float gamma = parameters.get(feature);
+                mean = parameters.get(features + feature);
+                centre = PerFeature.centre(mean, statistics.get(2 * features + feature), 1f / gamma);
+                unit = (float) (unit / (gamma * (double) rstd));
+            }
             float outUnit = 1f;
             float outMean = 0f;
             float outMeanLow = 0f;
             float outScale = 1f;
-            float beta = 0f;
-            if (outputSlope != PerValue.NONE) {
+            // Without a map of x it is the identity, as -0 adds nothing to any value.
+            float beta = -0f;
+            if (mappedSlope != PerValue.NONE) {
                 // As Transform has them.
                 double factor = parameters.get(feature) * (double) statistics.get(3 * features + feature);
                 outUnit = PerFeature.unit(statistics.get(feature), factor, PerFeature.FAR_FROM_ONE);
@@ -157,18 +177,18 @@ public final class ReduceGradients {
                     float v1 = x.get(a1);
                     float v2 = x.get(a2);
                     float v3 = x.get(a3);
-                    v0 = PerValue.activated(v0, inputSlope);
-                    v1 = PerValue.activated(v1, inputSlope);
-                    v2 = PerValue.activated(v2, inputSlope);
-                    v3 = PerValue.activated(v3, inputSlope);
+                    v0 = PerValue.seen(v0, inputSlope, undoneSlope);
+                    v1 = PerValue.seen(v1, inputSlope, undoneSlope);
+                    v2 = PerValue.seen(v2, inputSlope, undoneSlope);
+                    v3 = PerValue.seen(v3, inputSlope, undoneSlope);
                     g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                     g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                     g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                     g3 = PerValue.beforeOutput(g3, v3, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
-                    float d0 = v0 * unit - centre;
-                    float d1 = v1 * unit - centre;
-                    float d2 = v2 * unit - centre;
-                    float d3 = v3 * unit - centre;
+                    float d0 = PerValue.distance(v0, unit, centre, given);
+                    float d1 = PerValue.distance(v1, unit, centre, given);
+                    float d2 = PerValue.distance(v2, unit, centre, given);
+                    float d3 = PerValue.distance(v3, unit, centre, given);
                     float p0 = Pairs.product(g0, d0);
                     float p1 = Pairs.product(g1, d1);
                     float p2 = Pairs.product(g2, d2);
@@ -200,9 +220,9 @@ public final class ReduceGradients {
                 for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                     int address = Tiles.address(row, column, view);
                     float g = dy.get(address);
-                    float v = PerValue.activated(x.get(address), inputSlope);
+                    float v = PerValue.seen(x.get(address), inputSlope, undoneSlope);
                     g = PerValue.beforeOutput(g, v, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
-                    float d = v * unit - centre;
+                    float d = PerValue.distance(v, unit, centre, given);
                     float p = Pairs.product(g, d);
                     float next = sumHigh + g;
                     sumLow += Pairs.lost(sumHigh, g, next);
@@ -238,18 +258,18 @@ public final class ReduceGradients {
                 float v1 = x.get(a1);
                 float v2 = x.get(a2);
                 float v3 = x.get(a3);
-                v0 = PerValue.activated(v0, inputSlope);
-                v1 = PerValue.activated(v1, inputSlope);
-                v2 = PerValue.activated(v2, inputSlope);
-                v3 = PerValue.activated(v3, inputSlope);
+                v0 = PerValue.seen(v0, inputSlope, undoneSlope);
+                v1 = PerValue.seen(v1, inputSlope, undoneSlope);
+                v2 = PerValue.seen(v2, inputSlope, undoneSlope);
+                v3 = PerValue.seen(v3, inputSlope, undoneSlope);
                 g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 g3 = PerValue.beforeOutput(g3, v3, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
-                float d0 = v0 * unit - centre;
-                float d1 = v1 * unit - centre;
-                float d2 = v2 * unit - centre;
-                float d3 = v3 * unit - centre;
+                float d0 = PerValue.distance(v0, unit, centre, given);
+                float d1 = PerValue.distance(v1, unit, centre, given);
+                float d2 = PerValue.distance(v2, unit, centre, given);
+                float d3 = PerValue.distance(v3, unit, centre, given);
                 sum += (double) g0 + g1 + g2 + g3;
                 distance += (double) d0 + d1 + d2 + d3;
                 product += (double) g0 * d0;
@@ -261,16 +281,21 @@ public final class ReduceGradients {
             for (int i = chunks * (Tiles.LOADS / 2); i < left; i++) {
                 int at = Tiles.address(row, column, view);
                 float g = dy.get(at);
-                float v = PerValue.activated(x.get(at), inputSlope);
+                float v = PerValue.seen(x.get(at), inputSlope, undoneSlope);
                 g = PerValue.beforeOutput(g, v, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
-                float d = v * unit - centre;
+                float d = PerValue.distance(v, unit, centre, given);
                 sum += g;
                 distance += d;
                 product += (double) g * d;
                 row += tileRows;
             }
             if (about == GIVEN) {
-                double beyond = ((double) centre - mean) - statistics.get(features + feature) * unit;
+                double beyond = (double) centre - mean;
+                if (given == OUTPUT) {
+                    beyond *= unit;
+                } else {
+                    beyond -= statistics.get(features + feature) * unit;
+                }
                 product += Tiles.finiteOrZero(beyond * sum);
             }
         }

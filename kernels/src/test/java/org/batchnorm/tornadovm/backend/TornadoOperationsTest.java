@@ -84,16 +84,6 @@ class TornadoOperationsTest {
     }
 
     @Test
-    void aBackwardFromTheOutputIsRefusedByName() {
-        assertThatThrownBy(() -> BatchNorm.builder(5)
-                        .backend(TornadoBackend.NAME)
-                        .recomputeInputFromOutput(true)
-                        .build())
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("the backend tornadovm needs x for the gradients");
-    }
-
-    @Test
     void autoLeavesHostDataToTheCpuUnlessToldOtherwise() {
         TornadoBackend backend = new TornadoBackend();
         assertThat(backend.automatic().usable()).isFalse();

@@ -85,18 +85,6 @@ class TornadoTypesTest {
         }
     }
 
-    /** Gradients from y alone are for the CPU, whatever the type. */
-    @Test
-    void recomputationOfFloat64IsRefused() {
-        assertThatIllegalArgumentException()
-                .isThrownBy(() -> BatchNorm.builder(SHAPE.c())
-                        .elementType(ElementType.FLOAT64)
-                        .recomputeInputFromOutput(true)
-                        .backend(TornadoBackend.NAME)
-                        .build())
-                .withMessageContaining(TornadoBackend.NAME);
-    }
-
     @ParameterizedTest
     @EnumSource(names = {"FLOAT16", "BFLOAT16"})
     void whereTheDeviceTakesNo16BitTypesTheyAreRefusedByName(ElementType type) {

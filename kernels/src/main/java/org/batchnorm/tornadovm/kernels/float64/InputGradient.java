@@ -25,17 +25,18 @@ public final class InputGradient {
      *
      * <p><b>Grid</b> (⌈columns / tileColumns⌉ · tileColumns · tileRows, groups), <b>local</b> (tileColumns · tileRows,
      * 1). <b>Bytes</b>: x and dy read and dx written once, 24 · N·C·S; with given statistics and without activations x
-     * is not read. 56 a work-item for its feature. <b>Backends</b>: no local memory.
+     * is not read. 56 a work-item for its feature, of y 64. <b>Backends</b>: no local memory.
      *
-     * @param x in, the batch that the forward operation got
+     * @param x in, the batch that the forward operation got, or, of {@link Sums#OF_OUTPUT}, what it gave
      * @param dy in, the gradient of its output
      * @param dx out, the gradient of its input; may be x or dy
-     * @param parameters in, (2, C): gamma, beta; read about given statistics, and with an activation after batch norm
+     * @param parameters in, (2, C): gamma, beta; read about given statistics, with an activation after batch norm, and
+     *     of y
      * @param statistics in, (4, C): mean, meanLow, variance, rstd
      * @param terms in, (4, C), of {@link MergedGradients}; not read about given statistics
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param about {@link #BATCH} or {@link #GIVEN}
-     * @param inputSlope of the activation before; x in the formulas is what it gives
+     * @param about {@link #BATCH} or {@link #GIVEN}, and perhaps {@link Sums#OF_OUTPUT}, added up
+     * @param inputSlope of the activation before; x in the formulas is what it gives. Of y there is none
      * @param outputSlope of the activation after; dy in the formulas is the gradient before it
      */
     public static void inputGradient(
@@ -52,6 +53,10 @@ public final class InputGradient {
             int about,
             double inputSlope,
             double outputSlope) {
+        int statisticsOf = about & GIVEN;
+        int given = about & Sums.OF_OUTPUT;
+        double undoneSlope = given == Sums.OF_OUTPUT ? outputSlope : PerValue.NONE;
+        double mappedSlope = given == Sums.OF_OUTPUT ? PerValue.NONE : outputSlope;
         int columns = View.columns(view);
         int tileColumns = Tile.columns(tile);
         int tileRows = Tile.rows(tile);
@@ -73,7 +78,7 @@ public final class InputGradient {
             double meanDy = 0;
             double meanDyLow = 0;
             double slope = 0;
-            if (about == BATCH) {
+            if (statisticsOf == BATCH) {
                 factor = terms.get(feature);
                 meanDy = terms.get(features + feature);
                 meanDyLow = terms.get(2 * features + feature);
@@ -83,14 +88,18 @@ public final class InputGradient {
             }
             double scale = 1;
             double beta = 0;
-            if (outputSlope != PerValue.NONE) {
+            if (mappedSlope != PerValue.NONE) {
                 // As Transform has them.
                 scale = parameters.get(feature) * (rstd / unit);
                 beta = parameters.get(features + feature);
             }
+            if (given == Sums.OF_OUTPUT) {
+                mean = parameters.get(features + feature);
+                unit = 1 / (parameters.get(feature) * (rstd / unit));
+            }
             // What x is read for, as a number: none if that is none's slope.
             double slopes = inputSlope == PerValue.NONE ? outputSlope : 0;
-            double slopeOfX = about == BATCH ? 0 : slopes;
+            double slopeOfX = statisticsOf == BATCH ? 0 : slopes;
             int row = begin + lane / tileColumns;
             int count = Tiles.rowsOfWorkItem(end, row, tile);
             for (int i = 0; i < count; i++) {
@@ -100,10 +109,15 @@ public final class InputGradient {
                 double distance = 0;
                 if (slopeOfX != PerValue.NONE) {
                     value = x.get(at);
-                    distance = PerValue.distance(PerValue.activated(value, inputSlope), unit, mean, meanLow);
+                    double seen = PerValue.seen(value, inputSlope, undoneSlope);
+                    distance = given == Sums.OF_OUTPUT
+                            ? (seen - mean) * unit
+                            : PerValue.distance(seen, unit, mean, meanLow);
                 }
-                gradient = PerValue.gradient(gradient, PerValue.normalized(distance, scale, beta), outputSlope);
-                if (about == BATCH) {
+                // The sign of y is that of what stood before the activation.
+                double bn = given == Sums.OF_OUTPUT ? value : PerValue.normalized(distance, scale, beta);
+                gradient = PerValue.gradient(gradient, bn, outputSlope);
+                if (statisticsOf == BATCH) {
                     gradient = ((gradient - meanDy) - meanDyLow) - distance * slope;
                 }
                 dx.set(at, PerValue.gradient(gradient * factor, value, inputSlope));

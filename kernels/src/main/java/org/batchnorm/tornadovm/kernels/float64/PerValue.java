@@ -29,6 +29,18 @@ final class PerValue {
     }
 
     /**
+     * What gradients see of the batch that a backward is given: of x what the activation before makes of it, of y in
+     * its place what stood before the activation after.
+     *
+     * @param undoneSlope of the activation to be undone, where y is given
+     */
+    static double seen(double value, double inputSlope, double undoneSlope) {
+        double below = undoneSlope == NONE ? value : value / undoneSlope;
+        double ofOutput = value > 0 ? value : below;
+        return undoneSlope == NONE ? activated(value, inputSlope) : ofOutput;
+    }
+
+    /**
      * The gradient by a value of that by its activation. At 0 it is the negative side's; ReLU makes 0 of an infinite
      * gradient, too.
      *

@@ -28,6 +28,15 @@ public final class Sums {
     /** {@code of}: {@code Σ dy · x̂}, with statistics that were given. */
     public static final int GIVEN_PRODUCTS = 4;
 
+    /**
+     * To be added to {@code of}: y is given and stands in the place of x. With z, what stood before the activation
+     * after batch norm, x less its mean is {@code (z − beta) / (gamma · rstd)}.
+     */
+    public static final int OF_OUTPUT = 8;
+
+    /** The bits of the others. */
+    private static final int KINDS = 7;
+
     private Sums() {}
 
     /**
@@ -38,15 +47,17 @@ public final class Sums {
      * 1). <b>Bytes</b>: x read once, 8 · N·C·S, of products dy as well, of gradients dy alone, unless an activation
      * comes after batch norm; partial results written, 24 · groups · C. <b>Local memory</b>: 24 bytes a work-item.
      *
-     * @param x in, the batch
+     * @param x in, the batch, or, of {@link #OF_OUTPUT}, y
      * @param dy in, the gradient of the output; read for gradients and products only
-     * @param parameters in, (2, C): gamma, beta; read for gradients and products with an activation after batch norm
+     * @param parameters in, (2, C): gamma, beta; read for gradients and products with an activation after batch norm,
+     *     or of y
      * @param statistics in, (4, C): mean, meanLow, variance, rstd; read for gradients and products
      * @param centres in, (4, C) and two more, of {@link MergeSums}; read for squares and products
      * @param partials out, (3, groups, C): the sum, what rounding took from it, and its unit
      * @param samples in and out, (2): N, {@link Tiles#countRun}
-     * @param of {@link #VALUES}, {@link #SQUARES}, {@link #GRADIENTS}, {@link #PRODUCTS} or {@link #GIVEN_PRODUCTS}
-     * @param inputSlope of the activation before batch norm; x in the formulas is what it gives
+     * @param of {@link #VALUES}, {@link #SQUARES}, {@link #GRADIENTS}, {@link #PRODUCTS} or {@link #GIVEN_PRODUCTS},
+     *     and perhaps {@link #OF_OUTPUT}
+     * @param inputSlope of the activation before batch norm; x in the formulas is what it gives. Of y there is none
      * @param outputSlope of the activation after; dy in the formulas is the gradient before it
      */
     public static void sums(
@@ -63,6 +74,10 @@ public final class Sums {
             int of,
             double inputSlope,
             double outputSlope) {
+        int kind = of & KINDS;
+        int given = of & OF_OUTPUT;
+        double undoneSlope = given == OF_OUTPUT ? outputSlope : PerValue.NONE;
+        double mappedSlope = given == OF_OUTPUT ? PerValue.NONE : outputSlope;
         int columns = View.columns(view);
         int span = View.span(view);
         int features = View.features(view);
@@ -95,24 +110,28 @@ public final class Sums {
             double beta = 0;
             double meanDy = 0;
             double meanDyLow = 0;
-            if (of == SQUARES) {
+            if (kind == SQUARES) {
                 mean = centres.get(feature);
                 meanLow = centres.get(features + feature);
                 unitOfX = centres.get(3 * features + feature);
             }
-            if (of >= GRADIENTS) {
+            if (kind >= GRADIENTS) {
                 rstd = statistics.get(3 * features + feature);
                 mean = statistics.get(feature);
                 unitOfX = Units.ofDistance(mean, rstd);
                 rstd = rstd / unitOfX;
                 mean *= unitOfX;
                 meanLow = statistics.get(features + feature) * unitOfX;
-                if (outputSlope != PerValue.NONE) {
+                if (given == OF_OUTPUT) {
+                    mean = parameters.get(features + feature);
+                    unitOfX = 1 / (parameters.get(feature) * rstd);
+                }
+                if (mappedSlope != PerValue.NONE) {
                     scale = parameters.get(feature) * rstd;
                     beta = parameters.get(features + feature);
                 }
             }
-            if (of == PRODUCTS) {
+            if (kind == PRODUCTS) {
                 double m = centres.get(4 * features);
                 double dbeta = centres.get(features + feature);
                 double quotient = Tiles.finiteOrZero(dbeta / m);
@@ -121,7 +140,7 @@ public final class Sums {
                 meanDyLow = Pairs.low(quotient, rest);
             }
             // What x is read for, as a number: its activation's slope may be none.
-            double slopeOfX = of == GRADIENTS ? outputSlope : 0;
+            double slopeOfX = kind == GRADIENTS ? outputSlope : 0;
             int row = begin + laneRow;
             int count = Tiles.rowsOfWorkItem(end, row, tile);
             for (int i = 0; i < count; i++) {
@@ -129,23 +148,25 @@ public final class Sums {
                 double value = 0;
                 double distance = 0;
                 if (slopeOfX != PerValue.NONE) {
-                    value = PerValue.activated(x.get(at), inputSlope);
-                    distance = PerValue.distance(value, unitOfX, mean, meanLow);
+                    value = PerValue.seen(x.get(at), inputSlope, undoneSlope);
+                    distance = given == OF_OUTPUT
+                            ? (value - mean) * unitOfX
+                            : PerValue.distance(value, unitOfX, mean, meanLow);
                 }
-                if (of == VALUES) {
+                if (kind == VALUES) {
                     double grown = Units.with(unit, value);
                     high *= Units.move(unit, grown);
                     low *= Units.move(unit, grown);
                     unit = grown;
                     value *= unit;
                 }
-                if (of == SQUARES) {
+                if (kind == SQUARES) {
                     value = distance * distance;
                 }
-                if (of >= GRADIENTS) {
-                    double gradient =
-                            PerValue.gradient(dy.get(at), PerValue.normalized(distance, scale, beta), outputSlope);
-                    value = of == GRADIENTS ? gradient : ((gradient - meanDy) - meanDyLow) * (distance * rstd);
+                if (kind >= GRADIENTS) {
+                    double bn = given == OF_OUTPUT ? value : PerValue.normalized(distance, scale, beta);
+                    double gradient = PerValue.gradient(dy.get(at), bn, outputSlope);
+                    value = kind == GRADIENTS ? gradient : ((gradient - meanDy) - meanDyLow) * (distance * rstd);
                 }
                 double next = high + value;
                 low += Pairs.lost(high, value, next);
