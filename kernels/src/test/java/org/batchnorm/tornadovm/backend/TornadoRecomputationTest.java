@@ -4,25 +4,12 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.batchnorm.RecomputationContractTest;
 import org.batchnorm.data.BatchShape;
-import org.batchnorm.spi.BackendOptions;
-import org.batchnorm.spi.BatchNormOperations;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** In-place training on the backend {@code tornadovm}, forced, whatever the device. */
 class TornadoRecomputationTest extends RecomputationContractTest {
-    private BatchNormOperations keptOpen;
-
-    /** Open from the first test to the last, so that what one layer had compiled serves the next. */
-    @BeforeAll
-    void open() {
-        keptOpen = new TornadoBackend().open(BackendOptions.fromSystemProperties());
-    }
-
-    @AfterAll
-    void close() {
-        keptOpen.close();
-    }
+    @RegisterExtension
+    static final KeptOpen DEVICE = new KeptOpen();
 
     @Override
     protected String backend() {
