@@ -191,7 +191,12 @@ public final class AccumulatedBatches {
             throw new IllegalArgumentException("mergeStatistics: expected more than 1 value per feature to take batch"
                     + " statistics from, the " + collected + " micro-batches together have 1");
         }
-        layer.oneThread.change("mergeStatistics", this::follow);
+        layer.oneThread.enter("mergeStatistics");
+        try {
+            follow();
+        } finally {
+            layer.oneThread.leave();
+        }
         stage = Stage.STATISTICS_MERGED;
     }
 
@@ -327,7 +332,12 @@ public final class AccumulatedBatches {
             throw new IllegalStateException("mergeGradients: reduceGradients has had " + reduced + " of " + collected
                     + " micro-batches" + IN_ORDER);
         }
-        layer.oneThread.change("mergeGradients", () -> layer.state.add(sums));
+        layer.oneThread.enter("mergeGradients");
+        try {
+            layer.state.add(sums);
+        } finally {
+            layer.oneThread.leave();
+        }
         stage = Stage.GRADIENTS_MERGED;
     }
 
