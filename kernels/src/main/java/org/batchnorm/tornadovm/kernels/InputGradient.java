@@ -125,10 +125,10 @@ public final class InputGradient {
                 float x1 = x.get(a1);
                 float x2 = x.get(a2);
                 float x3 = x.get(a3);
-                float v0 = PerValue.seen(x0, inputSlope, undoneSlope);
-                float v1 = PerValue.seen(x1, inputSlope, undoneSlope);
-                float v2 = PerValue.seen(x2, inputSlope, undoneSlope);
-                float v3 = PerValue.seen(x3, inputSlope, undoneSlope);
+                float v0 = PerValue.undone(PerValue.activated(x0, inputSlope), undoneSlope);
+                float v1 = PerValue.undone(PerValue.activated(x1, inputSlope), undoneSlope);
+                float v2 = PerValue.undone(PerValue.activated(x2, inputSlope), undoneSlope);
+                float v3 = PerValue.undone(PerValue.activated(x3, inputSlope), undoneSlope);
                 g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
@@ -155,7 +155,7 @@ public final class InputGradient {
                 int at = Tiles.address(row, column, view);
                 float g = dy.get(at);
                 float x0 = x.get(at);
-                float v0 = PerValue.seen(x0, inputSlope, undoneSlope);
+                float v0 = PerValue.undone(PerValue.activated(x0, inputSlope), undoneSlope);
                 g = PerValue.beforeOutput(g, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 float u = (g * unitOfDy - meanDy) - meanDyLow;
                 float w = PerValue.distance(v0, unitOfX, mean, given) - meanLow;

@@ -31,25 +31,15 @@ final class PerValue {
     }
 
     /**
-     * What stood before an activation, of what is behind it. It multiplies with 1 / slope in two parts, which are
-     * constants: with the rounded one alone all values would be off alike, and dgamma by so much of dbeta.
+     * What stood before an activation, of what is behind it; with the slope of none that itself. It multiplies with 1 /
+     * slope in two parts, which are constants: with the rounded one alone all values would be off alike, and dgamma by
+     * so much of dbeta.
      */
     static float undone(float value, float slope) {
         float inverse = 1f / slope;
         float inverseLow = (float) (1.0 / slope - inverse);
         float below = value * inverse + value * inverseLow;
         return slope == NONE ? value : (value > 0f ? value : below);
-    }
-
-    /**
-     * What gradients see of the batch that a backward is given: of x what the activation before makes of it, of y in
-     * its place what stood before the activation after.
-     *
-     * @param undoneSlope of the activation to be undone, where y is given
-     */
-    static float seen(float value, float inputSlope, float undoneSlope) {
-        float ofOutput = undone(value, undoneSlope);
-        return undoneSlope == NONE ? activated(value, inputSlope) : ofOutput;
     }
 
     /**

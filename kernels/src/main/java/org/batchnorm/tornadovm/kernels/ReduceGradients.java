@@ -177,10 +177,10 @@ public final class ReduceGradients {
                     float v1 = x.get(a1);
                     float v2 = x.get(a2);
                     float v3 = x.get(a3);
-                    v0 = PerValue.seen(v0, inputSlope, undoneSlope);
-                    v1 = PerValue.seen(v1, inputSlope, undoneSlope);
-                    v2 = PerValue.seen(v2, inputSlope, undoneSlope);
-                    v3 = PerValue.seen(v3, inputSlope, undoneSlope);
+                    v0 = PerValue.undone(PerValue.activated(v0, inputSlope), undoneSlope);
+                    v1 = PerValue.undone(PerValue.activated(v1, inputSlope), undoneSlope);
+                    v2 = PerValue.undone(PerValue.activated(v2, inputSlope), undoneSlope);
+                    v3 = PerValue.undone(PerValue.activated(v3, inputSlope), undoneSlope);
                     g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                     g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                     g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
@@ -220,7 +220,7 @@ public final class ReduceGradients {
                 for (int i = chunks * (Tiles.LOADS / 2); i < count; i++) {
                     int address = Tiles.address(row, column, view);
                     float g = dy.get(address);
-                    float v = PerValue.seen(x.get(address), inputSlope, undoneSlope);
+                    float v = PerValue.undone(PerValue.activated(x.get(address), inputSlope), undoneSlope);
                     g = PerValue.beforeOutput(g, v, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                     float d = PerValue.distance(v, unit, centre, given);
                     float p = Pairs.product(g, d);
@@ -258,10 +258,10 @@ public final class ReduceGradients {
                 float v1 = x.get(a1);
                 float v2 = x.get(a2);
                 float v3 = x.get(a3);
-                v0 = PerValue.seen(v0, inputSlope, undoneSlope);
-                v1 = PerValue.seen(v1, inputSlope, undoneSlope);
-                v2 = PerValue.seen(v2, inputSlope, undoneSlope);
-                v3 = PerValue.seen(v3, inputSlope, undoneSlope);
+                v0 = PerValue.undone(PerValue.activated(v0, inputSlope), undoneSlope);
+                v1 = PerValue.undone(PerValue.activated(v1, inputSlope), undoneSlope);
+                v2 = PerValue.undone(PerValue.activated(v2, inputSlope), undoneSlope);
+                v3 = PerValue.undone(PerValue.activated(v3, inputSlope), undoneSlope);
                 g0 = PerValue.beforeOutput(g0, v0, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 g1 = PerValue.beforeOutput(g1, v1, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 g2 = PerValue.beforeOutput(g2, v2, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
@@ -281,7 +281,7 @@ public final class ReduceGradients {
             for (int i = chunks * (Tiles.LOADS / 2); i < left; i++) {
                 int at = Tiles.address(row, column, view);
                 float g = dy.get(at);
-                float v = PerValue.seen(x.get(at), inputSlope, undoneSlope);
+                float v = PerValue.undone(PerValue.activated(x.get(at), inputSlope), undoneSlope);
                 g = PerValue.beforeOutput(g, v, outUnit, outMean, outMeanLow, outScale, beta, outputSlope);
                 float d = PerValue.distance(v, unit, centre, given);
                 sum += g;

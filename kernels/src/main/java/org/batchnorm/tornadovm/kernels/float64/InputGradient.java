@@ -109,7 +109,7 @@ public final class InputGradient {
                 double distance = 0;
                 if (slopeOfX != PerValue.NONE) {
                     value = x.get(at);
-                    double seen = PerValue.seen(value, inputSlope, undoneSlope);
+                    double seen = PerValue.undone(PerValue.activated(value, inputSlope), undoneSlope);
                     distance = given == Sums.OF_OUTPUT
                             ? (seen - mean) * unit
                             : PerValue.distance(seen, unit, mean, meanLow);

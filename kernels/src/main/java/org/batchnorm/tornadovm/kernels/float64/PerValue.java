@@ -28,16 +28,10 @@ final class PerValue {
         return slope == NONE ? value : (value > 0 ? value : below);
     }
 
-    /**
-     * What gradients see of the batch that a backward is given: of x what the activation before makes of it, of y in
-     * its place what stood before the activation after.
-     *
-     * @param undoneSlope of the activation to be undone, where y is given
-     */
-    static double seen(double value, double inputSlope, double undoneSlope) {
-        double below = undoneSlope == NONE ? value : value / undoneSlope;
-        double ofOutput = value > 0 ? value : below;
-        return undoneSlope == NONE ? activated(value, inputSlope) : ofOutput;
+    /** What stood before an activation, of what is behind it; with the slope of none that itself. */
+    static double undone(double value, double slope) {
+        double below = slope == NONE ? value : value / slope;
+        return slope == NONE ? value : (value > 0 ? value : below);
     }
 
     /**

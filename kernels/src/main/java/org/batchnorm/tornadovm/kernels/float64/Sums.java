@@ -148,7 +148,7 @@ public final class Sums {
                 double value = 0;
                 double distance = 0;
                 if (slopeOfX != PerValue.NONE) {
-                    value = PerValue.seen(x.get(at), inputSlope, undoneSlope);
+                    value = PerValue.undone(PerValue.activated(x.get(at), inputSlope), undoneSlope);
                     distance = given == OF_OUTPUT
                             ? (value - mean) * unitOfX
                             : PerValue.distance(value, unitOfX, mean, meanLow);
