@@ -10,7 +10,9 @@ import org.batchnorm.spi.Tensors;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Operations use the same scratch one after the other: what a batch that is not finite leaves there spoils no other. */
+/**
+ * Operations use the same scratch one after the other: what a batch that is not finite leaves there spoils no other.
+ */
 class AfterInfinityTest {
     private static final int SPOILED = 700;
 
