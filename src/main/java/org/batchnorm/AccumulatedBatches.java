@@ -40,9 +40,10 @@ import org.jspecify.annotations.Nullable;
  * the last bits depend on it. {@code reduceGradients} reads x twice.
  *
  * <p>The layer may have activations, as {@link BatchNormBuilder#activation} and
- * {@link BatchNormBuilder#inputActivation} have them. The sign of one after batch norm is made again of x, bit by bit,
- * by the statistics of all and the γ and β of {@code mergeStatistics}, of which copies are kept: y and dx go by these,
- * whatever an optimizer has made of the layer's since. Without it γ and β are taken as they are when they are used.
+ * {@link BatchNormBuilder#inputActivation} have them. The sign of one after batch norm is made again of x, bit by bit
+ * where one backend does both, by the statistics of all and the γ and β of {@code mergeStatistics}, of which copies are
+ * kept: y and dx go by these, whatever an optimizer has made of the layer's since. Without it γ and β are taken as they
+ * are when they are used.
  *
  * <p>A residual is added to all micro-batches or to none, {@code y = activation(BN(x) + residual)}. Its gradient
  * {@code dresidual = dy · activation′(y)} stands for dy from there on:
@@ -242,7 +243,7 @@ public final class AccumulatedBatches {
     private void normalize(Batch x, @Nullable Batch residual, Batch y) {
         requireStatistics("transform");
         function.requireForward(x, residual, y);
-        if (transformed && withResidual != (residual != null)) {
+        if ((transformed || reduced > 0) && withResidual != (residual != null)) {
             throw new IllegalStateException("transform: " + (withResidual ? "without" : "with") + " a residual after"
                     + " micro-batches " + (withResidual ? "with" : "without") + " one; must be alike for all of a large"
                     + " batch, and clear() begins anew");
@@ -294,8 +295,8 @@ public final class AccumulatedBatches {
         requireReduction();
         function.arguments.requireGradient(x, y, dy, dresidual);
         if (!withResidual) {
-            throw new IllegalStateException("reduceGradients: y and dresidual given, but transform had no residual;"
-                    + " call reduceGradients(x, dy)");
+            throw new IllegalStateException("reduceGradients: y and dresidual given, but no transform had a residual;"
+                    + " call transform(x, residual, y) of each micro-batch first, or reduceGradients(x, dy)");
         }
         requireNotTooMuch("reduceGradients", reduced, sums.count(), x);
         collect(x);

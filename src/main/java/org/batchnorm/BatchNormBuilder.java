@@ -161,9 +161,9 @@ public final class BatchNormBuilder {
      * <p>The price is what rounding took from y: x̂ is off by about {@code 2⁻²⁴ · (|x̂| + |beta / gamma|)}. So a
      * forward to which a backward will come ends in an {@link IllegalArgumentException}, before anything is written,
      * where some |γ| is less than |β| / 1024, or not within 2⁻³² to 2³²; where y is of a 16-bit type; and with a
-     * residual. y must be finite where x is. A backward that is given x all the same cannot be told from one that is
-     * given y, and its gradients are wrong. Ghost batches, padded sequences and FLOAT64 go with it. Like the backend,
-     * it is no part of the {@link BatchNormConfig}.
+     * residual. y must be finite. A backward that is given x all the same cannot be told from one that is given y, and
+     * its gradients are wrong. Ghost batches, padded sequences and FLOAT64 go with it. Like the backend, it is no part
+     * of the {@link BatchNormConfig}.
      *
      * @param recompute default false; with true, {@link #build()} throws an {@link IllegalArgumentException} where
      *     there is an {@link #inputActivation}, an {@link #activation} other than LeakyReLU of slope 1e-6 to 1e6,

@@ -131,10 +131,9 @@ public final class BatchNormFunction implements AutoCloseable {
         try {
             Tensors tensors = workspace.tensors.forward(x, y).withResidual(residual, null);
             (exchanges ? operations : alone).requireTaken(tensors);
-            Parameters taken = recomputation.begin(parameters, residual, y, saved);
+            Parameters taken = recomputation.begin(parameters, tensors, saved);
             saved.begin(arguments.type()).count(x.shape().valuesPerFeature());
             Normalization normalization = saved.normalization(taken, eps, true);
-            recomputation.tell(tensors, saved);
             if (operations instanceof TrainingOperations training && !exchanges) {
                 training.forwardAlone(tensors, normalization);
             } else {
@@ -159,7 +158,7 @@ public final class BatchNormFunction implements AutoCloseable {
 
     /** Refuses null. */
     static void requireResidual(@Nullable Batch residual) {
-        Arguments.requireGiven("residual", residual, "a Batch; without one call forward(x, y) or inference(x, y, …)");
+        Arguments.requireGiven("residual", residual, "a Batch; without one call the method that takes none");
     }
 
     /**
@@ -272,7 +271,7 @@ public final class BatchNormFunction implements AutoCloseable {
                 return;
             }
             alone.requireTaken(tensors);
-            Parameters taken = recomputation.begin(parameters, residual, y, saved);
+            Parameters taken = recomputation.begin(parameters, tensors, saved);
             saved.begin(arguments.type()).set(mean, variance, eps);
             operations.transform(tensors, saved.normalization(taken, eps, false));
             saved.fill(this, x, residual, y, false);

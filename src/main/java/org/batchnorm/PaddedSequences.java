@@ -42,8 +42,11 @@ public final class PaddedSequences {
     private Batch packedX;
     private Batch packedOut;
     private Batch packedY;
-    private int[] lengths = {};
+
+    /** Of the forward that waits for its backward; null: none does. */
     private @Nullable BatchShape shape;
+
+    private int[] lengthsOfForward = {};
     private @Nullable Batch overwrittenInput;
 
     /**
@@ -108,23 +111,27 @@ public final class PaddedSequences {
 
     private void normalize(Batch x, @Nullable Batch residual, Batch y, int[] newLengths) {
         layer.function.requireForward(x, residual, y);
-        BatchShape ofX = x.shape();
-        requireLengths(newLengths, ofX);
-        BatchShape packed = packedShape(ofX, newLengths);
-        end();
-        lengths = newLengths.clone();
-        packedX = room(packedX, packed);
-        packedOut = room(packedOut, packed);
-        copy(x, packedX, false);
+        requireLengths(newLengths, x.shape());
+        int[] lengths = newLengths.clone();
+        pack(x, lengths);
         if (residual == null) {
             layer.forward(packedX, packedOut, saved);
         } else {
-            copy(residual, packedOut, false);
+            copy(residual, lengths, packedOut, false);
             layer.forward(packedX, packedOut, packedOut, saved);
         }
-        copy(y, packedOut, true);
-        shape = ofX;
+        shape = x.shape();
+        lengthsOfForward = lengths;
         overwrittenInput = x.overlap(y) > 0 && !layer.function.recomputation.wanted() ? y : null;
+        copy(y, lengths, packedOut, true);
+    }
+
+    /** Copies what counts of x together, and makes room for as much. */
+    private void pack(Batch x, int[] lengths) {
+        BatchShape packed = packedShape(x.shape(), lengths);
+        packedX = room(packedX, packed);
+        packedOut = room(packedOut, packed);
+        copy(x, lengths, packedX, false);
     }
 
     /**
@@ -134,17 +141,19 @@ public final class PaddedSequences {
      * @param dy in, the shape of x
      * @param dx out, the shape of x; may be the same memory as dy or x
      * @throws IllegalArgumentException if a shape is wrong
-     * @throws IllegalStateException if no forward is waiting for its backward, or the layer is closed or in use
+     * @throws IllegalStateException if no forward is waiting for its backward, or one with a residual that an
+     *     activation followed, or the layer is closed or in use
      */
     public void backward(Batch x, Batch dy, Batch dx) {
         layer.function.requireOpen();
         layer.function.arguments.requireBackward(x, dy, dx);
         requireForward(x);
-        copy(x, packedX, false);
-        copy(dy, packedOut, false);
+        int[] lengths = lengthsOfForward;
+        pack(x, lengths);
+        copy(dy, lengths, packedOut, false);
         layer.backward(packedX, packedOut, packedOut, saved);
-        end();
-        copy(dx, packedOut, true);
+        shape = null;
+        copy(dx, lengths, packedOut, true);
     }
 
     /**
@@ -162,19 +171,15 @@ public final class PaddedSequences {
         layer.function.requireOpen();
         layer.function.arguments.requireBackward(x, y, dy, dx, dresidual);
         requireForward(x);
+        int[] lengths = lengthsOfForward;
+        pack(x, lengths);
         packedY = room(packedY, packedX.shape());
-        copy(x, packedX, false);
-        copy(y, packedY, false);
-        copy(dy, packedOut, false);
+        copy(y, lengths, packedY, false);
+        copy(dy, lengths, packedOut, false);
         layer.backward(packedX, packedY, packedOut, packedY, packedOut, saved);
-        end();
-        copy(dx, packedY, true);
-        copy(dresidual, packedOut, true);
-    }
-
-    private void end() {
         shape = null;
-        overwrittenInput = null;
+        copy(dx, lengths, packedY, true);
+        copy(dresidual, lengths, packedOut, true);
     }
 
     private void requireForward(Batch x) {
@@ -219,7 +224,7 @@ public final class PaddedSequences {
     }
 
     /** Copies the positions that count out of a batch, or into it, which then has its padding written too. */
-    private void copy(Batch batch, Batch packed, boolean intoBatch) {
+    private void copy(Batch batch, int[] lengths, Batch packed, boolean intoBatch) {
         BatchShape of = batch.shape();
         // Of channels-last data a sample is one run whose positions have C values, else C runs of one value each.
         boolean contiguous = of.featuresContiguous();

@@ -5,7 +5,6 @@ import org.batchnorm.spi.Activations;
 import org.batchnorm.spi.Backends;
 import org.batchnorm.spi.InputFromOutput;
 import org.batchnorm.spi.Tensors;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What a backward makes again of the forward, for which it needs γ and β as they were then: copies of them are kept.
@@ -47,36 +46,32 @@ record Recomputation(boolean wanted, boolean ofSign) {
     }
 
     /**
-     * Begins a forward, before anything is written.
+     * Begins a forward, before anything is written, and tells it that its backward will have y, if so: one backend is
+     * to do both, as they round alike.
      *
+     * @param tensors of the forward
      * @param saved where what backward needs will be kept
      * @return the parameters to normalize with: copies, if a backward is to know them
      */
-    Parameters begin(Parameters parameters, @Nullable Batch residual, Batch y, SavedStatistics saved) {
+    Parameters begin(Parameters parameters, Tensors tensors, SavedStatistics saved) {
         if (!saved.isForBackward()) {
             return parameters;
         }
         if (!wanted) {
-            return ofSign && residual == null ? saved.keep(parameters) : parameters;
+            return ofSign && tensors.residual() == null ? saved.keep(parameters) : parameters;
         }
-        if (residual != null) {
+        if (tensors.residual() != null) {
             throw new IllegalArgumentException("residual: given, but the input cannot be recomputed from an output to"
                     + " which a residual was added; add it outside, or build without recomputeInputFromOutput");
         }
-        requireNot16Bit(y);
+        requireNot16Bit(tensors.y());
         for (int c = 0; c < saved.features(); c++) {
             double gamma = parameters.gamma == null ? 1 : parameters.gamma.get(c);
             double beta = parameters.beta == null ? 0 : parameters.beta.get(c);
             InputFromOutput.requireRecoverable(c, gamma, beta);
         }
+        tensors.beforeBackwardFromOutput();
         return saved.keep(parameters);
-    }
-
-    /** Tells a forward that its backward will have y: one backend must do both, as they round alike. */
-    void tell(Tensors ofForward, SavedStatistics saved) {
-        if (wanted && saved.isForBackward()) {
-            ofForward.beforeBackwardFromOutput();
-        }
     }
 
     /** Checks what is given to a backward in the place of x. */

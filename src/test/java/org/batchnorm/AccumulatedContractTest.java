@@ -376,13 +376,24 @@ public abstract class AccumulatedContractTest {
         large.mergeStatistics();
         refused(
                 () -> large.reduceGradients(in.x(0), in.y(0), in.dy(0), in.dresidual(0)),
-                "reduceGradients: y and dresidual given, but transform had no residual; call reduceGradients(x, dy)");
+                "reduceGradients: y and dresidual given, but no transform had a residual; call transform(x, residual, y)"
+                        + " of each micro-batch first, or reduceGradients(x, dy)");
         illegal(() -> large.transform(in.x(0), null, in.y(0)), "residual: null given");
         illegal(() -> large.transform(in.x(0), in.residual(1), in.y(0)), "residual: shape (4, 5) given");
         large.transform(in.x(0), in.y(0));
         refused(
                 () -> large.transform(in.x(1), in.residual(1), in.y(1)),
                 "transform: with a residual after micro-batches without one; must be alike for all of a large batch");
+        large.clear();
+        in.layer.resetRunningStatistics();
+
+        large.collectStatistics(in.x(0));
+        large.collectStatistics(in.x(1));
+        large.mergeStatistics();
+        large.reduceGradients(in.x(0), in.dy(0));
+        refused(
+                () -> large.transform(in.x(0), in.residual(0), in.y(0)),
+                "transform: with a residual after micro-batches without one");
         large.clear();
         in.layer.resetRunningStatistics();
 

@@ -179,6 +179,31 @@ public abstract class PaddedSequencesContractTest {
         }
     }
 
+    @Test
+    void aForwardThatIsRefusedLeavesTheOneBeforeIt() {
+        BatchShape shape = shape(true);
+        Values batch = Values.random(shape, 11);
+        int[] one = new int[LENGTHS.length];
+        one[0] = 1;
+        try (BatchNorm layer = layer(BatchNorm.builder(C).backend(backend()), batch);
+                BatchNorm plain = layer(BatchNorm.builder(C).backend(backend()), batch)) {
+            Batch x = Batch.of(batch.x(), shape);
+            Batch dy = Batch.of(batch.dy(), shape);
+            Batch y = Batch.of(new float[batch.x().length], shape);
+            Batch expected = Batch.of(new float[batch.x().length], shape);
+            PaddedSequences undisturbed = new PaddedSequences(plain, Padding.ZERO);
+            undisturbed.forward(x, y, LENGTHS);
+            undisturbed.backward(x, dy, expected);
+
+            PaddedSequences sequences = new PaddedSequences(layer, Padding.ZERO);
+            Batch dx = Batch.of(new float[batch.x().length], shape);
+            sequences.forward(x, y, LENGTHS);
+            assertThatThrownBy(() -> sequences.forward(x, y, one)).isInstanceOf(IllegalArgumentException.class);
+            sequences.backward(x, dy, dx);
+            assertThat(dx.array()).isEqualTo(expected.array());
+        }
+    }
+
     private static void isClose(float[] actual, Batch expected) {
         assertThat(actual).containsExactly(expected.array(), offset(1e-5f));
     }

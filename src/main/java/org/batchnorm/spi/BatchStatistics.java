@@ -130,7 +130,10 @@ public final class BatchStatistics {
         return isOfPart ? part : null;
     }
 
-    /** Tells the moments of the values at hand, of which a copy is kept. */
+    /**
+     * Tells the moments of the values at hand, of which a copy is kept. They hold until {@link #clearPart}, which
+     * whoever takes these statistics for other values calls.
+     */
     public void setPart(Moments ofValuesAtHand) {
         if (part == null) {
             part = new Moments(features());

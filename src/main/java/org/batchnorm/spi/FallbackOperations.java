@@ -35,12 +35,18 @@ final class FallbackOperations implements BatchNormOperations {
 
     @Override
     public void reduceGradients(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, false, operations -> operations.reduceGradients(tensors, normalization, sums));
+        run(
+                tensors,
+                isResidualGradientInPlace(tensors),
+                operations -> operations.reduceGradients(tensors, normalization, sums));
     }
 
     @Override
     public void inputGradient(Tensors tensors, Normalization normalization, GradientSums sums) {
-        run(tensors, isBackwardInPlace(tensors), operations -> operations.inputGradient(tensors, normalization, sums));
+        run(
+                tensors,
+                isInputGradientInPlace(tensors),
+                operations -> operations.inputGradient(tensors, normalization, sums));
     }
 
     @Override
@@ -115,11 +121,24 @@ final class FallbackOperations implements BatchNormOperations {
     }
 
     private static boolean isForwardInPlace(Tensors tensors) {
-        return tensors.x().overlap(tensors.y()) > 0;
+        Batch y = tensors.y();
+        Batch residual = tensors.residual();
+        return tensors.x().overlap(y) > 0 || (residual != null && residual.overlap(y) > 0);
+    }
+
+    private static boolean isResidualGradientInPlace(Tensors tensors) {
+        Batch dresidual = tensors.dresidual();
+        return dresidual != null && (dresidual.overlap(tensors.y()) > 0 || dresidual.overlap(tensors.dy()) > 0);
+    }
+
+    private static boolean isInputGradientInPlace(Tensors tensors) {
+        Batch dx = tensors.dx();
+        return tensors.x().overlap(dx) > 0 || tensors.dy().overlap(dx) > 0;
     }
 
     private static boolean isBackwardInPlace(Tensors tensors) {
-        Batch dx = tensors.dx();
-        return tensors.x().overlap(dx) > 0 || tensors.dy().overlap(dx) > 0;
+        return isInputGradientInPlace(tensors)
+                || isResidualGradientInPlace(tensors)
+                || (tensors.dresidual() != null && tensors.y().overlap(tensors.dx()) > 0);
     }
 }

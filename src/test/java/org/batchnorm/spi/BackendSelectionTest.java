@@ -495,6 +495,9 @@ class BackendSelectionTest {
                 float ofThePeak = y.array()[4];
                 layer.backward(y, dy, y);
                 assertThat(layer.weightGradient()).containsExactly(new float[] {0, ofThePeak, 0}, offset(1e-5f));
+                layer.freezeStatistics();
+                layer.forward(y, y);
+                layer.backward(y, dy, y);
             }
             // The forward rounds as its backward takes it to: both are the CPU's.
             assertThat(TestBackends.CALLS).containsExactly("device close");

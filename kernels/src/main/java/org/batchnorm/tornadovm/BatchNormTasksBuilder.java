@@ -57,7 +57,7 @@ public final class BatchNormTasksBuilder {
      *
      * <p><b>What the caller sees to</b>, as parameters live on the device, where no kernel checks them: γ and β are
      * those of the forward until the backward is done, |γ| is at least |β| / 1024 and within 2⁻³² to 2³². A γ of 0
-     * gives gradients that are NaN or infinite, a small one gradients with few digits.
+     * gives a dgamma, and through the batch's statistics a dx, that are NaN or infinite, a small one few digits.
      * {@link BatchNormTasks#requireRecoverableInput()} checks what the host has. A backward that is given x all the
      * same cannot be told from one that is given y, and its gradients are wrong.
      *

@@ -101,6 +101,31 @@ class InPlaceTest {
         step.check("frozen", new Reference.Statistics(mean, variance, rstd), false);
     }
 
+    /**
+     * What rounding takes from sums of distances counts as often as dy has a mean. Of values of two magnitudes, sums of
+     * two distances are exactly 0.
+     */
+    @Test
+    void theGradientOfGammaKeepsItsDigitsWhateverTheMeanOfDy() throws Exception {
+        BatchShape shape = BatchShape.of(4096, 8);
+        Values random = Values.random(shape, 7);
+        for (int i = 0; i < random.x().length; i++) {
+            int feature = i % shape.c();
+            random.x()[i] = feature < 4 ? Math.copySign(1, random.x()[i]) : random.x()[i];
+            random.dy()[i] = feature % 2 == 0 ? 1 : random.dy()[i] + 1000;
+        }
+        for (int c = 0; c < shape.c(); c++) {
+            random.weight()[c] = 0.7f + 0.1f * c;
+        }
+        Values batch = new Values(shape, random.x(), random.dy(), random.weight(), new float[shape.c()]);
+        Step step = new Step(shape, batch, Layers.TWO_STAGES, Activation.NONE);
+        step.run(pieces -> {
+            pieces.forward(step.y, step.y);
+            pieces.backward(step.y, step.dy, step.dx);
+        });
+        step.check("a large mean of dy", step.statistics(), true);
+    }
+
     /** The sums over some samples of a batch, whose mean is another one than theirs, with and without their moments. */
     @ParameterizedTest
     @EnumSource(names = {"FLOAT32", "FLOAT64"})
@@ -313,11 +338,19 @@ class InPlaceTest {
         private final SampleCount samples;
 
         Step(BatchShape largest, int n, DeviceLimits limits, Activation activation) {
-            this.shape = new BatchShape(n, largest.c(), largest.spatial(), largest.layout());
+            this(
+                    largest,
+                    values(new BatchShape(n, largest.c(), largest.spatial(), largest.layout())),
+                    limits,
+                    activation);
+        }
+
+        Step(BatchShape largest, Values batch, DeviceLimits limits, Activation activation) {
+            this.shape = batch.shape();
             this.activation = activation;
-            this.batch = values(shape);
+            this.batch = batch;
             samples = SampleCount.atMost(Math.toIntExact(largest.n()));
-            samples.set(n);
+            samples.set(Math.toIntExact(shape.n()));
             norm = inPlace(largest, activation).build(limits);
             for (int c = 0; c < shape.c(); c++) {
                 setParameters(norm, ElementType.FLOAT32, c, batch.weight()[c], batch.bias()[c]);

@@ -43,14 +43,15 @@ final class PerValue {
     }
 
     /**
-     * The distance of x from a value near its mean.
+     * The distance of x from a value near its mean. That of y ends with an addition of 0: it is one {@code fma}, and no
+     * product that a compiler could take for exact in a sum of distances ({@link Pairs}).
      *
      * @param value x, or {@code z = gamma · x̂ + beta} in its place
      * @param unit of x and that near value; of z the factor that makes a distance of x of its own
      * @param given {@link ReduceGradients#INPUT} or {@link ReduceGradients#OUTPUT}
      */
     static float distance(float value, float unit, float near, int given) {
-        float ofOutput = (value - near) * unit;
+        float ofOutput = (value - near) * unit + 0f;
         float ofInput = value * unit - near;
         return given == ReduceGradients.OUTPUT ? ofOutput : ofInput;
     }
