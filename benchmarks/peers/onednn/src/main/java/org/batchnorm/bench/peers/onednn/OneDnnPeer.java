@@ -155,42 +155,29 @@ public final class OneDnnPeer implements Peer {
             }
         }
 
-        /**
-         * The forward, for the mask that it leaves. Its arguments are its own: a backward refuses to run where it is
-         * given the shift as well.
-         */
+        /** The forward, for the mask that it leaves. Its outputs are replaced by the backward's arguments or unused. */
         private void runForward(
                 batch_normalization_forward.primitive_desc forward, memory.desc data, memory.desc features, Inputs in) {
-            try (PointerScope _ = new PointerScope()) {
-                IntMemoryMap ofForward = new IntMemoryMap();
-                ofForward.put(DNNL_ARG_WORKSPACE, workspace.getFirst());
-                put(ofForward, DNNL_ARG_SRC, data, in.x());
-                put(ofForward, DNNL_ARG_SCALE, features, in.gamma());
-                put(ofForward, DNNL_ARG_SHIFT, features, in.beta());
-                put(ofForward, DNNL_ARG_MEAN, features, in.runningMean());
-                put(ofForward, DNNL_ARG_VARIANCE, features, in.runningVar());
-                put(ofForward, DNNL_ARG_DST, data, new float[in.x().length]);
-                new batch_normalization_forward(forward).execute(queue, ofForward);
-                queue._wait();
-            }
+            argument(DNNL_ARG_SHIFT, features, in.beta());
+            argument(DNNL_ARG_MEAN, features, in.runningMean());
+            argument(DNNL_ARG_VARIANCE, features, in.runningVar());
+            argument(DNNL_ARG_DST, data, new float[in.x().length]);
+            new batch_normalization_forward(forward).execute(queue, arguments);
+            queue._wait();
         }
 
         private void output(String quantity, int index, memory.desc description, int length) {
             outputs.put(quantity, argument(index, description, new float[length]));
         }
 
-        private FloatPointer argument(int index, memory.desc description, float[] values) {
-            return put(arguments, index, description, values);
-        }
-
         /** Memory of its own, at the start of a page, with these values. */
-        private FloatPointer put(IntMemoryMap into, int index, memory.desc description, float[] values) {
+        private FloatPointer argument(int index, memory.desc description, float[] values) {
             FloatPointer allocation = new FloatPointer(values.length + PAGE_FLOATS);
             long intoPage = allocation.address() / Float.BYTES % PAGE_FLOATS;
             FloatPointer pointer = allocation.getPointer((PAGE_FLOATS - intoPage) % PAGE_FLOATS);
             pointer.limit(values.length);
             pointer.put(values);
-            into.put(index, new memory(description, cpu, pointer));
+            arguments.put(index, new memory(description, cpu, pointer));
             return pointer;
         }
 
